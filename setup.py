@@ -1,0 +1,55 @@
+"""Metadata for `pip install -e .` and for Beam workers; people run the project by `run.sh`.
+
+Exact versions are in requirements.txt, which is made from the lists below. `magenta==2.1.4` is
+not among them: its own requirements are pins of 2022, which no current Python can satisfy, so it
+is installed beside them with `pip install --no-deps magenta==2.1.4`.
+"""
+
+from setuptools import find_packages, setup
+
+TENSORFLOW = "tensorflow>=2.21,<2.22"
+
+setup(
+    name="reelgroove",
+    version="0.1.0",
+    description="Drum grooves into trained MusicVAE models and new music, with Magenta",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["configs*", "models*", "pipelines*"]),
+    # What a Beam worker needs to convert a corpus: no TensorFlow.
+    install_requires=[
+        "absl-py",
+        "apache-beam>=2.77,<3",
+        "audioop-lts; python_version >= '3.13'",  # pydub, which note-seq imports
+        "google-crc32c",
+        "mido",
+        "note-seq==0.0.5",
+        "numpy>=2",  # Magenta and note-seq say numpy.bool, which 1.24 to 1.26 lack
+        "protobuf>=6,<7",
+    ],
+    extras_require={
+        "train": [
+            TENSORFLOW,
+            "matplotlib",
+            "setuptools",  # TensorFlow Probability imports distutils, gone from Python 3.12
+            "tensorboard",
+            "tensorflow-datasets",
+            "tensorflow-probability>=0.25,<0.26",
+            "tf-keras>=2.21,<2.22",
+            "tf-slim",
+        ],
+        "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
+        "test": ["pytest"],
+    },
+    classifiers=[
+        "Environment :: Console",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: MIDI",
+    ],
+)
