@@ -1,0 +1,82 @@
+"""The config map: every config by its name, built afresh at each look-up.
+
+A file in this folder is a family. It defines CONFIGS, a dict from names to functions that take no
+arguments and return a `magenta.models.music_vae.configs.Config`; the first line of a function's
+docstring is what `./run.sh configs` shows. A new file is found without being named anywhere.
+"""
+
+import copy
+import hashlib
+import importlib.util
+import pathlib
+from collections.abc import Callable, Mapping
+
+from models import magenta_compat
+from pipelines.app import UserError
+from pipelines.registry import Registry, modules_of
+
+
+def builders(config_file: str | None = None) -> Mapping[str, Callable]:
+    """Returns a function for each config, which builds it.
+
+    Args:
+      config_file: a user's Python file that defines CONFIG_MAP, a dict from names to Configs or to
+        functions that build one. It is executed: trusted code.
+
+    Raises:
+      UserError: where the file cannot be used, or names a config that exists already.
+    """
+    magenta_compat.apply()
+    registry: Registry[Callable] = Registry("config")
+    for module in modules_of(importlib.import_module(__name__)):
+        if hasattr(module, "CONFIGS"):
+            registry.update(module.CONFIGS)
+    for name, config in _user_map(config_file).items():
+        if name in registry:
+            raise UserError(f"{config_file}: a config named {name!r} exists already; rename it")
+        registry.add(name, config if callable(config) else _copier(config))
+    return registry
+
+
+def get(name: str, config_file: str | None = None):
+    """Builds a config that nothing else holds, without a cap on the examples of a piece.
+
+    Args:
+      name: the config's name.
+      config_file: see `builders`.
+
+    Returns:
+      A `magenta.models.music_vae.configs.Config`.
+
+    Raises:
+      UserError: for an unknown name, with the nearest ones.
+    """
+    config = builders(config_file)[name]()
+    # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing.
+    config.data_converter.max_tensors_per_notesequence = None
+    return config
+
+
+def file_sha256(config_file: str) -> str:
+    """Returns the SHA-256 of a user's config file, in hexadecimal."""
+    return hashlib.sha256(pathlib.Path(config_file).read_bytes()).hexdigest()
+
+
+def _user_map(config_file: str | None) -> Mapping:
+    if not config_file:
+        return {}
+    if not pathlib.Path(config_file).is_file():
+        raise UserError(f"{config_file}: no such file; --config_file names a Python file")
+    spec = importlib.util.spec_from_file_location("reelgroove_user_configs", config_file)
+    if spec is None:
+        raise UserError(f"{config_file}: not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not isinstance(getattr(module, "CONFIG_MAP", None), Mapping):
+        raise UserError(f"{config_file}: defines no CONFIG_MAP, a dict from names to configs")
+    return module.CONFIG_MAP
+
+
+def _copier(config) -> Callable:
+    """A Config in a map is shared and --hparams mutates it: hand out copies."""
+    return lambda: copy.deepcopy(config)

@@ -1,0 +1,95 @@
+"""Drum grooves in the hit, velocity and offset representation of GrooVAE (arXiv:1905.06118).
+
+All are in 4/4 with 16 steps a bar, so a bar is 16 x 27 numbers: 9 drum classes, each with a hit, a
+velocity and an offset. Everything that is not named here is Magenta's default.
+"""
+
+from magenta.models.music_vae import configs, lstm_models
+from magenta.models.music_vae.base_model import MusicVAE
+
+from models.groove_converter import GrooveConverter
+from models.hierarchical_decoder import HierarchicalLstmDecoder
+
+STEPS_PER_BAR = 16
+
+# What GrooVAE chose (Magenta's groovae_4bar): one encoder layer of 512 in each direction, two
+# decoder layers of 256, beta at most 0.2, and 48 free bits, which for 4 bars are 12 a bar.
+# Dropout keeps 0.3 of the inputs of each cell.
+_GROOVAE = dict(
+    enc_rnn_size=[512],
+    dec_rnn_size=[256, 256],
+    max_beta=0.2,
+    dropout_keep_prob=0.3,
+)
+_FREE_BITS_PER_BAR = 12
+
+
+def _config(bars, decoder, **hparams):
+    """A Config for windows of `bars` bars, with `decoder`."""
+    return configs.Config(
+        model=MusicVAE(lstm_models.BidirectionalLstmEncoder(), decoder),
+        hparams=configs.merge_hparams(
+            lstm_models.get_default_hparams(),
+            configs.HParams(
+                max_seq_len=bars * STEPS_PER_BAR,
+                free_bits=bars * _FREE_BITS_PER_BAR,
+                **_GROOVAE,
+                **hparams,
+            ),
+        ),
+        data_converter=GrooveConverter(split_bars=bars),
+    )
+
+
+def flat_groove_4bar():
+    """4 bars of drums, flat decoder, GrooVAE's sizes."""
+    # groovae_4bar but for its converter: every window, hopping one bar.
+    return _config(4, lstm_models.GrooveLstmDecoder(), z_size=256, batch_size=512)
+
+
+def hierdec_groove_4bar():
+    """4 bars of drums, a conductor over 4 bars of 16 steps."""
+    # 4 x 16 = 64 steps. The conductor takes no input from the bars below it
+    # (disable_autoregression), so that a bar depends on the others through z alone.
+    return _config(
+        4,
+        HierarchicalLstmDecoder(
+            lstm_models.GrooveLstmDecoder(),
+            level_lengths=[4, STEPS_PER_BAR],
+            disable_autoregression=True,
+        ),
+        z_size=256,
+        batch_size=512,
+    )
+
+
+# 16 bars are 256 steps: four times those of 4 bars. z doubles to 512, as it does in Magenta's
+# melody configs from 2 bars to 16; the batch is a quarter, 512 / 4 = 128, so that one holds as
+# many steps as before (128 x 256 = 512 x 64) and takes as much memory.
+_LONG = dict(z_size=512, batch_size=128)
+
+
+def flat_groove_16bar():
+    """16 bars of drums, flat decoder: the twin to measure hierdec-groove_16bar beside."""
+    return _config(16, lstm_models.GrooveLstmDecoder(), **_LONG)
+
+
+def hierdec_groove_16bar():
+    """16 bars of drums, a conductor over 16 bars of 16 steps."""
+    return _config(
+        16,
+        HierarchicalLstmDecoder(
+            lstm_models.GrooveLstmDecoder(),
+            level_lengths=[16, STEPS_PER_BAR],
+            disable_autoregression=True,
+        ),
+        **_LONG,
+    )
+
+
+CONFIGS = {
+    "flat-groove_4bar": flat_groove_4bar,
+    "hierdec-groove_4bar": hierdec_groove_4bar,
+    "flat-groove_16bar": flat_groove_16bar,
+    "hierdec-groove_16bar": hierdec_groove_16bar,
+}

@@ -1,0 +1,104 @@
+"""What every job shares: how it starts, how it ends, how it reports progress.
+
+Results go to stdout, logs and progress to stderr, and the exit status is 0 only when the job did
+its work.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+
+class UserError(Exception):
+    """Bad input: one line that names the file and the fix, shown without a traceback."""
+
+
+def run(main: Callable[[], None], required: Sequence[str] = ()) -> None:
+    """Parses the command line, runs `main()` and turns bad input into one line.
+
+    Args:
+      main: the job; reads absl's FLAGS.
+      required: names of flags without which the job cannot run; empty counts as missing.
+    """
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().setFormatter(None)
+    # TensorFlow's C++ side tells what it does; its errors still come through.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    def guarded(argv):
+        try:
+            if len(argv) > 1:
+                raise UserError(f"{argv[1]!r} is not a flag; write --name=value (see --help)")
+            missing = [name for name in required if flags.FLAGS[name].value in (None, "")]
+            if missing:
+                raise UserError(
+                    "missing " + ", ".join(f"--{name}" for name in missing) + " (see --help)"
+                )
+            main()
+        except UserError as error:
+            _fail(str(error))
+        except OSError as error:
+            # A file that cannot be read or a disk that is full is the user's to mend; OSErrors
+            # without a file or a reason are bugs, and keep their traceback.
+            if error.strerror is None:
+                raise
+            _fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+def say(message: str) -> None:
+    """Writes a line about the work to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+class Progress:
+    """A line on stderr about something that takes more than a few seconds.
+
+    On a terminal the line is rewritten in place, in a log file a new one is added now and then.
+
+    Args:
+      what: what is being counted, e.g. "windows evaluated".
+      total: how many there will be, if known.
+      every: seconds between lines in a log file.
+    """
+
+    def __init__(self, what: str, total: int | None = None, every: float = 10.0):
+        self._what = what
+        self._total = total
+        self._live = sys.stderr.isatty()
+        self._every = 0.5 if self._live else every
+        self._last = time.monotonic()
+        self._shown = False
+
+    def update(self, count: int, note: str = "") -> None:
+        """Says how far it is, at most every `every` seconds."""
+        if time.monotonic() - self._last < self._every:
+            return
+        self._last = time.monotonic()
+        self._shown = True
+        of = f" of {self._total}" if self._total is not None else ""
+        line = f"{count}{of} {self._what}{' ' + note if note else ''}"
+        print(
+            f"\r\x1b[K{line}" if self._live else line,
+            end="" if self._live else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Ends a line that was being rewritten."""
+        if self._live and self._shown:
+            print(file=sys.stderr)
