@@ -1,0 +1,1 @@
+"""The corpus that the project makes itself, so that everything can be tried without a download."""
