@@ -1,0 +1,48 @@
+"""Converts a corpus to TFRecords of NoteSequences, by Beam.
+
+    ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
+
+`./run.sh corpora` lists the corpora and what --input can be. The records of each split, the list
+of what was left out and why, and a manifest land in --output; the manifest goes to stdout.
+tfrecords/README.md documents the format. Larger corpora are converted by several processes;
+--pipeline_options overrides that, for example
+--pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=8
+"""
+
+import json
+
+from absl import flags
+
+from pipelines import app, notesequences
+from pipelines.corpora import Limits
+from pipelines.midi import MAX_NOTES, MAX_SECONDS
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("corpus", None, "Name of the corpus.")
+flags.DEFINE_string("input", None, "The corpus: an archive, a folder, or as the corpus says.")
+flags.DEFINE_string("output", None, "Folder for the records.")
+flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
+flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
+flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.",
+                   lower_bound=0)
+flags.DEFINE_integer("max_notes", MAX_NOTES, "Leave out pieces with more notes.", lower_bound=1)
+flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --output.")
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    manifest = notesequences.convert(
+        FLAGS.corpus,
+        FLAGS.input,
+        FLAGS.output,
+        num_shards=FLAGS.num_shards,
+        limits=Limits(FLAGS.max_seconds, FLAGS.max_notes),
+        pipeline_arguments=FLAGS.pipeline_options,
+        overwrite=FLAGS.overwrite,
+    )
+    print(json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    app.run(main, required=("corpus", "input", "output"))

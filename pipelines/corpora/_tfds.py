@@ -1,0 +1,84 @@
+"""Datasets prepared by TensorFlow Datasets, read by workers without TensorFlow."""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines import records
+from pipelines.app import UserError
+
+
+def examples(
+    name: str, supported: str, without: str
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Lists the examples of a dataset, preparing it first where it is not prepared.
+
+    The data is kept where TFDS keeps it: in ~/tensorflow_datasets, or in $TFDS_DATA_DIR.
+
+    Args:
+      name: as `tfds.builder` takes it: "groove/full-midionly", or with a version.
+      supported: the dataset and config that it has to be.
+      without: the feature to leave out, for `feature` to read.
+
+    Yields:
+      Split, features by flat name ("style/primary"), labels by name, and the place of the example
+      for `feature`.
+
+    Raises:
+      UserError: if the dataset is another one, or cannot be had.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import util
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    try:
+        builder = tfds.builder(name)
+        if f"{builder.name}/{builder.builder_config.name}" != supported:
+            raise UserError(f"tfds:{name} is not supported; use tfds:{supported}")
+        # It reports on stdout, which is for results.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare()
+    except (OSError, ValueError, util.DownloadError, NonMatchingChecksumError) as error:
+        message = str(error).strip().splitlines()
+        raise UserError(
+            f"tfds:{name} cannot be prepared ({message[0] if message else type(error).__name__}); "
+            "give the release's zip as --input instead"
+        ) from error
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise UserError(f"tfds:{name} is prepared as {builder.info.file_format.value} in "
+                        f"{builder.data_dir}; prepare it as tfrecord")
+    for split, info in builder.info.splits.items():
+        for path in info.filepaths:
+            for offset, record in records.read_at(path):
+                features = {key: _value(feature, builder.info.features, key)
+                            for key, feature in _features(record).items() if key != without}
+                yield split, features, {"path": str(path), "offset": offset}
+
+
+def feature(location: dict[str, Any], name: str) -> bytes:
+    """A bytes feature of the example at a place that `examples` gave."""
+    _, record = next(records.read_at(location["path"], location["offset"]))
+    return _features(record)[name].bytes_list.value[0]
+
+
+def _features(record: bytes) -> dict[str, Any]:
+    return dict(_example_class().FromString(record).features.feature)
+
+
+def _value(feature, types, key: str) -> Any:
+    if feature.bytes_list.value:
+        return feature.bytes_list.value[0].decode("utf-8")
+    number = feature.int64_list.value[0]
+    for part in key.split("/"):
+        types = types[part]
+    return types.int2str(number) if hasattr(types, "int2str") else number
+
+
+@functools.cache
+def _example_class():
+    """tf.train.Example as TFDS defines it for itself, without TensorFlow."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    return tf_example_pb2.Example

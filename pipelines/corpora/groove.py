@@ -1,0 +1,123 @@
+"""The Groove MIDI Dataset: 1,150 human drum performances with tempo, style and drummer.
+
+https://magenta.tensorflow.org/datasets/groove. The release has a table, info.csv, with a row for
+each MIDI file; splits and labels are the table's. TFDS prepares the same release as
+`groove/full-midionly`, without the names of its files, which follow from the labels.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines import midi, places
+from pipelines.app import UserError
+from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _tfds
+from pipelines.protos import NoteSequence
+from pipelines.records import SPLITS, Rejected
+
+_TABLE = "info.csv"
+_MAX_TABLE_BYTES = 1 << 28
+_COLUMNS = ("drummer", "id", "style", "bpm", "beat_type", "time_signature", "midi_filename",
+            "split")
+# Labels that NoteSequence has no field for become text annotations "name=value" at time 0.
+_ANNOTATED = ("bpm", "beat_type", "time_signature")
+
+
+def _sources(where: str) -> Iterator[Source | Skipped]:
+    if where.startswith("tfds:"):
+        yield from _from_tfds(where.removeprefix("tfds:"))
+    else:
+        yield from _from_release(where)
+
+
+def _from_release(path: str) -> Iterator[Source | Skipped]:
+    place, root = places.open_place(path, _TABLE)
+    seen, ids = set(), set()
+    for number, row in enumerate(_rows(place, root, path), start=2):
+        name = row["midi_filename"] or f"{_TABLE}, row {number}"
+        if name in seen:
+            yield Skipped(name, "duplicate", f"row {number} of {_TABLE} names it again")
+            continue
+        seen.add(name)
+        if row["id"] in ids:
+            yield Skipped(name, "duplicate", f"row {number} of {_TABLE} has the id of another")
+            continue
+        ids.add(row["id"])
+        empty = [column for column in _COLUMNS if not row[column]]
+        if empty:
+            yield Skipped(name, "bad_row", f"row {number} of {_TABLE} has no {', '.join(empty)}")
+        elif row["split"] not in SPLITS:
+            yield Skipped(name, "bad_row", f"row {number} of {_TABLE}: split {row['split']!r}")
+        else:
+            yield Source(name, {**row, "place": os.path.abspath(path), "member": root + name})
+    for member in place.names(root):
+        name = member.removeprefix(root)
+        if name.lower().endswith((".mid", ".midi")) and name not in seen:
+            if places.is_inside(member):
+                yield Skipped(name, "no_row", f"{_TABLE} has no row for it")
+            else:
+                yield Skipped(name, "outside", places.OUTSIDE)
+
+
+def _rows(place: places.Place, root: str, path: str) -> list[dict[str, str]]:
+    try:
+        text = place.read(root + _TABLE, _MAX_TABLE_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
+        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise UserError(f"{path}: {_TABLE} has no column {', '.join(missing)}")
+        return [{column: row[column] for column in _COLUMNS} for row in reader]
+    except (Rejected, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: {_TABLE} cannot be read: {error}") from error
+
+
+def _from_tfds(name: str) -> Iterator[Source]:
+    for split, features, location in _tfds.examples(name, "groove/full-midionly", without="midi"):
+        style = "/".join(filter(None, (features["style/primary"], features["style/secondary"])))
+        row = {
+            "id": features["id"],
+            "drummer": features["drummer"],
+            "style": style,
+            "bpm": str(features["bpm"]),
+            "beat_type": features["type"],
+            "time_signature": features["time_signature"],
+            "split": split,
+        }
+        folder, number = row["id"].rsplit("/", 1)
+        labels = "_".join((style.replace("/", "-"), row["bpm"], row["beat_type"],
+                           row["time_signature"]))
+        file = f"{folder}/{number}_{labels}.mid"
+        yield Source(file, {**row, "midi_filename": file, "tfds": location})
+
+
+def _sequences(source: Source, limits: Limits) -> Iterator[Piece]:
+    facts = source.facts
+    if "tfds" in facts:
+        data = _tfds.feature(facts["tfds"], "midi")
+    else:
+        data = places.reopen_place(facts["place"]).read(
+            facts["member"], midi.byte_limit(limits.max_notes)
+        )
+    sequence = midi.midi_to_note_sequence(data, *limits)
+    _label(sequence, facts)
+    yield Piece(facts["split"], sequence)
+
+
+def _label(sequence: NoteSequence, facts: dict[str, Any]) -> None:
+    sequence.id = facts["id"]
+    sequence.filename = facts["midi_filename"]
+    sequence.collection_name = CORPUS.name
+    sequence.sequence_metadata.artist = facts["drummer"]
+    sequence.sequence_metadata.genre.extend(facts["style"].split("/"))
+    for label in _ANNOTATED:
+        sequence.text_annotations.add(text=f"{label}={facts[label]}")
+
+
+CORPUS = Corpus(
+    name="groove",
+    summary="Groove MIDI Dataset; --input is its zip, its folder or tfds:groove/full-midionly",
+    sources=_sources,
+    sequences=_sequences,
+)

@@ -1,0 +1,145 @@
+"""Folders and zip archives, read in the same way, by name, and never unpacked."""
+
+import functools
+import os
+import pathlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from pipelines.app import UserError
+from pipelines.records import Rejected
+
+OUTSIDE = "points outside the corpus"
+
+
+class Place(Protocol):
+    """Files by name; names are relative, with slashes, and only those inside the place are read."""
+
+    def names(self, root: str) -> Iterator[str]:
+        """Names of the files whose names begin with `root`, and of those that point outside."""
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """The content of a file.
+
+        Raises:
+          Rejected: "missing", "outside", "unreadable", or "too_large" before it is read.
+        """
+
+
+def open_place(path: str, marker: str) -> tuple[Place, str]:
+    """Opens a folder or a zip archive.
+
+    Args:
+      path: the folder or archive.
+      marker: a file that has to lie at the top of it or in one of its folders.
+
+    Returns:
+      The place, and the folder in it where the marker lies: "" or "name/".
+
+    Raises:
+      UserError: if it is neither, or has no marker.
+    """
+    place: Place
+    if os.path.isdir(path):
+        inner = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+        found = [root for root in ["", *(f"{name}/" for name in inner)]
+                 if os.path.isfile(os.path.join(path, root, marker))]
+    elif os.path.isfile(path):
+        try:
+            names = _zip(path, os.stat(path).st_mtime_ns).namelist()
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise UserError(
+                f"{path} is no zip archive ({error}); give the zip or its folder"
+            ) from error
+        found = [name.removesuffix(marker) for name in sorted(names, key=lambda n: n.count("/"))
+                 if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1]
+    else:
+        raise UserError(f"{path} does not exist; give a zip archive or a folder")
+    if not found:
+        raise UserError(f"{path} has no {marker}, at its top or one folder down")
+    place = _Folder(path) if os.path.isdir(path) else _Zip(path)
+    return place, found[0]
+
+
+def reopen_place(path: str) -> Place:
+    """The place at a path that `open_place` has opened, in a worker perhaps."""
+    return _Folder(path) if os.path.isdir(path) else _Zip(path)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name from an archive or a table stays inside its place."""
+    parts = name.replace("\\", "/").split("/")
+    return bool(name) and not (name[0] in "/\\" or ".." in parts or parts[0].endswith(":"))
+
+
+class _Folder:
+    def __init__(self, path: str):
+        self._path = pathlib.Path(path)
+
+    def names(self, root: str) -> Iterator[str]:
+        for folder, folders, files in os.walk(self._path / root, onerror=_raise):
+            folders.sort()
+            for file in sorted(files):
+                yield pathlib.Path(folder, file).relative_to(self._path).as_posix()
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        path = self._path / name
+        # A link may lead anywhere, so the real place of a file counts, not only its name.
+        if not is_inside(name) or not path.resolve().is_relative_to(self._path.resolve()):
+            raise Rejected("outside", OUTSIDE)
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise Rejected("unreadable", "not a file")
+            with open(path, "rb") as file:
+                data = file.read(max_bytes + 1)
+        except FileNotFoundError:
+            raise Rejected("missing", "no such file") from None
+        except OSError as error:
+            raise Rejected("unreadable", error.strerror or str(error)) from error
+        return _checked(data, max_bytes)
+
+
+class _Zip:
+    def __init__(self, path: str):
+        self._path = path
+
+    def _archive(self) -> zipfile.ZipFile:
+        return _zip(self._path, os.stat(self._path).st_mtime_ns)
+
+    def names(self, root: str) -> Iterator[str]:
+        names = {info.filename for info in self._archive().infolist() if not info.is_dir()}
+        return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        if not is_inside(name):
+            raise Rejected("outside", OUTSIDE)
+        try:
+            with self._archive().open(name) as file:
+                # Read up to the limit only: what a zip says of its sizes may be untrue.
+                data = file.read(max_bytes + 1)
+        except KeyError:
+            raise Rejected("missing", "no such file") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise Rejected("unreadable", f"damaged in the archive: {error}") from error
+        except (RuntimeError, NotImplementedError) as error:
+            raise Rejected("unreadable", f"cannot be read from the archive: {error}") from error
+        return _checked(data, max_bytes)
+
+
+@functools.lru_cache(maxsize=2)
+def _zip(path: str, _changed: int) -> zipfile.ZipFile:
+    """An open archive; kept, because reading the directory of a large one takes a while."""
+    return zipfile.ZipFile(path)
+
+
+def _checked(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise Rejected("too_large", f"more than {max_bytes} bytes")
+    return data
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,447 @@
+"""Records on disk: the only place that knows file names, shards, the manifest and the framing.
+
+A finished folder holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl` and,
+written last, `manifest.json`; tfrecords/README.md documents them. Everything is made in the hidden
+folder `.unfinished` inside it and renamed into place at the end, so what a failed or killed job
+leaves has no manifest, and the next job clears it away.
+
+Workers write parts (`Part`): records sorted by a hash of their key. `Folder.finish` merges the
+parts into shards, a record at a time. Which worker made which part does not show in the result.
+"""
+
+import contextlib
+import fcntl
+import glob as _glob
+import hashlib
+import heapq
+import json
+import os
+import pathlib
+import shutil
+import struct
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import google_crc32c
+
+from pipelines.app import Progress, UserError
+
+SPLITS = ("train", "validation", "test")
+KINDS = ("notesequence", "tensors")
+MANIFEST = "manifest.json"
+REJECTED = "rejected.jsonl"
+
+_UNFINISHED = ".unfinished"
+_SHARDS = "*.tfrecord-?????-of-?????"
+# A worker holds at most this much of a part in memory, and a merge opens at most so many files.
+_PART_BYTES = 64 << 20
+_MERGE_FILES = 256
+# TFRecord framing: length, its checksum, data, its checksum.
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_CRC_MASK = 0xA282EAD8
+
+
+class Rejected(Exception):
+    """A piece that is left out of the records, and why.
+
+    Args:
+      reason: one of a small set of words, to count by: "malformed", "too_long" ...
+      detail: what exactly is wrong with this piece.
+    """
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+# Reading
+
+
+def glob(pattern: str) -> list[str]:
+    """The files that match a pattern, sorted; several patterns may be joined by commas.
+
+    Raises:
+      UserError: if a pattern matches no file.
+    """
+    paths: set[str] = set()
+    for one in pattern.split(","):
+        found = [path for path in _glob.glob(one) if os.path.isfile(path)]
+        if not found:
+            raise UserError(
+                f"no file matches {one!r}; give the records of one split, "
+                "such as 'DIR/train.tfrecord*'"
+            )
+        paths.update(found)
+    return sorted(paths)
+
+
+def read(path: str | os.PathLike) -> Iterator[bytes]:
+    """The serialized records of a TFRecord file, in order, without TensorFlow.
+
+    Raises:
+      UserError: if the file is cut short or damaged.
+    """
+    for _, record in read_at(path):
+        yield record
+
+
+def read_at(path: str | os.PathLike, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """As `read`, from a record's offset in the file on, with the offset of each record."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(offset)
+        while header := file.read(_HEADER.size):
+            record = None
+            if len(header) == _HEADER.size:
+                length, checksum = _HEADER.unpack(header)
+                # The length is checked before anything of that length is allocated.
+                if checksum == _masked_crc(header[:8]) and length <= size - offset:
+                    record = file.read(length)
+            footer = file.read(_FOOTER.size)
+            if record is None or len(footer) < _FOOTER.size or (
+                _FOOTER.unpack(footer)[0] != _masked_crc(record)
+            ):
+                raise UserError(
+                    f"{path} is damaged or cut short at byte {offset}; make the records again"
+                )
+            yield offset, record
+            offset = file.tell()
+
+
+def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
+    """The manifest of a finished folder of records.
+
+    Raises:
+      UserError: if there is none, which means that no job finished there.
+    """
+    path = pathlib.Path(folder, MANIFEST)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} has no {MANIFEST}: no job finished there; make the records first"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); make the records again") from error
+    if not isinstance(manifest, dict) or manifest.get("kind") not in KINDS:
+        raise UserError(f"{path} names no kind of records out of {', '.join(KINDS)}")
+    return manifest
+
+
+def kind_of(paths: Iterable[str]) -> str:
+    """The kind of records in the files, "notesequence" or "tensors", by their manifests.
+
+    A file beside which there is no manifest counts as "notesequence": stock Magenta's records.
+
+    Raises:
+      UserError: if the files are of several kinds.
+    """
+    kinds: dict[str, str] = {}
+    for folder in sorted({os.path.dirname(path) or "." for path in paths}):
+        has_manifest = os.path.exists(os.path.join(folder, MANIFEST))
+        kinds[read_manifest(folder)["kind"] if has_manifest else "notesequence"] = folder
+    if len(kinds) > 1:
+        mixture = " and ".join(f"{kind} in {folder}" for kind, folder in sorted(kinds.items()))
+        raise UserError(f"records of several kinds cannot be mixed: {mixture}")
+    return next(iter(kinds))
+
+
+# Writing
+
+
+def write_batch(folder: str | os.PathLike, name: str, sources: Sequence[Any]) -> None:
+    """Writes what the worker of a part is to deal with, as JSON, into `Folder.parts`."""
+    _write_json(pathlib.Path(folder, f"{name}.sources"), sources)
+
+
+def read_batch(folder: str | os.PathLike, name: str) -> list[Any]:
+    """What `write_batch` wrote."""
+    return json.loads(pathlib.Path(folder, f"{name}.sources").read_text(encoding="utf-8"))
+
+
+class Part:
+    """What one worker makes of one batch of sources: sorted records and rejections.
+
+    Use it as a context manager; only a part that was left without an exception counts, once,
+    however often a runner repeats it.
+
+    Args:
+      folder: `Folder.parts`.
+      name: names the batch.
+    """
+
+    def __init__(self, folder: str | os.PathLike, name: str):
+        self._folder = pathlib.Path(folder)
+        self._name = name
+        self._attempt = uuid.uuid4().hex
+        self._held: dict[str, list[tuple[bytes, bytes]]] = {split: [] for split in SPLITS}
+        self._held_bytes = 0
+        self._files: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self._records = dict.fromkeys(SPLITS, 0)
+        self._rejected: list[tuple[str, str, str]] = []
+        self._sources = 0
+
+    def __enter__(self) -> "Part":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if kind is not None:
+            return
+        self._spill()
+        path = self._folder / f"{self._name}.json"
+        _write_json(path, {"sources": self._sources, "files": self._files,
+                           "records": self._records, "rejected": self._rejected})
+
+    def add_source(self) -> None:
+        """Counts a source as dealt with, whatever came of it."""
+        self._sources += 1
+
+    def add(self, split: str, key: str, record: bytes) -> None:
+        """Adds a serialized record; `key` names it in its corpus and decides its place."""
+        self._held[split].append((_sort_key(key), record))
+        self._records[split] += 1
+        self._held_bytes += len(record)
+        if self._held_bytes > _PART_BYTES:
+            self._spill()
+
+    def reject(self, source: str, reason: str, detail: str) -> None:
+        """Adds a line to `rejected.jsonl`."""
+        self._rejected.append((source, reason, detail))
+
+    def _spill(self) -> None:
+        for split, held in self._held.items():
+            if held:
+                name = f"{self._name}-{self._attempt}-{split}-{len(self._files[split])}"
+                _write_sorted(self._folder / name, sorted(held))
+                self._files[split].append(name)
+                held.clear()
+        self._held_bytes = 0
+
+
+class Folder:
+    """A folder of records that a job is making; use it as a context manager.
+
+    Args:
+      path: the folder; made where it does not exist.
+      overwrite: whether an older run in it may be replaced, once the new one is complete.
+
+    Raises:
+      UserError: on entering, if the folder holds something else, or another job is at work.
+    """
+
+    def __init__(self, path: str | os.PathLike, overwrite: bool = False):
+        if "://" in os.fspath(path):
+            raise UserError(
+                f"{path}: records are written to local or mounted folders only; "
+                "write them there and copy the folder"
+            )
+        self._path = pathlib.Path(path)
+        self._overwrite = overwrite
+        self._unfinished = self._path / _UNFINISHED
+        self.parts = self._unfinished / "parts"
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Folder":
+        if (self._path / MANIFEST).exists() and not self._overwrite:
+            raise UserError(
+                f"{self._path} holds the records of an older run; "
+                "name another --output, or add --overwrite to replace them"
+            )
+        others = self._leftovers() if self._path.is_dir() else []
+        if others and not self._unfinished.exists() and not (self._path / MANIFEST).exists():
+            raise UserError(
+                f"{self._path} holds {others[0].name}, which no finished run left there; "
+                "name another --output, or remove it"
+            )
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._unfinished.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            # Held as long as this process lives: tells a job at work from a killed one.
+            lock = stack.enter_context(open(self._unfinished / "lock", "w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another job is writing to {self._path}; wait for it to end"
+                ) from None
+            shutil.rmtree(self.parts, ignore_errors=True)
+            self.parts.mkdir()
+            if not (self._path / MANIFEST).exists():
+                for killed in self._leftovers():
+                    killed.unlink()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._stack.close()
+
+    def _leftovers(self) -> list[pathlib.Path]:
+        return sorted([*self._path.glob(_SHARDS), *self._path.glob(REJECTED)])
+
+    def sources_done(self) -> int:
+        """How many sources the finished parts account for, while workers are at it."""
+        return sum(tally["sources"] for tally in self._tallies())
+
+    def _tallies(self) -> Iterator[dict[str, Any]]:
+        for path in sorted(self.parts.glob("*.json")):
+            yield json.loads(path.read_text(encoding="utf-8"))
+
+    def finish(
+        self, kind: str, corpus: str, num_shards: int, sources: int, about: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merges the parts into shards, renames all into place, and writes the manifest.
+
+        Args:
+          kind: "notesequence" or "tensors".
+          corpus: the corpus's name.
+          num_shards: how many files for each split; fewer where it has fewer records.
+          sources: how many sources there were; the parts must account for each.
+          about: what else the manifest should say: JSON, and the same for the same input.
+
+        Returns:
+          The manifest.
+
+        Raises:
+          UserError: if no record was kept.
+          RuntimeError: if the counts do not reconcile, which a faulty runner would cause.
+        """
+        tallies = list(self._tallies())
+        rejected = sorted(tuple(line) for tally in tallies for line in tally["rejected"])
+        counts = {split: sum(t["records"][split] for t in tallies) for split in SPLITS}
+        done = sum(tally["sources"] for tally in tallies)
+        if done != sources:
+            raise RuntimeError(f"the workers account for {done} of {sources} sources")
+        if not any(counts.values()):
+            first = "; ".join(": ".join(line) for line in rejected[:1]) or "there was none"
+            raise UserError(f"no record was kept out of {len(rejected)} read ({first})")
+
+        made = self._unfinished / "made"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        splits = {}
+        progress = Progress("records written", sum(counts.values()))
+        for split in SPLITS:
+            files = [self.parts / name for tally in tallies for name in tally["files"][split]]
+            shards = min(num_shards, counts[split])
+            written = _write_shards(made, split, shards, counts[split], self._merged(files),
+                                    progress)
+            if written != counts[split]:
+                raise RuntimeError(f"{written} of {counts[split]} records of {split} are left")
+            splits[split] = {"records": written, "shards": shards}
+        progress.close()
+        with _writing(made / REJECTED) as file:
+            for source, reason, detail in rejected:
+                file.write(_json_line({"source": source, "reason": reason, "detail": detail}))
+
+        manifest = {
+            "kind": kind,
+            "corpus": corpus,
+            "read": sum(counts.values()) + len(rejected),
+            "rejected": len(rejected),
+            "splits": splits,
+            "reasons": dict(sorted(Counter(reason for _, reason, _ in rejected).items())),
+            **about,
+        }
+        (self._path / MANIFEST).unlink(missing_ok=True)
+        for old in self._leftovers():
+            old.unlink()
+        for path in sorted(made.iterdir()):
+            path.rename(self._path / path.name)
+        _write_json(self._path / MANIFEST, manifest, scratch=made / MANIFEST)
+        return manifest
+
+    def _merged(self, files: Sequence[pathlib.Path]) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and records of sorted files in the order of their keys, a record at a time."""
+        files = list(files)
+        while len(files) > _MERGE_FILES:
+            some, files = files[:_MERGE_FILES], files[_MERGE_FILES:]
+            path = self.parts / f"merged-{uuid.uuid4().hex}"
+            _write_sorted(path, heapq.merge(*map(_read_sorted, some)))
+            for old in some:
+                old.unlink()
+            files.append(path)
+        return heapq.merge(*map(_read_sorted, files))
+
+
+def _write_shards(
+    folder: pathlib.Path,
+    split: str,
+    shards: int,
+    count: int,
+    keyed: Iterator[tuple[bytes, bytes]],
+    progress: Progress,
+) -> int:
+    """Writes `count` records to evenly filled shards; returns how many there were."""
+    written = 0
+    last = None
+    for shard in range(shards):
+        with _writing(folder / f"{split}.tfrecord-{shard:05d}-of-{shards:05d}") as file:
+            while written < (shard + 1) * count // shards:
+                key, record = next(keyed)
+                if key == last:
+                    raise RuntimeError(f"two records have the key {key[8:].decode()!r}")
+                last = key
+                _write_record(file, record)
+                written += 1
+                progress.update(written, f"({split})")
+    return written + sum(1 for _ in keyed)
+
+
+def _sort_key(key: str) -> bytes:
+    """A hash first, so that shards are shuffled; the key after it, so that no two are equal."""
+    name = key.encode("utf-8")
+    return hashlib.blake2b(name, digest_size=8).digest() + name
+
+
+def _write_sorted(path: pathlib.Path, keyed: Iterable[tuple[bytes, bytes]]) -> None:
+    with _writing(path) as file:
+        for key, record in keyed:
+            _write_record(file, key)
+            _write_record(file, record)
+
+
+@contextlib.contextmanager
+def _writing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing; what goes wrong names it, which a full disk does not by itself."""
+    try:
+        with open(path, "wb") as file:
+            yield file
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+
+
+def _read_sorted(path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
+    entries = read(path)
+    return zip(entries, entries, strict=True)
+
+
+def _write_record(file: BinaryIO, record: bytes) -> None:
+    length = struct.pack("<Q", len(record))
+    file.write(length + _FOOTER.pack(_masked_crc(length)))
+    file.write(record)
+    file.write(_FOOTER.pack(_masked_crc(record)))
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _CRC_MASK) & 0xFFFFFFFF
+
+
+def _write_json(path: pathlib.Path, value: Any, scratch: pathlib.Path | None = None) -> None:
+    """Writes JSON so that the file is there as a whole or not at all."""
+    scratch = scratch or path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    with _writing(scratch) as file:
+        file.write(_json_line(value, indent=2))
+    scratch.rename(path)
+
+
+def _json_line(value: Any, indent: int | None = None) -> bytes:
+    """JSON in UTF-8; what is no UTF-8, such as the name of a file may be, is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", errors="backslashreplace")
