@@ -1,0 +1,100 @@
+"""Measures a checkpoint on held-out music, once.
+
+Prints JSON on stdout and writes the same to RUN_DIR/eval, with summaries for TensorBoard: the
+loss and its reconstruction and KL terms and, for drums, how near the decoded hits are to the
+held-out ones:
+  teacher_forced  each step decoded from the true steps before it, z drawn from the posterior
+  sampled         decoded from the posterior mean alone, hits drawn at --temperature
+  thresholded     the same, a hit wherever its probability is over 0.5
+
+Example:
+  ./run.sh evaluate --run_dir=/data/runs/first \\
+      --examples_path='/data/groove/validation.tfrecord*'
+"""
+
+import json
+import os
+import tempfile
+
+from absl import flags
+
+from models import tensorflow_start
+from pipelines import app
+from pipelines.app import UserError, say
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
+flags.DEFINE_string("checkpoint_file", None, "Another checkpoint: its prefix or one of its files.")
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "Glob of TFRecord files of NoteSequences, e.g. 'DIR/validation.tfrecord*'.",
+)
+flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
+flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
+flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
+flags.DEFINE_float("temperature", 0.5, "Of the sampled hits; generate's default.", lower_bound=1e-6)
+flags.DEFINE_integer("batch_size", 64, "Examples measured at once.", lower_bound=1)
+flags.DEFINE_integer("eval_num_batches", None, "Measure no more batches than this.", lower_bound=1)
+flags.DEFINE_string("eval_dir_suffix", "", "Added to the name of the folder eval.")
+flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the same numbers.")
+flags.DEFINE_enum(
+    "baseline",
+    None,
+    ["untrained", "most_frequent_bar"],
+    "Measure a baseline instead, the same way: the run's model before its first "
+    "step, or the commonest bar of --baseline_examples_path.",
+)
+flags.DEFINE_string(
+    "baseline_examples_path", None, "Where most_frequent_bar is counted: the training records."
+)
+flags.DEFINE_enum(
+    "log",
+    "WARN",
+    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
+    "The least severe messages of Magenta and TensorFlow to show.",
+)
+
+
+def main():
+    tensorflow_start.start(FLAGS.log)
+    from pipelines import evaluation, examples, losses, runs
+
+    examples.require_note_sequences(FLAGS.examples_path)
+    run = runs.open_run(
+        FLAGS.run_dir, FLAGS.checkpoint_file, FLAGS.config, FLAGS.config_file, FLAGS.hparams
+    )
+    changed = runs.changed_config_file(run, FLAGS.config_file)
+    if changed:
+        say(f"warning: {changed}")
+    if FLAGS.baseline == "most_frequent_bar":
+        if not FLAGS.baseline_examples_path:
+            raise UserError("--baseline=most_frequent_bar needs --baseline_examples_path")
+        result = evaluation.evaluate_most_frequent_bar(
+            run, FLAGS.examples_path, FLAGS.baseline_examples_path, FLAGS.batch_size
+        )
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            if FLAGS.baseline == "untrained":
+                run = losses.untrained(run, directory, FLAGS.seed)
+            result = evaluation.evaluate(
+                run,
+                FLAGS.examples_path,
+                temperature=FLAGS.temperature,
+                batch_size=FLAGS.batch_size,
+                num_batches=FLAGS.eval_num_batches,
+                seed=FLAGS.seed,
+            )
+    result["baseline"] = FLAGS.baseline
+    eval_dir = os.path.join(os.path.expanduser(FLAGS.run_dir), f"eval{FLAGS.eval_dir_suffix}")
+    os.makedirs(eval_dir, exist_ok=True)
+    name = FLAGS.baseline or f"step-{result['step']}"
+    runs.write_json(os.path.join(eval_dir, f"{name}.json"), result)
+    if not FLAGS.baseline:
+        evaluation.write_summaries(eval_dir, result)
+    print(json.dumps(result, indent=2))
+    say(f"written to {eval_dir}")
+
+
+if __name__ == "__main__":
+    app.run(main, required=["run_dir", "examples_path"])

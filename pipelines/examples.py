@@ -1,0 +1,245 @@
+"""NoteSequence records to training examples, for `train` and `evaluate`."""
+
+import collections
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae import data
+from note_seq.protobuf import music_pb2
+
+from pipelines import records
+from pipelines.app import Progress, UserError
+
+# Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
+# of four bars of drums are 60 MB.
+_SHUFFLE_RECORDS = 2048
+_SHUFFLE_EXAMPLES = 4096
+
+
+@dataclasses.dataclass
+class Counts:
+    """What a config makes of some records."""
+
+    records: int = 0
+    used: int = 0
+    examples: int = 0
+    # Reason -> records, for those that gave no example.
+    unused: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    # What the converter counts itself, such as drum pitches outside its map.
+    notes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+
+    def summary(self) -> str:
+        """One line for people."""
+        text = f"{self.examples} examples from {self.used} of {self.records} records"
+        if self.unused:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in self.unused.most_common())
+            text += f" (none from: {reasons})"
+        for what, n in sorted(self.notes.items()):
+            if n:
+                text += f"; notes {what.replace('_', ' ')}: {n}"
+        return text
+
+
+def sequences(
+    examples_path: str | None, tfds_name: str | None = None, is_training: bool = False
+) -> Iterator[music_pb2.NoteSequence]:
+    """Yields the NoteSequences of a glob of record files or of a TFDS dataset."""
+    if tfds_name:
+        import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
+
+        from pipelines import midi
+
+        split = "train" if is_training else "validation"
+        for example in tfds.as_numpy(tfds.load(tfds_name, split=split)):
+            yield midi.midi_to_note_sequence(example["midi"])
+        return
+    for path in records.glob(examples_path):
+        for record in records.read(path):
+            yield music_pb2.NoteSequence.FromString(record)
+
+
+def why_not(converter, sequence: music_pb2.NoteSequence) -> str:
+    """Says why a converter makes no example of a piece, as well as the converter can tell."""
+    if hasattr(converter, "explain"):
+        return converter.explain(sequence) or "no example"
+    if not sequence.notes:
+        return "no notes"
+    meters = sorted({f"{m.numerator}/{m.denominator}" for m in sequence.time_signatures})
+    return f"nothing that {type(converter).__name__} accepts (meter {' '.join(meters) or '4/4'})"
+
+
+@dataclasses.dataclass
+class Batch:
+    """Examples of one config, not padded.
+
+    Attributes:
+      inputs, outputs, controls: arrays shaped [steps, depth], one an example.
+      lengths: their lengths, an int or (hierarchical converters) one int a segment each.
+      qpm: float array shaped [examples]: the tempo of each one's piece, in quarters a minute.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    outputs: tuple[np.ndarray, ...]
+    controls: tuple[np.ndarray, ...]
+    lengths: tuple
+    qpm: np.ndarray
+
+    @staticmethod
+    def padded(arrays: Sequence[np.ndarray], depth: int, size: int | None = None) -> np.ndarray:
+        """Stacks arrays shaped [steps, depth] to [size, longest, depth], zeros after each."""
+        longest = max(map(len, arrays))
+        stacked = np.zeros([size or len(arrays), longest, depth], np.float32)
+        for row, array in zip(stacked, arrays):
+            row[: len(array)] = array
+        return stacked
+
+
+def _convert(converter, pieces: Iterable[music_pb2.NoteSequence], counts: Counts):
+    """Yields each piece that gives examples with its ConverterTensors; fills in `counts`."""
+    before = collections.Counter(getattr(converter, "counts", {}))
+    for piece in pieces:
+        counts.records += 1
+        tensors = converter.to_tensors(piece)
+        if tensors.inputs:
+            counts.used += 1
+        else:
+            counts.unused[why_not(converter, piece)] += 1
+        yield piece, tensors
+    counts.notes = collections.Counter(getattr(converter, "counts", {}))
+    counts.notes.subtract(before)
+
+
+def count(config, examples_path: str | None, tfds_name: str | None = None) -> Counts:
+    """Converts every training record once and counts what comes out.
+
+    Args:
+      config: a Magenta Config.
+      examples_path: a glob of TFRecord files of NoteSequences.
+      tfds_name: the name of a TFDS dataset with MIDI in it, instead.
+    """
+    config.data_converter.set_mode("train")
+    counts = Counts()
+    progress = Progress("records counted")
+    pieces = sequences(examples_path, tfds_name, is_training=True)
+    for _, tensors in _convert(config.data_converter, pieces, counts):
+        counts.examples += len(tensors.inputs)
+        progress.update(counts.records, f"({counts.examples} examples)")
+    progress.close()
+    return counts
+
+
+def batches(
+    config, examples_path: str, batch_size: int, counts: Counts, num_batches: int | None = None
+) -> Iterator[Batch]:
+    """Yields every held-out example once, in the order of the records.
+
+    Args:
+      config: a Magenta Config.
+      examples_path: a glob of TFRecord files of NoteSequences.
+      batch_size: examples in a batch; the last one may have fewer.
+      counts: is filled in with what has been read and yielded so far.
+      num_batches: stop after so many batches, if given.
+    """
+    config.data_converter.set_mode("eval")
+
+    def examples():
+        for piece, tensors in _convert(config.data_converter, sequences(examples_path), counts):
+            qpm = piece.tempos[0].qpm if piece.tempos else 120.0
+            for example in zip(*tensors):
+                yield *example, qpm
+
+    remaining = examples()
+    for _ in range(num_batches) if num_batches else itertools.count():
+        batch = list(itertools.islice(remaining, batch_size))
+        if not batch:
+            return
+        counts.examples += len(batch)
+        *tensors, qpm = zip(*batch)
+        yield Batch(*tensors, np.array(qpm))
+
+
+def require_note_sequences(examples_path: str) -> None:
+    """Raises UserError where a glob matches nothing, or records of another kind."""
+    kind = records.kind_of(records.glob(examples_path))
+    if kind != "notesequence":
+        raise UserError(f"{examples_path}: holds records of kind {kind}, not notesequence")
+
+
+def require_batch(counts: Counts, batch_size: int, source: str) -> None:
+    """Raises UserError where there are fewer examples than a batch, which Magenta hangs on."""
+    if counts.examples < batch_size:
+        raise UserError(
+            f"{source}: {counts.examples} examples are fewer than a batch of {batch_size}; "
+            f"lower it with --hparams=batch_size={max(counts.examples, 1)} or convert more "
+            f"music ({counts.summary()})"
+        )
+
+
+def training_dataset(
+    config,
+    examples_path: str | None,
+    tfds_name: str | None = None,
+    seed: int | None = None,
+    cache: bool = False,
+) -> tf.data.Dataset:
+    """An endless, shuffled, batched dataset of one config's examples.
+
+    Does what `magenta.models.music_vae.data.get_dataset` does when training, but for three things:
+    augmentation and random slices are made afresh each epoch unless `cache`, the order is shuffled
+    across pieces and files, and examples are taken apart without `Dataset.unbatch`, which crashes
+    TensorFlow on control tensors of depth 0.
+
+    Args:
+      config: a Magenta Config.
+      examples_path: a glob of TFRecord files of NoteSequences.
+      tfds_name: the name of a TFDS dataset with MIDI in it, instead.
+      seed: the order of the examples; drawn afresh where it is None.
+      cache: keeps the converted examples of the first epoch in memory, as Magenta does.
+
+    Returns:
+      Batches of (inputs, outputs, controls, lengths), shaped [batch_size, steps, depth] and
+      [batch_size] or [batch_size, segments].
+    """
+    converter = config.data_converter
+    converter.set_mode("train")
+    if tfds_name:
+        dataset = tf.data.Dataset.from_generator(
+            lambda: (ns.SerializeToString() for ns in sequences(None, tfds_name, True)),
+            tf.string,
+            (),
+        )
+    else:
+        paths = records.glob(examples_path)
+        dataset = (
+            tf.data.Dataset.from_tensor_slices(paths)
+            .shuffle(len(paths), seed=seed)
+            .interleave(tf.data.TFRecordDataset, cycle_length=len(paths))
+        )
+    dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
+    if config.note_sequence_augmenter is not None:
+        dataset = dataset.map(config.note_sequence_augmenter.tf_augment, tf.data.AUTOTUNE)
+    convert = functools.partial(data.convert_to_tensors_op, converter=converter)
+    dataset = dataset.map(tf.autograph.experimental.do_not_convert(convert), tf.data.AUTOTUNE)
+    dataset = dataset.flat_map(
+        lambda *tensors: tf.data.Dataset.from_tensor_slices(tensors).map(_remove_padding)
+    )
+    if cache:
+        dataset = dataset.cache()
+    dataset = dataset.shuffle(_SHUFFLE_EXAMPLES, seed=seed).repeat()
+    dataset = dataset.padded_batch(
+        config.hparams.batch_size, tf.data.get_output_shapes(dataset), drop_remainder=True
+    )
+    options = tf.data.Options()
+    options.deterministic = seed is not None
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _remove_padding(inputs, outputs, controls, length):
+    """Cuts one example to its length; hierarchical ones are padded inside and stay as they are."""
+    if length.shape.ndims:
+        return inputs, outputs, controls, length
+    return inputs[:length], outputs[:length], controls[:length], length

@@ -1,0 +1,126 @@
+"""Plays new music from a trained model, as MIDI with a piano roll beside each.
+
+--mode=sample        new pieces, from latent vectors drawn at random
+--mode=reconstruct   --input_midi, every window of it encoded, decoded and joined again
+--mode=interpolate   from the first window of --input_midi_1 to the first of --input_midi_2
+
+Prints the paths of the MIDI files. The same seed and flags give the same bytes.
+
+Examples:
+  ./run.sh generate --run_dir=/data/runs/first --mode=sample --output_dir=/tmp/new --num_outputs=8
+  ./run.sh generate --run_dir=/data/runs/first --mode=reconstruct --output_dir=/tmp/again \\
+      --input_midi=groove.mid
+"""
+
+import os
+import secrets
+
+from absl import flags
+
+from models import tensorflow_start
+from pipelines import app
+from pipelines.app import UserError, say
+
+FLAGS = flags.FLAGS
+
+# The names, meanings and defaults are those of Magenta's music_vae_generate, but for those that
+# say otherwise.
+flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
+flags.DEFINE_string(
+    "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+)
+flags.DEFINE_string(
+    "config", None, "The config, for a checkpoint that no run.json lies beside (stock Magenta's)."
+)
+flags.DEFINE_string(
+    "config_file", None, "The Python file with the run's config, if it has one. (Not in Magenta.)"
+)
+flags.DEFINE_string(
+    "hparams", "", "Changed hparams, where no run.json tells them. (Not in Magenta.)"
+)
+flags.DEFINE_string("output_dir", None, "Where the files go.")
+flags.DEFINE_enum(
+    "mode",
+    "sample",
+    ["sample", "reconstruct", "interpolate"],
+    "What to play. (Magenta has no reconstruct.)",
+)
+flags.DEFINE_string("input_midi", None, "The MIDI file to reconstruct. (Not in Magenta.)")
+flags.DEFINE_string("input_midi_1", None, "The MIDI file to interpolate from.")
+flags.DEFINE_string("input_midi_2", None, "The MIDI file to interpolate to.")
+flags.DEFINE_integer(
+    "num_outputs",
+    5,
+    "How many samples, or steps of the interpolation with both its ends. Reconstruct gives one.",
+    lower_bound=1,
+)
+flags.DEFINE_integer("max_batch_size", 8, "How many are decoded at once, at most.", lower_bound=1)
+flags.DEFINE_float("temperature", 0.5, "The randomness of the decoding.", lower_bound=1e-6)
+flags.DEFINE_integer(
+    "seed", None, "Seeds what is drawn; shown where none is given. (Not in Magenta.)", lower_bound=0
+)
+flags.DEFINE_float(
+    "qpm",
+    None,
+    "Tempo of the output in quarters a minute; by default the input's, else 120. (Not in Magenta.)",
+    lower_bound=1,
+)
+flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")
+flags.DEFINE_enum(
+    "log",
+    "WARN",
+    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
+    "The least severe messages of Magenta and TensorFlow to show. (INFO in Magenta.)",
+)
+
+
+def _inputs() -> tuple[str, ...]:
+    """The input files of the mode; raises UserError for one that is missing or not of the mode."""
+    names = {
+        "sample": (),
+        "reconstruct": ("input_midi",),
+        "interpolate": ("input_midi_1", "input_midi_2"),
+    }
+    for name in ("input_midi", "input_midi_1", "input_midi_2"):
+        given, needed = FLAGS[name].value, name in names[FLAGS.mode]
+        if needed and not given:
+            raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
+        if given and not needed:
+            raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
+    return tuple(os.path.expanduser(FLAGS[name].value) for name in names[FLAGS.mode])
+
+
+def main():
+    inputs = _inputs()
+    tensorflow_start.start(FLAGS.log)
+    from pipelines import generation, runs
+
+    run = runs.open_run(
+        FLAGS.run_dir, FLAGS.checkpoint_file, FLAGS.config, FLAGS.config_file, FLAGS.hparams
+    )
+    changed = runs.changed_config_file(run, FLAGS.config_file)
+    if changed:
+        say(f"warning: {changed}")
+    seed = FLAGS.seed
+    if seed is None:
+        seed = secrets.randbits(31)
+        say(f"seed: {seed}")
+    say(f"{run.name}, {run.checkpoint}")
+    paths = generation.generate(
+        run,
+        FLAGS.mode,
+        os.path.expanduser(FLAGS.output_dir),
+        inputs=inputs,
+        num_outputs=FLAGS.num_outputs,
+        max_batch_size=FLAGS.max_batch_size,
+        temperature=FLAGS.temperature,
+        seed=seed,
+        qpm=FLAGS.qpm,
+        pianoroll=FLAGS.pianoroll,
+    )
+    for path in paths:
+        print(path)
+
+
+if __name__ == "__main__":
+    app.run(main, required=["output_dir"])

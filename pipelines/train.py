@@ -1,0 +1,103 @@
+"""Trains a MusicVAE on NoteSequence records, with Magenta's music_vae_train.
+
+RUN_DIR/train gets the checkpoints, the summaries for TensorBoard and run.json, which says what
+they are checkpoints of. A run that was stopped, however it was, goes on from its last checkpoint
+when it is started again; one that is finished stays as it is.
+
+Example:
+  ./run.sh train --config=flat-groove_4bar --examples_path='/data/groove/train.tfrecord*' \\
+      --run_dir=/data/runs/first --num_steps=2000 --hparams=batch_size=32
+"""
+
+from absl import flags
+
+from models import tensorflow_start
+from pipelines import app
+from pipelines.app import UserError
+
+FLAGS = flags.FLAGS
+
+# The names, meanings and defaults are those of Magenta's music_vae_train, but for those that say
+# otherwise.
+flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
+flags.DEFINE_string(
+    "config_file",
+    None,
+    "A Python file with a CONFIG_MAP of your own configs. It is executed. (Not in Magenta.)",
+)
+flags.DEFINE_string(
+    "examples_path", None, "Glob of TFRecord files of NoteSequences, e.g. 'DIR/train.tfrecord*'."
+)
+flags.DEFINE_string("tfds_name", None, "A TensorFlow Datasets name with MIDI in it, instead.")
+flags.DEFINE_string("run_dir", None, "Folder of the run; checkpoints go to its folder train.")
+flags.DEFINE_integer("num_steps", 200000, "The run ends at exactly this training step.")
+flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs that change hparams.")
+flags.DEFINE_integer("checkpoints_to_keep", 100, "How many checkpoints to keep; 0 for all.")
+flags.DEFINE_integer("keep_checkpoint_every_n_hours", 1, "Besides those, keep one every N hours.")
+flags.DEFINE_integer(
+    "save_checkpoint_secs",
+    60,
+    "Seconds between checkpoints: the work that a kill can lose. (Not in Magenta, where it is 60.)",
+    lower_bound=1,
+)
+flags.DEFINE_bool(
+    "cache_dataset",
+    False,
+    "Keep the converted examples in memory. Off by default, unlike in Magenta: the "
+    "cache freezes augmentation and random slices at the first epoch.",
+)
+flags.DEFINE_integer(
+    "seed",
+    None,
+    "Seeds the initial variables, the order of the examples and the sampling. (Not in Magenta.)",
+)
+flags.DEFINE_string("mode", "train", "Only train; ./run.sh evaluate is Magenta's eval.")
+flags.DEFINE_string("master", "", "The TensorFlow master to use.")
+flags.DEFINE_integer("task", 0, "The task number of this worker.")
+flags.DEFINE_integer("num_ps_tasks", 0, "The number of parameter server tasks.")
+flags.DEFINE_integer("num_sync_workers", 0, "The number of synchronized workers.")
+flags.DEFINE_enum(
+    "log",
+    "WARN",
+    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
+    "The least severe messages of Magenta and TensorFlow to show. (INFO in Magenta.)",
+)
+
+
+def main():
+    if FLAGS.mode != "train":
+        raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
+    if bool(FLAGS.examples_path) == bool(FLAGS.tfds_name):
+        raise UserError("exactly one of --examples_path and --tfds_name is needed (see --help)")
+    if FLAGS.num_steps < 1:
+        raise UserError(f"--num_steps={FLAGS.num_steps}: must be at least 1")
+    tensorflow_start.start(FLAGS.log)
+    from pipelines import training
+
+    training.train(
+        FLAGS.config,
+        FLAGS.run_dir,
+        FLAGS.examples_path,
+        FLAGS.num_steps,
+        **{
+            name: FLAGS[name].value
+            for name in (
+                "tfds_name",
+                "config_file",
+                "hparams",
+                "seed",
+                "cache_dataset",
+                "save_checkpoint_secs",
+                "checkpoints_to_keep",
+                "keep_checkpoint_every_n_hours",
+                "master",
+                "task",
+                "num_ps_tasks",
+                "num_sync_workers",
+            )
+        },
+    )
+
+
+if __name__ == "__main__":
+    app.run(main, required=["config", "run_dir"])

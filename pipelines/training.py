@@ -1,0 +1,165 @@
+"""Training on top of Magenta's music_vae_train: the work of the job `train`."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import tensorflow.compat.v1 as tf
+
+from models import magenta_compat
+from models.ordered_loops import ordered_loops
+from pipelines import examples, runs
+from pipelines.app import UserError, say
+from pipelines.progress_hook import ProgressHook
+
+
+def train(
+    config_name: str,
+    run_dir: str,
+    examples_path: str | None,
+    num_steps: int,
+    *,
+    tfds_name: str | None = None,
+    config_file: str | None = None,
+    hparams: str = "",
+    seed: int | None = None,
+    cache_dataset: bool = False,
+    save_checkpoint_secs: int = 60,
+    checkpoints_to_keep: int = 100,
+    keep_checkpoint_every_n_hours: int = 1,
+    master: str = "",
+    task: int = 0,
+    num_ps_tasks: int = 0,
+    num_sync_workers: int = 0,
+) -> int:
+    """Trains until exactly `num_steps`, going on from the run's last checkpoint if it has one.
+
+    Args:
+      config_name: the config's name.
+      run_dir: the run's folder.
+      examples_path: a glob of TFRecord files of NoteSequences.
+      num_steps: the training step to end at.
+      seed: of the initial variables, the order of the examples and what is drawn; with one, a
+        run gives the same checkpoints again. None draws afresh.
+      The others are described at the flags of the same name.
+
+    Returns:
+      The number of steps that this call took: 0 where the run was finished.
+
+    Raises:
+      UserError: for fewer examples than a batch, and for a run folder that holds another config
+        or other hparams.
+    """
+    music_vae_train = magenta_compat.music_vae_train()
+    tf.disable_v2_behavior()
+
+    config = runs.configure(config_name, config_file, hparams)
+    if num_sync_workers:
+        config.hparams.batch_size //= num_sync_workers
+    train_dir = runs.train_dir(run_dir)
+    os.makedirs(train_dir, exist_ok=True)
+    runs.require_same(train_dir, config_name, config)
+    runs.settle(train_dir)
+    start = runs.last_step(train_dir)
+    if start >= num_steps:
+        say(f"{run_dir} is at step {start}: nothing left to do for --num_steps={num_steps}")
+        return 0
+
+    if examples_path:
+        examples.require_note_sequences(examples_path)
+    counts = examples.count(config, examples_path, tfds_name)
+    examples.require_batch(counts, config.hparams.batch_size, examples_path or tfds_name)
+    say(counts.summary())
+    if task == 0:
+        runs.write_json(
+            os.path.join(train_dir, runs.METADATA),
+            runs.describe(
+                config_name,
+                config,
+                config_file,
+                seed=seed,
+                examples_path=examples_path,
+                tfds_name=tfds_name,
+                examples=counts.examples,
+            ),
+        )
+
+    for device in tf.config.list_physical_devices():
+        say(f"device: {device.device_type} {device.name}")
+    say(f"step {start} of {num_steps}; building the graph ...")
+
+    # A run that goes on must not see again what it saw first.
+    graph_seed = None if seed is None else seed + start
+
+    def dataset_fn():
+        # Magenta builds the graph and calls this in it, before there is any variable: the only
+        # place from which its seed can be set.
+        if graph_seed is not None:
+            tf.set_random_seed(graph_seed)
+        return examples.training_dataset(
+            config, examples_path, tfds_name, graph_seed, cache_dataset
+        )
+
+    # Magenta needs a name for its summary of the trial.
+    config = config._replace(
+        train_examples_path=examples_path, tfds_name=None if examples_path else tfds_name
+    )
+    progress = ProgressHook(config.model, num_steps, config.hparams.batch_size)
+    ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
+    saver = dict(
+        max_to_keep=checkpoints_to_keep, keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours
+    )
+    try:
+        with ordered, _training_session(music_vae_train, saver, save_checkpoint_secs, [progress]):
+            music_vae_train.train(
+                train_dir,
+                config=config,
+                dataset_fn=dataset_fn,
+                num_steps=num_steps,
+                master=master,
+                num_sync_workers=num_sync_workers,
+                num_ps_tasks=num_ps_tasks,
+                task=task,
+            )
+    except tf.errors.OpError as error:
+        if "No space left on device" not in error.message:
+            raise
+        raise UserError(
+            f"{train_dir}: the disk is full; free some of it and give the same command again"
+        ) from error
+    say(f"finished at step {runs.last_step(train_dir)}: {train_dir}")
+    return num_steps - start
+
+
+@contextlib.contextmanager
+def _training_session(
+    music_vae_train, saver: dict, save_checkpoint_secs: int, hooks: list
+) -> Iterator[None]:
+    """Gives the session that Magenta's `train` opens our hooks, saver and time between checkpoints.
+
+    `music_vae_train.train` takes none of them, so the one call that it makes to tf_slim is
+    wrapped while it runs.
+
+    Args:
+      music_vae_train: Magenta's module.
+      saver: arguments of the tf.train.Saver. Magenta's own keeps absolute paths, so that a run
+        folder that was moved starts again from step 0.
+      save_checkpoint_secs: seconds between checkpoints.
+      hooks: more SessionRunHooks.
+    """
+    training = music_vae_train.tf_slim.training
+    original = training.train
+
+    def with_ours(train_op, logdir, **kwargs):
+        kwargs.update(
+            save_checkpoint_secs=save_checkpoint_secs,
+            scaffold=tf.train.Scaffold(saver=tf.train.Saver(save_relative_paths=True, **saver)),
+            hooks=kwargs["hooks"] + hooks,
+        )
+        return original(train_op, logdir, **kwargs)
+
+    training.train = with_ours
+    try:
+        yield
+    finally:
+        training.train = original
