@@ -1,0 +1,40 @@
+"""Benchmarks beside stock Magenta, one module each. A module here exports `BENCHMARK`.
+
+Both sides run in one go and take turns, so that what else the machine does hits both alike.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from pipelines.registry import Registry, modules_of
+
+
+class Benchmark(NamedTuple):
+    """What can be measured.
+
+    Attributes:
+      name: as the command line gives it.
+      summary: a line about what is measured.
+      define_flags: defines the flags that only this benchmark has.
+      required: names of the flags without which it cannot run.
+      contenders: prepares a scratch folder, which it is given, and returns a function for each
+        side by name; each runs that side once, in the number of the round, and returns what it
+        measured, by name: numbers, of which medians are shown.
+    """
+
+    name: str
+    summary: str
+    define_flags: Callable[[], None]
+    required: tuple[str, ...]
+    contenders: Callable[[str], Mapping[str, Callable[[int], Mapping[str, float]]]]
+
+
+@functools.cache
+def benchmarks() -> Registry[Benchmark]:
+    """All benchmarks by name."""
+    registry: Registry[Benchmark] = Registry("benchmark")
+    for module in modules_of(sys.modules[__name__]):
+        registry.add(module.BENCHMARK.name, module.BENCHMARK)
+    return registry
