@@ -1,0 +1,32 @@
+"""What the tests share."""
+
+import os
+import pathlib
+
+import pytest
+
+from models import magenta_compat  # noqa: F401  before any test imports TensorFlow
+from tests import trained
+
+
+@pytest.fixture(scope="session")
+def corpora() -> pathlib.Path:
+    """The folder of real corpora, named by REELGROOVE_CORPORA; skips where there is none."""
+    place = os.environ.get("REELGROOVE_CORPORA")
+    if not place:
+        pytest.skip("REELGROOVE_CORPORA is not set: no real corpora here")
+    return pathlib.Path(place)
+
+
+@pytest.fixture(scope="session")
+def groove_records(tmp_path_factory) -> pathlib.Path:
+    """Records of the built-in corpus."""
+    return trained.make_records(tmp_path_factory.mktemp("groove"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(groove_records, tmp_path_factory) -> pathlib.Path:
+    """The run folder of a flat-groove_4bar with a few units, after three steps."""
+    run_dir = tmp_path_factory.mktemp("tiny") / "run"
+    assert trained.train_run(groove_records, run_dir) == 3
+    return run_dir

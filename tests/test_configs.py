@@ -1,0 +1,164 @@
+"""The config map."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae import configs as magenta_configs
+from magenta.models.music_vae import data
+
+import configs
+from pipelines.app import UserError
+from pipelines.registry import Registry
+
+OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
+
+
+def test_all_of_magentas_configs_keep_their_names():
+    assert set(magenta_configs.CONFIG_MAP) <= set(configs.builders())
+
+
+@pytest.mark.parametrize("name", sorted(configs.builders()))
+def test_each_look_up_is_a_fresh_config_without_a_cap(name):
+    first, second = configs.get(name), configs.get(name)
+    first.hparams.parse("batch_size=3")
+    assert second.hparams.batch_size != 3
+    assert first.model is not second.model
+    assert first.data_converter is not second.data_converter
+    assert second.data_converter.max_tensors_per_notesequence is None
+    if name in magenta_configs.CONFIG_MAP:
+        assert magenta_configs.CONFIG_MAP[name].hparams.values() == second.hparams.values()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_configs_say_what_they_are(name):
+    assert configs.builders()[name].__doc__.strip()
+
+
+@pytest.mark.parametrize(
+    "name, bars",
+    [
+        ("flat-groove_4bar", 4),
+        ("hierdec-groove_4bar", 4),
+        ("flat-groove_16bar", 16),
+        ("hierdec-groove_16bar", 16),
+    ],
+)
+def test_groove_arithmetic(name, bars):
+    config = configs.get(name)
+    assert config.hparams.max_seq_len == config.data_converter.window_steps == 16 * bars
+    assert config.hparams.free_bits == 12 * bars
+    assert config.data_converter.output_depth == 9 * 3
+    assert config.hparams.batch_size * config.hparams.max_seq_len == 512 * 64
+
+
+def test_flat_groove_4bar_is_groovae_but_for_its_windows():
+    ours, theirs = configs.get("flat-groove_4bar"), configs.get("groovae_4bar")
+    assert ours.hparams.values() == theirs.hparams.values()
+    assert type(ours.model.encoder) is type(theirs.model.encoder)
+    assert type(ours.model.decoder) is type(theirs.model.decoder)
+    assert isinstance(theirs.data_converter, data.GrooveConverter)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OWN)
+def test_own_configs_learn(name):
+    """A few steps on one batch lower the loss, and no variable is left without a gradient."""
+    config = configs.get(name)
+    config.hparams.parse(
+        "batch_size=4,enc_rnn_size=[8],dec_rnn_size=[8,8],z_size=4,"
+        "learning_rate=0.03,dropout_keep_prob=1.0"
+    )
+    converter, steps = config.data_converter, config.hparams.max_seq_len
+    batch = np.random.default_rng(0).random((4, steps, converter.output_depth)) > 0.8
+    tf.disable_v2_behavior()
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)
+        config.model.build(config.hparams, converter.output_depth, is_training=True)
+        sequence = tf.constant(batch, tf.float32)
+        optimizer = config.model.train(
+            sequence, sequence, tf.fill([4], steps), control_sequence=None
+        )
+        gradients = optimizer.compute_gradients(config.model.loss)
+        assert all(gradient is not None for gradient, _ in gradients)
+        step = optimizer.apply_gradients(gradients)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            losses = [session.run([config.model.loss, step])[0] for _ in range(20)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_conductor_has_no_dropout_when_not_training():
+    """Two passes over the same batch with the same z give the same loss."""
+    tf.disable_v2_behavior()
+    losses = {}
+    for is_training in (False, True):
+        config = configs.get("hierdec-groove_4bar")
+        config.hparams.parse("batch_size=2,dec_rnn_size=[8,8],dropout_keep_prob=0.5,z_size=4")
+        with tf.Graph().as_default():
+            decoder = config.model.decoder
+            decoder.build(config.hparams, 27, is_training=is_training)
+            x = tf.ones([2, 64, 27])
+            loss, _, _ = decoder.reconstruction_loss(x, x, tf.fill([2], 64), 3 * tf.ones([2, 4]))
+            with tf.Session() as session:
+                session.run(tf.global_variables_initializer())
+                losses[is_training] = [session.run(loss) for _ in range(2)]
+    np.testing.assert_array_equal(*losses[False])
+    # The test can fail: with dropout the passes differ.
+    assert not np.array_equal(*losses[True])
+
+
+USER_FILE = """
+from configs import groove
+
+def mine():
+    '''My own.'''
+    config = groove.flat_groove_4bar()
+    config.hparams.parse('z_size=7')
+    return config
+
+CONFIG_MAP = {'mine': mine, 'as_a_config': mine()}
+"""
+
+
+def test_a_users_own_file(tmp_path):
+    path = tmp_path / "my_configs.py"
+    path.write_text(USER_FILE)
+    for name in ("mine", "as_a_config"):
+        config = configs.get(name, str(path))
+        assert config.hparams.z_size == 7
+        config.hparams.z_size = 8
+        assert configs.get(name, str(path)).hparams.z_size == 7
+    with pytest.raises(UserError, match="no config is named 'mine'"):
+        configs.get("mine")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x = 1", "CONFIG_MAP"),
+        ("CONFIG_MAP = {'flat-groove_4bar': None}", "exists already"),
+    ],
+)
+def test_a_users_file_that_cannot_be_used_is_named(text, message, tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as raised:
+        configs.get("flat-groove_4bar", str(path))
+    assert "bad.py" in str(raised.value)
+
+
+def test_a_users_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        configs.get("flat-groove_4bar", str(tmp_path / "none.py"))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match="flat-groove_4bar"):
+        configs.get("flat_groove_4bars")
+
+
+def test_a_duplicate_name_is_rejected():
+    registry = Registry("thing")
+    registry.add("a", 1)
+    with pytest.raises(ValueError, match="'a'"):
+        registry.add("a", 2)

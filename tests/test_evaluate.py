@@ -1,0 +1,173 @@
+"""Evaluation: the loss is Magenta's, every example counts, baselines are what they say."""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import configs
+from models.groove_converter import CLASS_NAMES
+from pipelines import evaluation, examples, losses, runs, trained_model
+from pipelines.app import UserError
+from tests.test_examples import write
+from tests.trained import drums, train_run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def held_out(groove_records):
+    return f"{groove_records}/validation.tfrecord*"
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_run, held_out):
+    """The evaluation, in batches that do not divide the examples."""
+    return evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
+
+
+def test_every_example_counts_and_numbers_agree(measured, held_out):
+    counts = examples.Counts()
+    for _ in examples.batches(configs.get("flat-groove_4bar"), held_out, 100, counts):
+        pass
+    assert measured["examples"] == counts.examples and counts.examples % 13
+    assert measured["step"] == 3 and measured["config"] == "flat-groove_4bar"
+    assert measured["kl_nats"] == pytest.approx(measured["kl_bits"] * math.log(2))
+    assert measured["loss"] == pytest.approx(
+        measured["reconstruction_loss"] + measured["kl_beta"] * measured["kl_loss"]
+    )
+    for name in ("teacher_forced", "sampled", "thresholded"):
+        assert measured[name]["hits"] == measured["sampled"]["hits"] > 0
+        assert set(measured[name]["classes"]) == set(CLASS_NAMES)
+    assert measured["sampled"]["temperature"] == 0.5
+
+
+def test_the_batch_size_changes_nothing(measured, tiny_run, held_out):
+    other = evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=64, seed=5)
+    # What does not depend on the draws is the same.
+    assert other["kl_bits"] == pytest.approx(measured["kl_bits"], rel=1e-4)
+    assert other["thresholded"]["f1"] == pytest.approx(measured["thresholded"]["f1"], abs=2e-3)
+
+
+def test_the_same_seed_gives_the_same_numbers(measured, tiny_run, held_out):
+    again = evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
+    assert again == measured
+
+
+def test_the_loss_is_magentas(tiny_run, held_out):
+    """Against MusicVAE.eval, Magenta's own graph, on the same full batches."""
+    run = runs.open_run(str(tiny_run))
+    counts = examples.Counts()
+    [batch] = examples.batches(run.config, held_out, 8, counts, num_batches=1)
+    ours = losses.Losses(run, 8, seed=0)
+    ours.update(batch)
+    result = ours.result()
+
+    config = run.config
+    config.hparams.batch_size = 8
+    with tf.Graph().as_default():
+        config.model.build(config.hparams, 27, is_training=False)
+        sequence = tf.constant(np.array(batch.inputs), tf.float32)
+        updates = config.model.eval(sequence, sequence, tf.fill([8], 64))
+        variables = tf.global_variables()
+        with tf.Session() as session:
+            tf.train.Saver(variables).restore(session, run.checkpoint)
+            session.run(tf.local_variables_initializer())
+            session.run(updates)
+            merged = tf.Summary.FromString(session.run(tf.summary.merge_all()))
+    stock = {value.tag: value.simple_value for value in merged.value}
+    assert result["kl_bits"] == pytest.approx(stock["losses/kl_bits"], rel=1e-5)
+    # z is drawn, so the reconstruction differs from draw to draw, by little after three steps.
+    assert result["reconstruction_loss"] == pytest.approx(stock["losses/r_loss"], rel=1e-2)
+    assert result["metrics"]["metrics/hits_loss"] == pytest.approx(
+        stock["metrics/hits_loss"], rel=1e-2
+    )
+
+
+def test_hierarchical_configs_are_measured(groove_records, held_out, tmp_path):
+    train_run(groove_records, tmp_path, "hierdec-groove_4bar", num_steps=1)
+    result = evaluation.evaluate(
+        runs.open_run(str(tmp_path)), held_out, batch_size=32, num_batches=1
+    )
+    assert result["examples"] == 32
+    assert result["reconstruction_loss"] > 0 and result["sampled"]["hits"] > 0
+
+
+def test_nothing_to_measure_is_an_error(tiny_run, tmp_path):
+    path = write(tmp_path / "a.tfrecord", [drums([(0, 36, 80)])])
+    with pytest.raises(UserError, match="nothing to measure.*shorter than 4 bars"):
+        evaluation.evaluate(runs.open_run(str(tiny_run)), path)
+
+
+def test_untrained_is_another_model(tiny_run, held_out, tmp_path, measured):
+    run = losses.untrained(runs.open_run(str(tiny_run)), str(tmp_path), seed=0)
+    assert run.step == 0
+    result = evaluation.evaluate(run, held_out, batch_size=64, num_batches=1)
+    assert result["reconstruction_loss"] > measured["reconstruction_loss"]
+
+
+def test_most_frequent_bar_by_hand(tiny_run, tmp_path):
+    # In training, three bars of one kick and one of a snare; held out, four bars of kick and
+    # snare, so the constant kick finds half of the hits and nothing wrong.
+    kick = [(2.0 * bar, 36, 80) for bar in range(3)]
+    training = write(tmp_path / "train.tfrecord", [drums(kick + [(6.0, 38, 80)])])
+    both = [
+        (2.0 * bar + late, pitch, 100) for bar in range(4) for late, pitch in ((0.0, 36), (1.0, 38))
+    ]
+    held_out = write(tmp_path / "validation.tfrecord", [drums(both)])
+    result = evaluation.evaluate_most_frequent_bar(
+        runs.open_run(str(tiny_run)), held_out, training
+    )["constant"]
+    assert (result["hits"], result["hits_decoded"]) == (8, 4)
+    assert (result["precision"], result["recall"]) == (1.0, 0.5)
+    assert result["f1"] == pytest.approx(2 / 3)
+    assert result["velocity_mae"] == pytest.approx(20, rel=1e-5)
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(tiny_run, held_out):
+    run = runs.open_run(str(tiny_run))
+    run.config.hparams.z_size = 5
+    with pytest.raises(
+        UserError,
+        match=r"decoder/z_to_initial_state/kernel is \[5, 32\] in the model and \[4, 32\]",
+    ):
+        losses.Losses(run, 4, 0)
+    with pytest.raises(UserError, match="does not fit the config"):
+        trained_model.load(run, 4, 0)
+
+
+def test_the_job(tiny_run, held_out):
+    root = pathlib.Path(runs.__file__).parents[1]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pipelines.evaluate",
+            f"--run_dir={tiny_run}",
+            f"--examples_path={held_out}",
+            "--eval_num_batches=1",
+            "--eval_dir_suffix=_job",
+        ],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["examples"] == 64
+    written = json.loads((tiny_run / "eval_job" / "step-3.json").read_text())
+    assert written == result
+    tags = {
+        value.tag: (value.simple_value, event.step)
+        for path in (tiny_run / "eval_job").glob("events*")
+        for event in tf.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert tags["loss"] == (pytest.approx(result["loss"]), 3)
+    assert tags["sampled/f1"][0] == pytest.approx(result["sampled"]["f1"])
