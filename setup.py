@@ -27,6 +27,7 @@ setup(
         "note-seq==0.0.5",
         "numpy>=2",  # Magenta and note-seq say numpy.bool, which 1.24 to 1.26 lack
         "protobuf>=6,<7",
+        "psutil",
     ],
     extras_require={
         "train": [

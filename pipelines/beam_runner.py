@@ -105,8 +105,14 @@ def _runner(arguments: list[str]):
     direct.direct_running_mode = "in_memory"
     # Workers import the DoFns by name, wherever the job was started.
     paths = [str(_CHECKOUT), os.environ.get("PYTHONPATH")]
-    command = ["env", f"PYTHONPATH={os.pathsep.join(filter(None, paths))}", sys.executable,
-               "-m", _WORKER, str(os.getpid())]
+    command = [
+        "env",
+        f"PYTHONPATH={os.pathsep.join(filter(None, paths))}",
+        sys.executable,
+        "-m",
+        _WORKER,
+        str(os.getpid()),
+    ]
     # Beam starts it through a shell; `exec` makes it the job's own child, which it watches.
     environment = SubprocessSDKEnvironment.from_command_string(f"exec {shlex.join(command)}")
     return FnApiRunner(default_environment=environment), options

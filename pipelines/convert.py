@@ -24,8 +24,7 @@ flags.DEFINE_string("input", None, "The corpus: an archive, a folder, or as the 
 flags.DEFINE_string("output", None, "Folder for the records.")
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
-flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.",
-                   lower_bound=0)
+flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.", lower_bound=0)
 flags.DEFINE_integer("max_notes", MAX_NOTES, "Leave out pieces with more notes.", lower_bound=1)
 flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --output.")
 

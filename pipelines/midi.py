@@ -96,8 +96,9 @@ def midi_to_note_sequence(
         raise Rejected("too_large", f"{controls} control changes; the limit is {_MAX_CONTROLS}")
 
     first = tracks[0]
-    clock = _Clock(resolution, [(tick, data) for tick, kind, data in first.meta
-                                if kind == _SET_TEMPO])
+    clock = _Clock(
+        resolution, [(tick, data) for tick, kind, data in first.meta if kind == _SET_TEMPO]
+    )
     last = clock.seconds(np.array([_last_tick(instruments.values(), first)]))[0]
     if last > max_seconds:
         raise Rejected("too_long", f"lasts {last:.0f} s; --max_seconds is {max_seconds:g}")
@@ -208,9 +209,7 @@ def _length(data: bytes, position: int) -> tuple[int, int]:
     raise Rejected("malformed", f"a length of more than four bytes at byte {position}")
 
 
-def _instruments(
-    tracks: list[_Track], max_notes: int
-) -> dict[tuple[int, int, int], _Instrument]:
+def _instruments(tracks: list[_Track], max_notes: int) -> dict[tuple[int, int, int], _Instrument]:
     """Pairs note-ons with note-offs and gathers events by (program, channel, track).
 
     The rules are pretty_midi's:
@@ -276,8 +275,11 @@ def _name(track: _Track, index: int) -> str:
 
 def _last_tick(instruments: Iterable[_Instrument], first: _Track) -> int:
     """The tick of the last thing that enters the NoteSequence."""
-    ticks = [tick for tick, kind, _ in first.meta
-             if kind in (_SET_TEMPO, _TIME_SIGNATURE, _KEY_SIGNATURE)]
+    ticks = [
+        tick
+        for tick, kind, _ in first.meta
+        if kind in (_SET_TEMPO, _TIME_SIGNATURE, _KEY_SIGNATURE)
+    ]
     for instrument in instruments:
         ticks += [end for _, end, _, _ in instrument.notes[-1:]]
         ticks += [tick for tick, _, _ in instrument.controls[-1:]]
@@ -345,8 +347,9 @@ def _add_signatures(sequence: NoteSequence, track: _Track, clock: _Clock) -> Non
             sequence.key_signatures.add(
                 time=clock.seconds(tick),
                 key=(7 * sharps + 9 * minor) % 12,
-                mode=(NoteSequence.KeySignature.MINOR if minor
-                      else NoteSequence.KeySignature.MAJOR),
+                mode=(
+                    NoteSequence.KeySignature.MINOR if minor else NoteSequence.KeySignature.MAJOR
+                ),
             )
 
 
@@ -363,28 +366,36 @@ def _add_events(
     columns = np.array(instrument.notes, np.int64)
     ends = clock.seconds(columns[:, 1])
     message = NoteSequence.Note
-    _merge(sequence, NoteSequence.NOTES_FIELD_NUMBER, message(**who), {
-        message.PITCH_FIELD_NUMBER: columns[:, 2],
-        message.VELOCITY_FIELD_NUMBER: columns[:, 3],
-        message.START_TIME_FIELD_NUMBER: clock.seconds(columns[:, 0]),
-        message.END_TIME_FIELD_NUMBER: ends,
-    })
+    _merge(
+        sequence,
+        NoteSequence.NOTES_FIELD_NUMBER,
+        message(**who),
+        {
+            message.PITCH_FIELD_NUMBER: columns[:, 2],
+            message.VELOCITY_FIELD_NUMBER: columns[:, 3],
+            message.START_TIME_FIELD_NUMBER: clock.seconds(columns[:, 0]),
+            message.END_TIME_FIELD_NUMBER: ends,
+        },
+    )
     sequence.total_time = max(sequence.total_time, ends.max())
     if instrument.controls:
         columns = np.array(instrument.controls, np.int64)
         message = NoteSequence.ControlChange
-        _merge(sequence, NoteSequence.CONTROL_CHANGES_FIELD_NUMBER, message(**who), {
-            message.TIME_FIELD_NUMBER: clock.seconds(columns[:, 0]),
-            message.CONTROL_NUMBER_FIELD_NUMBER: columns[:, 1],
-            message.CONTROL_VALUE_FIELD_NUMBER: columns[:, 2],
-        })
+        _merge(
+            sequence,
+            NoteSequence.CONTROL_CHANGES_FIELD_NUMBER,
+            message(**who),
+            {
+                message.TIME_FIELD_NUMBER: clock.seconds(columns[:, 0]),
+                message.CONTROL_NUMBER_FIELD_NUMBER: columns[:, 1],
+                message.CONTROL_VALUE_FIELD_NUMBER: columns[:, 2],
+            },
+        )
     for tick, bend in instrument.bends:
         sequence.pitch_bends.add(time=clock.seconds(tick), bend=bend, **who)
 
 
-def _merge(
-    sequence: NoteSequence, field: int, common, columns: dict[int, np.ndarray]
-) -> None:
+def _merge(sequence: NoteSequence, field: int, common, columns: dict[int, np.ndarray]) -> None:
     """Adds a message for each row of `columns` to a repeated field, in one call.
 
     The messages are laid out as protobuf's wire format in a NumPy array and parsed by protobuf:

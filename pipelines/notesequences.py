@@ -12,8 +12,8 @@ from typing import Any
 
 from pipelines import beam_runner, records
 from pipelines.app import Progress
-from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, corpora
-from pipelines.records import Folder, Part, Rejected
+from pipelines.corpora import Limits, Skipped, Source, corpora
+from pipelines.records import Folder, Part
 
 # Small enough to spread evenly over workers, large enough that a part is more than overhead.
 _MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
@@ -67,35 +67,15 @@ def convert(
                 lambda pipeline: _build(pipeline, batches, corpus_name, parts, limits),
                 pipeline_arguments,
             )
-        return folder.finish("notesequence", corpus_name, num_shards, len(sources),
-                             {"limits": limits._asdict()})
-
-
-def convert_batch(batch: str, corpus: Corpus, parts: str, limits: Limits) -> None:
-    """Converts the sources of one batch to one part."""
-    with Part(parts, batch) as part:
-        for source in (Source(*line) for line in records.read_batch(parts, batch)):
-            for found in _sequences(corpus, source, limits):
-                if isinstance(found, Skipped):
-                    part.reject(*found)
-                else:
-                    # Deterministic: the same message gives the same bytes in every process.
-                    record = found.sequence.SerializeToString(deterministic=True)
-                    part.add(found.split, found.sequence.id, record)
-            part.add_source()
-
-
-def _sequences(corpus: Corpus, source: Source, limits: Limits) -> Iterator[Piece | Skipped]:
-    try:
-        yield from corpus.sequences(source, limits)
-    except Rejected as rejected:
-        yield Skipped(source.key, rejected.reason, rejected.detail)
+        return folder.finish(
+            "notesequence", corpus_name, num_shards, len(sources), {"limits": limits._asdict()}
+        )
 
 
 def _build(pipeline, batches: list[str], corpus_name: str, parts: str, limits: Limits) -> None:
     import apache_beam as beam
 
-    from pipelines.convert_fn import ConvertBatch
+    from pipelines.convert_batch import ConvertBatch
 
     (
         pipeline

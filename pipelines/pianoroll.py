@@ -150,7 +150,8 @@ class _Notes:
     def __init__(self, sequence):
         self.quarters = TempoMap(sequence.tempos)
         self.all = sorted(
-            sequence.notes, key=lambda note: (note.start_time, note.pitch, note.instrument))
+            sequence.notes, key=lambda note: (note.start_time, note.pitch, note.instrument)
+        )
         self.starts = self.quarters(np.array([note.start_time for note in self.all]))
         self.ends = self.quarters(np.array([note.end_time for note in self.all]))
         self.drums = np.array([note.is_drum for note in self.all], bool)
@@ -162,7 +163,7 @@ class _Page:
 
     def __init__(self, bars: Sequence[Bar], notes: _Notes):
         per_system = BARS_PER_SYSTEM if len(bars) <= SHORT_PIECE_BARS else MANY_BARS_PER_SYSTEM
-        self._systems = [bars[at:at + per_system] for at in range(0, len(bars), per_system)]
+        self._systems = [bars[at : at + per_system] for at in range(0, len(bars), per_system)]
         self._scale = PLOT_WIDTH / (per_system * max(bar.length for bar in bars))
         self._notes = notes
         self._rows, self._row_of = _rows(notes.all)
@@ -211,10 +212,15 @@ class _Page:
                     x = self._x(system, at)
                     lines.append([(x, y), (x, y + self._edges[-1])])
             yield lines, colour, width
-        yield [
-            [(LEFT, y + edge), (self._x(system, system[-1].end), y + edge)]
-            for system, y in self._placed() for edge in (0, self._edges[-1])
-        ], BAR_LINE, 1.0
+        yield (
+            [
+                [(LEFT, y + edge), (self._x(system, system[-1].end), y + edge)]
+                for system, y in self._placed()
+                for edge in (0, self._edges[-1])
+            ],
+            BAR_LINE,
+            1.0,
+        )
 
     def marks(self):
         """Yields box and colour of each note, once a system that it is in."""
@@ -237,8 +243,10 @@ class _Page:
                     left = max(left, LEFT)
                     # A pixel of paper between repeated notes, and two of ink for the shortest.
                     right = max(self._x(system, min(notes.ends[at], after)) - 1, left + 2)
-                colour = self._rows[row].colour or INSTRUMENT_COLOURS[
-                    notes.all[at].instrument % len(INSTRUMENT_COLOURS)]
+                colour = (
+                    self._rows[row].colour
+                    or INSTRUMENT_COLOURS[notes.all[at].instrument % len(INSTRUMENT_COLOURS)]
+                )
                 yield _box(left, top, right, bottom), _faded(colour, 0.3 + 0.7 * loudness)
 
 
@@ -252,8 +260,7 @@ class TempoMap:
         known = [(0.0, self.first_qpm)] + known[1:]
         self._times = np.array([time for time, _ in known])
         self._rates = np.array([qpm / 60 for _, qpm in known])
-        self._quarters = np.concatenate(
-            [[0.0], np.cumsum(np.diff(self._times) * self._rates[:-1])])
+        self._quarters = np.concatenate([[0.0], np.cumsum(np.diff(self._times) * self._rates[:-1])])
 
     def __call__(self, seconds: np.ndarray) -> np.ndarray:
         """Quarter notes since the start, for each of `seconds`."""
@@ -269,7 +276,9 @@ def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[li
     """
     changes = [(0.0, 4.0, 1.0)] + sorted(
         (float(quarters(np.array([s.time]))[0]), 4 * s.numerator / s.denominator, 4 / s.denominator)
-        for s in signatures if s.numerator > 0 and s.denominator > 0)
+        for s in signatures
+        if s.numerator > 0 and s.denominator > 0
+    )
     bars = []
     at = 0.0
     while not bars or (at < end and len(bars) < MAX_BARS):
@@ -313,9 +322,14 @@ def _subtitle(sequence, drawn: int, num_bars: int) -> str:
     if drawn < num_bars:
         extent = f"the first {drawn} of {extent}"
     count = len(sequence.notes)
-    return "   ·   ".join((
-        f"{TempoMap(sequence.tempos).first_qpm:.6g} qpm{changes}", *sorted(meters), extent,
-        f"{count or 'no'} note{'s' * (count != 1)}"))
+    return "   ·   ".join(
+        (
+            f"{TempoMap(sequence.tempos).first_qpm:.6g} qpm{changes}",
+            *sorted(meters),
+            extent,
+            f"{count or 'no'} note{'s' * (count != 1)}",
+        )
+    )
 
 
 def _writer(axes):
@@ -330,8 +344,9 @@ def _writer(axes):
             fonts[size, weight] = font, get_font(findfont(font)).get_charmap()
         font, glyphs = fonts[size, weight]
         shown = "".join(letter if ord(letter) in glyphs else "?" for letter in text[:120])
-        axes.text(x, y, shown, color=colour, fontproperties=font, ha=side,
-                  va="center", parse_math=False)
+        axes.text(
+            x, y, shown, color=colour, fontproperties=font, ha=side, va="center", parse_math=False
+        )
 
     return write
 
@@ -348,5 +363,5 @@ def _box(left: float, top: float, right: float, bottom: float) -> list[tuple[flo
 
 def _faded(colour: str, strength: float) -> tuple[float, float, float]:
     """The colour mixed with white: strength 1 is the colour itself."""
-    channels = (int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5))
+    channels = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return tuple(1 - strength * (1 - channel) for channel in channels)

@@ -45,8 +45,11 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
     place: Place
     if os.path.isdir(path):
         inner = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
-        found = [root for root in ["", *(f"{name}/" for name in inner)]
-                 if os.path.isfile(os.path.join(path, root, marker))]
+        found = [
+            root
+            for root in ["", *(f"{name}/" for name in inner)]
+            if os.path.isfile(os.path.join(path, root, marker))
+        ]
     elif os.path.isfile(path):
         try:
             names = _zip(path, os.stat(path).st_mtime_ns).namelist()
@@ -54,8 +57,11 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
             raise UserError(
                 f"{path} is no zip archive ({error}); give the zip or its folder"
             ) from error
-        found = [name.removesuffix(marker) for name in sorted(names, key=lambda n: n.count("/"))
-                 if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1]
+        found = [
+            name.removesuffix(marker)
+            for name in sorted(names, key=lambda n: n.count("/"))
+            if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1
+        ]
     else:
         raise UserError(f"{path} does not exist; give a zip archive or a folder")
     if not found:

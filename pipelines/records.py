@@ -102,8 +102,10 @@ def read_at(path: str | os.PathLike, offset: int = 0) -> Iterator[tuple[int, byt
                 if checksum == _masked_crc(header[:8]) and length <= size - offset:
                     record = file.read(length)
             footer = file.read(_FOOTER.size)
-            if record is None or len(footer) < _FOOTER.size or (
-                _FOOTER.unpack(footer)[0] != _masked_crc(record)
+            if (
+                record is None
+                or len(footer) < _FOOTER.size
+                or (_FOOTER.unpack(footer)[0] != _masked_crc(record))
             ):
                 raise UserError(
                     f"{path} is damaged or cut short at byte {offset}; make the records again"
@@ -193,8 +195,15 @@ class Part:
             return
         self._spill()
         path = self._folder / f"{self._name}.json"
-        _write_json(path, {"sources": self._sources, "files": self._files,
-                           "records": self._records, "rejected": self._rejected})
+        _write_json(
+            path,
+            {
+                "sources": self._sources,
+                "files": self._files,
+                "records": self._records,
+                "rejected": self._rejected,
+            },
+        )
 
     def add_source(self) -> None:
         """Counts a source as dealt with, whatever came of it."""
@@ -328,8 +337,9 @@ class Folder:
         for split in SPLITS:
             files = [self.parts / name for tally in tallies for name in tally["files"][split]]
             shards = min(num_shards, counts[split])
-            written = _write_shards(made, split, shards, counts[split], self._merged(files),
-                                    progress)
+            written = _write_shards(
+                made, split, shards, counts[split], self._merged(files), progress
+            )
             if written != counts[split]:
                 raise RuntimeError(f"{written} of {counts[split]} records of {split} are left")
             splits[split] = {"records": written, "shards": shards}

@@ -7,8 +7,19 @@ import zipfile
 
 import mido
 
-COLUMNS = ("drummer", "session", "id", "style", "bpm", "beat_type", "time_signature",
-           "midi_filename", "audio_filename", "duration", "split")
+COLUMNS = (
+    "drummer",
+    "session",
+    "id",
+    "style",
+    "bpm",
+    "beat_type",
+    "time_signature",
+    "midi_filename",
+    "audio_filename",
+    "duration",
+    "split",
+)
 
 
 def midi_bytes(*tracks, ticks_per_beat: int = 480) -> bytes:
@@ -24,8 +35,9 @@ def hits(*notes: tuple[int, int, int], length: int = 60) -> list:
     """Drum notes (pitch, velocity, delta ticks since the note before ended) as messages."""
     messages = []
     for pitch, velocity, delta in notes:
-        messages.append(mido.Message("note_on", channel=9, note=pitch, velocity=velocity,
-                                     time=delta))
+        messages.append(
+            mido.Message("note_on", channel=9, note=pitch, velocity=velocity, time=delta)
+        )
         messages.append(mido.Message("note_off", channel=9, note=pitch, time=length))
     return messages
 

@@ -31,11 +31,19 @@ def test_contenders_take_turns_and_medians_are_compared():
         def run(number):
             turns.append(name)
             return {"seconds": values[number]}
+
         return run
 
-    benchmark = Benchmark("made", "Made up.", lambda: None, (), lambda scratch: {
-        "ours": contender("ours", [3.0, 1.0, 2.0]),
-        "theirs": contender("theirs", [9.0, 8.0, 50.0])})
+    benchmark = Benchmark(
+        "made",
+        "Made up.",
+        lambda: None,
+        (),
+        lambda scratch: {
+            "ours": contender("ours", [3.0, 1.0, 2.0]),
+            "theirs": contender("theirs", [9.0, 8.0, 50.0]),
+        },
+    )
     report = _compare.compare(benchmark, 3, None)
     assert turns == ["ours", "theirs"] * 3
     assert report["runs"]["theirs"] == [{"seconds": 9.0}, {"seconds": 8.0}, {"seconds": 50.0}]
@@ -55,7 +63,8 @@ def test_missing_flags_and_unknown_names_are_one_line():
         (["convert"], "missing --input, --stock"),
         (["convrt"], "no benchmark is named 'convrt'; nearest: convert"),
     ]:
-        done = subprocess.run([sys.executable, "-m", "pipelines.bench", *arguments],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.bench", *arguments], capture_output=True, text=True
+        )
         assert (done.returncode, done.stdout) == (1, "")
         assert message in done.stderr and done.stderr.count("\n") == 1

@@ -14,8 +14,14 @@ from pipelines.builtin import grooves, patterns
 
 STEP = 120
 ROLAND = {
-    "kick": {36}, "snare": {38, 37, 40}, "closed": {42, 22, 44}, "open": {46, 26},
-    "low": {43, 58}, "mid": {47, 45}, "high": {50, 48}, "crash": {49, 52, 55, 57},
+    "kick": {36},
+    "snare": {38, 37, 40},
+    "closed": {42, 22, 44},
+    "open": {46, 26},
+    "low": {43, 58},
+    "mid": {47, 45},
+    "high": {50, 48},
+    "crash": {49, 52, 55, 57},
     "ride": {51, 53, 59},
 }
 
@@ -52,8 +58,11 @@ def steps_of(played, pitches):
 
 
 def digest(root):
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in root.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -68,21 +77,25 @@ def test_the_default_corpus_is_the_one_that_was_measured(corpus):
     root, _ = corpus
     lines = "".join(f"{name} {sha}\n" for name, sha in sorted(digest(root).items()))
     assert hashlib.sha256(lines.encode()).hexdigest() == (
-        "bec0155c2d7610166ae6847204e92f6e7a167418d63447b0acc589c892ef883e")
+        "bec0155c2d7610166ae6847204e92f6e7a167418d63447b0acc589c892ef883e"
+    )
 
 
 def test_the_table_is_laid_out_as_the_release(corpus):
     root, rows = corpus
     first = (root / "info.csv").read_text(encoding="utf-8").splitlines()[0]
-    assert first == ("drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,"
-                     "audio_filename,duration,split")
+    assert first == (
+        "drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,"
+        "audio_filename,duration,split"
+    )
     for row in rows:
         drummer, session, number = row["id"].split("/")
         style = row["style"].replace("/", "-")
         assert (row["drummer"], row["session"]) == (drummer, f"{drummer}/{session}")
         assert row["midi_filename"] == (
             f"{drummer}/{session}/{number}_{style}_{row['bpm']}_{row['beat_type']}"
-            f"_{row['time_signature']}.mid")
+            f"_{row['time_signature']}.mid"
+        )
         assert (session == "eval_session") <= (row["split"] == "test")
     assert len({row["id"] for row in rows}) == len(rows)
     on_disk = {str(path.relative_to(root)) for path in root.rglob("*.mid")}
@@ -97,8 +110,11 @@ def test_the_files_say_what_the_table_says(corpus):
         assert (midi.type, midi.ticks_per_beat, len(midi.tracks)) == (0, 480, 1)
         track = midi.tracks[0]
         tempos = [message.tempo for message in track if message.type == "set_tempo"]
-        meters = [(message.numerator, message.denominator) for message in track
-                  if message.type == "time_signature"]
+        meters = [
+            (message.numerator, message.denominator)
+            for message in track
+            if message.type == "time_signature"
+        ]
         assert tempos == [60_000_000 // int(row["bpm"])]
         assert meters == [tuple(map(int, row["time_signature"].split("-")))]
         assert abs(midi.length - float(row["duration"])) < 1e-6
@@ -121,23 +137,27 @@ def test_every_note_ends_before_its_drum_is_struck_again(corpus):
 
 
 def test_hits_are_near_the_grid_but_not_on_it(hits):
-    offsets = [tick - round(tick / STEP) * STEP for played in hits.values()
-               for tick, _, _ in played]
+    offsets = [
+        tick - round(tick / STEP) * STEP for played in hits.values() for tick, _, _ in played
+    ]
     assert max(map(abs, offsets)) <= 54
     assert sum(offset != 0 for offset in offsets) > 0.9 * len(offsets)
     assert {pitch for played in hits.values() for _, pitch, _ in played} <= set.union(
-        *ROLAND.values())
+        *ROLAND.values()
+    )
 
 
 def test_a_swung_groove_swings_and_a_straight_one_does_not(corpus, hits):
     _, rows = corpus
 
     def mean_offset(style, step):
-        offsets = [tick - round(tick / STEP) * STEP for row in rows
-                   if row["style"] == style and row["time_signature"] == "4-4"
-                   for tick, pitch, _ in hits[row["id"]]
-                   if pitch in ROLAND["ride"] | ROLAND["closed"]
-                   and round(tick / STEP) % 4 == step]
+        offsets = [
+            tick - round(tick / STEP) * STEP
+            for row in rows
+            if row["style"] == style and row["time_signature"] == "4-4"
+            for tick, pitch, _ in hits[row["id"]]
+            if pitch in ROLAND["ride"] | ROLAND["closed"] and round(tick / STEP) % 4 == step
+        ]
         return sum(offsets) / len(offsets)
 
     # The third of a triplet is at tick 320, forty before the last sixteenth.
@@ -164,8 +184,9 @@ def test_rock_has_a_backbeat_and_reggae_none_on_one(corpus, hits):
 
 
 def test_a_crash_comes_on_a_downbeat_mostly(hits):
-    crashes = [step % 16 for id_, played in hits.items()
-               for step in steps_of(played, ROLAND["crash"])]
+    crashes = [
+        step % 16 for id_, played in hits.items() for step in steps_of(played, ROLAND["crash"])
+    ]
     assert len(crashes) > 200
     assert collections.Counter(crashes)[0] > 0.6 * len(crashes)
 
@@ -205,8 +226,9 @@ def test_there_is_enough_of_it_in_every_split(corpus, hits):
 def test_every_style_is_learnt(corpus):
     _, rows = corpus
     for kind in ("beat", "fill"):
-        learnt = {row["style"] for row in rows
-                  if row["split"] == "train" and row["beat_type"] == kind}
+        learnt = {
+            row["style"] for row in rows if row["split"] == "train" and row["beat_type"] == kind
+        }
         assert learnt == {groove.style for groove in patterns.GROOVES}
 
 
@@ -228,7 +250,8 @@ def test_every_seed_gives_every_style_in_train():
         for piece in pieces:
             assert piece.groove.bpm[0] <= piece.bpm <= piece.groove.bpm[1]
         assert {groove.style for groove in patterns.GROOVES} == {
-            piece.style for piece in pieces if piece.split == "train"}
+            piece.style for piece in pieces if piece.split == "train"
+        }
 
 
 def test_the_bell_is_about_normal():
@@ -236,7 +259,7 @@ def test_the_bell_is_about_normal():
     values = [dice.bell() for _ in range(20_000)]
     mean = sum(values) / len(values)
     assert abs(mean) < 0.03
-    assert abs(sum(value ** 2 for value in values) / len(values) - 1) < 0.03
+    assert abs(sum(value**2 for value in values) / len(values) - 1) < 0.03
     assert max(map(abs, values)) <= 3.47
 
 
@@ -259,7 +282,9 @@ def test_it_overwrites_nothing_and_leaves_nothing_half_done(tmp_path, monkeypatc
 
 
 def test_it_needs_nothing_heavy():
-    code = ("import sys; import pipelines.builtin.grooves; "
-            "print(sorted({'tensorflow', 'note_seq', 'magenta', 'numpy'} & set(sys.modules)))")
+    code = (
+        "import sys; import pipelines.builtin.grooves; "
+        "print(sorted({'tensorflow', 'note_seq', 'magenta', 'numpy'} & set(sys.modules)))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"

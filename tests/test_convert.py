@@ -39,8 +39,11 @@ def rejections(path):
 
 
 def sequences(path):
-    return [NoteSequence.FromString(record)
-            for file in records.glob(f"{path}/*.tfrecord*") for record in records.read(file)]
+    return [
+        NoteSequence.FromString(record)
+        for file in records.glob(f"{path}/*.tfrecord*")
+        for record in records.read(file)
+    ]
 
 
 def spoil(rows, files):
@@ -92,14 +95,23 @@ def test_bad_files_are_listed_and_the_rest_is_converted(tmp_path, release):
     expected = spoil(rows, files)
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
     manifest = notesequences.convert(
-        "groove", str(archive), str(tmp_path / "r"), 1, Limits(max_notes=150))
+        "groove", str(archive), str(tmp_path / "r"), 1, Limits(max_notes=150)
+    )
     assert rejections(tmp_path / "r") == expected
     assert manifest == records.read_manifest(tmp_path / "r")
     assert (manifest["read"], manifest["rejected"]) == (14, 7)
-    assert manifest["reasons"] == {"malformed": 3, "missing": 1, "no_notes": 1, "too_long": 1,
-                                   "too_many_notes": 1}
+    assert manifest["reasons"] == {
+        "malformed": 3,
+        "missing": 1,
+        "no_notes": 1,
+        "too_long": 1,
+        "too_many_notes": 1,
+    }
     assert {split: made["records"] for split, made in manifest["splits"].items()} == {
-        "train": 2, "validation": 2, "test": 3}
+        "train": 2,
+        "validation": 2,
+        "test": 3,
+    }
     assert manifest["limits"] == {"max_seconds": 1800.0, "max_notes": 150}
     kept = {sequence.filename for sequence in sequences(tmp_path / "r")}
     assert kept == {row["midi_filename"] for row in rows} - set(expected)
@@ -108,9 +120,13 @@ def test_bad_files_are_listed_and_the_rest_is_converted(tmp_path, release):
 def test_the_default_limits_do_not_cost_a_long_performance(tmp_path, release):
     rows, files = release
     files[rows[0]["midi_filename"]] = groove_release.midi_bytes(
-        groove_release.hits(*[(36, 9, 0)] * 11_513))
-    notesequences.convert("groove", str(groove_release.write_zip(tmp_path / "z.zip", rows, files)),
-                          str(tmp_path / "r"))
+        groove_release.hits(*[(36, 9, 0)] * 11_513)
+    )
+    notesequences.convert(
+        "groove",
+        str(groove_release.write_zip(tmp_path / "z.zip", rows, files)),
+        str(tmp_path / "r"),
+    )
     assert max(len(sequence.notes) for sequence in sequences(tmp_path / "r")) == 11_513
 
 
@@ -141,8 +157,9 @@ def test_beam_options_are_checked(tmp_path, release):
         (["--direct_running_mode=other"], "invalid choice: 'other'"),
     ]:
         with pytest.raises(UserError, match=message):
-            notesequences.convert("groove", str(archive), str(tmp_path / "r"),
-                                  pipeline_arguments=arguments)
+            notesequences.convert(
+                "groove", str(archive), str(tmp_path / "r"), pipeline_arguments=arguments
+            )
 
 
 def test_large_corpora_get_processes(monkeypatch):
@@ -150,14 +167,17 @@ def test_large_corpora_get_processes(monkeypatch):
     assert beam_runner.default_arguments(1150) == []
     assert beam_runner.default_arguments(4000)[1] == "--direct_num_workers=2"
     assert beam_runner.default_arguments(11500) == [
-        "--direct_running_mode=multi_processing", "--direct_num_workers=3"]
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=3",
+    ]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert beam_runner.default_arguments(11500) == []
 
 
 def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path, monkeypatch):
     (tmp_path / "plugin").mkdir()
-    (tmp_path / "plugin" / "books.py").write_text(textwrap.dedent("""
+    (tmp_path / "plugin" / "books.py").write_text(
+        textwrap.dedent("""
         from pipelines.corpora import Corpus, Piece, Skipped, Source
         from pipelines.protos import NoteSequence
         from pipelines.records import Rejected
@@ -178,9 +198,11 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
                     yield Piece("test" if tune == 3 else "train", NoteSequence(id=key))
 
         CORPUS = Corpus("books", "Three books.", sources, sequences)
-    """))
-    monkeypatch.setattr(pipelines.corpora, "__path__",
-                        [*pipelines.corpora.__path__, str(tmp_path / "plugin")])
+    """)
+    )
+    monkeypatch.setattr(
+        pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
+    )
     corpora.cache_clear()
     try:
         assert list(corpora()) == ["books", "groove"]
@@ -194,7 +216,11 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
     assert manifest["splits"]["train"]["records"] == 8
     assert manifest["splits"]["test"]["records"] == 2
     assert rejections(tmp_path / "r") == {
-        "listed": "no_row", "book0": "empty", "book1:2": "bad_tune", "book2:2": "bad_tune"}
+        "listed": "no_row",
+        "book0": "empty",
+        "book1:2": "bad_tune",
+        "book2:2": "bad_tune",
+    }
 
 
 # The command
@@ -202,7 +228,11 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
 
 def command(*arguments, **options):
     return [sys.executable, "-m", "pipelines.convert", *arguments], {
-        "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        "text": True,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        **options,
+    }
 
 
 def run(*arguments, **options):
@@ -221,8 +251,13 @@ def test_the_command(tmp_path, release):
     del files[rows[0]["midi_filename"]]
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
     flags = ["--corpus=groove", f"--input={archive}", f"--output={tmp_path}/r"]
-    done = run(*flags, "--num_shards=2", "--max_seconds=60", "--max_notes=50",
-               "--pipeline_options=--direct_running_mode=in_memory,--direct_num_workers=1")
+    done = run(
+        *flags,
+        "--num_shards=2",
+        "--max_seconds=60",
+        "--max_notes=50",
+        "--pipeline_options=--direct_running_mode=in_memory,--direct_num_workers=1",
+    )
     assert (done.returncode, complaints(done)) == (0, [])
     manifest = json.loads(done.stdout)
     assert manifest == records.read_manifest(tmp_path / "r")
@@ -236,11 +271,14 @@ def test_the_command(tmp_path, release):
     assert run(*flags, "--overwrite").returncode == 0
 
 
-@pytest.mark.parametrize("flags, message", [
-    (["--corpus=groove"], "missing --input, --output"),
-    (["--corpus=grove", "--input=x", "--output=OUT"], "named 'grove'; nearest: groove"),
-    (["--corpus=groove", "--input=/nowhere", "--output=OUT"], "/nowhere does not exist"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--corpus=groove"], "missing --input, --output"),
+        (["--corpus=grove", "--input=x", "--output=OUT"], "named 'grove'; nearest: groove"),
+        (["--corpus=groove", "--input=/nowhere", "--output=OUT"], "/nowhere does not exist"),
+    ],
+)
 def test_the_commands_errors_are_one_line(tmp_path, flags, message):
     done = run(*[flag.replace("OUT", str(tmp_path / "r")) for flag in flags])
     assert (done.returncode, done.stdout) == (1, "")
@@ -253,8 +291,9 @@ def test_help_has_an_example():
 
 
 def test_corpora_are_listed():
-    done = subprocess.run([sys.executable, "-m", "pipelines.corpora"], stdout=subprocess.PIPE,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.corpora"], stdout=subprocess.PIPE, text=True
+    )
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["groove"]
 
@@ -268,10 +307,16 @@ def _small_files_only():
 def test_what_goes_wrong_in_a_worker_process_is_one_error(tmp_path, release):
     rows, files = release
     files[rows[0]["midi_filename"]] = groove_release.midi_bytes(
-        groove_release.hits(*[(36, 9, 0)] * 2000))
+        groove_release.hits(*[(36, 9, 0)] * 2000)
+    )
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
-    done = run("--corpus=groove", f"--input={archive}", f"--output={tmp_path}/r",
-               f"--pipeline_options={','.join(PROCESSES)}", preexec_fn=_small_files_only)
+    done = run(
+        "--corpus=groove",
+        f"--input={archive}",
+        f"--output={tmp_path}/r",
+        f"--pipeline_options={','.join(PROCESSES)}",
+        preexec_fn=_small_files_only,
+    )
     assert done.returncode == 1
     (complaint,) = complaints(done)
     assert complaint.startswith("error: a worker failed: File too large: ")
@@ -286,15 +331,23 @@ def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
     long = groove_release.midi_bytes(groove_release.hits(*[(36, 9, 0)] * 99_000))
     files = dict.fromkeys(files, long)
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
-    line, options = command("--corpus=groove", f"--input={archive}", f"--output={tmp_path}/r",
-                            "--max_seconds=1e9", f"--pipeline_options={','.join(PROCESSES)}")
+    line, options = command(
+        "--corpus=groove",
+        f"--input={archive}",
+        f"--output={tmp_path}/r",
+        "--max_seconds=1e9",
+        f"--pipeline_options={','.join(PROCESSES)}",
+    )
     with subprocess.Popen(line, **options) as job:
         deadline = time.monotonic() + 60
         workers = []
         while len(workers) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-            workers = [child for child in psutil.Process(job.pid).children()
-                       if "pipelines.beam_worker" in child.cmdline()]
+            workers = [
+                child
+                for child in psutil.Process(job.pid).children()
+                if "pipelines.beam_worker" in child.cmdline()
+            ]
         assert len(workers) == 2
         if victim == "job":
             job.kill()

@@ -62,12 +62,21 @@ def test_a_release_is_read_from_its_zip_and_its_folder(tmp_path, release, place)
     read = pieces(where)
     assert list(read) == [row["midi_filename"] for row in release[0]]
     assert [piece.split for piece in read.values()] == (
-        ["train"] * 9 + ["validation"] * 2 + ["test"] * 3)
+        ["train"] * 9 + ["validation"] * 2 + ["test"] * 3
+    )
 
 
 def test_labels(tmp_path):
-    rows = [groove_release.row(7, style="latin/brazilian-baiao", beat_type="fill",
-                               time_signature="6-8", bpm="95", drummer="drummer9")]
+    rows = [
+        groove_release.row(
+            7,
+            style="latin/brazilian-baiao",
+            beat_type="fill",
+            time_signature="6-8",
+            bpm="95",
+            drummer="drummer9",
+        )
+    ]
     name = rows[0]["midi_filename"]
     data = groove_release.midi_bytes(groove_release.hits((36, 100, 0)))
     (piece,) = pieces(groove_release.write_zip(tmp_path / "z.zip", rows, {name: data})).values()
@@ -78,7 +87,10 @@ def test_labels(tmp_path):
     assert sequence.sequence_metadata.artist == "drummer9"
     assert list(sequence.sequence_metadata.genre) == ["latin", "brazilian-baiao"]
     assert [(a.time, a.text, a.annotation_type) for a in sequence.text_annotations] == [
-        (0.0, "bpm=95", 0), (0.0, "beat_type=fill", 0), (0.0, "time_signature=6-8", 0)]
+        (0.0, "bpm=95", 0),
+        (0.0, "beat_type=fill", 0),
+        (0.0, "time_signature=6-8", 0),
+    ]
     for field in ("id", "filename", "collection_name", "sequence_metadata", "text_annotations"):
         sequence.ClearField(field)
     assert sequence == note_seq.midi_to_note_sequence(data)
@@ -106,8 +118,10 @@ def test_a_table_and_files_that_do_not_agree(tmp_path, release):
         sixth: "malformed",
         seventh: "malformed",
     }
-    for where in (groove_release.write_zip(tmp_path / "z.zip", rows, files),
-                  groove_release.write_folder(tmp_path / "groove", rows, files)):
+    for where in (
+        groove_release.write_zip(tmp_path / "z.zip", rows, files),
+        groove_release.write_folder(tmp_path / "groove", rows, files),
+    ):
         found = listed(where)
         read = pieces(where)
         assert {key: reason for key, reason in read.items() if isinstance(reason, str)} == expected
@@ -116,8 +130,10 @@ def test_a_table_and_files_that_do_not_agree(tmp_path, release):
         assert sum(isinstance(piece, Piece) for piece in read.values()) == 14 - 6
 
 
-@pytest.mark.parametrize("name", ["../evil.mid", "/tmp/evil.mid", "drummer1/../../../evil.mid",
-                                  "..\\evil.mid", "C:/evil.mid"])
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.mid", "/tmp/evil.mid", "drummer1/../../../evil.mid", "..\\evil.mid", "C:/evil.mid"],
+)
 def test_names_that_point_outside_are_never_followed(tmp_path, release, name):
     rows, files = release
     good = files[rows[0]["midi_filename"]]
@@ -258,8 +274,11 @@ def tfds_serving(tmp_path, monkeypatch):
         url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
         checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
         monkeypatch.setattr(groove_dataset_builder, "_DOWNLOAD_URL_MIDI_ONLY", url)
-        monkeypatch.setitem(groove_dataset_builder.Builder.url_infos, url,
-                            UrlInfo(archive.stat().st_size, checksum, archive.name))
+        monkeypatch.setitem(
+            groove_dataset_builder.Builder.url_infos,
+            url,
+            UrlInfo(archive.stat().st_size, checksum, archive.name),
+        )
 
     yield serve
     for server in servers:
@@ -329,13 +348,19 @@ def test_workers_read_tfds_without_tensorflow():
 @pytest.mark.slow
 def test_the_groove_midi_dataset(corpora, tmp_path):
     manifest = notesequences.convert(
-        "groove", str(corpora / "groove-v1.0.0-midionly.zip"), str(tmp_path / "r"))
+        "groove", str(corpora / "groove-v1.0.0-midionly.zip"), str(tmp_path / "r")
+    )
     assert manifest["read"] == 1150 and manifest["rejected"] == 0
     assert {split: made["records"] for split, made in manifest["splits"].items()} == {
-        "train": 897, "validation": 124, "test": 129}
-    sequences = [NoteSequence.FromString(record)
-                 for path in records.glob(f"{tmp_path}/r/*.tfrecord*")
-                 for record in records.read(path)]
+        "train": 897,
+        "validation": 124,
+        "test": 129,
+    }
+    sequences = [
+        NoteSequence.FromString(record)
+        for path in records.glob(f"{tmp_path}/r/*.tfrecord*")
+        for record in records.read(path)
+    ]
     assert sum(len(sequence.notes) for sequence in sequences) == 445_494
     assert len({sequence.id for sequence in sequences}) == 1150
     assert max(len(sequence.notes) for sequence in sequences) == 11_513

@@ -69,14 +69,17 @@ def test_times_follow_the_tempo_map():
 
 
 def test_labels_of_the_whole_file():
-    data = midi_bytes([
-        mido.MetaMessage("track_name", name="Dr\xfcms"),
-        mido.MetaMessage("time_signature", numerator=6, denominator=8),
-        mido.MetaMessage("key_signature", key="F#m", time=480),
-        mido.Message("control_change", channel=9, control=4, value=90),
-        on(36, 9), off(36, 480),
-        mido.Message("pitchwheel", channel=9, pitch=-8192),
-    ])
+    data = midi_bytes(
+        [
+            mido.MetaMessage("track_name", name="Dr\xfcms"),
+            mido.MetaMessage("time_signature", numerator=6, denominator=8),
+            mido.MetaMessage("key_signature", key="F#m", time=480),
+            mido.Message("control_change", channel=9, control=4, value=90),
+            on(36, 9),
+            off(36, 480),
+            mido.Message("pitchwheel", channel=9, pitch=-8192),
+        ]
+    )
     sequence = midi.midi_to_note_sequence(data)
     assert sequence.ticks_per_quarter == 480
     assert sequence.instrument_infos[0].name == "Drüms"
@@ -92,22 +95,32 @@ def test_labels_of_the_whole_file():
 
 def random_midi(chance: random.Random) -> bytes:
     """A file with all that confuses readers: overlaps, stragglers, programs, tempos, sysex."""
+
     def event(delta):
         channel = chance.choice([0, 0, 9, 9, 3])
         pitch = chance.choice([36, 38, 38, 42])
         other = [
-            lambda: mido.Message("control_change", channel=channel, control=chance.choice([4, 64]),
-                                 value=chance.randrange(128)),
-            lambda: mido.Message("pitchwheel", channel=channel,
-                                 pitch=chance.randrange(-8192, 8192)),
-            lambda: mido.Message("program_change", channel=channel,
-                                 program=chance.choice([0, 5, 127])),
+            lambda: mido.Message(
+                "control_change",
+                channel=channel,
+                control=chance.choice([4, 64]),
+                value=chance.randrange(128),
+            ),
+            lambda: mido.Message(
+                "pitchwheel", channel=channel, pitch=chance.randrange(-8192, 8192)
+            ),
+            lambda: mido.Message(
+                "program_change", channel=channel, program=chance.choice([0, 5, 127])
+            ),
             lambda: mido.Message("aftertouch", channel=channel, value=3),
             lambda: mido.Message("polytouch", channel=channel, note=pitch, value=3),
             lambda: mido.MetaMessage("set_tempo", tempo=chance.choice([500_000, 654_321, 1])),
             lambda: mido.MetaMessage("set_tempo", tempo=2**24 - 1),
-            lambda: mido.MetaMessage("time_signature", numerator=chance.choice([3, 255]),
-                                     denominator=chance.choice([2, 8])),
+            lambda: mido.MetaMessage(
+                "time_signature",
+                numerator=chance.choice([3, 255]),
+                denominator=chance.choice([2, 8]),
+            ),
             lambda: mido.MetaMessage("key_signature", key=chance.choice(["C", "Gb", "A#m", "Cb"])),
             lambda: mido.MetaMessage("track_name", name=chance.choice(["one", "tw\xf6", ""])),
             lambda: mido.MetaMessage("text", text="words " * chance.choice([1, 40])),
@@ -119,9 +132,13 @@ def random_midi(chance: random.Random) -> bytes:
         ]
         return chance.choice(notes * 6 + other)().copy(time=delta)
 
-    tracks = [[event(chance.choice([0, 0, 0, 1, 2, 10, 480, 5000]))
-               for _ in range(chance.randrange(5, 120))]
-              for _ in range(chance.choice([1, 1, 2, 3]))]
+    tracks = [
+        [
+            event(chance.choice([0, 0, 0, 1, 2, 10, 480, 5000]))
+            for _ in range(chance.randrange(5, 120))
+        ]
+        for _ in range(chance.choice([1, 1, 2, 3]))
+    ]
     return midi_bytes(*tracks, ticks_per_beat=chance.choice([24, 220, 480, 960]))
 
 
@@ -169,57 +186,67 @@ def note_seq_may_read(data: bytes) -> bool:
     except (OSError, ValueError, EOFError, KeySignatureError):
         return False
     ticks = max(sum(message.time for message in track) for track in tracks)
-    return ticks < 1e6 and not any(message.type == "unknown_meta"
-                                   for track in tracks for message in track)
+    return ticks < 1e6 and not any(
+        message.type == "unknown_meta" for track in tracks for message in track
+    )
 
 
 def test_a_nameless_meta_event_takes_its_time():
-    data = one_track(b"\x00\x99\x24\x40" b"\x83\x60\xff\x60\x00" b"\x83\x60\x89\x24\x40")
+    data = one_track(b"\x00\x99\x24\x40\x83\x60\xff\x60\x00\x83\x60\x89\x24\x40")
     assert midi.midi_to_note_sequence(data).total_time == 1.0
 
 
 def test_running_status_also_after_a_meta_event():
-    data = one_track(b"\x00\x99\x24\x40" b"\x00\x26\x41" b"\x00\xff\x01\x01a"
-                     b"\x83\x60\x24\x00" b"\x00\x26\x00")
+    data = one_track(b"\x00\x99\x24\x40\x00\x26\x41\x00\xff\x01\x01a\x83\x60\x24\x00\x00\x26\x00")
     sequence = midi.midi_to_note_sequence(data)
     assert sequence == note_seq.midi_to_note_sequence(data)
     assert [(n.pitch, n.velocity, n.end_time) for n in sequence.notes] == [
-        (36, 64, 0.5), (38, 65, 0.5)]
+        (36, 64, 0.5),
+        (38, 65, 0.5),
+    ]
 
 
 GOOD = midi_bytes(hits((36, 100, 0), (38, 90, 420), (36, 80, 420)))
 
 
 def one_track(body: bytes, division: int = 480) -> bytes:
-    return (b"MThd" + struct.pack(">LHHH", 6, 0, 1, division & 0xFFFF)
-            + b"MTrk" + struct.pack(">L", len(body)) + body)
+    return (
+        b"MThd"
+        + struct.pack(">LHHH", 6, 0, 1, division & 0xFFFF)
+        + b"MTrk"
+        + struct.pack(">L", len(body))
+        + body
+    )
 
 
-@pytest.mark.parametrize("data, reason, detail", [
-    (b"", "malformed", "not a MIDI file"),
-    (random.Random(1).randbytes(4000), "malformed", "not a MIDI file"),
-    (b"MThd" + random.Random(2).randbytes(4000), "malformed", "header|ends inside"),
-    (GOOD[:-7], "malformed", "ends inside an event"),
-    (GOOD[:16], "malformed", "ends inside an event"),
-    (GOOD[:10], "malformed", "ends inside an event"),
-    (GOOD[:14] + b"XXXX" + GOOD[18:], "malformed", "no track at byte 14"),
-    (midi_bytes([]), "no_notes", "no note"),
-    (midi_bytes([on(36, 9), off(36, 0)]), "no_notes", "no note"),
-    (b"MThd" + struct.pack(">LHHH", 6, 1, 0, 480), "no_notes", "no tracks"),
-    (one_track(b"\x00\x24\x40"), "malformed", "no event ends at byte"),
-    (one_track(b"\x00\x99\x24\x90"), "malformed", "no event ends at byte"),
-    (one_track(b"\x00\xf4\x01\x00"), "malformed", "0xf4"),
-    (one_track(b"\x00\xff\x01\xff\xff\xff\xff\x7f"), "malformed", "four bytes at byte 25"),
-    (one_track(GOOD[22:], division=-30 * 256 + 80), "malformed", "ticks per quarter"),
-    (one_track(GOOD[22:], division=0), "malformed", "ticks per quarter"),
-    (one_track(b"\x00\xff\x51\x03\x00\x00\x00" + GOOD[22:]), "malformed", "tempo"),
-    (one_track(b"\x00\xff\x58\x04\x00\x02\x18\x08" + GOOD[22:]), "malformed", "meter"),
-    (one_track(b"\x00\xff\x58\x04\x04\x1f\x18\x08" + GOOD[22:]), "malformed", "meter"),
-    (one_track(b"\x00\xff\x59\x02\x08\x00" + GOOD[22:]), "malformed", "key"),
-    (midi_bytes([on(36, 9), off(36, 2**31 - 1)]), "too_long", "2236962 s"),
-    (one_track(b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x99\x24\x40"), "too_long", "ticks"),
-    (one_track(b"\x00" * midi.byte_limit()), "too_large", "the limit is"),
-])
+@pytest.mark.parametrize(
+    "data, reason, detail",
+    [
+        (b"", "malformed", "not a MIDI file"),
+        (random.Random(1).randbytes(4000), "malformed", "not a MIDI file"),
+        (b"MThd" + random.Random(2).randbytes(4000), "malformed", "header|ends inside"),
+        (GOOD[:-7], "malformed", "ends inside an event"),
+        (GOOD[:16], "malformed", "ends inside an event"),
+        (GOOD[:10], "malformed", "ends inside an event"),
+        (GOOD[:14] + b"XXXX" + GOOD[18:], "malformed", "no track at byte 14"),
+        (midi_bytes([]), "no_notes", "no note"),
+        (midi_bytes([on(36, 9), off(36, 0)]), "no_notes", "no note"),
+        (b"MThd" + struct.pack(">LHHH", 6, 1, 0, 480), "no_notes", "no tracks"),
+        (one_track(b"\x00\x24\x40"), "malformed", "no event ends at byte"),
+        (one_track(b"\x00\x99\x24\x90"), "malformed", "no event ends at byte"),
+        (one_track(b"\x00\xf4\x01\x00"), "malformed", "0xf4"),
+        (one_track(b"\x00\xff\x01\xff\xff\xff\xff\x7f"), "malformed", "four bytes at byte 25"),
+        (one_track(GOOD[22:], division=-30 * 256 + 80), "malformed", "ticks per quarter"),
+        (one_track(GOOD[22:], division=0), "malformed", "ticks per quarter"),
+        (one_track(b"\x00\xff\x51\x03\x00\x00\x00" + GOOD[22:]), "malformed", "tempo"),
+        (one_track(b"\x00\xff\x58\x04\x00\x02\x18\x08" + GOOD[22:]), "malformed", "meter"),
+        (one_track(b"\x00\xff\x58\x04\x04\x1f\x18\x08" + GOOD[22:]), "malformed", "meter"),
+        (one_track(b"\x00\xff\x59\x02\x08\x00" + GOOD[22:]), "malformed", "key"),
+        (midi_bytes([on(36, 9), off(36, 2**31 - 1)]), "too_long", "2236962 s"),
+        (one_track(b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x99\x24\x40"), "too_long", "ticks"),
+        (one_track(b"\x00" * midi.byte_limit()), "too_large", "the limit is"),
+    ],
+)
 def test_what_cannot_be_used_is_rejected_with_its_reason(data, reason, detail, capfd):
     with pytest.raises(Rejected, match=detail) as caught:
         midi.midi_to_note_sequence(data)

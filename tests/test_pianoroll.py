@@ -25,8 +25,14 @@ def drums(*hits, qpm=120.0, meter=(4, 4)):
     sequence.time_signatures.add(numerator=meter[0], denominator=meter[1])
     for pitch, quarter, velocity in hits:
         start = quarter * 60 / qpm
-        sequence.notes.add(pitch=pitch, velocity=velocity, start_time=start, end_time=start + 0.1,
-                           is_drum=True, instrument=9)
+        sequence.notes.add(
+            pitch=pitch,
+            velocity=velocity,
+            start_time=start,
+            end_time=start + 0.1,
+            is_drum=True,
+            instrument=9,
+        )
     sequence.total_time = max((note.end_time for note in sequence.notes), default=0.0)
     return sequence
 
@@ -41,17 +47,26 @@ def pixels(sequence, tmp_path, title="x.mid"):
 
 def area(image, colour):
     """Left, top, right, bottom (the last two exclusive) and count of a colour's pixels."""
-    wanted = [int(colour[at:at + 2], 16) for at in (1, 3, 5)]
+    wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
     ys, xs = np.nonzero((np.abs(image - wanted) <= 1).all(axis=-1))
     if not len(xs):
         return None
     return xs.min(), ys.min(), xs.max() + 1, ys.max() + 1, len(xs)
 
 
-@pytest.mark.parametrize("pitch, quarter, colour, row", [
-    (36, 0, KICK, 8), (38, 2, SNARE, 7), (43, 1.5, TOM, 6), (50, 5, TOM, 4), (42, 3.5, HAT, 3),
-    (26, 15.75, HAT, 2), (59, 7, CYMBAL, 1), (55, 8, CYMBAL, 0),
-])
+@pytest.mark.parametrize(
+    "pitch, quarter, colour, row",
+    [
+        (36, 0, KICK, 8),
+        (38, 2, SNARE, 7),
+        (43, 1.5, TOM, 6),
+        (50, 5, TOM, 4),
+        (42, 3.5, HAT, 3),
+        (26, 15.75, HAT, 2),
+        (59, 7, CYMBAL, 1),
+        (55, 8, CYMBAL, 0),
+    ],
+)
 def test_a_loud_hit_fills_its_row_from_where_it_starts(tmp_path, pitch, quarter, colour, row):
     image = pixels(drums((pitch, quarter, 127)), tmp_path)
     left, top = 120 + 80 * quarter, 86 + 18 * row + 1
@@ -70,7 +85,7 @@ def test_time_is_in_beats_of_the_own_tempo_and_its_changes(tmp_path):
 def test_a_soft_hit_is_lower_and_paler(tmp_path):
     image = pixels(drums((36, 1, 0)), tmp_path)
     # Full height is 16; silence leaves 30% of it, 4.8 pixels, ending at the row's last but one.
-    shown = image[86 + 18 * 8 + 1:86 + 18 * 9 - 1, 204]
+    shown = image[86 + 18 * 8 + 1 : 86 + 18 * 9 - 1, 204]
     paper = shown[0]
     marked = np.flatnonzero((np.abs(shown - paper) > 8).any(axis=-1))
     assert list(marked) in ([12, 13, 14, 15], [11, 12, 13, 14, 15])
@@ -98,7 +113,7 @@ def test_every_hit_has_its_mark(tmp_path):
     steps = chance.sample(range(64), 20)
     image = pixels(drums(*((36, step / 4, 127) for step in steps)), tmp_path)
     assert area(image, KICK)[-1] == 20 * 9 * 16
-    lit = np.abs(image[86 + 18 * 8 + 9] - [0xb2, 0x3a, 0x48]).max(axis=-1) <= 1
+    lit = np.abs(image[86 + 18 * 8 + 9] - [0xB2, 0x3A, 0x48]).max(axis=-1) <= 1
     starts = np.flatnonzero(lit[1:] & ~lit[:-1]) + 1
     assert sorted((starts - 120) // 20) == sorted(steps)
 
@@ -119,7 +134,7 @@ def test_a_note_that_sounds_on_is_drawn_in_both_systems(tmp_path):
     sequence.notes.add(pitch=60, velocity=127, start_time=7.5, end_time=9.0)
     image = pixels(sequence, tmp_path)
     height = 22 + 30 + 16
-    first, second = image[:86 + height - 22], image[86 + height - 22:]
+    first, second = image[: 86 + height - 22], image[86 + height - 22 :]
     assert area(first, CYMBAL)[:3:2] == (120 + 80 * 15, 120 + 80 * 16 - 1)
     assert area(second, CYMBAL)[:3:2] == (120, 120 + 80 * 2 - 1)
 
@@ -127,8 +142,8 @@ def test_a_note_that_sounds_on_is_drawn_in_both_systems(tmp_path):
 def test_percussion_without_a_row_is_shown_as_other(tmp_path):
     image = pixels(drums((56, 0, 127), (37, 1, 127)), tmp_path)
     assert image.shape[0] == 64 + 22 + 11 * 18 + 16 + 16
-    assert tuple(image[86 + 18 * 10 + 9, 124]) == (0x6b, 0x72, 0x80)
-    assert tuple(image[86 + 18 * 8 + 9, 204]) == (0xd1, 0x70, 0x2a)
+    assert tuple(image[86 + 18 * 10 + 9, 124]) == (0x6B, 0x72, 0x80)
+    assert tuple(image[86 + 18 * 8 + 9, 204]) == (0xD1, 0x70, 0x2A)
 
 
 def test_the_same_picture_has_the_same_bytes_and_names_no_software(tmp_path):
@@ -173,9 +188,14 @@ def test_the_meter_may_change():
     # Three seconds at 120 are six quarters: two bars of 3/4, and 6/8 from then on.
     sequence.time_signatures.add(time=3.0, numerator=6, denominator=8)
     bars, _ = pianoroll.bars_until(
-        11, sequence.time_signatures, pianoroll.TempoMap(sequence.tempos))
+        11, sequence.time_signatures, pianoroll.TempoMap(sequence.tempos)
+    )
     assert [(bar.start, bar.length, bar.beat) for bar in bars] == [
-        (0, 3, 1), (3, 3, 1), (6, 3, 0.5), (9, 3, 0.5)]
+        (0, 3, 1),
+        (3, 3, 1),
+        (6, 3, 0.5),
+        (9, 3, 0.5),
+    ]
 
 
 def test_any_title_is_drawn_as_it_stands(tmp_path):

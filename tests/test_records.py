@@ -91,7 +91,8 @@ def test_shards_are_even_and_in_the_order_of_a_hash(tmp_path):
     }
     paths = records.glob(str(tmp_path / "r" / "train.tfrecord*"))
     assert [os.path.basename(path) for path in paths] == [
-        f"train.tfrecord-0000{i}-of-00004" for i in range(4)]
+        f"train.tfrecord-0000{i}-of-00004" for i in range(4)
+    ]
     assert [len(list(records.read(path))) for path in paths] == [2, 3, 3, 3]
     order = [record for path in paths for record in records.read(path)]
     # The order of `printf key0 | b2sum -l 64` and so on, by GNU coreutils.
@@ -128,13 +129,23 @@ def test_a_part_counts_once_however_often_it_is_made(tmp_path):
                 1 / 0
         assert folder.sources_done() == 1
         manifest = folder.finish("tensors", "made", 1, 1, {"more": 5})
-    assert manifest == records.read_manifest(tmp_path / "r") == {
-        "kind": "tensors", "corpus": "made", "read": 2, "rejected": 1,
-        "splits": {"train": {"records": 1, "shards": 1},
-                   "validation": {"records": 0, "shards": 0},
-                   "test": {"records": 0, "shards": 0}},
-        "reasons": {"malformed": 1}, "more": 5,
-    }
+    assert (
+        manifest
+        == records.read_manifest(tmp_path / "r")
+        == {
+            "kind": "tensors",
+            "corpus": "made",
+            "read": 2,
+            "rejected": 1,
+            "splits": {
+                "train": {"records": 1, "shards": 1},
+                "validation": {"records": 0, "shards": 0},
+                "test": {"records": 0, "shards": 0},
+            },
+            "reasons": {"malformed": 1},
+            "more": 5,
+        }
+    )
     assert list(contents(tmp_path / "r")) and not (tmp_path / "r" / ".unfinished").exists()
 
 
@@ -184,7 +195,10 @@ def test_an_older_run_is_kept_unless_it_may_be_replaced(tmp_path):
     assert contents(tmp_path / "r") == before
     make(tmp_path / "r", {"one": entries(2, "test")}, overwrite=True, num_shards=1)
     assert sorted(contents(tmp_path / "r")) == [
-        "manifest.json", "rejected.jsonl", "test.tfrecord-00000-of-00001"]
+        "manifest.json",
+        "rejected.jsonl",
+        "test.tfrecord-00000-of-00001",
+    ]
 
 
 def test_records_from_elsewhere_are_not_touched(tmp_path):
@@ -271,7 +285,9 @@ def test_a_pattern_without_files_is_an_error(tmp_path):
     assert records.glob(f"{folder}/train.tfrecord*") == [f"{folder}/train.tfrecord-00000-of-00001"]
     both = f"{folder}/train.tfrecord*,{folder}/manifest.json"
     assert [os.path.basename(path) for path in records.glob(both)] == [
-        "manifest.json", "train.tfrecord-00000-of-00001"]
+        "manifest.json",
+        "train.tfrecord-00000-of-00001",
+    ]
     with pytest.raises(UserError, match="no file matches .*/test.tfrecord"):
         records.glob(f"{folder}/test.tfrecord*")
     with pytest.raises(UserError, match="no file matches"):

@@ -42,9 +42,12 @@ def compare(benchmark: Benchmark, repeats: int, scratch: str | None) -> dict[str
 def table(report: dict[str, Any]) -> str:
     """Medians by contender, and the first contender's as a share of the last's, in Markdown."""
     names = list(report["runs"])
-    lines = [f"{report['benchmark']} on {', '.join(map(str, report['machine'].values()))}", "",
-             f"| median of {len(report['runs'][names[0]])} | {' | '.join(names)} | ratio |",
-             "|---|" + "---:|" * (len(names) + 1)]
+    lines = [
+        f"{report['benchmark']} on {', '.join(map(str, report['machine'].values()))}",
+        "",
+        f"| median of {len(report['runs'][names[0]])} | {' | '.join(names)} | ratio |",
+        "|---|" + "---:|" * (len(names) + 1),
+    ]
     for key in report["runs"][names[0]][0]:
         medians = [statistics.median(run[key] for run in report["runs"][name]) for name in names]
         ratio = f"{medians[0] / medians[-1]:.3f}" if medians[-1] else ""

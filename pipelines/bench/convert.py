@@ -33,20 +33,32 @@ def _contenders(scratch: str) -> Mapping[str, Callable[[int], Mapping[str, float
     def ours(number: int) -> dict[str, float]:
         output = os.path.join(scratch, f"ours{number}")
         measured = measure(
-            [sys.executable, "-m", "pipelines.convert", "--corpus=groove", f"--input={corpus}",
-             f"--output={output}"], f"{output}.log")
+            [
+                sys.executable,
+                "-m",
+                "pipelines.convert",
+                "--corpus=groove",
+                f"--input={corpus}",
+                f"--output={output}",
+            ],
+            f"{output}.log",
+        )
         return {**measured, **_size(f"{output}/*.tfrecord*")}
 
     def stock(number: int) -> dict[str, float]:
         output = os.path.join(scratch, f"stock{number}")
-        measured = measure([program, f"--input_dir={corpus}", f"--output_file={output}",
-                            "--recursive"], f"{output}.log")
+        measured = measure(
+            [program, f"--input_dir={corpus}", f"--output_file={output}", "--recursive"],
+            f"{output}.log",
+        )
         return {**measured, **_size(output)}
 
     python = os.path.join(FLAGS.stock, "bin", "python")
     version = subprocess.run(
         [python, "-c", "import importlib.metadata as m; print(m.version('magenta'))"],
-        capture_output=True, text=True)
+        capture_output=True,
+        text=True,
+    )
     return {"reelgroove": ours, f"stock Magenta {version.stdout.strip()}": stock}
 
 
@@ -69,8 +81,9 @@ def _copy(where: str, target: pathlib.Path, copies: int) -> None:
         writer.writeheader()
         for copy in range(copies):
             for row in rows:
-                names = {key: f"copy{copy}-{row[key]}" for key in ("id", "session",
-                                                                   "midi_filename")}
+                names = {
+                    key: f"copy{copy}-{row[key]}" for key in ("id", "session", "midi_filename")
+                }
                 path = target / names["midi_filename"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(place.read(root + row["midi_filename"], 1 << 26))

@@ -23,8 +23,17 @@ from pipelines.app import UserError
 from pipelines.builtin import patterns
 
 COLUMNS = (
-    "drummer", "session", "id", "style", "bpm", "beat_type", "time_signature", "midi_filename",
-    "audio_filename", "duration", "split",
+    "drummer",
+    "session",
+    "id",
+    "style",
+    "bpm",
+    "beat_type",
+    "time_signature",
+    "midi_filename",
+    "audio_filename",
+    "duration",
+    "split",
 )
 TICKS_PER_QUARTER = 480
 TICKS_PER_STEP = TICKS_PER_QUARTER // 4
@@ -188,10 +197,11 @@ def _motif(groove: patterns.Groove, dice: Dice, chorus: bool) -> dict[str, str]:
     for drum, lane in groove.lanes.items():
         chosen = dice.pick(lane.split("|"))
         motif[drum] = "".join(
-            ("x" if dice.chance(0.5) else ".") if level == "p" else level for level in chosen)
+            ("x" if dice.chance(0.5) else ".") if level == "p" else level for level in chosen
+        )
     if chorus:
         motif["ride"] = motif.pop("hat")
-        motif["pedal"] = ("....x..." * 2)[:groove.steps]
+        motif["pedal"] = ("....x..." * 2)[: groove.steps]
     return motif
 
 
@@ -199,7 +209,8 @@ def _bar(motif: Mapping[str, str], dice: Dice, ornament: float) -> list[Hit]:
     """A motif's strokes, with the optional ghost notes of this bar."""
     return [
         Hit(step, drum, "g" if level == "q" else level)
-        for drum, lane in motif.items() for step, level in enumerate(lane)
+        for drum, lane in motif.items()
+        for step, level in enumerate(lane)
         if level != "." and (level != "q" or dice.chance(ornament))
     ]
 
@@ -252,18 +263,27 @@ def perform(hits: Iterable[Hit], piece: Piece, dice: Dice) -> list[Note]:
         energy = 0.8 * energy + 0.6 * drummer.touch * dice.bell()
         for hit in together:
             plain = hit.level in "Xx"
-            late_ms = (drummer.lag + drummer.lags.get(hit.drum, 0) + drift
-                       + drummer.jitter * dice.bell())
-            late = round(drummer.swing * piece.groove.feel[step % 4]
-                         + late_ms * piece.bpm * TICKS_PER_QUARTER / 60000)
+            late_ms = (
+                drummer.lag + drummer.lags.get(hit.drum, 0) + drift + drummer.jitter * dice.bell()
+            )
+            late = round(
+                drummer.swing * piece.groove.feel[step % 4]
+                + late_ms * piece.bpm * TICKS_PER_QUARTER / 60000
+            )
             late = max(-MAX_SHIFT_TICKS, min(MAX_SHIFT_TICKS, late))
-            force = (patterns.LEVELS[hit.level] * patterns.LOUDNESS[hit.drum] * drummer.gain
-                     + (drummer.accents[step % 4] if plain else 0)
-                     + energy + drummer.touch * dice.bell())
+            force = (
+                patterns.LEVELS[hit.level] * patterns.LOUDNESS[hit.drum] * drummer.gain
+                + (drummer.accents[step % 4] if plain else 0)
+                + energy
+                + drummer.touch * dice.bell()
+            )
             pitch = patterns.PITCHES[hit.drum][plain and dice.chance(drummer.rim)]
             notes[step, pitch] = Note(
-                max(0, step * TICKS_PER_STEP + late), pitch,
-                max(1, min(127, round(force))), hit.drum)
+                max(0, step * TICKS_PER_STEP + late),
+                pitch,
+                max(1, min(127, round(force))),
+                hit.drum,
+            )
     return sorted(notes.values())
 
 
@@ -278,19 +298,35 @@ def to_midi(notes: Sequence[Note], piece: Piece) -> mido.MidiFile:
         end = min(note.tick + longest, following.get(note.pitch, note.tick + longest))
         following[note.pitch] = note.tick
         if note.drum in patterns.PEDAL_POSITIONS:
-            timed.append((note.tick, 1, mido.Message(
-                "control_change", channel=9, control=patterns.PEDAL_CONTROL,
-                value=patterns.PEDAL_POSITIONS[note.drum])))
-        timed.append((note.tick, 2, mido.Message(
-            "note_on", channel=9, note=note.pitch, velocity=note.velocity)))
+            timed.append(
+                (
+                    note.tick,
+                    1,
+                    mido.Message(
+                        "control_change",
+                        channel=9,
+                        control=patterns.PEDAL_CONTROL,
+                        value=patterns.PEDAL_POSITIONS[note.drum],
+                    ),
+                )
+            )
+        timed.append(
+            (
+                note.tick,
+                2,
+                mido.Message("note_on", channel=9, note=note.pitch, velocity=note.velocity),
+            )
+        )
         timed.append((end, 0, mido.Message("note_off", channel=9, note=note.pitch, velocity=64)))
-    track = mido.MidiTrack([
-        mido.MetaMessage("track_name", name="Midi Drums"),
-        mido.MetaMessage("instrument_name", name="reelgroove"),
-        mido.MetaMessage("time_signature", numerator=beats, denominator=unit),
-        mido.MetaMessage("key_signature", key="C"),
-        mido.MetaMessage("set_tempo", tempo=60_000_000 // piece.bpm),
-    ])
+    track = mido.MidiTrack(
+        [
+            mido.MetaMessage("track_name", name="Midi Drums"),
+            mido.MetaMessage("instrument_name", name="reelgroove"),
+            mido.MetaMessage("time_signature", numerator=beats, denominator=unit),
+            mido.MetaMessage("key_signature", key="C"),
+            mido.MetaMessage("set_tempo", tempo=60_000_000 // piece.bpm),
+        ]
+    )
     now = 0
     for tick, _, message in sorted(timed, key=lambda event: event[:2] + (event[2].bytes(),)):
         track.append(message.copy(time=tick - now))
@@ -347,7 +383,21 @@ def _write_piece(piece: Piece, seed: int, root: pathlib.Path) -> dict[str, str]:
     midi.save(path)
     ticks = sum(message.time for message in midi.tracks[0])
     seconds = mido.tick2second(ticks, TICKS_PER_QUARTER, 60_000_000 // piece.bpm)
-    return dict(zip(COLUMNS, (
-        piece.drummer, f"{piece.drummer}/{piece.session}", piece.id, piece.style, str(piece.bpm),
-        piece.kind, piece.groove.meter, f"{piece.stem}.mid", "", f"{seconds:.6f}", piece.split,
-    )))
+    return dict(
+        zip(
+            COLUMNS,
+            (
+                piece.drummer,
+                f"{piece.drummer}/{piece.session}",
+                piece.id,
+                piece.style,
+                str(piece.bpm),
+                piece.kind,
+                piece.groove.meter,
+                f"{piece.stem}.mid",
+                "",
+                f"{seconds:.6f}",
+                piece.split,
+            ),
+        )
+    )

@@ -1,6 +1,6 @@
 """Lists the corpora that `convert` knows, a line each.
 
-    ./run.sh corpora
+./run.sh corpora
 """
 
 from pipelines import app

@@ -47,13 +47,18 @@ def examples(
             "give the release's zip as --input instead"
         ) from error
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
-        raise UserError(f"tfds:{name} is prepared as {builder.info.file_format.value} in "
-                        f"{builder.data_dir}; prepare it as tfrecord")
+        raise UserError(
+            f"tfds:{name} is prepared as {builder.info.file_format.value} in "
+            f"{builder.data_dir}; prepare it as tfrecord"
+        )
     for split, info in builder.info.splits.items():
         for path in info.filepaths:
             for offset, record in records.read_at(path):
-                features = {key: _value(feature, builder.info.features, key)
-                            for key, feature in _features(record).items() if key != without}
+                features = {
+                    key: _value(feature, builder.info.features, key)
+                    for key, feature in _features(record).items()
+                    if key != without
+                }
                 yield split, features, {"path": str(path), "offset": offset}
 
 

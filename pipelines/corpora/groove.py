@@ -19,8 +19,16 @@ from pipelines.records import SPLITS, Rejected
 
 _TABLE = "info.csv"
 _MAX_TABLE_BYTES = 1 << 28
-_COLUMNS = ("drummer", "id", "style", "bpm", "beat_type", "time_signature", "midi_filename",
-            "split")
+_COLUMNS = (
+    "drummer",
+    "id",
+    "style",
+    "bpm",
+    "beat_type",
+    "time_signature",
+    "midi_filename",
+    "split",
+)
 # Labels that NoteSequence has no field for become text annotations "name=value" at time 0.
 _ANNOTATED = ("bpm", "beat_type", "time_signature")
 
@@ -86,8 +94,9 @@ def _from_tfds(name: str) -> Iterator[Source]:
             "split": split,
         }
         folder, number = row["id"].rsplit("/", 1)
-        labels = "_".join((style.replace("/", "-"), row["bpm"], row["beat_type"],
-                           row["time_signature"]))
+        labels = "_".join(
+            (style.replace("/", "-"), row["bpm"], row["beat_type"], row["time_signature"])
+        )
         file = f"{folder}/{number}_{labels}.mid"
         yield Source(file, {**row, "midi_filename": file, "tfds": location})
 

@@ -1,0 +1,46 @@
+"""What a worker of the `convert` job does, in a module that workers import by name."""
+
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+
+from pipelines import records
+from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, corpora
+from pipelines.records import Part, Rejected
+
+
+class ConvertBatch(beam.DoFn):
+    """Turns the name of a batch of sources into a part of the records; emits nothing.
+
+    Args:
+      corpus_name: a corpus of `pipelines.corpora`.
+      parts: the folder of batches and parts, which all workers have to reach.
+      limits: the fields of `Limits`.
+    """
+
+    def __init__(self, corpus_name: str, parts: str, limits: tuple):
+        self._corpus_name = corpus_name
+        self._parts = parts
+        self._limits = limits
+
+    def process(self, batch: str) -> Iterable[None]:
+        """Converts one batch."""
+        corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
+        with Part(self._parts, batch) as part:
+            for source in (Source(*line) for line in records.read_batch(self._parts, batch)):
+                for found in _sequences(corpus, source, limits):
+                    if isinstance(found, Skipped):
+                        part.reject(*found)
+                    else:
+                        # Deterministic: the same message gives the same bytes in every process.
+                        record = found.sequence.SerializeToString(deterministic=True)
+                        part.add(found.split, found.sequence.id, record)
+                part.add_source()
+        return ()
+
+
+def _sequences(corpus: Corpus, source: Source, limits: Limits) -> Iterator[Piece | Skipped]:
+    try:
+        yield from corpus.sequences(source, limits)
+    except Rejected as rejected:
+        yield Skipped(source.key, rejected.reason, rejected.detail)
