@@ -19,7 +19,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   tensorboard  shows the runs in a folder (by default, this one)
 
 The first use makes the environment in .venv. It needs a network and Python 3.11, 3.12 or 3.13:
-the one that the variable PYTHON names, else the newest that is found.
+the one that the variable PYTHON names, else one that is found.
 HELP
 }
 

@@ -5,11 +5,13 @@ arguments and return a `magenta.models.music_vae.configs.Config`; the first line
 docstring is what `./run.sh configs` shows. A new file is found without being named anywhere.
 """
 
+import contextlib
 import copy
 import hashlib
 import importlib.util
 import pathlib
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 
 from models import magenta_compat
 from pipelines.app import UserError
@@ -51,7 +53,13 @@ def get(name: str, config_file: str | None = None):
     Raises:
       UserError: for an unknown name, with the nearest ones.
     """
-    config = builders(config_file)[name]()
+    build = builders(config_file)[name]
+    from magenta.models.music_vae import configs as magenta_configs
+
+    with _naming(config_file):
+        config = build()
+    if not isinstance(config, magenta_configs.Config):
+        raise UserError(f"{config_file}: {name} is no magenta.models.music_vae.configs.Config")
     # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing.
     config.data_converter.max_tensors_per_notesequence = None
     return config
@@ -71,10 +79,29 @@ def _user_map(config_file: str | None) -> Mapping:
     if spec is None:
         raise UserError(f"{config_file}: not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _naming(config_file):
+        spec.loader.exec_module(module)
     if not isinstance(getattr(module, "CONFIG_MAP", None), Mapping):
         raise UserError(f"{config_file}: defines no CONFIG_MAP, a dict from names to configs")
     return module.CONFIG_MAP
+
+
+@contextlib.contextmanager
+def _naming(config_file: str | None) -> Iterator[None]:
+    """Turns whatever a user's file raises into one line that names it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if not config_file or isinstance(error, UserError):
+            raise
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == config_file
+        ]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+        where = f"{config_file}, line {line}" if line else config_file
+        raise UserError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def _copier(config) -> Callable:

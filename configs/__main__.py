@@ -10,6 +10,7 @@ import functools
 from absl import flags
 
 import configs
+from models import tensorflow_start
 from pipelines import app
 
 FLAGS = flags.FLAGS
@@ -17,7 +18,8 @@ flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of you
 
 
 def main():
-    builders = configs.builders(FLAGS.config_file)
+    tensorflow_start.start("WARN")
+    builders = configs.builders(app.path("config_file"))
     width = max(map(len, builders))
     for name in builders:
         builder = builders[name]

@@ -50,7 +50,8 @@ def flat_groove_4bar():
 def hierdec_groove_4bar():
     """4 bars of drums, a conductor over 4 bars of 16 steps."""
     # 4 x 16 = 64 steps. The conductor takes no input from the bars below it
-    # (disable_autoregression), so that a bar depends on the others through z alone.
+    # (disable_autoregression), so that z alone decides where the piece goes; a bar still starts
+    # from the last step of the one before.
     return _config(
         4,
         HierarchicalLstmDecoder(
@@ -63,8 +64,8 @@ def hierdec_groove_4bar():
     )
 
 
-# 16 bars are 256 steps: four times those of 4 bars. z doubles to 512, as it does in Magenta's
-# melody configs from 2 bars to 16; the batch is a quarter, 512 / 4 = 128, so that one holds as
+# 16 bars are 256 steps: four times those of 4 bars. z has the 512 numbers of Magenta's 16-bar
+# configs, where GrooVAE's 4 bars have 256; the batch is a quarter, 512 / 4 = 128, so that one holds as
 # many steps as before (128 x 256 = 512 x 64) and takes as much memory.
 _LONG = dict(z_size=512, batch_size=128)
 

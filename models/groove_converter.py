@@ -79,11 +79,6 @@ class GrooveConverter(data.GrooveConverter):
         self.counts = collections.Counter()
 
     @property
-    def steps_per_bar(self) -> int:
-        """Steps in one bar."""
-        return self._steps_per_bar
-
-    @property
     def window_steps(self) -> int:
         """Steps in one window."""
         return self._steps_per_bar * self._split_bars
@@ -213,7 +208,7 @@ class GrooveConverter(data.GrooveConverter):
                 f"in {numerator}/{denominator}; needs "
                 f"{self._steps_per_bar // self._steps_per_quarter} quarter notes a bar"
             )
-        if any(note.start_time < 0 for note in item.notes):
+        if not all(note.start_time >= 0 for note in item.notes):
             raise NoExamplesError("a note before the start")
         qpm = tempos.pop() if tempos else 120.0
         if not 0 < qpm < float("inf"):

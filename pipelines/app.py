@@ -4,12 +4,13 @@ Results go to stdout, logs and progress to stderr, and the exit status is 0 only
 its work.
 """
 
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 
 class UserError(Exception):
@@ -25,33 +26,54 @@ def run(main: Callable[[], None], required: Sequence[str] = ()) -> None:
     """
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().setFormatter(None)
     # TensorFlow's C++ side tells what it does; its errors still come through.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # absl's own --help ends with status 1.
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", allow_override=True)
+    try:
+        arguments = flags.FLAGS(sys.argv)[1:]
+        if flags.FLAGS.help:
+            print(sys.modules["__main__"].__doc__)
+            print(flags.FLAGS.main_module_help())
+            return
+        if arguments:
+            raise UserError(f"{arguments[0]!r} is not a flag; write --name=value (see --help)")
+        missing = [name for name in required if flags.FLAGS[name].value in (None, "")]
+        if missing:
+            raise UserError(
+                "missing " + ", ".join(f"--{name}" for name in missing) + " (see --help)"
+            )
+        main()
+    except flags.Error as error:
+        _fail(f"{error} (see --help)")
+    except UserError as error:
+        _fail(str(error))
+    except OSError as error:
+        # A file that cannot be read or a disk that is full is the user's to mend; OSErrors
+        # without a reason are bugs, and keep their traceback.
+        if error.strerror is None:
+            raise
+        _fail(
+            f"{error.filename or 'writing'}: {error.strerror}; check the path, its permissions "
+            "and the space on its disk, and give the same command again"
+        )
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
-    def guarded(argv):
-        try:
-            if len(argv) > 1:
-                raise UserError(f"{argv[1]!r} is not a flag; write --name=value (see --help)")
-            missing = [name for name in required if flags.FLAGS[name].value in (None, "")]
-            if missing:
-                raise UserError(
-                    "missing " + ", ".join(f"--{name}" for name in missing) + " (see --help)"
-                )
-            main()
-        except UserError as error:
-            _fail(str(error))
-        except OSError as error:
-            # A file that cannot be read or a disk that is full is the user's to mend; OSErrors
-            # without a file or a reason are bugs, and keep their traceback.
-            if error.strerror is None:
-                raise
-            _fail(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
 
-    app.run(guarded)
+def path(name: str) -> str | None:
+    """The value of a flag that is a path or a pattern; the shell leaves a quoted ~ to us."""
+    value = flags.FLAGS[name].value
+    return value and os.path.expanduser(value)
+
+
+def require_finite(*names: str) -> None:
+    """Raises UserError where a flag of one of these names is infinite or no number."""
+    for name in names:
+        value = flags.FLAGS[name].value
+        if value is not None and not math.isfinite(value):
+            raise UserError(f"--{name}={value}: must be a finite number")
 
 
 def _fail(message: str) -> None:
@@ -70,7 +92,7 @@ class Progress:
     On a terminal the line is rewritten in place, in a log file a new one is added now and then.
 
     Args:
-      what: what is being counted, e.g. "windows evaluated".
+      what: what is being counted, e.g. "examples measured".
       total: how many there will be, if known.
       every: seconds between lines in a log file.
     """

@@ -1,6 +1,7 @@
 """Converts a corpus to TFRecords of NoteSequences, by Beam.
 
-    ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
+Example:
+  ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
 
 `./run.sh corpora` lists the corpora and what --input can be. The records of each split, the list
 of what was left out and why, and a manifest land in --output; the manifest goes to stdout.

@@ -1,8 +1,8 @@
 """Measures a checkpoint on held-out music, once.
 
 Prints JSON on stdout and writes the same to RUN_DIR/eval, with summaries for TensorBoard: the
-loss and its reconstruction and KL terms and, for drums, how near the decoded hits are to the
-held-out ones:
+loss and its reconstruction and KL terms and, for the groove configs (9 classes of hits, velocities
+and offsets), how near the decoded hits are to the held-out ones:
   teacher_forced  each step decoded from the true steps before it, z drawn from the posterior
   sampled         decoded from the posterior mean alone, hits drawn at --temperature
   thresholded     the same, a hit wherever its probability is over 0.5
@@ -57,21 +57,22 @@ flags.DEFINE_enum(
 
 
 def main():
+    app.require_finite("temperature")
     tensorflow_start.start(FLAGS.log)
     from pipelines import evaluation, examples, losses, runs
 
-    examples.require_note_sequences(FLAGS.examples_path)
-    run = runs.open_run(
-        FLAGS.run_dir, FLAGS.checkpoint_file, FLAGS.config, FLAGS.config_file, FLAGS.hparams
-    )
-    changed = runs.changed_config_file(run, FLAGS.config_file)
-    if changed:
-        say(f"warning: {changed}")
+    examples_path = app.path("examples_path")
+    examples.require_note_sequences(examples_path)
+    run = runs.open_from_flags(FLAGS)
     if FLAGS.baseline == "most_frequent_bar":
         if not FLAGS.baseline_examples_path:
             raise UserError("--baseline=most_frequent_bar needs --baseline_examples_path")
         result = evaluation.evaluate_most_frequent_bar(
-            run, FLAGS.examples_path, FLAGS.baseline_examples_path, FLAGS.batch_size
+            run,
+            examples_path,
+            app.path("baseline_examples_path"),
+            FLAGS.batch_size,
+            FLAGS.eval_num_batches,
         )
     else:
         with tempfile.TemporaryDirectory() as directory:
@@ -79,19 +80,21 @@ def main():
                 run = losses.untrained(run, directory, FLAGS.seed)
             result = evaluation.evaluate(
                 run,
-                FLAGS.examples_path,
+                examples_path,
                 temperature=FLAGS.temperature,
                 batch_size=FLAGS.batch_size,
                 num_batches=FLAGS.eval_num_batches,
                 seed=FLAGS.seed,
             )
     result["baseline"] = FLAGS.baseline
-    eval_dir = os.path.join(os.path.expanduser(FLAGS.run_dir), f"eval{FLAGS.eval_dir_suffix}")
+    eval_dir = os.path.join(app.path("run_dir"), f"eval{FLAGS.eval_dir_suffix}")
     os.makedirs(eval_dir, exist_ok=True)
-    name = FLAGS.baseline or f"step-{result['step']}"
-    runs.write_json(os.path.join(eval_dir, f"{name}.json"), result)
+    # Splits are told apart in the names of the files and as runs of TensorBoard.
+    label = evaluation.label(examples_path)
+    measured = FLAGS.baseline or f"step-{result['step']}"
+    runs.write_json(os.path.join(eval_dir, f"{label}-{measured}.json"), result)
     if not FLAGS.baseline:
-        evaluation.write_summaries(eval_dir, result)
+        evaluation.write_summaries(os.path.join(eval_dir, label), result)
     print(json.dumps(result, indent=2))
     say(f"written to {eval_dir}")
 

@@ -1,6 +1,7 @@
 """Measuring a checkpoint on held-out records: the work of the job `evaluate`."""
 
 import os
+import re
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -60,7 +61,7 @@ def evaluate(
     if drums:
         model = trained_model.load(run, batch_size, seed)
         temperatures = {"sampled": temperature, "thresholded": trained_model.THRESHOLD_TEMPERATURE}
-        metrics = {name: groove_metrics.GrooveMetrics() for name in metrics}
+        metrics = {name: _metrics(converter) for name in metrics}
     progress = Progress("examples measured")
     for batch in batches:
         rnn_output = loss.update(batch)
@@ -85,7 +86,11 @@ def evaluate(
 
 
 def evaluate_most_frequent_bar(
-    run, examples_path: str, baseline_examples_path: str, batch_size: int = 64
+    run,
+    examples_path: str,
+    baseline_examples_path: str,
+    batch_size: int = 64,
+    num_batches: int | None = None,
 ) -> dict:
     """Measures the commonest bar of some records, repeated, as if it had been decoded.
 
@@ -96,7 +101,7 @@ def evaluate_most_frequent_bar(
     config = run.config
     if not is_groove(config):
         raise UserError(f"--baseline=most_frequent_bar needs a groove config, not {run.name}")
-    steps_per_bar = config.data_converter.steps_per_bar
+    steps_per_bar = config.data_converter._steps_per_bar
     windows = [
         window
         for batch in examples.batches(config, baseline_examples_path, batch_size, examples.Counts())
@@ -105,13 +110,17 @@ def evaluate_most_frequent_bar(
     if not windows:
         raise UserError(f"{baseline_examples_path}: no examples to count bars in")
     bar = groove_metrics.most_frequent_bar(np.array(windows), steps_per_bar)
-    metrics = groove_metrics.GrooveMetrics()
+    metrics = _metrics(config.data_converter)
     counts = examples.Counts()
-    for batch in examples.batches(config, examples_path, batch_size, counts):
+    for batch in examples.batches(config, examples_path, batch_size, counts, num_batches):
         target = np.array(batch.outputs)
         decoded = np.tile(bar, (len(target), target.shape[1] // steps_per_bar, 1))
         metrics.update(target, decoded, batch.qpm)
     return {**_facts(run, examples_path, counts, None), "constant": metrics.result()}
+
+
+def _metrics(converter) -> groove_metrics.GrooveMetrics:
+    return groove_metrics.GrooveMetrics(converter._steps_per_quarter)
 
 
 def _facts(run, examples_path, counts, seed) -> dict:
@@ -125,6 +134,12 @@ def _facts(run, examples_path, counts, seed) -> dict:
         "examples": counts.examples,
         "seed": seed,
     }
+
+
+def label(examples_path: str) -> str:
+    """A name for what was measured, from a pattern: "validation" of DIR/validation.tfrecord*."""
+    name = os.path.basename(examples_path.split(",")[0]).split(".")[0]
+    return re.sub(r"[^\w-]", "", name) or "examples"
 
 
 def write_summaries(directory: str, result: dict) -> None:

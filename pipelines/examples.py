@@ -4,15 +4,17 @@ import collections
 import dataclasses
 import functools
 import itertools
+import random
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 from pipelines import records
-from pipelines.app import Progress, UserError
+from pipelines.app import Progress, UserError, say
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
 # of four bars of drums are 60 MB.
@@ -45,31 +47,98 @@ class Counts:
 
 
 def sequences(
-    examples_path: str | None, tfds_name: str | None = None, is_training: bool = False
+    examples_path: str | None, tfds_name: str | None = None
 ) -> Iterator[music_pb2.NoteSequence]:
-    """Yields the NoteSequences of a glob of record files or of a TFDS dataset."""
+    """Yields the NoteSequences of a glob of record files, or of a TFDS dataset's train split.
+
+    Raises:
+      UserError: for records that are no NoteSequences, and a dataset that cannot be had.
+    """
     if tfds_name:
-        import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
-
-        from pipelines import midi
-
-        split = "train" if is_training else "validation"
-        for example in tfds.as_numpy(tfds.load(tfds_name, split=split)):
-            yield midi.midi_to_note_sequence(example["midi"])
+        yield from _tfds_sequences(tfds_name)
         return
     for path in records.glob(examples_path):
         for record in records.read(path):
-            yield music_pb2.NoteSequence.FromString(record)
+            try:
+                yield music_pb2.NoteSequence.FromString(record)
+            except message.DecodeError as error:
+                raise UserError(
+                    f"{path}: its records are no NoteSequences; make them with ./run.sh convert"
+                ) from error
 
 
-def why_not(converter, sequence: music_pb2.NoteSequence) -> str:
+def _tfds_sequences(name: str) -> Iterator[music_pb2.NoteSequence]:
+    import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
+
+    from pipelines import midi
+
+    try:
+        dataset = tfds.load(name, split="train")
+        if "midi" not in dataset.element_spec:
+            raise UserError(f"--tfds_name={name}: its examples have no MIDI")
+    except (tfds.core.registered.DatasetNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--tfds_name={name}: cannot be loaded ({reason}); give --examples_path instead"
+        ) from error
+    for number, example in enumerate(tfds.as_numpy(dataset)):
+        try:
+            yield midi.midi_to_note_sequence(example["midi"])
+        except records.Rejected as error:
+            say(f"{name}, example {number} is left out: {error.detail}")
+
+
+def to_tensors(converter, piece: music_pb2.NoteSequence) -> tuple[data.ConverterTensors, str]:
+    """Converts a piece; a piece that a converter cannot take gives no examples, and a reason.
+
+    Args:
+      converter: a `magenta.models.music_vae.data.BaseNoteSequenceConverter`.
+      piece: an unquantized NoteSequence.
+
+    Returns:
+      The tensors, and why there are none: "" where there are some.
+    """
+    try:
+        tensors = converter.to_tensors(piece)
+    except (KeyError, ValueError, IndexError, ArithmeticError) as error:
+        # Magenta's own converters raise on much that is in real files, as GrooveConverter does
+        # on a pitch that is not in its map.
+        return data.ConverterTensors(), f"{type(converter).__name__} fails: {error!r}"
+    if tensors.inputs:
+        return tensors, ""
+    return tensors, _why_not(converter, piece)
+
+
+def _why_not(converter, piece: music_pb2.NoteSequence) -> str:
     """Says why a converter makes no example of a piece, as well as the converter can tell."""
     if hasattr(converter, "explain"):
-        return converter.explain(sequence) or "no example"
-    if not sequence.notes:
+        return converter.explain(piece) or "no example"
+    if not piece.notes:
         return "no notes"
-    meters = sorted({f"{m.numerator}/{m.denominator}" for m in sequence.time_signatures})
-    return f"nothing that {type(converter).__name__} accepts (meter {' '.join(meters) or '4/4'})"
+    # What the converters of music_vae.data have in common, where they have it.
+    needs = [f"what {type(converter).__name__} takes"]
+    quarter, bar, window = (
+        getattr(converter, f"_{name}", None)
+        for name in ("steps_per_quarter", "steps_per_bar", "slice_steps")
+    )
+    if quarter and bar:
+        needs.append(f"bars of {bar / quarter:g} quarter notes")
+    if bar and window:
+        needs.append(f"{window / bar:g} bars or more")
+    return f"needs {', '.join(needs)}"
+
+
+class _Tolerant:
+    """A converter that gives no examples where the one inside raises, as `to_tensors` counts it."""
+
+    def __init__(self, converter):
+        self._converter = converter
+
+    def __getattr__(self, name):
+        return getattr(self._converter, name)
+
+    def to_tensors(self, piece):
+        return to_tensors(self._converter, piece)[0]
 
 
 @dataclasses.dataclass
@@ -99,15 +168,15 @@ class Batch:
 
 
 def _convert(converter, pieces: Iterable[music_pb2.NoteSequence], counts: Counts):
-    """Yields each piece that gives examples with its ConverterTensors; fills in `counts`."""
+    """Yields each piece with its ConverterTensors; fills in `counts`."""
     before = collections.Counter(getattr(converter, "counts", {}))
     for piece in pieces:
         counts.records += 1
-        tensors = converter.to_tensors(piece)
-        if tensors.inputs:
-            counts.used += 1
+        tensors, reason = to_tensors(converter, piece)
+        if reason:
+            counts.unused[reason] += 1
         else:
-            counts.unused[why_not(converter, piece)] += 1
+            counts.used += 1
         yield piece, tensors
     counts.notes = collections.Counter(getattr(converter, "counts", {}))
     counts.notes.subtract(before)
@@ -124,7 +193,7 @@ def count(config, examples_path: str | None, tfds_name: str | None = None) -> Co
     config.data_converter.set_mode("train")
     counts = Counts()
     progress = Progress("records counted")
-    pieces = sequences(examples_path, tfds_name, is_training=True)
+    pieces = sequences(examples_path, tfds_name)
     for _, tensors in _convert(config.data_converter, pieces, counts):
         counts.examples += len(tensors.inputs)
         progress.update(counts.records, f"({counts.examples} examples)")
@@ -197,7 +266,7 @@ def training_dataset(
       config: a Magenta Config.
       examples_path: a glob of TFRecord files of NoteSequences.
       tfds_name: the name of a TFDS dataset with MIDI in it, instead.
-      seed: the order of the examples; drawn afresh where it is None.
+      seed: of the order, the augmentation and the slices; drawn afresh where it is None.
       cache: keeps the converted examples of the first epoch in memory, as Magenta does.
 
     Returns:
@@ -208,7 +277,7 @@ def training_dataset(
     converter.set_mode("train")
     if tfds_name:
         dataset = tf.data.Dataset.from_generator(
-            lambda: (ns.SerializeToString() for ns in sequences(None, tfds_name, True)),
+            lambda: (ns.SerializeToString() for ns in sequences(None, tfds_name)),
             tf.string,
             (),
         )
@@ -220,10 +289,16 @@ def training_dataset(
             .interleave(tf.data.TFRecordDataset, cycle_length=len(paths))
         )
     dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=seed)
+    # Augmenters and converters draw from the generators of Python and NumPy: with a seed, one
+    # after another.
+    parallel = tf.data.AUTOTUNE if seed is None else None
+    if seed is not None:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
     if config.note_sequence_augmenter is not None:
-        dataset = dataset.map(config.note_sequence_augmenter.tf_augment, tf.data.AUTOTUNE)
-    convert = functools.partial(data.convert_to_tensors_op, converter=converter)
-    dataset = dataset.map(tf.autograph.experimental.do_not_convert(convert), tf.data.AUTOTUNE)
+        dataset = dataset.map(config.note_sequence_augmenter.tf_augment, parallel)
+    convert = functools.partial(data.convert_to_tensors_op, converter=_Tolerant(converter))
+    dataset = dataset.map(tf.autograph.experimental.do_not_convert(convert), parallel)
     dataset = dataset.flat_map(
         lambda *tensors: tf.data.Dataset.from_tensor_slices(tensors).map(_remove_padding)
     )

@@ -12,7 +12,6 @@ Examples:
       --input_midi=groove.mid
 """
 
-import os
 import secrets
 
 from absl import flags
@@ -63,8 +62,11 @@ flags.DEFINE_float(
     "qpm",
     None,
     "Tempo of the output in quarters a minute; by default the input's, else 120. (Not in Magenta.)",
-    lower_bound=1,
+    # A tempo in MIDI is 24 bits of microseconds: the slowest is 3.6.
+    lower_bound=4,
+    upper_bound=1000,
 )
+flags.DEFINE_bool("overwrite", False, "Replace other music of the same name. (Not in Magenta.)")
 flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")
 flags.DEFINE_enum(
     "log",
@@ -87,29 +89,24 @@ def _inputs() -> tuple[str, ...]:
             raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
         if given and not needed:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    return tuple(os.path.expanduser(FLAGS[name].value) for name in names[FLAGS.mode])
+    return tuple(app.path(name) for name in names[FLAGS.mode])
 
 
 def main():
     inputs = _inputs()
+    app.require_finite("temperature", "qpm")
     tensorflow_start.start(FLAGS.log)
     from pipelines import generation, runs
 
-    run = runs.open_run(
-        FLAGS.run_dir, FLAGS.checkpoint_file, FLAGS.config, FLAGS.config_file, FLAGS.hparams
-    )
-    changed = runs.changed_config_file(run, FLAGS.config_file)
-    if changed:
-        say(f"warning: {changed}")
+    run = runs.open_from_flags(FLAGS)
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)
         say(f"seed: {seed}")
-    say(f"{run.name}, {run.checkpoint}")
     paths = generation.generate(
         run,
         FLAGS.mode,
-        os.path.expanduser(FLAGS.output_dir),
+        app.path("output_dir"),
         inputs=inputs,
         num_outputs=FLAGS.num_outputs,
         max_batch_size=FLAGS.max_batch_size,
@@ -117,6 +114,7 @@ def main():
         seed=seed,
         qpm=FLAGS.qpm,
         pianoroll=FLAGS.pianoroll,
+        overwrite=FLAGS.overwrite,
     )
     for path in paths:
         print(path)

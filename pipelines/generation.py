@@ -4,12 +4,12 @@ import os
 
 import numpy as np
 
-from pipelines import latent, music, trained_model
+from pipelines import latent, music, runs, trained_model
 from pipelines.app import Progress, UserError, say
 
 
 def generate(
-    run,
+    run: runs.Run,
     mode: str,
     output_dir: str,
     *,
@@ -20,6 +20,7 @@ def generate(
     seed: int = 0,
     qpm: float | None = None,
     pianoroll: bool = True,
+    overwrite: bool = False,
 ) -> list[str]:
     """Writes MIDI files, and a piano roll beside each.
 
@@ -34,58 +35,74 @@ def generate(
       seed: of what is drawn.
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
       pianoroll: whether to draw.
+      overwrite: whether to replace other music of the same name.
 
     Returns:
       The paths of the MIDI files.
 
     Raises:
-      UserError: where an input is no MIDI file or gives no example, saying why, or the checkpoint
-        does not fit the config.
+      UserError: where an input is no MIDI file or gives no example, saying why, the checkpoint
+        does not fit the config, or a file with other music is in the way.
     """
     config = run.config
-    length = config.hparams.max_seq_len
     if config.data_converter.control_depth:
         raise UserError(f"{run.name} is conditioned on controls, which generate has no input for")
-    if inputs and not config.hparams.z_size:
-        raise UserError(f"--mode={mode}: {run.name} has no latent vector (z_size=0); only sample")
     pieces = [music.read_windows(config, run.name, path) for path in inputs]
+    qpm = qpm or (pieces[0].qpm if pieces else 120.0)
     if mode == "reconstruct":
         num_outputs = len(pieces[0].inputs)
     model = trained_model.load(run, min(max_batch_size, num_outputs), seed)
+    rng = np.random.default_rng(seed)
 
     if mode == "sample":
-        if config.hparams.z_size:
-            z = np.random.default_rng(seed).standard_normal((num_outputs, config.hparams.z_size))
-        else:
-            z = None
+
+        def z(start, end):
+            return rng.standard_normal((end - start, config.hparams.z_size))
+
     elif mode == "reconstruct":
-        z = trained_model.posterior_means(model, pieces[0])
+        means = trained_model.posterior_means(model, pieces[0])
+
+        def z(start, end):
+            return means[start:end]
+
     else:
         for piece, path in zip(pieces, inputs):
             if len(piece.inputs) > 1:
                 say(f"{path}: {len(piece.inputs)} windows; the first is taken")
-        start, end = (trained_model.posterior_means(model, piece.first())[0] for piece in pieces)
+        ends = [trained_model.posterior_means(model, piece.first())[0] for piece in pieces]
         fractions = np.linspace(0, 1, num_outputs)
-        z = np.array([latent.slerp(start, end, fraction) for fraction in fractions])
 
-    if z is None:
-        results = model.sample(num_outputs, length, temperature)
-    else:
-        results = model.decode(z, length, temperature)
-    results = list(results)
-    qpm = qpm or (pieces[0].qpm if pieces else 120.0)
-    results = [music.at_tempo(result, qpm) for result in results]
+        def z(start, end):
+            return np.array([latent.slerp(*ends, fraction) for fraction in fractions[start:end]])
+
+    decoded = _decoded(model, config, z, num_outputs, max_batch_size, temperature, qpm)
     if mode == "reconstruct":
-        results = [music.join(results, config, qpm)]
+        starts = [start * pieces[0].qpm / qpm for start in pieces[0].starts]
+        decoded = iter([music.join(list(decoded), starts, music.window_seconds(config, qpm))])
+        num_outputs = 1
 
     os.makedirs(output_dir, exist_ok=True)
+    # The name says what the music depends on besides the run and the temperature.
+    sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
+    stem = "_".join([run.name, mode, *sources, f"seed{seed}"])
     paths = []
-    progress = Progress("files written", len(results))
-    for i, result in enumerate(results):
-        name = f"{run.name}_{mode}_{i:03d}-of-{len(results):03d}.mid"
-        path = os.path.join(output_dir, name)
-        music.write(result, path, pianoroll)
+    for i, sequence in enumerate(decoded):
+        path = os.path.join(output_dir, f"{stem}_{i:03d}-of-{num_outputs:03d}.mid")
+        music.write(sequence, path, pianoroll, overwrite)
         paths.append(path)
-        progress.update(i + 1)
-    progress.close()
     return paths
+
+
+def _decoded(model, config, z, num_outputs, batch_size, temperature, qpm):
+    """Yields decoded sequences at their tempo, a batch at a time, so that memory stays bounded.
+
+    Args:
+      z: a function from (start, end) to the latent vectors of these outputs, called in order.
+    """
+    progress = Progress("pieces decoded", num_outputs)
+    for start in range(0, num_outputs, batch_size):
+        end = min(start + batch_size, num_outputs)
+        for sequence in model.decode(z(start, end), config.hparams.max_seq_len, temperature):
+            yield music.at_tempo(sequence, qpm)
+        progress.update(end)
+    progress.close()

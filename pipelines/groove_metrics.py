@@ -22,7 +22,7 @@ def activate(rnn_output: np.ndarray) -> np.ndarray:
       offsets in [-1, 1] (`GrooveLstmDecoder._activate_outputs`).
     """
     hits, velocities, offsets = np.split(rnn_output, 3, axis=-1)
-    return np.concatenate([hits > 0, 1 / (1 + np.exp(-velocities)), np.tanh(offsets)], axis=-1)
+    return np.concatenate([hits > 0, (1 + np.tanh(velocities / 2)) / 2, np.tanh(offsets)], axis=-1)
 
 
 @dataclasses.dataclass

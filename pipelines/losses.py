@@ -70,8 +70,6 @@ class Losses:
                 self._lengths,
                 self._controls if converter.control_depth else None,
             )
-            # One value a segment is what hierarchical decoders add; the means remain.
-            metrics = {k: v for k, v in metrics.items() if not k.startswith("segment/")}
             self._fetches = {
                 "reconstruction": scalars["losses/r_loss"],
                 "kl_bits": tf.reshape(scalars["losses/kl_bits"], [batch_size]),
@@ -79,8 +77,14 @@ class Losses:
                 "beta": scalars["losses/kl_beta"],
                 "rnn_output": decoder.rnn_output,
             }
-            self._metrics = {name: value for name, (value, _) in metrics.items()}
+            # A hierarchical decoder's metrics are means over its segments' metrics, which are
+            # what has to be updated; one value a segment is more than anybody reads.
             self._updates = [update for _, update in metrics.values()]
+            self._metrics = {
+                name: value
+                for name, (value, _) in metrics.items()
+                if not name.startswith("segment/")
+            }
             saver = tf.train.Saver(tf.global_variables())
             self._session = tf.Session(graph=graph)
             self._session.run(tf.local_variables_initializer())

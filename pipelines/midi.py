@@ -101,7 +101,7 @@ def midi_to_note_sequence(
     )
     last = clock.seconds(np.array([_last_tick(instruments.values(), first)]))[0]
     if last > max_seconds:
-        raise Rejected("too_long", f"lasts {last:.0f} s; --max_seconds is {max_seconds:g}")
+        raise Rejected("too_long", f"lasts {last:.0f} s; the limit is {max_seconds:g}")
 
     sequence = NoteSequence(ticks_per_quarter=resolution)
     sequence.source_info.parser = NoteSequence.SourceInfo.PRETTY_MIDI
@@ -251,7 +251,7 @@ def _instruments(tracks: list[_Track], max_notes: int) -> dict[tuple[int, int, i
                     notes.append((start, tick, first, velocity))
                 note_count += len(ended)
                 if note_count > max_notes:
-                    raise Rejected("too_many_notes", f"more notes than --max_notes, {max_notes}")
+                    raise Rejected("too_many_notes", f"more notes than the limit, {max_notes}")
             elif kind == _PROGRAM_CHANGE:
                 programs[channel] = first
             elif kind == _CONTROL_CHANGE or kind == _PITCH_BEND:

@@ -1,11 +1,13 @@
 """MIDI files in, MIDI files and pictures out."""
 
 import dataclasses
+import io
 import os
 import pathlib
 
 import note_seq
 import numpy as np
+from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
@@ -18,21 +20,26 @@ _DECODED_QPM = 120.0
 
 @dataclasses.dataclass
 class Windows:
-    """What a config makes of one MIDI file.
+    """What a config makes of one MIDI file, window after window without overlap.
 
     Attributes:
       inputs, controls, lengths: the converter's tensors, one entry a window.
+      starts: where each window begins in the file, in seconds.
       qpm: the file's tempo in quarters a minute.
     """
 
     inputs: list[np.ndarray]
     controls: list[np.ndarray]
     lengths: list
+    starts: list[float]
     qpm: float
 
     def first(self) -> "Windows":
         """The first window alone."""
-        return Windows(self.inputs[:1], self.controls[:1], self.lengths[:1], self.qpm)
+        return Windows(*(values[:1] for values in self._lists()), self.qpm)
+
+    def _lists(self):
+        return self.inputs, self.controls, self.lengths, self.starts
 
 
 def read_windows(config, name: str, path: str) -> Windows:
@@ -50,17 +57,73 @@ def read_windows(config, name: str, path: str) -> Windows:
     try:
         piece = midi.midi_to_note_sequence(pathlib.Path(path).read_bytes())
     except records.Rejected as error:
-        raise UserError(f"{path}: {error}; give another MIDI file") from error
+        raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
     converter = config.data_converter
     converter.set_mode("infer")
-    tensors = converter.to_tensors(piece)
-    if not tensors.inputs:
+    windows = Windows([], [], [], [], piece.tempos[0].qpm if piece.tempos else _DECODED_QPM)
+    seconds = window_seconds(config, windows.qpm)
+    if len(sequences_lib.split_note_sequence_on_time_changes(piece)) > 1:
         raise UserError(
-            f"{path}: no example for {name}: {examples.why_not(converter, piece)}. The file has "
-            f"{describe(piece)}; give another MIDI file"
+            f"{path}: the tempo or the meter changes; windows need one of each. Give another MIDI file"
         )
-    qpm = piece.tempos[0].qpm if piece.tempos else _DECODED_QPM
-    return Windows(list(tensors.inputs), list(tensors.controls), list(tensors.lengths), qpm)
+    reason = ""
+    for start, part in _parts(converter, piece, seconds, config.hparams.max_seq_len):
+        tensors, why_not = examples.to_tensors(converter, part)
+        reason = reason or why_not
+        for i, (tensor, _, control, length) in enumerate(zip(*tensors)):
+            windows.inputs.append(tensor)
+            windows.controls.append(control)
+            windows.lengths.append(length)
+            windows.starts.append(start + i * (seconds or 0))
+    if not windows.inputs:
+        raise UserError(
+            f"{path}: no example for {name}: {reason}. The file has {describe(piece)}; "
+            "give another MIDI file"
+        )
+    return windows
+
+
+def window_seconds(config, qpm: float) -> float | None:
+    """How long a window of a config lasts, or None where its steps are no parts of a quarter."""
+    steps_per_quarter = getattr(config.data_converter, "_steps_per_quarter", None)
+    if not steps_per_quarter:
+        return None
+    return config.hparams.max_seq_len / steps_per_quarter * 60.0 / qpm
+
+
+def _parts(converter, piece: music_pb2.NoteSequence, seconds: float | None, max_seq_len: int):
+    """Yields what to convert at once, with its start in seconds.
+
+    Magenta's melody and drum converters slide their windows by a bar, so they are given the
+    stretches of one window each. Ours, told to infer, does not.
+    """
+    if seconds is None or isinstance(converter, data.GrooveConverter):
+        yield 0.0, piece
+        return
+    half_step = seconds / (2 * max_seq_len)
+    last = max((note.start_time for note in piece.notes), default=0.0)
+    for i in range(int((last + half_step) / seconds) + 1):
+        part = _stretch(piece, i * seconds, seconds, half_step)
+        if part.notes:
+            yield i * seconds, part
+
+
+def _stretch(
+    piece: music_pb2.NoteSequence, start: float, seconds: float, half_step: float
+) -> music_pb2.NoteSequence:
+    """The notes that the grid puts between two times, with the times counted from the first."""
+    part = music_pb2.NoteSequence(ticks_per_quarter=piece.ticks_per_quarter)
+    part.tempos.extend(piece.tempos)
+    part.time_signatures.extend(piece.time_signatures)
+    for note in piece.notes:
+        # A note that is a little early belongs to the step that it is nearest to.
+        if start - half_step <= note.start_time < start + seconds - half_step:
+            copied = part.notes.add()
+            copied.CopyFrom(note)
+            copied.start_time = max(note.start_time - start, 0.0)
+            copied.end_time = min(note.end_time - start, seconds)
+    part.total_time = min(piece.total_time - start, seconds)
+    return part
 
 
 def describe(piece: music_pb2.NoteSequence) -> str:
@@ -79,21 +142,47 @@ def at_tempo(sequence: music_pb2.NoteSequence, qpm: float) -> music_pb2.NoteSequ
     return sequences_lib.stretch_note_sequence(sequence, _DECODED_QPM / qpm)
 
 
-def join(windows: list[music_pb2.NoteSequence], config, qpm: float) -> music_pb2.NoteSequence:
-    """Returns decoded windows one after another, each as long as the config's windows are."""
-    steps_per_quarter = getattr(config.data_converter, "_steps_per_quarter", None)
-    if not steps_per_quarter:
-        return sequences_lib.concatenate_sequences(windows)
-    seconds = config.hparams.max_seq_len / steps_per_quarter * 60.0 / qpm
-    return sequences_lib.concatenate_sequences(windows, [seconds] * len(windows))
+def join(
+    decoded: list[music_pb2.NoteSequence], starts: list[float], seconds: float | None
+) -> music_pb2.NoteSequence:
+    """Puts decoded windows in their places in one sequence.
+
+    Args:
+      decoded: the windows, at their final tempo.
+      starts: where each begins, in seconds at that tempo.
+      seconds: how long a window lasts, or None to put one after another.
+    """
+    if seconds is None:
+        return sequences_lib.concatenate_sequences(decoded)
+    joined = music_pb2.NoteSequence()
+    joined.CopyFrom(decoded[0])
+    del joined.notes[:]
+    for start, window in zip(starts, decoded):
+        for note in window.notes:
+            copied = joined.notes.add()
+            copied.CopyFrom(note)
+            copied.start_time += start
+            copied.end_time += start
+    joined.total_time = starts[-1] + seconds
+    return joined
 
 
-def write(sequence: music_pb2.NoteSequence, path: str, draw: bool) -> None:
-    """Writes a MIDI file and, if `draw`, a piano roll beside it with the same name and .png."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as file:
-        note_seq.sequence_proto_to_pretty_midi(sequence).write(file)
-    os.replace(temporary, path)
+def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
+    """Writes a MIDI file and, if `draw`, a piano roll beside it with the same name and .png.
+
+    Raises:
+      UserError: where other music lies at `path` and `overwrite` is off.
+    """
+    buffer = io.BytesIO()
+    note_seq.sequence_proto_to_pretty_midi(sequence).write(buffer)
+    content = buffer.getvalue()
+    file = pathlib.Path(path)
+    if not overwrite and file.exists() and file.read_bytes() != content:
+        raise UserError(
+            f"{path} exists and holds other music; give another --output_dir, or --overwrite"
+        )
+    temporary = file.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, file)
     if draw:
-        picture = os.path.splitext(path)[0] + ".png"
-        pianoroll.draw(sequence, picture, os.path.basename(path))
+        pianoroll.draw(sequence, file.with_suffix(".png"), file.name)

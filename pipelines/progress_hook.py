@@ -36,9 +36,8 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_run(self, run_context, run_values):
         step, loss = int(run_values.results["step"]), run_values.results["loss"]
         if not math.isfinite(loss):
-            # Raised before the next checkpoint, so the last one is still good.
             raise UserError(
-                f"the loss is {loss} at step {step}; train in another --run_dir with a lower "
+                f"the loss is {loss} at step {step}; go on from the last checkpoint with a lower "
                 "--hparams=learning_rate=X"
             )
         now = time.monotonic()

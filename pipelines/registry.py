@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """A read-only-by-use mapping that rejects duplicates and explains unknown names.
+    """A mapping of names to things that rejects duplicates and explains unknown names.
 
     Args:
       kind: what the names are names of, for messages ("corpus", "config").
@@ -39,10 +39,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._things:
             return self._things[name]
         nearest = difflib.get_close_matches(name, self._things, n=3, cutoff=0.3)
-        raise UserError(
-            f"no {self._kind} is named {name!r}; "
-            f"nearest: {', '.join(nearest or sorted(self._things)[:3])}"
-        )
+        hint = f"nearest: {', '.join(nearest)}" if nearest else f"there are {', '.join(self)}"
+        raise UserError(f"no {self._kind} is named {name!r}; {hint}")
 
     def __contains__(self, name: object) -> bool:
         return name in self._things

@@ -9,6 +9,7 @@ import dataclasses
 import glob
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -22,9 +23,13 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 import configs
-from pipelines.app import UserError
+from pipelines import app
+from pipelines.app import UserError, say
 
 METADATA = "run.json"
+_MEND_METADATA = "restore it, or move it away and name --config and --hparams"
+# What may change while a run goes on: no variable depends on it.
+_CHANGEABLE = ("batch_size", "learning_rate", "decay_rate", "min_learning_rate")
 _PACKAGES = ("magenta", "tensorflow", "tf-keras", "tensorflow-probability", "note-seq", "numpy")
 
 
@@ -49,7 +54,7 @@ class Run:
 
 def train_dir(run_dir: str) -> str:
     """The folder of the checkpoints, as in Magenta."""
-    return os.path.join(os.path.expanduser(run_dir), "train")
+    return os.path.join(run_dir, "train")
 
 
 def write_json(path: str, content: Any) -> None:
@@ -81,28 +86,59 @@ def parse_hparams(config, name: str, hparams: str) -> None:
         raise UserError(
             f"--hparams={hparams}: {error.args[0]}; the hparams of {name} are {known}"
         ) from error
+    if hparams:
+        _check_hparams(config, hparams)
 
 
-def describe(name: str, config, config_file: str | None, **facts) -> dict:
+def _check_hparams(config, hparams: str) -> None:
+    """Raises UserError for values that no model can have."""
+    values = config.hparams.values()
+    for key in ("batch_size", "z_size", "max_seq_len"):
+        # Without z, TensorFlow's LSTM kernels crash on the empty matrix.
+        if values.get(key, 1) < 1:
+            raise UserError(f"--hparams={hparams}: {key} must be at least 1")
+    for key in ("enc_rnn_size", "dec_rnn_size"):
+        if not values.get(key, [1]) or min(values.get(key, [1])) < 1:
+            raise UserError(f"--hparams={hparams}: {key} must be a list of layers of 1 or more")
+    if not 0 < values.get("dropout_keep_prob", 1) <= 1:
+        raise UserError(f"--hparams={hparams}: dropout_keep_prob must be over 0 and at most 1")
+    for key, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--hparams={hparams}: {key} must be a finite number")
+    window = getattr(config.data_converter, "window_steps", None)
+    if window and window != config.hparams.max_seq_len:
+        raise UserError(
+            f"--hparams={hparams}: max_seq_len must stay {window}, the steps of the config's "
+            "windows; another length is another config"
+        )
+
+
+def describe(name: str, config, config_file: str | None, start: dict, before: dict) -> dict:
     """What it takes to use the checkpoints of a run again, as JSON values.
 
     Args:
       name: the config's name.
       config: the config, with the run's hparams.
-      config_file: the user's file that it came from, if it did.
-      **facts: more to keep, e.g. examples_path.
+      config_file: the user's file of configs, if one was given.
+      start: facts about this start of the run to keep, e.g. its step and examples_path.
+      before: what run.json said so far; its starts are kept.
     """
-    return {
-        "config": name,
-        "config_file": config_file and os.path.basename(config_file),
-        "config_file_sha256": configs.file_sha256(config_file) if config_file else None,
-        "hparams": config.hparams.values(),
+    # A file may be given and the config not be one of its own.
+    own = config_file if config_file and name not in configs.builders() else None
+    start = {
+        **start,
         "versions": {
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in _PACKAGES},
         },
         "code": _code_version(),
-        **facts,
+    }
+    return {
+        "config": name,
+        "config_file": own and os.path.basename(own),
+        "config_file_sha256": configs.file_sha256(own) if own else None,
+        "hparams": config.hparams.values(),
+        "starts": [*before.get("starts", []), start],
     }
 
 
@@ -114,16 +150,22 @@ def read_metadata(directory: str) -> dict:
     except FileNotFoundError:
         return {}
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not JSON ({error}); restore it or name --config") from error
-    if not isinstance(metadata, dict) or not {"config", "hparams"} <= set(metadata):
-        raise UserError(f"{path}: lacks config or hparams; restore it or name --config")
+        raise UserError(f"{path}: not JSON ({error}); {_MEND_METADATA}") from error
+    kinds = {"config": str, "hparams": dict}
+    if not isinstance(metadata, dict) or not all(
+        isinstance(metadata.get(key), kind) for key, kind in kinds.items()
+    ):
+        raise UserError(f"{path}: has no config or no hparams; {_MEND_METADATA}")
     return metadata
 
 
 def require_same(directory: str, name: str, config) -> None:
-    """Raises UserError where a folder holds a run of another config or with other hparams."""
+    """Raises UserError where a folder has checkpoints of another config or of other hparams.
+
+    The batch size and the learning rate may change; that is said.
+    """
     metadata = read_metadata(directory)
-    if not metadata:
+    if not metadata or not latest_checkpoint(directory):
         return
     if metadata["config"] != name:
         raise UserError(
@@ -131,33 +173,43 @@ def require_same(directory: str, name: str, config) -> None:
             "--run_dir"
         )
     now, then = config.hparams.values(), metadata["hparams"]
-    differing = [
-        f"{key}={then.get(key)} (now {now.get(key)})"
+    differing = {
+        key: f"{key}={then.get(key)} (now {now.get(key)})"
         for key in sorted(set(now) | set(then))
         if now.get(key) != then.get(key)
-    ]
-    if differing:
+    }
+    fixed = [text for key, text in differing.items() if key not in _CHANGEABLE]
+    if fixed:
         raise UserError(
-            f"{directory} holds a run with {', '.join(differing)}; give the same --hparams to go "
+            f"{directory} holds a run with {', '.join(fixed)}; give the same --hparams to go "
             "on with it, or choose another --run_dir"
         )
+    if differing:
+        say(f"going on with other hparams: {', '.join(differing.values())}")
 
 
 def latest_checkpoint(directory: str) -> str | None:
     """The prefix of the newest checkpoint in a folder, or None.
 
-    TensorFlow's `latest_checkpoint` for folders that were moved or copied too: stock Magenta's
-    say where their checkpoints are by absolute paths.
+    TensorFlow's `latest_checkpoint` for folders that were moved or copied, or in which the newest
+    is incomplete, too: stock Magenta's say where their checkpoints are by absolute paths.
     """
     checkpoint = tf.train.latest_checkpoint(directory)
-    if checkpoint and os.path.realpath(os.path.dirname(checkpoint)) == os.path.realpath(directory):
+    here = checkpoint and os.path.realpath(os.path.dirname(checkpoint))
+    if here == os.path.realpath(directory) and _is_complete(checkpoint):
         return checkpoint
     found = {}
     for path in glob.glob(os.path.join(glob.escape(directory), "*.index")):
         step = re.search(r"-(\d+)\.index$", path)
-        if step:
+        if step and _is_complete(path.removesuffix(".index")):
             found[int(step[1])] = path.removesuffix(".index")
     return found[max(found)] if found else None
+
+
+def _is_complete(prefix: str) -> bool:
+    """Whether all files of a checkpoint are there."""
+    parts = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
+    return os.path.isfile(f"{prefix}.index") and bool(parts) and len(parts) == int(parts[0][-5:])
 
 
 def settle(directory: str) -> None:
@@ -168,9 +220,29 @@ def settle(directory: str) -> None:
 
 
 def last_step(directory: str) -> int:
-    """The training step of the newest checkpoint in a folder; 0 where there is none."""
+    """The training step of the newest checkpoint in a folder; 0 where there is none.
+
+    Raises:
+      UserError: where that checkpoint is damaged.
+    """
     checkpoint = latest_checkpoint(directory)
-    return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+    if not checkpoint:
+        return 0
+    try:
+        return int(tf.train.load_variable(checkpoint, "global_step"))
+    except DAMAGE as error:
+        raise damaged(checkpoint, error) from error
+
+
+# What TensorFlow raises on a checkpoint whose bytes are not what was written.
+DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
+
+
+def damaged(checkpoint: str, error: Exception) -> UserError:
+    """The error for a checkpoint that cannot be read."""
+    return UserError(
+        f"{checkpoint}: damaged ({type(error).__name__}); remove {checkpoint}.* to go on from the one before"
+    )
 
 
 def open_run(
@@ -195,9 +267,17 @@ def open_run(
         run says differs from what the arguments say.
     """
     prefix = _checkpoint(run_dir, checkpoint_file)
-    metadata = read_metadata(os.path.dirname(prefix))
-    if not metadata and run_dir:
+    folder = os.path.dirname(prefix)
+    metadata = read_metadata(folder)
+    if run_dir and not metadata:
         metadata = read_metadata(train_dir(run_dir))
+    elif run_dir and os.path.realpath(folder) not in (
+        os.path.realpath(train_dir(run_dir)),
+        os.path.realpath(run_dir),
+    ):
+        raise UserError(
+            f"--checkpoint_file={prefix} is of another run than --run_dir={run_dir}; give one"
+        )
     name = config_name or metadata.get("config")
     if not name:
         raise UserError(
@@ -238,12 +318,22 @@ def open_run(
     return Run(name, config, prefix, int(step[1]) if step else None, metadata)
 
 
-def changed_config_file(run: Run, config_file: str | None) -> str | None:
-    """A warning where a user's config file is not the one that the run was trained with."""
-    sha256 = run.metadata.get("config_file_sha256")
+def open_from_flags(flags) -> Run:
+    """`open_run` with the flags that `evaluate` and `generate` share; warns of a changed file."""
+    run_dir, checkpoint_file, config_file = map(
+        app.path, ("run_dir", "checkpoint_file", "config_file")
+    )
+    run = open_run(run_dir, checkpoint_file, flags.config, config_file, flags.hparams)
+    warn_of_change(run.metadata, config_file)
+    say(f"{run.name}, {run.checkpoint}")
+    return run
+
+
+def warn_of_change(metadata: dict, config_file: str | None) -> None:
+    """Says so where a user's config file is not the one that a run was trained with."""
+    sha256 = metadata.get("config_file_sha256")
     if sha256 and config_file and configs.file_sha256(config_file) != sha256:
-        return f"{config_file} has changed since the run was trained; its hparams are the run's"
-    return None
+        say(f"warning: {config_file} has changed since the run was trained")
 
 
 def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | None:
@@ -253,7 +343,10 @@ def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | No
       checkpoint: the checkpoint's prefix.
       variables: the shapes of the model's variables by name.
     """
-    saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    try:
+        saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    except DAMAGE as error:
+        raise damaged(checkpoint, error) from error
     wrong = [
         f"{name} is {shape} in the model and {saved.get(name, 'absent')} in the checkpoint"
         for name, shape in sorted(variables.items())
@@ -267,17 +360,16 @@ def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | No
 
 def _checkpoint(run_dir: str | None, checkpoint_file: str | None) -> str:
     """The prefix of the checkpoint that the two flags name."""
+    if run_dir and not os.path.isdir(run_dir):
+        raise UserError(f"{run_dir}: no such run folder")
     if checkpoint_file:
-        return _prefix(os.path.expanduser(checkpoint_file))
+        return _prefix(checkpoint_file)
     if not run_dir:
         raise UserError("one of --run_dir and --checkpoint_file is needed")
-    run_dir = os.path.expanduser(run_dir)
     for directory in (train_dir(run_dir), run_dir):
         prefix = latest_checkpoint(directory)
         if prefix:
             return prefix
-    if not os.path.isdir(run_dir):
-        raise UserError(f"{run_dir}: no such run folder")
     raise UserError(f"{run_dir}: no checkpoint in it; train first, or name --checkpoint_file")
 
 
@@ -289,8 +381,7 @@ def _prefix(path: str) -> str:
     prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
     if not os.path.isfile(f"{prefix}.index"):
         raise UserError(f"{path}: no checkpoint; {prefix}.index does not exist")
-    parts = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
-    if not parts or len(parts) != int(parts[0][-5:]):
+    if not _is_complete(prefix):
         raise UserError(
             f"{path}: incomplete checkpoint; copy its .data files beside {prefix}.index"
         )

@@ -30,7 +30,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("tfds_name", None, "A TensorFlow Datasets name with MIDI in it, instead.")
 flags.DEFINE_string("run_dir", None, "Folder of the run; checkpoints go to its folder train.")
-flags.DEFINE_integer("num_steps", 200000, "The run ends at exactly this training step.")
+flags.DEFINE_integer(
+    "num_steps", 200000, "The run ends at exactly this training step.", lower_bound=1
+)
 flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs that change hparams.")
 flags.DEFINE_integer("checkpoints_to_keep", 100, "How many checkpoints to keep; 0 for all.")
 flags.DEFINE_integer("keep_checkpoint_every_n_hours", 1, "Besides those, keep one every N hours.")
@@ -69,21 +71,19 @@ def main():
         raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
     if bool(FLAGS.examples_path) == bool(FLAGS.tfds_name):
         raise UserError("exactly one of --examples_path and --tfds_name is needed (see --help)")
-    if FLAGS.num_steps < 1:
-        raise UserError(f"--num_steps={FLAGS.num_steps}: must be at least 1")
     tensorflow_start.start(FLAGS.log)
     from pipelines import training
 
     training.train(
         FLAGS.config,
-        FLAGS.run_dir,
-        FLAGS.examples_path,
+        app.path("run_dir"),
+        app.path("examples_path"),
         FLAGS.num_steps,
+        config_file=app.path("config_file"),
         **{
             name: FLAGS[name].value
             for name in (
                 "tfds_name",
-                "config_file",
                 "hparams",
                 "seed",
                 "cache_dataset",

@@ -54,7 +54,7 @@ def load(run: runs.Run, batch_size: int, seed: int) -> trained_model.TrainedMode
     try:
         with ordered_loops():
             return trained_model.TrainedModel(config, batch_size, run.checkpoint)
-    except _RESTORE_ERRORS as error:
+    except runs.DAMAGE as error:
         raise _restore_error(run, error) from error
 
 
@@ -96,16 +96,16 @@ def build_variables(config) -> None:
     config.model.build(hparams, converter.output_depth, is_training=False)
     batch, steps = hparams.batch_size, hparams.max_seq_len
     controls = tf.zeros([batch, steps, converter.control_depth])
-    z = None
-    if hparams.z_size:
-        config.model.encode(
-            tf.zeros([batch, steps, converter.input_depth]),
-            tf.zeros([batch, *converter.length_shape], tf.int32),
-            controls,
-        )
-        z = tf.zeros([batch, hparams.z_size])
+    config.model.encode(
+        tf.zeros([batch, steps, converter.input_depth]),
+        tf.zeros([batch, *converter.length_shape], tf.int32),
+        controls,
+    )
     config.model.sample(
-        batch, max_length=steps, z=z, c_input=controls[0] if converter.control_depth else None
+        batch,
+        max_length=steps,
+        z=tf.zeros([batch, hparams.z_size]),
+        c_input=controls[0] if converter.control_depth else None,
     )
 
 
@@ -113,24 +113,14 @@ def restore(saver: tf.train.Saver, session: tf.Session, run: runs.Run) -> None:
     """Restores a checkpoint; raises UserError where it does not fit, naming the variables."""
     try:
         saver.restore(session, run.checkpoint)
-    except _RESTORE_ERRORS as error:
+    except runs.DAMAGE as error:
         raise _restore_error(run, error) from error
-
-
-_RESTORE_ERRORS = (
-    tf.errors.NotFoundError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.DataLossError,
-    ValueError,
-)
 
 
 def _restore_error(run: runs.Run, error: Exception) -> UserError:
     """Says what is wrong with a checkpoint that TensorFlow could not restore."""
-    if isinstance(error, tf.errors.DataLossError):
-        return UserError(f"{run.checkpoint}: damaged ({error.message}); take an earlier one")
     with tf.Graph().as_default():
         build_variables(copy.deepcopy(run.config))
         shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
     mismatch = runs.shape_mismatch(run.checkpoint, shapes)
-    return UserError(mismatch or f"{run.checkpoint}: cannot be restored ({error})")
+    return UserError(mismatch) if mismatch else runs.damaged(run.checkpoint, error)

@@ -59,6 +59,7 @@ def train(
     train_dir = runs.train_dir(run_dir)
     os.makedirs(train_dir, exist_ok=True)
     runs.require_same(train_dir, config_name, config)
+    runs.warn_of_change(runs.read_metadata(train_dir), config_file)
     runs.settle(train_dir)
     start = runs.last_step(train_dir)
     if start >= num_steps:
@@ -71,17 +72,17 @@ def train(
     examples.require_batch(counts, config.hparams.batch_size, examples_path or tfds_name)
     say(counts.summary())
     if task == 0:
+        facts = {
+            "step": start,
+            "seed": seed,
+            "examples_path": examples_path,
+            "tfds_name": tfds_name,
+            "examples": counts.examples,
+        }
+        before = runs.read_metadata(train_dir) if start else {}
         runs.write_json(
             os.path.join(train_dir, runs.METADATA),
-            runs.describe(
-                config_name,
-                config,
-                config_file,
-                seed=seed,
-                examples_path=examples_path,
-                tfds_name=tfds_name,
-                examples=counts.examples,
-            ),
+            runs.describe(config_name, config, config_file, facts, before),
         )
 
     for device in tf.config.list_physical_devices():
@@ -121,6 +122,11 @@ def train(
                 num_ps_tasks=num_ps_tasks,
                 task=task,
             )
+    except ValueError as error:
+        # Most hparams are only looked at while the graph is built.
+        if not hparams:
+            raise
+        raise UserError(f"--hparams={hparams}: {config_name} cannot be built: {error}") from error
     except tf.errors.OpError as error:
         if "No space left on device" not in error.message:
             raise
@@ -129,6 +135,29 @@ def train(
         ) from error
     say(f"finished at step {runs.last_step(train_dir)}: {train_dir}")
     return num_steps - start
+
+
+class _SafeSaver(tf.train.Saver):
+    """A Saver that keeps the last good checkpoint: it does not save variables that are no numbers.
+
+    The loss of a step is computed before its update, so the loss alone shows too late that the
+    update has spoilt the variables.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._finite = tf.reduce_all(
+            [tf.reduce_all(tf.math.is_finite(variable)) for variable in tf.trainable_variables()]
+        )
+
+    def save(self, sess, *args, **kwargs):
+        """Saves a checkpoint; arguments as in tf.train.Saver.save."""
+        if not sess.run(self._finite):
+            raise UserError(
+                "the model's variables are no numbers any more; the last checkpoint is good: go on "
+                "with a lower --hparams=learning_rate=X"
+            )
+        return super().save(sess, *args, **kwargs)
 
 
 @contextlib.contextmanager
@@ -153,7 +182,7 @@ def _training_session(
     def with_ours(train_op, logdir, **kwargs):
         kwargs.update(
             save_checkpoint_secs=save_checkpoint_secs,
-            scaffold=tf.train.Scaffold(saver=tf.train.Saver(save_relative_paths=True, **saver)),
+            scaffold=tf.train.Scaffold(saver=_SafeSaver(save_relative_paths=True, **saver)),
             hooks=kwargs["hooks"] + hooks,
         )
         return original(train_op, logdir, **kwargs)

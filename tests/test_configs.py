@@ -137,13 +137,18 @@ def test_a_users_own_file(tmp_path):
     [
         ("x = 1", "CONFIG_MAP"),
         ("CONFIG_MAP = {'flat-groove_4bar': None}", "exists already"),
+        ("CONFIG_MAP = {'x': 3}", "x is no magenta"),
+        ("x = (", "line 1: SyntaxError"),
+        ("\n\nimport nosuchmodule", "line 3: ModuleNotFoundError"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("def f():\n    return 1 / 0\nCONFIG_MAP = {'x': f}", "line 2: ZeroDivisionError"),
     ],
 )
 def test_a_users_file_that_cannot_be_used_is_named(text, message, tmp_path):
     path = tmp_path / "bad.py"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as raised:
-        configs.get("flat-groove_4bar", str(path))
+        configs.get("x", str(path))
     assert "bad.py" in str(raised.value)
 
 

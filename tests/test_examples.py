@@ -21,13 +21,16 @@ def write(path, pieces):
     return str(path)
 
 
-def melody(pitches):
+def melody(pitches, seconds=0.5):
+    """Quarter notes, each as long as given."""
     sequence = music_pb2.NoteSequence()
-    sequence.tempos.add(qpm=120)
+    sequence.tempos.add(qpm=60 / seconds)
     sequence.time_signatures.add(numerator=4, denominator=4)
     for i, pitch in enumerate(pitches):
-        sequence.notes.add(pitch=pitch, velocity=80, start_time=i / 4, end_time=(i + 1) / 4)
-    sequence.total_time = len(pitches) / 4
+        sequence.notes.add(
+            pitch=pitch, velocity=80, start_time=i * seconds, end_time=(i + 1) * seconds
+        )
+    sequence.total_time = len(pitches) * seconds
     return sequence
 
 
@@ -160,7 +163,7 @@ def test_the_same_examples_as_magentas_own_pipeline(many_windows):
     config.hparams.batch_size = 4
 
     def epoch(make):
-        # 10 + 8 bars without overlap: 10 + 7 windows, so 4 batches of 17 windows in each epoch.
+        # 40 and 30 bars without overlap: 10 + 7 windows, so 4 batches of 17 windows in each epoch.
         return collections.Counter(
             window.tobytes() for batch in run_dataset(make, 17) for window in batch[1]
         )

@@ -104,7 +104,7 @@ class Checkout:
         inherited = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONPATH"}}
         env = {**inherited, "FAKE": str(self.fake), "PYTHON": str(self.python), **env}
         return subprocess.Popen([script or self.root / "run.sh", *arguments], cwd=self.caller,
-                                env=env, text=True, stdin=subprocess.DEVNULL,
+                                env=env, preexec_fn=_heed_signals, text=True, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     def run(self, *arguments, **env) -> subprocess.CompletedProcess:
@@ -119,6 +119,12 @@ class Checkout:
             assert time.monotonic() < deadline, f"no {name}"
             time.sleep(0.02)
         return (self.fake / name).read_text().strip()
+
+
+def _heed_signals() -> None:
+    """A shell cannot trap a signal that was ignored when it started, as under nohup."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ def test_metadata_says_what_it_takes(tiny_run):
     assert metadata["config"] == "flat-groove_4bar"
     assert metadata["hparams"]["dec_rnn_size"] == [8, 8]
     assert metadata["hparams"]["max_seq_len"] == 64
-    assert metadata["examples"] > 0 and metadata["seed"] == 1
-    assert {"python", "tensorflow", "magenta", "numpy"} <= set(metadata["versions"])
+    [start] = metadata["starts"]
+    assert start["examples"] > 0 and start["seed"] == 1 and start["step"] == 0
+    assert {"python", "tensorflow", "magenta", "numpy"} <= set(start["versions"])
 
 
 @pytest.mark.parametrize(
@@ -102,13 +103,29 @@ def test_what_cannot_be_found_is_named(tiny_run, tmp_path, make, message):
         runs.open_run(*make(tiny_run, tmp_path))
 
 
+def test_a_checkpoint_of_another_run_is_refused(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "other")
+    with pytest.raises(UserError, match="is of another run"):
+        runs.open_run(
+            str(tmp_path / "other"), checkpoint_file=str(tiny_run / "train" / "model.ckpt-3")
+        )
+
+
+def test_an_incomplete_newest_checkpoint_is_passed_over(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    (tmp_path / "run" / "train" / "model.ckpt-3.data-00000-of-00001").unlink()
+    assert runs.open_run(str(tmp_path / "run")).step == 0
+
+
 def test_half_a_checkpoint_is_named(tiny_run, tmp_path):
     shutil.copy(f"{checkpoint(tiny_run)}.index", tmp_path)
     with pytest.raises(UserError, match="incomplete"):
         runs.open_run(checkpoint_file=str(tmp_path / "model.ckpt-3"))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"config": "x"}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"config": "x"}', '{"config": 5, "hparams": []}', "\xff"]
+)
 def test_damaged_metadata_is_named(text, tmp_path):
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match="run.json"):
@@ -122,17 +139,45 @@ def test_unknown_hparams_are_named():
         runs.configure("flat-groove_4bar", hparams="z_size=many")
 
 
-def test_a_users_config_file_is_asked_for_and_compared(tiny_run, tmp_path):
+@pytest.mark.parametrize(
+    "hparams, message",
+    [
+        ("batch_size=0", "batch_size must be at least 1"),
+        ("z_size=0", "z_size must be at least 1"),
+        ("dec_rnn_size=[]", "dec_rnn_size must be a list"),
+        ("enc_rnn_size=[0]", "enc_rnn_size must be a list"),
+        ("dropout_keep_prob=0.0", "dropout_keep_prob"),
+        ("learning_rate=nan", "learning_rate must be a finite number"),
+        ("max_seq_len=32", "max_seq_len must stay 64"),
+    ],
+)
+def test_hparams_that_no_model_can_have_are_refused(hparams, message):
+    with pytest.raises(UserError, match=message):
+        runs.configure("flat-groove_4bar", hparams=hparams)
+
+
+def test_a_users_config_file_is_asked_for_and_compared(tiny_run, tmp_path, capsys):
     source = tmp_path / "mine.py"
     source.write_text("import configs\nCONFIG_MAP = {'mine': configs.get('flat-groove_4bar')}\n")
     train_dir = tmp_path / "run" / "train"
     shutil.copytree(tiny_run / "train", train_dir)
     config = runs.configure("mine", str(source), TINY)
-    runs.write_json(str(train_dir / "run.json"), runs.describe("mine", config, str(source), seed=1))
+    metadata = runs.describe("mine", config, str(source), {"step": 0}, {})
+    runs.write_json(str(train_dir / "run.json"), metadata)
     run_dir = str(tmp_path / "run")
     with pytest.raises(UserError, match="mine.py"):
         runs.open_run(run_dir)
     run = runs.open_run(run_dir, config_file=str(source))
-    assert runs.changed_config_file(run, str(source)) is None
+    runs.warn_of_change(run.metadata, str(source))
+    assert not capsys.readouterr().err
     source.write_text(source.read_text() + "# changed\n")
-    assert "changed" in runs.changed_config_file(run, str(source))
+    runs.warn_of_change(run.metadata, str(source))
+    assert "has changed" in capsys.readouterr().err
+
+
+def test_a_file_beside_a_built_in_config_is_not_asked_for(tmp_path):
+    source = tmp_path / "mine.py"
+    source.write_text("CONFIG_MAP = {}\n")
+    config = runs.configure("flat-groove_4bar", str(source))
+    metadata = runs.describe("flat-groove_4bar", config, str(source), {}, {})
+    assert metadata["config_file"] is None and metadata["config_file_sha256"] is None

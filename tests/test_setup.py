@@ -4,14 +4,14 @@ import importlib.metadata
 import pathlib
 import subprocess
 import sys
+from distutils.core import run_setup
 
 import pytest
 import setuptools  # noqa: F401  brings distutils, which Python 3.12 has no more
-from distutils.core import run_setup
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import groove_release
+from tests import groove_release
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINES = (ROOT / "requirements.txt").read_text().splitlines()

@@ -2,7 +2,7 @@
 
 import json
 import os
-import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +14,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from models import magenta_compat
-from pipelines import runs
+from pipelines import examples, runs
 from pipelines.app import UserError
 from pipelines.progress_hook import ProgressHook, duration
-from tests.trained import TINY, train_run
+from tests.test_examples import melody, write
+from tests.trained import ROOT, TINY, drums, error_of, job, train_run
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,79 @@ def test_the_same_seed_gives_the_same_variables(groove_records, tmp_path):
         kernels.append(tf.train.load_variable(checkpoint, "decoder/output_projection/kernel"))
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
+
+
+def test_the_same_seed_gives_the_same_augmentation_and_slices(groove_records, tmp_path):
+    """A config that transposes and slices at random, on melodies."""
+    rng = np.random.default_rng(0)
+    pieces = [melody([int(pitch) for pitch in rng.integers(55, 80, 64)]) for _ in range(6)]
+    write(tmp_path / "train.tfrecord", pieces)
+    kernels = []
+    for name in ("a", "b"):
+        train_run(tmp_path, tmp_path / name, "cat-mel_2bar_small", num_steps=3)
+        checkpoint = runs.latest_checkpoint(str(tmp_path / name / "train"))
+        kernels.append(tf.train.load_variable(checkpoint, "decoder/output_projection/kernel"))
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_resuming_goes_on_with_other_examples(groove_records, tmp_path, monkeypatch):
+    seeds = []
+    real = examples.training_dataset
+
+    def recorded(config, path, tfds_name, seed, cache):
+        seeds.append(seed)
+        return real(config, path, tfds_name, seed, cache)
+
+    monkeypatch.setattr(examples, "training_dataset", recorded)
+    for num_steps in (1, 2):
+        train_run(groove_records, tmp_path, num_steps=num_steps, seed=7)
+    assert len(set(seeds)) == 2
+
+
+def test_a_failed_start_does_not_stand_in_the_way(groove_records, tmp_path):
+    with pytest.raises(UserError, match="clip_mode=nonsense.*cannot be built"):
+        train_run(groove_records, tmp_path, hparams=TINY + ",clip_mode=nonsense")
+    assert train_run(groove_records, tmp_path, num_steps=1) == 1
+
+
+def test_batch_size_and_learning_rate_may_change(groove_records, tmp_path, capsys):
+    train_run(groove_records, tmp_path, num_steps=1)
+    other = TINY.replace("batch_size=8", "batch_size=4")
+    assert train_run(groove_records, tmp_path, num_steps=2, hparams=other) == 1
+    assert "batch_size=8 (now 4)" in capsys.readouterr().err
+    assert runs.open_run(str(tmp_path)).config.hparams.batch_size == 4
+
+
+def test_variables_that_are_no_numbers_are_not_saved(groove_records, tmp_path):
+    # The first update at this rate spoils the variables; the loss before it was fine.
+    with pytest.raises(UserError, match="no numbers any more|the loss is"):
+        train_run(
+            groove_records,
+            tmp_path,
+            num_steps=3,
+            hparams=TINY.replace("learning_rate=0.01", "learning_rate=1e38"),
+        )
+    assert runs.last_step(str(tmp_path / "train")) == 0
+
+
+@pytest.mark.parametrize("spoil", ["truncate", "garbage"])
+def test_a_damaged_checkpoint_is_named(tiny_run, groove_records, tmp_path, spoil):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    index = tmp_path / "run" / "train" / "model.ckpt-3.index"
+    index.write_bytes(b"" if spoil == "truncate" else b"garbage" * 100)
+    with pytest.raises(UserError, match="model.ckpt-3: damaged"):
+        train_run(groove_records, tmp_path / "run", num_steps=5)
+    for path in index.parent.glob("model.ckpt-3.*"):
+        path.unlink()
+    assert train_run(groove_records, tmp_path / "run", num_steps=2) == 2
+
+
+def test_pieces_that_a_stock_converter_fails_on_are_counted(tmp_path, capsys):
+    """Pitch 54 is in no map of Magenta's GrooveConverter, which raises KeyError."""
+    good = [(2.0 * bar + late, 36, 80) for bar in range(12) for late in (0, 0.5)]
+    write(tmp_path / "train.tfrecord", [drums(good)] * 4 + [drums([*good, (1.0, 54, 80)])])
+    assert train_run(tmp_path, tmp_path / "run", "groovae_4bar", num_steps=1) == 1
+    assert "12 examples from 4 of 5 records" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -88,11 +162,8 @@ def test_fewer_examples_than_a_batch_are_refused(groove_records, tmp_path):
     assert runs.last_step(str(tmp_path / "train")) == 0
 
 
-def command(records, run_dir, num_steps, *more):
+def arguments(records, run_dir, num_steps, *more):
     return [
-        sys.executable,
-        "-m",
-        "pipelines.train",
         "--config=flat-groove_4bar",
         f"--examples_path={records}/train.tfrecord*",
         f"--run_dir={run_dir}",
@@ -104,38 +175,33 @@ def command(records, run_dir, num_steps, *more):
 
 def test_killed_and_resumed(groove_records, tmp_path):
     """Killed without warning, then run again: what was saved is kept, the end is exact."""
-    root = pathlib.Path(runs.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    with open(tmp_path / "log", "wb") as log:
+    train_dir, log = str(tmp_path / "run" / "train"), tmp_path / "log"
+    endless = arguments(groove_records, tmp_path / "run", 10**6, "--save_checkpoint_secs=1")
+    with open(log, "wb") as file:
         process = subprocess.Popen(
-            command(groove_records, tmp_path / "run", 10**6, "--save_checkpoint_secs=1"),
-            stderr=log,
-            env=environment,
+            [sys.executable, "-m", "pipelines.train", *endless],
+            stderr=file,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        train_dir, deadline = str(tmp_path / "run" / "train"), time.monotonic() + 240
+        deadline = time.monotonic() + 240
         while runs.last_step(train_dir) < 2 and time.monotonic() < deadline:
-            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert process.poll() is None, log.read_text()
             time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
         process.wait()
     saved = runs.last_step(train_dir)
     assert saved >= 2
-    done = subprocess.run(
-        command(groove_records, tmp_path / "run", saved + 3),
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = job("train", *arguments(groove_records, tmp_path / "run", saved + 3))
     assert done.returncode == 0, done.stderr
     assert runs.last_step(train_dir) == saved + 3
     assert f"step {saved} of {saved + 3}" in done.stderr
     assert "device: CPU" in done.stderr
     metadata = json.loads((tmp_path / "run" / "train" / "run.json").read_text())
-    assert metadata["config"] == "flat-groove_4bar"
+    assert [start["step"] for start in metadata["starts"]] == [0, saved]
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    "flags, message",
     [
         ([], "missing --config, --run_dir"),
         (["--config=flat-groove_4bar", "--run_dir=x"], "exactly one of --examples_path"),
@@ -148,22 +214,13 @@ def test_killed_and_resumed(groove_records, tmp_path):
             ["--config=flat-groove_4bar", "--run_dir=RUN", "--examples_path=none*"],
             "no file matches",
         ),
+        (["--config=flat-groove_4bar", "--run_dir=x", "--num_steps=0"], "num_steps"),
     ],
 )
-def test_bad_command_lines_end_in_one_line(arguments, message, tmp_path):
-    root = pathlib.Path(runs.__file__).parents[1]
-    arguments = [a.replace("RUN", str(tmp_path / "run")) for a in arguments]
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.train", *arguments],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
+def test_bad_command_lines_end_in_one_line(flags, message, tmp_path):
+    assert message in error_of(
+        job("train", *(flag.replace("RUN", str(tmp_path / "run")) for flag in flags))
     )
-    assert done.returncode == 1
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert message in line
-    assert done.stderr.splitlines()[-1] == line
-    assert not done.stdout and "Traceback" not in done.stderr
 
 
 def test_a_loss_that_is_no_number_ends_the_run():

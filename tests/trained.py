@@ -1,11 +1,16 @@
 """A small corpus, its records and a briefly trained run, for the tests that need a model."""
 
+import os
 import pathlib
+import subprocess
+import sys
 
 from note_seq.protobuf import music_pb2
 
 from pipelines import notesequences, training
 from pipelines.builtin import grooves
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # Small enough to build and train in seconds.
 TINY = "batch_size=8,enc_rnn_size=[8],dec_rnn_size=[8,8],z_size=4,learning_rate=0.01"
@@ -51,3 +56,23 @@ def drums(hits, qpm=120.0, meter=(4, 4), is_drum=True) -> music_pb2.NoteSequence
         )
         sequence.total_time = max(sequence.total_time, start + 0.05)
     return sequence
+
+
+def job(verb: str, *arguments, **kwargs) -> subprocess.CompletedProcess:
+    """Runs a job of the project in a process of its own, as run.sh does."""
+    return subprocess.run(
+        [sys.executable, "-m", f"pipelines.{verb}", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        **kwargs,
+    )
+
+
+def error_of(done: subprocess.CompletedProcess) -> str:
+    """The one line that a job ends with on bad input; fails where it is otherwise."""
+    assert done.returncode == 1, done.stderr
+    assert not done.stdout and "Traceback" not in done.stderr
+    *_, line = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
