@@ -25,7 +25,7 @@ def run(main: Callable[[], None], required: Sequence[str] = ()) -> None:
       required: names of flags without which the job cannot run; empty counts as missing.
     """
     logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
+    logging.set_verbosity(logging.WARNING)
     # TensorFlow's C++ side tells what it does; its errors still come through.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # absl's own --help ends with status 1.

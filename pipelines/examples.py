@@ -13,7 +13,7 @@ from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines import records
+from pipelines import midi, records
 from pipelines.app import Progress, UserError, say
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
@@ -68,24 +68,45 @@ def sequences(
 
 
 def _tfds_sequences(name: str) -> Iterator[music_pb2.NoteSequence]:
-    import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
+    import tensorflow_datasets as tfds
 
-    from pipelines import midi
+    for number, example in enumerate(tfds.as_numpy(_load_tfds(name))):
+        try:
+            yield midi.midi_to_note_sequence(example["midi"])
+        except records.Rejected as error:
+            say(f"{name}, example {number} is left out: {error.detail}")
+
+
+def _tfds_records(name: str) -> tf.data.Dataset:
+    """The same as serialized NoteSequences, read by TensorFlow."""
+
+    def to_record(content):
+        try:
+            return midi.midi_to_note_sequence(content.numpy()).SerializeToString()
+        except records.Rejected:
+            return b""
+
+    def convert(example):
+        record = tf.py_function(to_record, [example["midi"]], tf.string)
+        record.set_shape(())
+        return record
+
+    return _load_tfds(name).map(convert).filter(lambda record: tf.strings.length(record) > 0)
+
+
+def _load_tfds(name: str) -> tf.data.Dataset:
+    import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
 
     try:
         dataset = tfds.load(name, split="train")
-        if "midi" not in dataset.element_spec:
-            raise UserError(f"--tfds_name={name}: its examples have no MIDI")
     except (tfds.core.registered.DatasetNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"--tfds_name={name}: cannot be loaded ({reason}); give --examples_path instead"
         ) from error
-    for number, example in enumerate(tfds.as_numpy(dataset)):
-        try:
-            yield midi.midi_to_note_sequence(example["midi"])
-        except records.Rejected as error:
-            say(f"{name}, example {number} is left out: {error.detail}")
+    if "midi" not in dataset.element_spec:
+        raise UserError(f"--tfds_name={name}: its examples have no MIDI")
+    return dataset
 
 
 def to_tensors(converter, piece: music_pb2.NoteSequence) -> tuple[data.ConverterTensors, str]:
@@ -276,11 +297,7 @@ def training_dataset(
     converter = config.data_converter
     converter.set_mode("train")
     if tfds_name:
-        dataset = tf.data.Dataset.from_generator(
-            lambda: (ns.SerializeToString() for ns in sequences(None, tfds_name)),
-            tf.string,
-            (),
-        )
+        dataset = _tfds_records(tfds_name)
     else:
         paths = records.glob(examples_path)
         dataset = (

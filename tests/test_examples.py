@@ -5,11 +5,12 @@ import collections
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tensorflow_datasets
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 import configs
-from pipelines import examples, records, runs
+from pipelines import examples, music, records, runs
 from pipelines.app import UserError
 from tests.trained import drums
 
@@ -149,6 +150,33 @@ def test_every_held_out_example_is_yielded_once(many_windows):
     assert counts.examples == 64 and counts.records == 2
     assert all((batch.qpm == 120.0).all() for batch in batches)
     assert len(list(examples.batches(config, many_windows, 10, examples.Counts(), 2))) == 2
+
+
+def test_a_tfds_dataset_stands_in_for_records(monkeypatch, tmp_path, capsys):
+    """Its MIDI is read as convert reads it; what is no MIDI is said and left out."""
+    path = tmp_path / "a.mid"
+    music.write(drums([(2.0 * bar, 36, 80) for bar in range(5)]), str(path), draw=False)
+    contents = {"train": [path.read_bytes(), b"no MIDI"]}
+    monkeypatch.setattr(
+        tensorflow_datasets,
+        "load",
+        lambda name, split: tf.data.Dataset.from_tensor_slices({"midi": contents[split]}),
+    )
+    config = configs.get("flat-groove_4bar")
+    config.hparams.batch_size = 2
+    counts = examples.count(config, None, "some/midionly")
+    assert (counts.records, counts.examples) == (1, 2)
+    assert "example 1 is left out: not a MIDI file" in capsys.readouterr().err
+    [batch] = run_dataset(lambda: examples.training_dataset(config, None, "some/midionly"), 1)
+    assert batch[1][:, :, 0].sum(axis=1).tolist() == [4, 4]
+
+
+def test_records_that_are_no_note_sequences_are_named(tmp_path):
+    path = str(tmp_path / "a.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(b"\xff\xff\xff")
+    with pytest.raises(UserError, match="a.tfrecord: its records are no NoteSequences"):
+        examples.count(configs.get("flat-groove_4bar"), path)
 
 
 def test_padding_by_hand():
