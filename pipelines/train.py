@@ -69,8 +69,8 @@ flags.DEFINE_enum(
 def main():
     if FLAGS.mode != "train":
         raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
-    if bool(FLAGS.examples_path) == bool(FLAGS.tfds_name):
-        raise UserError("exactly one of --examples_path and --tfds_name is needed (see --help)")
+    if FLAGS.examples_path and FLAGS.tfds_name:
+        raise UserError("only one of --examples_path and --tfds_name can be given")
     tensorflow_start.start(FLAGS.log)
     from pipelines import training
 

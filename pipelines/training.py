@@ -54,6 +54,11 @@ def train(
     tf.disable_v2_behavior()
 
     config = runs.configure(config_name, config_file, hparams)
+    if not examples_path:
+        # Some of Magenta's configs name a dataset.
+        tfds_name = tfds_name or config.tfds_name
+        if not tfds_name:
+            raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
     if num_sync_workers:
         config.hparams.batch_size //= num_sync_workers
     train_dir = runs.train_dir(run_dir)

@@ -204,7 +204,11 @@ def test_killed_and_resumed(groove_records, tmp_path):
     "flags, message",
     [
         ([], "missing --config, --run_dir"),
-        (["--config=flat-groove_4bar", "--run_dir=x"], "exactly one of --examples_path"),
+        (["--config=flat-groove_4bar", "--run_dir=RUN"], "--examples_path=GLOB is needed"),
+        (
+            ["--config=x", "--run_dir=x", "--examples_path=x", "--tfds_name=x"],
+            "only one of --examples_path and --tfds_name",
+        ),
         (["--config=x", "--run_dir=x", "--examples_path=x", "--mode=eval"], "run.sh evaluate"),
         (
             ["--config=flat-groove", "--run_dir=RUN", "--examples_path=x"],
