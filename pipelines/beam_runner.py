@@ -58,12 +58,15 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
     with _log_level_above(logging.ERROR):
         runner, options = _runner(list(arguments))
         try:
-            with _workers_end_with_the_run():
+            with _workers_end_with_the_run() as signals:
                 with beam.Pipeline(runner=runner, options=options) as pipeline:
                     build(pipeline)
         except UserError:
             raise
         except Exception as error:
+            # Beam also wraps what a signal raised.
+            if signal.SIGINT in signals:
+                raise KeyboardInterrupt from None
             # Beam wraps what a worker raised, from another process as text.
             failure = re.search(
                 r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
@@ -76,6 +79,7 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
 def _runner(arguments: list[str]):
     """Beam's runner and options for these arguments."""
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+    from apache_beam.runners import create_runner
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -97,8 +101,13 @@ def _runner(arguments: list[str]):
         message = complaint.getvalue().splitlines()[-1].partition("error: ")[2]
         raise UserError(f"--pipeline_options: {message}") from None
     if "runner" in given:
-        return None, options
+        try:
+            return create_runner(given["runner"]), options
+        except (ImportError, ValueError) as error:
+            raise UserError(f"--pipeline_options: {str(error).splitlines()[0]}") from error
     direct = options.view_as(DirectOptions)
+    if direct.direct_num_workers < 0:
+        raise UserError("--pipeline_options: direct_num_workers must not be negative")
     if direct.direct_running_mode != "multi_processing":
         return FnApiRunner(), options
     # The runner's own mode of this name starts workers that log every step.
@@ -119,24 +128,35 @@ def _runner(arguments: list[str]):
 
 
 @contextlib.contextmanager
-def _workers_end_with_the_run() -> Iterator[None]:
+def _workers_end_with_the_run() -> Iterator[list[int]]:
     """Ends worker processes when one of them dies, or at Ctrl-C.
 
     Beam raises the death of a worker in the thread that started it, where nobody sees it, and
     waits for its answer forever; and it does not let go of a run before all its workers end. So a
     signal takes the main thread out of its wait, and the other workers are killed first.
+
+    Yields:
+      The signals that came, in order.
     """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
 
     def notice(args):
+        # Once the run is ending, so do its threads, each with a complaint.
+        if came:
+            return
         if "Worker subprocess exited" in str(args.exc_value):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
         else:
             others(args)
 
     def stop(number, frame):
+        # What ends the workers at Ctrl-C looks like the death of a worker.
+        if came and number == signal.SIGUSR1:
+            return
+        came.append(number)
         for child in psutil.Process().children():
             if _WORKER in child.cmdline():
                 child.kill()
@@ -151,7 +171,7 @@ def _workers_end_with_the_run() -> Iterator[None]:
     threading.excepthook = notice
     before = {number: signal.signal(number, stop) for number in (signal.SIGUSR1, signal.SIGINT)}
     try:
-        yield
+        yield came
     finally:
         threading.excepthook = others
         for number, handler in before.items():

@@ -32,10 +32,11 @@ flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --
 
 def main() -> None:
     """Runs the job from its flags."""
+    app.require_finite("max_seconds")
     manifest = notesequences.convert(
         FLAGS.corpus,
-        FLAGS.input,
-        FLAGS.output,
+        app.path("input"),
+        app.path("output"),
         num_shards=FLAGS.num_shards,
         limits=Limits(FLAGS.max_seconds, FLAGS.max_notes),
         pipeline_arguments=FLAGS.pipeline_options,

@@ -28,13 +28,18 @@ class ConvertBatch(beam.DoFn):
         corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
         with Part(self._parts, batch) as part:
             for source in (Source(*line) for line in records.read_batch(self._parts, batch)):
+                # A corpus that says nothing of a source would lose it without a trace.
+                found_any = False
                 for found in _sequences(corpus, source, limits):
+                    found_any = True
                     if isinstance(found, Skipped):
                         part.reject(*found)
                     else:
                         # Deterministic: the same message gives the same bytes in every process.
                         record = found.sequence.SerializeToString(deterministic=True)
                         part.add(found.split, found.sequence.id, record)
+                if not found_any:
+                    part.reject(source.key, "empty", "nothing was found in it")
                 part.add_source()
         return ()
 

@@ -1,6 +1,7 @@
 """Folders and zip archives, read in the same way, by name, and never unpacked."""
 
 import functools
+import lzma
 import os
 import pathlib
 import stat
@@ -13,13 +14,18 @@ from pipelines.app import UserError
 from pipelines.records import Rejected
 
 OUTSIDE = "points outside the corpus"
+# What zipfile and its decompressors raise on damaged bytes; ValueError for names too.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
 class Place(Protocol):
     """Files by name; names are relative, with slashes, and only those inside the place are read."""
 
     def names(self, root: str) -> Iterator[str]:
-        """Names of the files whose names begin with `root`, and of those that point outside."""
+        """Names of the files whose names begin with `root`, and of those that point outside.
+
+        The name of a folder that cannot be listed ends in a slash.
+        """
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """The content of a file.
@@ -53,7 +59,7 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
     elif os.path.isfile(path):
         try:
             names = _zip(path, os.stat(path).st_mtime_ns).namelist()
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise UserError(
                 f"{path} is no zip archive ({error}); give the zip or its folder"
             ) from error
@@ -86,17 +92,23 @@ class _Folder:
         self._path = pathlib.Path(path)
 
     def names(self, root: str) -> Iterator[str]:
-        for folder, folders, files in os.walk(self._path / root, onerror=_raise):
+        unlisted: list[str] = []
+        walk = os.walk(self._path / root, onerror=lambda error: unlisted.append(error.filename))
+        for folder, folders, files in walk:
             folders.sort()
             for file in sorted(files):
                 yield pathlib.Path(folder, file).relative_to(self._path).as_posix()
+        for folder in sorted(unlisted):
+            yield f"{pathlib.Path(folder).relative_to(self._path).as_posix()}/"
 
     def read(self, name: str, max_bytes: int) -> bytes:
         path = self._path / name
-        # A link may lead anywhere, so the real place of a file counts, not only its name.
-        if not is_inside(name) or not path.resolve().is_relative_to(self._path.resolve()):
+        if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
+            # A link may lead anywhere, so the real place of a file counts, not only its name.
+            if not path.resolve().is_relative_to(self._path.resolve()):
+                raise Rejected("outside", OUTSIDE)
             if not stat.S_ISREG(path.stat().st_mode):
                 raise Rejected("unreadable", "not a file")
             with open(path, "rb") as file:
@@ -105,6 +117,8 @@ class _Folder:
             raise Rejected("missing", "no such file") from None
         except OSError as error:
             raise Rejected("unreadable", error.strerror or str(error)) from error
+        except (RuntimeError, ValueError) as error:  # Links in a circle, a name with a NUL.
+            raise Rejected("unreadable", str(error)) from error
         return _checked(data, max_bytes)
 
 
@@ -116,7 +130,8 @@ class _Zip:
         return _zip(self._path, os.stat(self._path).st_mtime_ns)
 
     def names(self, root: str) -> Iterator[str]:
-        names = {info.filename for info in self._archive().infolist() if not info.is_dir()}
+        # A damaged directory may name a member "".
+        names = {name for name in self._archive().namelist() if name and name[-1] != "/"}
         return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
 
     def read(self, name: str, max_bytes: int) -> bytes:
@@ -128,7 +143,7 @@ class _Zip:
                 data = file.read(max_bytes + 1)
         except KeyError:
             raise Rejected("missing", "no such file") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except _DAMAGE as error:
             raise Rejected("unreadable", f"damaged in the archive: {error}") from error
         except (RuntimeError, NotImplementedError) as error:
             raise Rejected("unreadable", f"cannot be read from the archive: {error}") from error
@@ -145,7 +160,3 @@ def _checked(data: bytes, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise Rejected("too_large", f"more than {max_bytes} bytes")
     return data
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -34,7 +34,7 @@ MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 
 _UNFINISHED = ".unfinished"
-_SHARDS = "*.tfrecord-?????-of-?????"
+_SHARD = "tfrecord-?????-of-?????"
 # A worker holds at most this much of a part in memory, and a merge opens at most so many files.
 _PART_BYTES = 64 << 20
 _MERGE_FILES = 256
@@ -140,11 +140,16 @@ def kind_of(paths: Iterable[str]) -> str:
     A file beside which there is no manifest counts as "notesequence": stock Magenta's records.
 
     Raises:
-      UserError: if the files are of several kinds.
+      UserError: if the files are of several kinds, or of a job that did not finish.
     """
     kinds: dict[str, str] = {}
     for folder in sorted({os.path.dirname(path) or "." for path in paths}):
         has_manifest = os.path.exists(os.path.join(folder, MANIFEST))
+        if not has_manifest and os.path.exists(os.path.join(folder, _UNFINISHED)):
+            raise UserError(
+                f"{folder}: the job that makes these records is at work or was killed; wait for "
+                "it, or run it again"
+            )
         kinds[read_manifest(folder)["kind"] if has_manifest else "notesequence"] = folder
     if len(kinds) > 1:
         mixture = " and ".join(f"{kind} in {folder}" for kind, folder in sorted(kinds.items()))
@@ -253,6 +258,8 @@ class Folder:
         self._unfinished = self._path / _UNFINISHED
         self.parts = self._unfinished / "parts"
         self._stack = contextlib.ExitStack()
+        self._made_path = False
+        self._publishing = False
 
     def __enter__(self) -> "Folder":
         if (self._path / MANIFEST).exists() and not self._overwrite:
@@ -266,6 +273,7 @@ class Folder:
                 f"{self._path} holds {others[0].name}, which no finished run left there; "
                 "name another --output, or remove it"
             )
+        self._made_path = not self._path.exists()
         self._path.mkdir(parents=True, exist_ok=True)
         self._unfinished.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
@@ -286,11 +294,18 @@ class Folder:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
+        if self._publishing:
+            # Between the old run and the new one: without its manifest, no shard may stay.
+            for moved in self._leftovers():
+                moved.unlink()
         shutil.rmtree(self._unfinished, ignore_errors=True)
         self._stack.close()
+        if error is not None and self._made_path and not any(self._path.iterdir()):
+            self._path.rmdir()
 
     def _leftovers(self) -> list[pathlib.Path]:
-        return sorted([*self._path.glob(_SHARDS), *self._path.glob(REJECTED)])
+        names = [REJECTED, *(f"{split}.{_SHARD}" for split in SPLITS)]
+        return sorted(path for name in names for path in self._path.glob(name))
 
     def sources_done(self) -> int:
         """How many sources the finished parts account for, while workers are at it."""
@@ -357,12 +372,17 @@ class Folder:
             "reasons": dict(sorted(Counter(reason for _, reason, _ in rejected).items())),
             **about,
         }
+        ready = self._unfinished / MANIFEST
+        _write_json(ready, manifest)
+        # From here on there are only removals and renames, which a full disk does not stop.
+        self._publishing = True
         (self._path / MANIFEST).unlink(missing_ok=True)
         for old in self._leftovers():
             old.unlink()
         for path in sorted(made.iterdir()):
             path.rename(self._path / path.name)
-        _write_json(self._path / MANIFEST, manifest, scratch=made / MANIFEST)
+        ready.rename(self._path / MANIFEST)
+        self._publishing = False
         return manifest
 
     def _merged(self, files: Sequence[pathlib.Path]) -> Iterator[tuple[bytes, bytes]]:
@@ -443,9 +463,9 @@ def _masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & 0xFFFFFFFF
 
 
-def _write_json(path: pathlib.Path, value: Any, scratch: pathlib.Path | None = None) -> None:
+def _write_json(path: pathlib.Path, value: Any) -> None:
     """Writes JSON so that the file is there as a whole or not at all."""
-    scratch = scratch or path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    scratch = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     with _writing(scratch) as file:
         file.write(_json_line(value, indent=2))
     scratch.rename(path)

@@ -20,6 +20,7 @@ from pipelines.app import UserError
 from pipelines.corpora import Limits, corpora
 from pipelines.protos import NoteSequence
 from tests import groove_release
+from tests.trained import ROOT
 
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 
@@ -134,7 +135,7 @@ def test_nothing_kept_is_an_error(tmp_path, release):
     archive = groove_release.write_zip(tmp_path / "z.zip", *release)
     with pytest.raises(UserError, match="no record was kept out of 14 read .*too_long"):
         notesequences.convert("groove", str(archive), str(tmp_path / "r"), 1, Limits(0.1))
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_full_disk_is_one_error(tmp_path, release, monkeypatch):
@@ -146,7 +147,7 @@ def test_a_full_disk_is_one_error(tmp_path, release, monkeypatch):
     monkeypatch.setattr(records, "_write_record", full)
     with pytest.raises(UserError, match="a worker failed: No space left on device: .*/parts/"):
         notesequences.convert("groove", str(archive), str(tmp_path / "r"))
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_beam_options_are_checked(tmp_path, release):
@@ -203,9 +204,10 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
     monkeypatch.setattr(
         pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
     )
+    before = list(corpora())
     corpora.cache_clear()
     try:
-        assert list(corpora()) == ["books", "groove"]
+        assert list(corpora()) == sorted([*before, "books"])
         manifest = notesequences.convert("books", "anywhere", str(tmp_path / "r"), 1)
     finally:
         corpora.cache_clear()
@@ -285,9 +287,42 @@ def test_the_commands_errors_are_one_line(tmp_path, flags, message):
     assert message in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_with_one_word(tmp_path, release):
+    archive = groove_release.write_zip(tmp_path / "z.zip", *release)
+    script = tmp_path / "slow.py"
+    # Reading that takes long enough to be interrupted, and says when.
+    script.write_text(
+        textwrap.dedent("""
+        import runpy, sys, time
+        import pipelines.midi
+        def slow(*args, **kwargs):
+            print("reading", flush=True)
+            time.sleep(60)
+        pipelines.midi.midi_to_note_sequence = slow
+        runpy.run_module("pipelines.convert", run_name="__main__", alter_sys=True)
+        """)
+    )
+    process = subprocess.Popen(
+        [sys.executable, script, "--corpus=groove", f"--input={archive}", f"--output={tmp_path}/r"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # As in a terminal, whatever the tests were started from.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout.readline() == "reading\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert not (tmp_path / "r").exists()
+
+
 def test_help_has_an_example():
     done = run("--help")
-    assert "./run.sh convert --corpus=groove --input=" in done.stdout + done.stderr
+    assert done.returncode == 0
+    assert "./run.sh convert --corpus=groove --input=" in done.stdout
 
 
 def test_corpora_are_listed():
@@ -295,7 +330,8 @@ def test_corpora_are_listed():
         [sys.executable, "-m", "pipelines.corpora"], stdout=subprocess.PIPE, text=True
     )
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["groove"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(corpora())
+    assert "groove" in corpora()
 
 
 def _small_files_only():
@@ -320,7 +356,7 @@ def test_what_goes_wrong_in_a_worker_process_is_one_error(tmp_path, release):
     assert done.returncode == 1
     (complaint,) = complaints(done)
     assert complaint.startswith("error: a worker failed: File too large: ")
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.slow

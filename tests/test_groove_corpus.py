@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from functools import partial
 import note_seq
 import pytest
 
-from pipelines import notesequences, records
+from pipelines import notesequences, places, records
 from pipelines.app import UserError
 from pipelines.corpora import Limits, Piece, Skipped, Source, corpora
 from pipelines.protos import NoteSequence
@@ -242,15 +243,67 @@ def test_inputs_that_are_no_release_are_one_error(tmp_path, release):
     assert "no column" in error(folder)
 
 
-def test_a_folder_that_may_not_be_listed_is_an_error(tmp_path, release, monkeypatch):
+def test_a_folder_that_may_not_be_listed_is_rejected_and_the_rest_read(
+    tmp_path, release, monkeypatch
+):
     folder = groove_release.write_folder(tmp_path / "groove", *release)
+    before = listed(folder)
+    real = os.scandir
 
-    def closed(path, onerror):
-        onerror(PermissionError(13, "Permission denied", str(path)))
+    def closed(path):
+        if str(path).endswith("drummer1"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
 
-    monkeypatch.setattr("os.walk", closed)
-    with pytest.raises(PermissionError):
-        listed(folder)
+    monkeypatch.setattr(os, "scandir", closed)
+    now = listed(folder)
+    # The files of the table are listed all the same; reading them says what is wrong with each.
+    assert [found for found in now if isinstance(found, Source)] == [
+        found for found in before if isinstance(found, Source)
+    ]
+    assert Skipped("drummer1/", "unreadable", "the folder cannot be listed") in now
+
+
+def test_links_in_a_circle_and_impossible_names_are_rejected(tmp_path, release):
+    rows, files = release
+    folder = pathlib.Path(groove_release.write_folder(tmp_path / "groove", rows, files))
+    loop = folder / rows[0]["midi_filename"]
+    loop.unlink()
+    loop.symlink_to(loop)
+    place, _ = places.open_place(str(folder), "info.csv")
+    for name in (rows[0]["midi_filename"], "drummer1/nul\0.mid"):
+        with pytest.raises(records.Rejected) as raised:
+            place.read(name, 1000)
+        assert raised.value.reason == "unreadable"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_random_damage_to_an_archive_is_a_rejection_or_one_error(tmp_path, method):
+    rng = random.Random(0)
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for i in range(3):
+            archive.writestr(f"a/{i}.mid", bytes(rng.randrange(256) for _ in range(200)))
+        archive.writestr("info.csv", "x")
+    whole = path.read_bytes()
+    outcomes = set()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.unlink()
+        path.write_bytes(damaged)
+        try:
+            place, root = places.open_place(str(path), "info.csv")
+            for name in place.names(root):
+                try:
+                    place.read(name, 1000)
+                    outcomes.add("read")
+                except records.Rejected as rejected:
+                    outcomes.add(rejected.reason)
+        except UserError:
+            outcomes.add("error")
+    assert {"read", "unreadable", "error"} <= outcomes
 
 
 # TFDS

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -182,7 +183,7 @@ def test_nothing_kept_is_an_error_that_says_why(tmp_path):
             with Part(folder.parts, "batch") as part:
                 part.reject("x.mid", "no_notes", "none")
             folder.finish("notesequence", "made", 1, 0, {})
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_older_run_is_kept_unless_it_may_be_replaced(tmp_path):
@@ -224,7 +225,8 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
         real = pathlib.Path.rename
         def rename(path, target):
             name = pathlib.Path(target).name
-            if name == "manifest.json" and moment == "manifest":
+            last = pathlib.Path(target) == pathlib.Path(folder, "manifest.json")
+            if last and moment == "manifest":
                 os.kill(os.getpid(), signal.SIGKILL)
             done = real(path, target)
             if name.startswith("train") and moment == "rename":
@@ -244,6 +246,9 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="has no manifest.json"):
         records.read_manifest(tmp_path / "r")
+    # Nor may a part of its shards pass for the records of stock Magenta.
+    with pytest.raises(UserError, match="at work or was killed"):
+        records.kind_of([str(tmp_path / "r" / "train.tfrecord-00000-of-00009")])
     # A job that fails next to it does not make the leftovers look like someone's.
     with pytest.raises(ZeroDivisionError):
         with Folder(tmp_path / "r"):
@@ -251,6 +256,35 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
     make(tmp_path / "r", {"one": entries(2)}, num_shards=1)
     make(tmp_path / "fresh", {"one": entries(2)}, num_shards=1)
     assert contents(tmp_path / "r") == contents(tmp_path / "fresh")
+
+
+def test_an_interruption_while_an_old_run_is_replaced_leaves_no_shard(tmp_path, monkeypatch):
+    make(tmp_path / "r", {"one": entries(9)}, num_shards=9)
+    real, renamed = pathlib.Path.rename, []
+
+    def rename(path, target):
+        if pathlib.Path(target).parent == tmp_path / "r":
+            renamed.append(target)
+            if len(renamed) == 4:
+                raise KeyboardInterrupt
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path / "r", {"one": entries(5)}, num_shards=5, overwrite=True)
+    assert len(renamed) == 4
+    assert list((tmp_path / "r").iterdir()) == []
+    make(tmp_path / "r", {"one": entries(5)}, num_shards=5)
+    assert records.read_manifest(tmp_path / "r")["read"] == 5
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    make(tmp_path / "r", {"one": entries(2)})
+    other = tmp_path / "r" / "mymelodies.tfrecord-00000-of-00001"
+    other.write_bytes(b"mine")
+    make(tmp_path / "r", {"one": entries(3)}, overwrite=True)
+    assert other.read_bytes() == b"mine"
 
 
 class FullDisk:
@@ -277,7 +311,7 @@ def test_a_full_disk_leaves_nothing_finished(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "open", full, raising=False)
     with pytest.raises(OSError, match="No space left on device"):
         make(tmp_path / "r", {"one": entries(2)})
-    assert list((tmp_path / "r").iterdir()) == []
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_pattern_without_files_is_an_error(tmp_path):

@@ -1,5 +1,6 @@
 """Runs contenders in turns and puts what they measured side by side."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -78,18 +79,20 @@ def measure(command: Sequence[str], log: str) -> dict[str, float]:
             time.sleep(_POLL_SECONDS)
         seconds = time.monotonic() - start
     if process.returncode:
-        raise UserError(f"{command[0]} ended with {process.returncode}; its log is {log}")
+        lines = pathlib.Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+        raise UserError(
+            f"{command[0]} ended with {process.returncode}; it said: {' / '.join(lines[-3:])}"
+        )
     return {"seconds": round(seconds, 2), "peak MiB": round(peak / 2**20, 1)}
 
 
 def _memory(process: psutil.Process) -> int:
     total = 0
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         for each in [process, *process.children(recursive=True)]:
-            total += each.memory_full_info().pss
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        # A process that ends while it is looked at holds no memory.
-        pass
+            # A process that ends while it is looked at holds no memory.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += each.memory_full_info().pss
     return total
 
 

@@ -1,6 +1,7 @@
 """MIDI files to NoteSequence records: `convert` beside `convert_dir_to_note_sequences`."""
 
 import csv
+import io
 import os
 import pathlib
 import subprocess
@@ -58,6 +59,7 @@ def _contenders(scratch: str) -> Mapping[str, Callable[[int], Mapping[str, float
         [python, "-c", "import importlib.metadata as m; print(m.version('magenta'))"],
         capture_output=True,
         text=True,
+        check=True,
     )
     return {"reelgroove": ours, f"stock Magenta {version.stdout.strip()}": stock}
 
@@ -74,7 +76,8 @@ def _size(pattern: str) -> dict[str, float]:
 def _copy(where: str, target: pathlib.Path, copies: int) -> None:
     """Lays out copies of the dataset as one release, each drummer under a name of each copy."""
     place, root = places.open_place(where, "info.csv")
-    rows = list(csv.DictReader(place.read(root + "info.csv", 1 << 28).decode("utf-8").splitlines()))
+    table = place.read(root + "info.csv", 1 << 28).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
     target.mkdir()
     with open(target / "info.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -86,7 +89,10 @@ def _copy(where: str, target: pathlib.Path, copies: int) -> None:
                 }
                 path = target / names["midi_filename"]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(place.read(root + row["midi_filename"], 1 << 26))
+                try:
+                    path.write_bytes(place.read(root + row["midi_filename"], 1 << 26))
+                except records.Rejected as error:
+                    raise UserError(f"{where}: {row['midi_filename']}: {error.detail}") from error
                 writer.writerow({**row, **names})
 
 

@@ -35,7 +35,8 @@ def examples(
 
     try:
         builder = tfds.builder(name)
-        if f"{builder.name}/{builder.builder_config.name}" != supported:
+        config = builder.builder_config
+        if f"{builder.name}/{config.name if config else ''}" != supported:
             raise UserError(f"tfds:{name} is not supported; use tfds:{supported}")
         # It reports on stdout, which is for results.
         with contextlib.redirect_stdout(sys.stderr):

@@ -49,20 +49,21 @@ def _from_release(path: str) -> Iterator[Source | Skipped]:
             yield Skipped(name, "duplicate", f"row {number} of {_TABLE} names it again")
             continue
         seen.add(name)
-        if row["id"] in ids:
-            yield Skipped(name, "duplicate", f"row {number} of {_TABLE} has the id of another")
-            continue
-        ids.add(row["id"])
         empty = [column for column in _COLUMNS if not row[column]]
         if empty:
             yield Skipped(name, "bad_row", f"row {number} of {_TABLE} has no {', '.join(empty)}")
         elif row["split"] not in SPLITS:
             yield Skipped(name, "bad_row", f"row {number} of {_TABLE}: split {row['split']!r}")
+        elif row["id"] in ids:
+            yield Skipped(name, "duplicate", f"row {number} of {_TABLE} has the id of another")
         else:
+            ids.add(row["id"])
             yield Source(name, {**row, "place": os.path.abspath(path), "member": root + name})
     for member in place.names(root):
         name = member.removeprefix(root)
-        if name.lower().endswith((".mid", ".midi")) and name not in seen:
+        if name.endswith("/"):
+            yield Skipped(name, "unreadable", "the folder cannot be listed")
+        elif name.lower().endswith((".mid", ".midi")) and name not in seen:
             if places.is_inside(member):
                 yield Skipped(name, "no_row", f"{_TABLE} has no row for it")
             else:
