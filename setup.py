@@ -17,7 +17,8 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["configs*", "models*", "pipelines*"]),
-    # What a Beam worker needs to convert a corpus: no TensorFlow.
+    # What a Beam worker needs to convert a corpus: no TensorFlow. (Where --input is tfds:..., it
+    # reads with tensorflow-datasets as well.)
     install_requires=[
         "absl-py",
         "apache-beam>=2.77,<3",
@@ -46,7 +47,6 @@ setup(
     classifiers=[
         "Environment :: Console",
         "License :: OSI Approved :: Apache Software License",
-        "Operating System :: MacOS",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -88,7 +88,8 @@ def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):
     source = groove_release.write_folder(tmp_path / "release", *groove_release.release())
     code = (
         "import sys\n"
-        "for name in ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'magenta'):\n"
+        "for name in ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'magenta', 'matplotlib',\n"
+        "             'tensorflow_probability', 'tf_slim', 'tensorboard', 'pytest'):\n"
         "    sys.modules[name] = None  # importing it raises ImportError\n"
         "from pipelines import notesequences\n"
         "print(notesequences.convert('groove', sys.argv[1], sys.argv[2])['read'])\n"
