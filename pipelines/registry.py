@@ -57,3 +57,12 @@ def modules_of(package: ModuleType) -> Iterable[ModuleType]:
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_"):
             yield importlib.import_module(f"{package.__name__}.{info.name}")
+
+
+def discovered(kind: str, package: ModuleType, attribute: str) -> Registry:
+    """A registry of what each module of a package exports as `attribute`, by its name."""
+    registry: Registry = Registry(kind)
+    for module in modules_of(package):
+        thing = getattr(module, attribute)
+        registry.add(thing.name, thing)
+    return registry

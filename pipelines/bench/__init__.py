@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pipelines.registry import Registry, modules_of
+from pipelines.registry import Registry, discovered
 
 
 class Benchmark(NamedTuple):
@@ -34,7 +34,4 @@ class Benchmark(NamedTuple):
 @functools.cache
 def benchmarks() -> Registry[Benchmark]:
     """All benchmarks by name."""
-    registry: Registry[Benchmark] = Registry("benchmark")
-    for module in modules_of(sys.modules[__name__]):
-        registry.add(module.BENCHMARK.name, module.BENCHMARK)
-    return registry
+    return discovered("benchmark", sys.modules[__name__], "BENCHMARK")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pipelines.midi import MAX_NOTES, MAX_SECONDS
 from pipelines.protos import NoteSequence
-from pipelines.registry import Registry, modules_of
+from pipelines.registry import Registry, discovered
 
 
 class Source(NamedTuple):
@@ -70,7 +70,4 @@ class Corpus(NamedTuple):
 @functools.cache
 def corpora() -> Registry[Corpus]:
     """All corpora by name."""
-    registry: Registry[Corpus] = Registry("corpus")
-    for module in modules_of(sys.modules[__name__]):
-        registry.add(module.CORPUS.name, module.CORPUS)
-    return registry
+    return discovered("corpus", sys.modules[__name__], "CORPUS")
