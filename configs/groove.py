@@ -65,8 +65,8 @@ def hierdec_groove_4bar():
 
 
 # 16 bars are 256 steps: four times those of 4 bars. z has the 512 numbers of Magenta's 16-bar
-# configs, where GrooVAE's 4 bars have 256; the batch is a quarter, 512 / 4 = 128, so that one holds as
-# many steps as before (128 x 256 = 512 x 64) and takes as much memory.
+# configs, where GrooVAE's 4 bars have 256; the batch is a quarter, 512 / 4 = 128, so that one
+# holds as many steps as before (128 x 256 = 512 x 64) and takes as much memory.
 _LONG = dict(z_size=512, batch_size=128)
 
 

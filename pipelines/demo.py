@@ -26,8 +26,8 @@ flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
 flags.DEFINE_integer("num_steps", 500, "Training steps.", lower_bound=1)
 
 _CONFIG = "flat-groove_4bar"
-# With GrooVAE's sizes two cores need a quarter of an hour to show something. This model has a quarter
-# of the weights, no dropout and a faster start.
+# With GrooVAE's sizes two cores need a quarter of an hour to show something. This model has a
+# quarter of the weights, no dropout and a faster start.
 _HPARAMS = (
     "batch_size=32,enc_rnn_size=[256],dec_rnn_size=[256],z_size=64,"
     "dropout_keep_prob=1.0,learning_rate=0.002"
@@ -123,7 +123,7 @@ def _measure(**arguments) -> dict:
 
 
 def main():
-    output = os.path.expanduser(FLAGS.output)
+    output = app.path("output")
     demo(output, FLAGS.num_steps)
     say(f"see {os.path.join(output, 'music')}")
 

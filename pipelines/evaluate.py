@@ -59,7 +59,7 @@ flags.DEFINE_enum(
 def main():
     app.require_finite("temperature")
     tensorflow_start.start(FLAGS.log)
-    from pipelines import evaluation, examples, losses, runs
+    from pipelines import evaluation, examples, files, losses, runs
 
     examples_path = app.path("examples_path")
     examples.require_note_sequences(examples_path)
@@ -92,7 +92,8 @@ def main():
     # Splits are told apart in the names of the files and as runs of TensorBoard.
     label = evaluation.label(examples_path)
     measured = FLAGS.baseline or f"step-{result['step']}"
-    runs.write_json(os.path.join(eval_dir, f"{label}-{measured}.json"), result)
+    path = os.path.join(eval_dir, f"{label}-{measured}.json")
+    files.write_json(path, result, sort_keys=True)
     if not FLAGS.baseline:
         evaluation.write_summaries(os.path.join(eval_dir, label), result)
     print(json.dumps(result, indent=2))

@@ -56,12 +56,12 @@ def evaluate(
     counts = examples.Counts()
     batches = examples.batches(config, examples_path, batch_size, counts, num_batches)
     loss = Losses(run, batch_size, seed)
-    metrics = {"teacher_forced": None, "sampled": None, "thresholded": None}
+    metrics = {}
     drums = is_groove(config)
     if drums:
         model = trained_model.load(run, batch_size, seed)
         temperatures = {"sampled": temperature, "thresholded": trained_model.THRESHOLD_TEMPERATURE}
-        metrics = {name: _metrics(converter) for name in metrics}
+        metrics = {name: _metrics(converter) for name in ("teacher_forced", *temperatures)}
     progress = Progress("examples measured")
     for batch in batches:
         rnn_output = loss.update(batch)
@@ -79,8 +79,8 @@ def evaluate(
     if not counts.examples:
         raise UserError(f"{examples_path}: nothing to measure; {counts.summary()}")
     result = {**_facts(run, examples_path, counts, seed), **loss.result()}
+    result.update({name: metric.result() for name, metric in metrics.items()})
     if drums:
-        result.update({name: metrics[name].result() for name in metrics})
         result["sampled"]["temperature"] = temperature
     return result
 

@@ -78,7 +78,7 @@ def generate(
     decoded = _decoded(model, config, z, num_outputs, max_batch_size, temperature, qpm)
     if mode == "reconstruct":
         starts = [start * pieces[0].qpm / qpm for start in pieces[0].starts]
-        decoded = iter([music.join(list(decoded), starts, music.window_seconds(config, qpm))])
+        decoded = [music.join(list(decoded), starts, music.window_seconds(config, qpm))]
         num_outputs = 1
 
     os.makedirs(output_dir, exist_ok=True)

@@ -64,7 +64,8 @@ def read_windows(config, name: str, path: str) -> Windows:
     seconds = window_seconds(config, windows.qpm)
     if len(sequences_lib.split_note_sequence_on_time_changes(piece)) > 1:
         raise UserError(
-            f"{path}: the tempo or the meter changes; windows need one of each. Give another MIDI file"
+            f"{path}: the tempo or the meter changes; windows need one of each. "
+            "Give another MIDI file"
         )
     reason = ""
     for start, part in _parts(converter, piece, seconds, config.hparams.max_seq_len):

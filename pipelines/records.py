@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 import google_crc32c
 
 from pipelines.app import Progress, UserError
+from pipelines.files import json_line, write_json, writing
 
 SPLITS = ("train", "validation", "test")
 KINDS = ("notesequence", "tensors")
@@ -162,7 +163,7 @@ def kind_of(paths: Iterable[str]) -> str:
 
 def write_batch(folder: str | os.PathLike, name: str, sources: Sequence[Any]) -> None:
     """Writes what the worker of a part is to deal with, as JSON, into `Folder.parts`."""
-    _write_json(pathlib.Path(folder, f"{name}.sources"), sources)
+    write_json(pathlib.Path(folder, f"{name}.sources"), sources)
 
 
 def read_batch(folder: str | os.PathLike, name: str) -> list[Any]:
@@ -200,7 +201,7 @@ class Part:
             return
         self._spill()
         path = self._folder / f"{self._name}.json"
-        _write_json(
+        write_json(
             path,
             {
                 "sources": self._sources,
@@ -359,9 +360,9 @@ class Folder:
                 raise RuntimeError(f"{written} of {counts[split]} records of {split} are left")
             splits[split] = {"records": written, "shards": shards}
         progress.close()
-        with _writing(made / REJECTED) as file:
+        with writing(made / REJECTED) as file:
             for source, reason, detail in rejected:
-                file.write(_json_line({"source": source, "reason": reason, "detail": detail}))
+                file.write(json_line({"source": source, "reason": reason, "detail": detail}))
 
         manifest = {
             "kind": kind,
@@ -373,7 +374,7 @@ class Folder:
             **about,
         }
         ready = self._unfinished / MANIFEST
-        _write_json(ready, manifest)
+        write_json(ready, manifest)
         # From here on there are only removals and renames, which a full disk does not stop.
         self._publishing = True
         (self._path / MANIFEST).unlink(missing_ok=True)
@@ -410,7 +411,7 @@ def _write_shards(
     written = 0
     last = None
     for shard in range(shards):
-        with _writing(folder / f"{split}.tfrecord-{shard:05d}-of-{shards:05d}") as file:
+        with writing(folder / f"{split}.tfrecord-{shard:05d}-of-{shards:05d}") as file:
             while written < (shard + 1) * count // shards:
                 key, record = next(keyed)
                 if key == last:
@@ -429,21 +430,10 @@ def _sort_key(key: str) -> bytes:
 
 
 def _write_sorted(path: pathlib.Path, keyed: Iterable[tuple[bytes, bytes]]) -> None:
-    with _writing(path) as file:
+    with writing(path) as file:
         for key, record in keyed:
             _write_record(file, key)
             _write_record(file, record)
-
-
-@contextlib.contextmanager
-def _writing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing; what goes wrong names it, which a full disk does not by itself."""
-    try:
-        with open(path, "wb") as file:
-            yield file
-    except OSError as error:
-        error.filename = error.filename or os.fspath(path)
-        raise
 
 
 def _read_sorted(path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
@@ -461,17 +451,3 @@ def _write_record(file: BinaryIO, record: bytes) -> None:
 def _masked_crc(data: bytes) -> int:
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & 0xFFFFFFFF
-
-
-def _write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes JSON so that the file is there as a whole or not at all."""
-    scratch = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    with _writing(scratch) as file:
-        file.write(_json_line(value, indent=2))
-    scratch.rename(path)
-
-
-def _json_line(value: Any, indent: int | None = None) -> bytes:
-    """JSON in UTF-8; what is no UTF-8, such as the name of a file may be, is escaped."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", errors="backslashreplace")

@@ -57,15 +57,6 @@ def train_dir(run_dir: str) -> str:
     return os.path.join(run_dir, "train")
 
 
-def write_json(path: str, content: Any) -> None:
-    """Writes JSON to a temporary name and renames it."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, sort_keys=True)
-        file.write("\n")
-    os.replace(temporary, path)
-
-
 def configure(name: str, config_file: str | None = None, hparams: str = "") -> Any:
     """Builds a config and merges `--hparams` ("name=value,...") into it.
 
@@ -159,12 +150,17 @@ def read_metadata(directory: str) -> dict:
     return metadata
 
 
-def require_same(directory: str, name: str, config) -> None:
+def require_same(directory: str, metadata: dict, name: str, config) -> None:
     """Raises UserError where a folder has checkpoints of another config or of other hparams.
 
     The batch size and the learning rate may change; that is said.
+
+    Args:
+      directory: the folder of the checkpoints.
+      metadata: what its run.json says.
+      name: the config's name.
+      config: the config, with the hparams to go on with.
     """
-    metadata = read_metadata(directory)
     if not metadata or not latest_checkpoint(directory):
         return
     if metadata["config"] != name:
@@ -241,7 +237,8 @@ DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
 def damaged(checkpoint: str, error: Exception) -> UserError:
     """The error for a checkpoint that cannot be read."""
     return UserError(
-        f"{checkpoint}: damaged ({type(error).__name__}); remove {checkpoint}.* to go on from the one before"
+        f"{checkpoint}: damaged ({type(error).__name__}); remove {checkpoint}.* to go on "
+        "from the one before"
     )
 
 

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from models import magenta_compat
 from models.ordered_loops import ordered_loops
-from pipelines import examples, runs
+from pipelines import examples, files, runs
 from pipelines.app import UserError, say
 from pipelines.progress_hook import ProgressHook
 
@@ -63,8 +63,9 @@ def train(
         config.hparams.batch_size //= num_sync_workers
     train_dir = runs.train_dir(run_dir)
     os.makedirs(train_dir, exist_ok=True)
-    runs.require_same(train_dir, config_name, config)
-    runs.warn_of_change(runs.read_metadata(train_dir), config_file)
+    before = runs.read_metadata(train_dir)
+    runs.require_same(train_dir, before, config_name, config)
+    runs.warn_of_change(before, config_file)
     runs.settle(train_dir)
     start = runs.last_step(train_dir)
     if start >= num_steps:
@@ -84,10 +85,10 @@ def train(
             "tfds_name": tfds_name,
             "examples": counts.examples,
         }
-        before = runs.read_metadata(train_dir) if start else {}
-        runs.write_json(
+        files.write_json(
             os.path.join(train_dir, runs.METADATA),
-            runs.describe(config_name, config, config_file, facts, before),
+            runs.describe(config_name, config, config_file, facts, before if start else {}),
+            sort_keys=True,
         )
 
     for device in tf.config.list_physical_devices():

@@ -10,7 +10,7 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 import configs
-from pipelines import examples, music, records, runs
+from pipelines import examples, files, music, records
 from pipelines.app import UserError
 from tests.trained import drums
 
@@ -208,7 +208,7 @@ def test_the_same_examples_as_magentas_own_pipeline(many_windows):
 
 def test_records_of_another_kind_are_refused(tmp_path):
     path = write(tmp_path / "train.tfrecord-00000-of-00001", [drums([(0, 36, 80)])])
-    runs.write_json(str(tmp_path / "manifest.json"), {"kind": "tensors"})
+    files.write_json(str(tmp_path / "manifest.json"), {"kind": "tensors"})
     with pytest.raises(UserError, match="tensors"):
         examples.require_note_sequences(path)
     with pytest.raises(UserError, match="no file matches"):

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from pipelines import records
+from pipelines import files, records
 from pipelines.app import UserError
 from pipelines.records import Folder, Part
 
@@ -308,7 +308,7 @@ def test_a_full_disk_leaves_nothing_finished(tmp_path, monkeypatch):
         file = open(path, mode, **options)
         return FullDisk(file) if "tfrecord" in str(path) and "w" in mode else file
 
-    monkeypatch.setattr(records, "open", full, raising=False)
+    monkeypatch.setattr(files, "open", full, raising=False)
     with pytest.raises(OSError, match="No space left on device"):
         make(tmp_path / "r", {"one": entries(2)})
     assert not (tmp_path / "r").exists()

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from pipelines import runs
+from pipelines import files, runs
 from pipelines.app import UserError
 from tests.trained import TINY
 
@@ -163,7 +163,7 @@ def test_a_users_config_file_is_asked_for_and_compared(tiny_run, tmp_path, capsy
     shutil.copytree(tiny_run / "train", train_dir)
     config = runs.configure("mine", str(source), TINY)
     metadata = runs.describe("mine", config, str(source), {"step": 0}, {})
-    runs.write_json(str(train_dir / "run.json"), metadata)
+    files.write_json(str(train_dir / "run.json"), metadata)
     run_dir = str(tmp_path / "run")
     with pytest.raises(UserError, match="mine.py"):
         runs.open_run(run_dir)

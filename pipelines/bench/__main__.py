@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from pipelines import app
+from pipelines import app, files
 from pipelines.bench import _compare, benchmarks
 
 FLAGS = flags.FLAGS
@@ -26,7 +26,7 @@ def main(name: str) -> None:
         return
     report = _compare.compare(benchmarks()[name], FLAGS.repeats, FLAGS.scratch)
     if FLAGS.json:
-        _compare.write_json(FLAGS.json, report)
+        files.write_json(FLAGS.json, report)
     print(_compare.table(report))
 
 

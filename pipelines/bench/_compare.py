@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -110,10 +109,3 @@ def machine() -> dict[str, Any]:
         "python": f"Python {platform.python_version()}",
         "packages": versions,
     }
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes JSON to a temporary name first."""
-    scratch = f"{path}.unfinished"
-    pathlib.Path(scratch).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
