@@ -1,0 +1,467 @@
+"""The bytes of a file to the texts of its tunes: encodings, line ends, prose and markup around.
+
+A tune begins at its `X:` line and ends at an empty line, at the next `X:`, at closing markup or
+with the file. What people's files do besides is taken as they mean it:
+
+- Blank lines before the first line of music do not end a tune, where fields or music follow.
+- Fields without `X:` begin a tune where they name a title and a key or meter, and music follows.
+- A tune may be indented, quoted as in e-mail ("> "), and stand in HTML, in a wiki page or in an
+  XML dump of one; HTML's entities are resolved, which ABC's own text strings know too.
+- Lines of `%%begintext` ... `%%endtext` are no music.
+
+Prose right under a tune stays in its lines; `is_music` tells which lines of a tune are music.
+Everything takes time linear in the file's size.
+"""
+
+import codecs
+import html
+import operator
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipelines.records import Rejected
+
+
+class TuneText(NamedTuple):
+    """The text of one tune.
+
+    Attributes:
+      line: where it begins in the file, counted from 1.
+      lines: its lines without line ends; `lines[i]` is the file's line `line + i`. Comments are
+        kept, markup is taken away, lines that were nothing else are "". The first one need not
+        be the `X:` line: a tune may have none, and titles may stand before it.
+      reference: what `X:` says, "" where there is no `X:`.
+      file_header: the fields and directives for all tunes, from the file's first lines.
+      left_over: the file's line of the first music after this tune's end that belongs to no
+        tune, such as the rest of a tune with a blank line inside; 0 if there is none.
+    """
+
+    line: int
+    lines: tuple[str, ...]
+    reference: str
+    file_header: tuple[str, ...] = ()
+    left_over: int = 0
+
+
+# Decoding
+
+_BOMS = (
+    # UTF-32's before UTF-16's, which the former begins with.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Bytes that text has none of: control characters but for tab, line ends, form feed, end of file
+# (DOS) and escape.
+_BINARY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
+# Compressed data has a tenth of them, MIDI more; a tunebook with a damaged spot stays readable.
+_BINARY_SHARE = 0.02
+_CHARSET = re.compile(rb"(?:%%|I:)[ \t]*abc-charset[ \t]+([\w-]{1,40})")
+# A line with bytes beyond ASCII. It starts where a line starts, or time would be quadratic.
+_NOT_ASCII = re.compile(rb"(?<![^\r\n])[^\r\n\x80-\xff]*+[\x80-\xff][^\r\n]*")
+_NOISE = re.compile("[\0\x1a\ufeff]+")
+
+
+def decode(data: bytes) -> str:
+    """The text of a tunebook.
+
+    A byte order mark decides. Without one, each line is UTF-8 if it can be, and otherwise in the
+    charset that the file declares (`I:abc-charset`), else in Windows-1252, which Latin-1 is a part
+    of: one line in another encoding does no harm to the others.
+
+    Raises:
+      Rejected: "not_text" where the bytes are those of a binary file.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return _NOISE.sub("", data.decode(encoding, "replace"))
+    # Disks and DOS pad the end of a file.
+    data = data.rstrip(b"\0\x1a")
+    binary = len(data) - len(data.translate(None, _BINARY))
+    if binary > _BINARY_SHARE * len(data):
+        raise Rejected("not_text", f"{binary} of its {len(data)} bytes are control characters")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        charset = _charset(data)
+        text = _NOT_ASCII.sub(lambda line: _as_utf8(line[0], charset), data).decode("utf-8")
+    return _NOISE.sub("", text)
+
+
+def _charset(data: bytes) -> str:
+    """The encoding of lines that are not UTF-8."""
+    declared = _CHARSET.search(data)
+    if declared:
+        try:
+            codec = codecs.lookup(declared[1].decode("ascii"))
+        except LookupError:
+            pass
+        else:
+            if (
+                codec.name.startswith(("iso8859", "cp", "koi8", "mac"))
+                and codec.name != "iso8859-1"
+            ):
+                return codec.name
+    return "cp1252"
+
+
+def _as_utf8(line: bytes, charset: str) -> bytes:
+    for encoding in ("utf-8", charset):
+        try:
+            return line.decode(encoding).encode("utf-8")
+        except UnicodeDecodeError:
+            continue
+    # Latin-1 has a character for every byte.
+    return line.decode("latin-1").encode("utf-8")
+
+
+# What a line is
+
+# The letters of fields, but not "c:|", which is a note before a repeat.
+_FIELD = re.compile(r"[ \t]*([A-Zmrsw+]):(?![|:\]])")
+_FIELD_OR_COMMENT = re.compile(r"[ \t]*(?:([A-Zmrsw+]):(?![|:\]])|%)")
+# What stands in a line of music and is no notes: chord symbols, decorations, fields, grace notes.
+_ASIDE = re.compile(
+    r"""
+      "[^"]*"
+    | ![^!\s][^!]{0,30}! | \+[A-Za-z.<>()0-9]{1,15}\+
+    | \[[A-Zmrsw]:[^\]]{0,200}\]
+    | \{[A-Ga-gzkuvTM~.^_=,'/\d<>()\[\]\- ]{1,100}\}
+    """,
+    re.VERBOSE,
+)
+_LENGTH = r"\d{0,4}(?:/+\d{0,4})?"
+_NOTES = re.compile(
+    rf"""
+      (?:[\^_=]{{0,2}}/?[A-Ga-g][,']*|[zxZXy]){_LENGTH}
+    # Decorations, of which U: may define any letter.
+    | [~.H-Wh-w]{{1,3}}[ ]*(?=[\^_=A-Ga-gzxZ(\[{{|:])
+    | \][,']*{_LENGTH} | \(\d(?::\d?){{0,2}}
+    | \[?[|:]+\]?[ ]?(?:\d[\d,.\-]*)? | \[[ ]?\d[\d,.\-]* | [\[\]()\-<>&*`\\$]
+    """,
+    re.VERBOSE,
+)
+_LETTERS = re.compile(r"[^\W\d_]")
+_NO_NOTE_NAMES = re.compile(r"[^\W\d_A-Ga-gxyzXZ]")
+# Three of five letters in prose, hardly one in music, though U: may make them decorations.
+_OF_WORDS = re.compile(r"[h-jl-tw]")
+# Commas and the like are music only in front of a note or right behind one.
+_FOREIGN = re.compile(r"[^\W\d_]|[.,;?](?=\s|$)")
+_BARS = re.compile(r"[\s|:\[\]()\d.,\\&*=]*")
+_BAR_LINES = re.compile(r"[|:\]]*\|[|:\]]*|::")
+# What only music has; letters alone may be words.
+_EVIDENCE = re.compile(
+    r"\||::|[A-Ga-gz][,']*[\d/]|[\^_=][A-Ga-g]|[A-Ga-g]\s*[<>]\s*[.(]*[A-Ga-gz]|\\$"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_WORDS = frozenset(
+    "a ab abb ace ad add age baa bad badge bag bc bd be bead bed bee beef beg ca cab cabbage cafe "
+    "cage cd cede da dab dad dc dead deaf deed ebb ed edge eg egg face fad fade faded fed fee "
+    "feed gab gag gage gee".split()
+)
+_LONGEST_LOOKED_AT = 2000
+
+
+def is_music(line: str) -> bool:
+    """Whether a line is ABC music, not prose, a field or a comment.
+
+    Nearly all of its letters have to read as music, and no more of them be decorations than in
+    music. Where nothing but letters is in it, they must be notes alone, and no few words that the
+    notes' names happen to spell ("A bad egg").
+    """
+    line = line[:_LONGEST_LOOKED_AT].split("%", 1)[0].strip()
+    if not line or _FIELD.match(line):
+        return False
+    bare, asides = _ASIDE.subn("", line)
+    bars = len(_BAR_LINES.findall(bare))
+    letters = len(_LETTERS.findall(bare))
+    if not letters:
+        return bool(bars or (asides and bare.endswith("\\"))) and bool(_BARS.fullmatch(bare))
+    foreign = len(_FOREIGN.findall(_NOTES.sub("", bare)))
+    no_names = len(_NO_NOTE_NAMES.findall(bare))
+    if _EVIDENCE.search(bare):
+        return (
+            foreign <= letters * (0.25 if bars > 2 else 0.1)
+            and len(_OF_WORDS.findall(bare)) <= max(1, letters * 0.3)
+            and (no_names <= letters * 0.6 or letters < 5)
+        )
+    words = _WORD.findall(bare)
+    return (
+        not foreign
+        and not no_names
+        and (len(words) > 3 or not _WORDS.issuperset(word.lower() for word in words))
+    )
+
+
+# Markup
+
+_INLINE_TAGS = "br|hr|p|li|td|th|tr|span|font|nowiki|strong|big|small|wbr|img|input|form"
+_BLOCK_TAGS = (
+    "abc|score|music|tune|notation|pre|code|textarea|text|poem|source|syntaxhighlight|html|head|"
+    "title|body|div|table|ul|ol|center|blockquote|section|article|script|style|"
+    "h[1-6]|page|revision|mediawiki|comment"
+)
+# What could be music is no tag: "A<b>c", "A<dd>c", "G<A | {F}G>A".
+_MARKUP = re.compile(
+    r"(?P<entity>&\#?\w{1,31};)"
+    rf"|(?P<inline></?(?:{_INLINE_TAGS})(?:[\s/][^<>]{{0,500}})?>"
+    r"|</[biau]>|<[iu]>|<a\s+\w+\s*=[^<>]{0,500}>)"
+    rf"|</?(?:{_BLOCK_TAGS})(?:[\s/][^<>]{{0,500}})?>"
+    r"|\(:[a-z]\w*[^:\r\n]{0,80}:\)"  # PmWiki
+    r"|\[/?abc(?:=[^\]\r\n]{0,80})?\](?=[ \t]*(?:X:|$))|\[/abc\]"  # forums
+    r"|```(?<![^\r\n]```)`*[ \t]*\w*[ \t]*(?=[\r\n]|$)"  # Markdown
+    r"|\\(?:begin|end)\{\w+\}[^\r\n]*|\#\+(?:begin|end)_[^\r\n]*",  # TeX, Org
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENTITY = re.compile(r"&#?\w{1,31};")
+_NOT_IN_A_LINE = re.compile("[\r\n\0]")
+# "\r\r\n" is what a careless conversion makes of "\r\n".
+_LINES = re.compile(r"([^\r\n]*+)(?:\r{0,2}\n|\r|\Z)")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, the markup taken away."""
+    lines = enumerate(map(operator.itemgetter(1), _LINES.finditer(text)), 1)
+    return _without_markup(lines) if _MARKUP.search(text) else lines
+
+
+def _without_markup(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines; one with the markup of a block in it as the parts around that, "" between."""
+    for number, line in lines:
+        if not _MARKUP.search(line):
+            yield number, line
+            continue
+        # Entities first: in a dump of a wiki the tags themselves are written with them.
+        line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
+        line = _NOT_IN_A_LINE.sub(" ", line)
+        line = _MARKUP.sub(lambda found: "" if found["inline"] else "\0", line)
+        parts = line.split("\0")
+        for i, part in enumerate(parts):
+            if i:
+                yield number, ""
+            if part.strip() or len(parts) == 1:
+                yield number, part
+
+
+# Cutting
+
+_START = re.compile(r"([\s>]*)X:(.*)")
+_BLANK = " \t\xa0\f\v>"
+_BEGIN_BLOCK = re.compile(r"\s*%%[ \t]*begin\w")
+_END_BLOCK = re.compile(r"\s*%%[ \t]*end\w")
+# What the standard allows before the first tune, for all tunes.
+_FOR_ALL = re.compile(r"[ABCDFGHILMmNOQRrSUZ]:|%%")
+
+
+class _Open:
+    """A tune, or fields that may become one, while its lines come in.
+
+    Attributes:
+      line, reference, left_over: as of TuneText; reference is None without an `X:`.
+      lines: so far.
+      strip: characters to take off the begin of each line.
+      fields: the letters of the fields so far, until music came.
+      music: the file's line of the first music, or 0.
+      gap: whether the line before was blank.
+      block: where in `lines` a `%%begin...` stands that has not ended, or None.
+    """
+
+    def __init__(self, line: int, reference: str | None, strip: str):
+        self.line = line
+        self.reference = reference
+        self.strip = strip
+        self.left_over = 0
+        self.lines: list[str] = []
+        self.fields: set[str] = set()
+        self.music = 0
+        self.gap = False
+        self.block: int | None = None
+
+    def is_tune(self) -> bool:
+        """Whether it has `X:`, or else what a player needs: music, and its key and so on."""
+        return self.reference is not None or bool(self.music and self.has_header())
+
+    def has_header(self) -> bool:
+        """Whether its fields suffice for a tune without `X:`."""
+        return len(self.fields & {"T", "M", "K"}) > 1
+
+    def add(self, number: int, line: str) -> None:
+        """Adds a line that belongs to it."""
+        if self.strip:
+            line = line.lstrip(self.strip)
+        missing = number - self.line - len(self.lines)
+        if missing < 0:
+            # The second part of a line out of which markup was taken.
+            self.lines[-1] = f"{self.lines[-1]} {line}"
+        else:
+            self.lines.extend([""] * missing)
+            self.lines.append(line)
+        self.gap = False
+        if self.block is not None:
+            if _END_BLOCK.match(line):
+                text = slice(self.block + 1, len(self.lines) - 1)
+                self.lines[text] = [""] * (text.stop - text.start)
+                self.block = None
+        elif _BEGIN_BLOCK.match(line):
+            self.block = len(self.lines) - 1
+        elif not self.music:
+            field = _FIELD.match(line)
+            if field:
+                self.fields.add(field[1])
+            elif is_music(line):
+                self.music = number
+
+    def belongs(self, line: str) -> bool:
+        """Whether a line that is not blank goes on with it."""
+        if self.block is not None or not (self.gap or self.reference is None):
+            return True
+        field = _FIELD_OR_COMMENT.match(line)
+        if self.gap and field and field[1] == "T":
+            return self.reference is not None and "K" not in self.fields
+        if self.reference is None and not self.music:
+            return bool(field) or (self.has_header() and is_music(line))
+        return not self.gap or bool(field) or is_music(line)
+
+    def close(self) -> None:
+        """Ends it."""
+        if self.block is not None:
+            self._without_end()
+        while self.lines and not self.lines[-1].strip():
+            self.lines.pop()
+
+    def _without_end(self) -> None:
+        """Ends it where it would have ended without the block, which nothing ends."""
+        for i in range(self.block + 1, len(self.lines)):
+            line = self.lines[i]
+            if not self.music and is_music(line):
+                self.music = self.line + i
+            elif self.music and not line.strip():
+                rest = range(i, len(self.lines))
+                music = (self.line + j for j in rest if is_music(self.lines[j]))
+                self.left_over = next(music, 0)
+                del self.lines[i:]
+                break
+
+
+class _Cutter:
+    """Cuts lines into tunes.
+
+    Attributes:
+      done: complete tunes; whoever reads them empties it.
+    """
+
+    def __init__(self):
+        self.done: list[TuneText] = []
+        self._header: tuple[str, ...] = ()
+        # Whether nothing but fields and comments has come so far.
+        self._first = True
+        self._open: _Open | None = None
+        # The last tune that ended: what follows tells its left_over.
+        self._ended: _Open | None = None
+
+    def add(self, number: int, line: str) -> None:
+        """Takes the next line, or the next part of the same line."""
+        tune = self._open
+        if (
+            tune is not None
+            and tune.music
+            and not tune.strip
+            and "%" not in line
+            and "X" not in line
+            and line.strip(_BLANK)
+            and number == tune.line + len(tune.lines)
+            and tune.block is None
+        ):
+            # Nearly every line: the rest takes four times as long.
+            tune.lines.append(line)
+        elif "X:" in line and (start := _START.match(line)):
+            self._start(number, start[1], start[2].split("%", 1)[0].strip(), line)
+        elif not line.strip(_BLANK):
+            if tune is not None:
+                tune.gap = True
+                if tune.music and tune.block is None:
+                    self._end()
+        elif tune is not None and tune.belongs(line):
+            tune.add(number, line)
+            if tune.reference is None and tune.music == number:
+                self._first = False
+                self._pass_on()
+        else:
+            self._end()
+            self._outside(number, line)
+
+    def end(self) -> None:
+        """Takes the end of the file."""
+        if self._open is not None and self._open.is_tune():
+            self._pass_on()
+        self._end()
+        self._pass_on()
+
+    def _start(self, number: int, prefix: str, reference: str, line: str) -> None:
+        titles = self._titles_above()
+        self.end()
+        self._first = False
+        strip = _BLANK if ">" in prefix else _BLANK[:-1] if prefix else ""
+        self._open = _Open(number - len(titles), reference, strip)
+        for i, field in enumerate((*titles, line)):
+            self._open.add(number - len(titles) + i, field)
+
+    def _titles_above(self) -> list[str]:
+        """Takes away the fields right above an `X:` line, if there is a title among them."""
+        fields = self._open
+        if fields is None or fields.is_tune() or fields.gap or "T" not in fields.fields:
+            return []
+        begin = max((i for i, line in enumerate(fields.lines) if not line), default=-1) + 1
+        titles = fields.lines[begin:]
+        del fields.lines[begin:]
+        return titles
+
+    def _outside(self, number: int, line: str) -> None:
+        if _FIELD_OR_COMMENT.match(line):
+            self._open = _Open(number, None, _BLANK[:-1])
+            self._open.add(number, line)
+            return
+        self._first = False
+        ended = self._ended
+        if ended is not None and not ended.left_over and is_music(line):
+            ended.left_over = number
+
+    def _end(self) -> None:
+        """Ends what is open: a tune, or fields that became none."""
+        ended, self._open = self._open, None
+        if ended is None:
+            return
+        ended.close()
+        if ended.is_tune():
+            self._ended = ended
+        elif self._first:
+            self._header += tuple(line for line in ended.lines if _FOR_ALL.match(line))
+
+    def _pass_on(self) -> None:
+        tune, self._ended = self._ended, None
+        if tune is not None:
+            self.done.append(
+                TuneText(
+                    tune.line, tuple(tune.lines), tune.reference or "", self._header, tune.left_over
+                )
+            )
+
+
+def tunes(text: str) -> Iterator[TuneText]:
+    """The tunes of a tunebook, in order.
+
+    An empty tune (`X:` and nothing to play) is one too: what reads the tunes rejects it.
+
+    Args:
+      text: from `decode`.
+    """
+    cutter = _Cutter()
+    for number, line in _lines(text):
+        cutter.add(number, line)
+        if cutter.done:
+            yield from cutter.done
+            cutter.done.clear()
+    cutter.end()
+    yield from cutter.done
