@@ -60,6 +60,10 @@ def key_header(key: str) -> str:
         # Accidentals hold until the bar line, for all octaves; those of grace notes too.
         ("^F F f | F", [66, 66, 78, 65]),
         ("{^f}F F | F", [66, 66, 65]),
+        # Without bar lines, until the end of the line.
+        ("^F F\nF", [66, 66, 65]),
+        ("^F F\\\nF", [66, 66, 66]),
+        ("^F F|^F\nF", [66, 66, 66, 66]),
         ("%\n[I:propagate-accidentals octave]^F F f | F", [66, 66, 77, 65]),
         ("%\n[I:propagate-accidentals not]^F F f | F", [66, 65, 77, 65]),
         ("^F =F F", [66, 65, 65]),
@@ -77,6 +81,8 @@ def test_pitches(text, expected):
         ("C2>D2 C > D", [3, 1, 1.5, 0.5]),
         ("C>{g}D", [1.5, 0.5]),
         ("z>C", [0.5]),
+        # Where the second note is written short already, it is not shortened again.
+        ("C>D/ C2>D", [1.5, 0.5, 3, 1]),
     ],
 )
 def test_lengths(text, expected):
@@ -330,6 +336,9 @@ def test_an_order_of_parts_that_are_not_there_is_told():
     header = "X:1\nM:4/4\nL:1/8\nP:AC\nK:C\n"
     assert pitches("P:A\nC8|\nP:B\nD8|", header) == [C, D]
     assert "asks for part C" in warnings("P:A\nC8|\nP:B\nD8|", header)[0]
+    header = "X:1\nM:4/4\nL:1/8\nP:A\nK:C\n"
+    assert pitches("P:A\nC8|\nP:B\nD8|", header) == [C]
+    assert "never plays part B" in warnings("P:A\nC8|\nP:B\nD8|", header)[0]
 
 
 def test_endless_repeats_are_rejected():
@@ -367,6 +376,10 @@ def test_a_bar_that_is_wrong_is_told_and_keeps_the_grid():
     assert warnings("C8 | D7 | E8 | F8 |]") == [
         "line 6: a bar is shorter or longer than the meter says"
     ]
+
+
+def test_a_rest_never_cuts_a_tied_note():
+    assert heard("C8 | D7- | D8 | E8 |]")[1] == (D, 8, 15)
 
 
 def test_bar_lines_inside_a_bar_change_nothing():

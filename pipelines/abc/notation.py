@@ -42,7 +42,7 @@ class _VoiceState:
     __slots__ = (
         "voice", "bar", "position", "unit", "key", "meter", "measure", "tempo", "program",
         "transposition", "accidentals", "tied", "last", "last_length", "overlay",
-        "tuplet_left", "tuplet_notes", "tuplet_time", "shortening", "lengthening",
+        "tuplet_left", "tuplet_notes", "tuplet_time", "broken", "written",
     )  # fmt: skip
 
     def __init__(self, voice: Voice, line: int, other: "_VoiceState | None" = None):
@@ -61,7 +61,10 @@ class _VoiceState:
         self.last_length: Ticks | None = None
         self.tuplet_left = 0
         self.tuplet_notes = self.tuplet_time = 1
-        self.shortening = self.lengthening = 1
+        # What ">" or "<" makes of the next note: numerator, denominator. And the length that the
+        # last note had before it.
+        self.broken: tuple[int, int] | None = None
+        self.written: Ticks = 0
         self._begin(line)
 
     def _begin(self, line: int) -> None:
@@ -103,9 +106,12 @@ class _VoiceState:
         if self.tuplet_left:
             self.tuplet_left -= 1
             length = scaled(length, self.tuplet_time, self.tuplet_notes)
-        if self.shortening != 1:
-            length = scaled(length, self.lengthening, self.shortening)
-            self.shortening = self.lengthening = 1
+        before, self.written = self.written, length
+        if self.broken:
+            # "A>B/" has the short note written out already.
+            if self.broken != (1, 2) or 2 * length != before:
+                length = scaled(length, *self.broken)
+            self.broken = None
         return length
 
     def passes(self, length: Ticks, notes: list[list]) -> None:
@@ -341,6 +347,9 @@ class _Notation:
             elif kind not in signs.SILENT:
                 getattr(self, f"_{kind}")(match.group())
                 here = self._here
+        if here.accidentals and "|" not in text and not text.rstrip().endswith("\\"):
+            # Where there are no bar lines, nothing else would ever end an accidental.
+            here.accidentals = {}
 
     def _pitch(self, here: _VoiceState, note: Note) -> int | None:
         accidental = note.accidental
@@ -408,7 +417,7 @@ class _Notation:
             note[1] = scaled(note[1], before, 2**power)
         here.position += length - here.last_length
         here.last_length = length
-        here.lengthening, here.shortening = after, 2**power
+        here.broken = after, 2**power
 
     def _tie(self, _: str) -> None:
         for note in self._here.last:

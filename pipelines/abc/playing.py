@@ -92,6 +92,10 @@ def _order(bars: Sequence[Bar], parts: str | None, warnings: list) -> list[int]:
             pass  # The header names the part that comes first.
         elif set(parts) <= ranges.keys():
             order = list(range(labelled[0]))
+            if never := sorted(ranges.keys() - set(parts)):
+                warnings.append(
+                    (bars[0].line, f"P:{parts[:20]} never plays part {never[0]}; left out")
+                )
             for label in parts:
                 order += _repeated(bars, *ranges[label], warnings)
                 if len(order) > _MAX_BARS:
@@ -166,7 +170,7 @@ def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
             continue
         # The last ending is over at a repeat or double bar line; where there is none, when it is
         # as long as the first.
-        as_long = ending is not None and first_length and place - ending + 1 >= first_length
+        as_long = ending is not None and place - ending + 1 == first_length
         if bar.closes_repeat or bar.ends_section or (as_long and _opens_late(bars, place + 1, end)):
             return _Section(place + 1, max(highest, closes + 1), unclosed)
     return _Section(end, max(highest, closes + 1), unclosed)
@@ -215,9 +219,12 @@ def _grid(
                 where = _gap(bars, order, run, played)
                 if where is None:
                     wrong.update(order[run:played])
-                else:
-                    for later in range(where, played):
-                        starts[later] += missing
+                    where = played
+                if where and _ties_over(bars[order[where - 1]]):
+                    # A rest would cut the note in two; the next bar may have a place for it.
+                    missing = 0
+                for later in range(where, played):
+                    starts[later] += missing
                 time += missing
             filled = 0
         measure = bar.measure
@@ -260,6 +267,11 @@ def _gap(bars: Sequence[Bar], order: Sequence[int], run: int, end: int) -> int |
         ):
             return played
     return None
+
+
+def _ties_over(bar: Bar) -> bool:
+    """Whether a note of the bar is tied to one in the next."""
+    return any(ties and onset + length == bar.length for onset, length, _, ties, *_ in bar.notes)
 
 
 # Notes
