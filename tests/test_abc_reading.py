@@ -463,6 +463,15 @@ def test_overlays_become_instruments_of_their_own():
     assert sorted(found) == [(0, C, 0), (0, D, 4), (0, F, 8), (1, E, 0)]
 
 
+def test_what_stands_before_the_first_tune_holds_for_all():
+    text = "%%MIDI program 40\nM:6/8\nR:jig\n\nX:1\nL:1/8\nK:C\nC3|\n\nX:2\nK:C\nC3|\n"
+    for tune in tunes(text):
+        sequence = read(tune)
+        assert sequence.notes[0].program == 40
+        assert sequence.time_signatures[0].numerator == 6
+        assert list(sequence.sequence_metadata.genre) == ["jig"]
+
+
 def test_midi_programs_are_kept():
     sequence = read(tune_of("X:1\nL:1/8\n%%MIDI program 40\nK:C\nC8|"))
     assert [n.program for n in sequence.notes] == [40]

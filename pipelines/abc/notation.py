@@ -138,8 +138,8 @@ class _Notation:
         self._last_letter = ""
         for text in tune.file_header:
             match = _FIELD_LINE.match(text)
-            if match and match[1] not in "XK":
-                self._field(match[1], match[2])
+            if not match or match[1] not in "XK":
+                self._read_line(text)
         for number, text in enumerate(tune.lines):
             self._line = tune.line + number
             self._read_line(text)

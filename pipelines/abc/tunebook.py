@@ -211,7 +211,7 @@ _MARKUP = re.compile(
     rf"|</?(?:{_BLOCK_TAGS})(?:[\s/][^<>]{{0,500}})?>"
     r"|\(:[a-z]\w*[^:\r\n]{0,80}:\)"  # PmWiki
     r"|\[/?abc(?:=[^\]\r\n]{0,80})?\](?=[ \t]*(?:X:|$))|\[/abc\]"  # forums
-    r"|```(?<![^\r\n]```)`*[ \t]*\w*[ \t]*(?=[\r\n]|$)"  # Markdown
+    r"|```(?<![^\r\n]```)`*[ \t]*(?:\w+[ \t]*)?(?=[\r\n]|$)"  # Markdown
     r"|\\(?:begin|end)\{\w+\}[^\r\n]*|\#\+(?:begin|end)_[^\r\n]*",  # TeX, Org
     re.IGNORECASE | re.MULTILINE,
 )
