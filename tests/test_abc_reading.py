@@ -267,6 +267,16 @@ def test_meter_changes_inside_the_tune():
     assert found == [(0, 4, 4), (8, 6, 8)]
 
 
+def test_a_meter_begins_before_the_rest_that_leads_in_to_its_pickup():
+    sequence = read(tune_of(HEADER + "C8 | D8 || [M:3/4] G2 | c6 | c6 |]"))
+    assert [(s.time * 4, s.numerator) for s in sequence.time_signatures] == [(0, 4), (16, 3)]
+    assert [n.start_time * 4 for n in sequence.notes] == [0, 8, 20, 22, 28]
+    # The pickup completes the bar before it.
+    sequence = read(tune_of(HEADER + "C8 | D6 || [M:C|] G2 | c8 |]"))
+    assert [(s.time * 4, s.denominator) for s in sequence.time_signatures] == [(0, 4), (8, 2)]
+    assert [n.start_time * 4 for n in sequence.notes] == [0, 8, 14, 16]
+
+
 def test_free_meter_has_no_time_signature():
     sequence = read(tune_of("X:1\nM:none\nL:1/8\nK:C\nC D E F G | A B c |]"))
     assert not sequence.time_signatures

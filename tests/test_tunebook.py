@@ -279,6 +279,11 @@ def test_entities_in_a_dump_of_a_wiki():
     assert got.line == 3
 
 
+def test_entities_inside_entities():
+    (tune,) = cut("X:1\nT:D&amp;eacute;j&amp;#224; &amp;amp;lt;b&amp;gt;&amp;#10;\nK:D\nd4|\ne4|")
+    assert tune.lines == ("X:1", "T:D\xe9j\xe0 &lt;b> ", "K:D", "d4|", "e4|")
+
+
 def test_entities_never_make_lines():
     (tune,) = cut("X:1\nT:a&#10;K:C&#13;&#0;\nK:D\nd4|")
     assert tune.lines == ("X:1", "T:a K:C \ufffd", "K:D", "d4|")

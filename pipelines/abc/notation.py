@@ -19,7 +19,13 @@ from pipelines.abc.tunebook import TuneText, is_music
 # A line that begins with a note and a repeat sign, "G:|", is music.
 _FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw+]):(?![|:\]])(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
-_DOUBTFUL = re.compile(r"[^\W\d_a-gA-Gx-z]{2}")
+_DOUBTFUL = re.compile(
+    r"[^\W\d_a-gA-Gx-z]{2}"
+    # Nothing but words, such as "Regards," or "Bob", in which each other letter is a note.
+    r"|^(?=[a-gA-G,.!?'\s-]*+[^\W\d_])\s*(?:[A-Za-z][a-z]++[,.!?'\s-]*+)++$"
+)
+# A line that someone drew between two tunes, such as "=====" or "---8<---".
+_RULE = re.compile(r"\s*(?:-{3}|={3}|_{3}|\*{3}|\#{3})[-=_*#<>8\s]*$")
 _QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
 _PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
@@ -168,7 +174,7 @@ class _Notation:
                 self._instruction(text.lstrip()[2:])
                 return
             text = _COMMENT.sub("", text)
-        if not text or text.isspace():
+        if not text or text.isspace() or _RULE.match(text):
             return
         if match := _FIELD_LINE.match(text):
             self._field(match[1], match[2])

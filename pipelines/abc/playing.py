@@ -63,15 +63,15 @@ def play(score: Score) -> Performance:
     lead = score.voices[0].bars
     order = _order(lead, score.parts, warnings)
     together = [voice.bars for voice in score.voices if len(voice.bars) == len(lead)]
-    starts = _grid(lead, order, _lengths(together, order), warnings)
-    played = Performance([], [], [], [], [], [], [], warnings)
+    starts, meters = _grid(lead, order, _lengths(together, order), warnings)
+    played = Performance([], [], [], [], meters, [], [], warnings)
     for voice in score.voices:
         if len(voice.bars) == len(lead):
             _perform(played, voice.bars, order, starts, voice.name)
         else:
             warnings.append((voice.bars[0].line, "the voices have different numbers of bars"))
             own = _order(voice.bars, score.parts, [])
-            own_starts = _grid(voice.bars, own, _lengths([voice.bars], own), [])
+            own_starts, _ = _grid(voice.bars, own, _lengths([voice.bars], own), [])
             _perform(played, voice.bars, own, own_starts, voice.name)
     _follow(played, lead, order, starts)
     return played
@@ -198,13 +198,15 @@ def _lengths(voices: Sequence[Sequence[Bar]], order: Sequence[int]) -> list[Tick
 
 def _grid(
     bars: Sequence[Bar], order: Sequence[int], lengths: Sequence[Ticks], warnings: list
-) -> list[Ticks]:
-    """When each bar that is played begins.
+) -> tuple[list[Ticks], list[tuple[Ticks, tuple[int, int] | None]]]:
+    """When each bar that is played begins, and when each meter does.
 
     Bars that are not full are a run; a run is filled up with a rest when a full bar follows, or
-    another meter.
+    another meter. A meter begins before the rest that leads in to its pickup, so that its bars are
+    counted from there.
     """
     starts: list[Ticks] = []
+    meters: list[tuple[Ticks, tuple[int, int] | None]] = []
     time: Ticks = 0
     run, filled = 0, 0  # Where the run begins in `order`, and how long it is.
     measure = bars[order[0]].measure
@@ -228,6 +230,8 @@ def _grid(
                 time += missing
             filled = 0
         measure = bar.measure
+        if not meters or bar.meter != meters[-1][1]:
+            meters.append((time - filled % measure if measure else time, bar.meter))
         starts.append(time)
         time += length
         if not measure or full:
@@ -244,7 +248,7 @@ def _grid(
         warnings.append((bars[place].line, "a bar is shorter or longer than the meter says"))
     if measure and not full_bars and len(order) > 2:
         warnings.append((bars[0].line, "no bar is as long as the meter says"))
-    return starts
+    return starts, meters
 
 
 def _gap(bars: Sequence[Bar], order: Sequence[int], run: int, end: int) -> int | None:
@@ -316,19 +320,15 @@ def _perform(
 def _follow(
     played: Performance, bars: Sequence[Bar], order: Sequence[int], starts: Sequence[Ticks]
 ) -> None:
-    """Adds sections, meters, keys and tempos as the first voice has them."""
+    """Adds sections, keys and tempos as the first voice has them."""
     numbers = _sections(bars)
-    # A rest that leads in to a pickup belongs to its section and meter.
     first = bars[order[0]]
-    played.meters.append((0, first.meter))
     played.keys.append((0, first.key))
     played.tempos.append((0, first.tempo))
     for place, time in zip(order, starts, strict=True):
         bar = bars[place]
         if place in numbers:
             played.sections.append((time, numbers[place]))
-        if bar.meter != played.meters[-1][1]:
-            played.meters.append((time, bar.meter))
         if bar.key != played.keys[-1][1]:
             played.keys.append((time, bar.key))
         if bar.tempo != played.tempos[-1][1]:

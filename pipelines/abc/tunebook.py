@@ -137,7 +137,7 @@ _NOTES = re.compile(
     rf"""
       (?:[\^_=]{{0,2}}/?[A-Ga-g][,']*|[zxZXy]){_LENGTH}
     # Decorations, of which U: may define any letter.
-    | [~.H-Wh-w]{{1,3}}[ ]*(?=[\^_=A-Ga-gzxZ(\[{{|:])
+    | [~.H-Wh-w]{{1,3}}[ ]*(?=[\^_=A-Ga-gzxZ(\[{{|:\-])
     | \][,']*{_LENGTH} | \(\d(?::\d?){{0,2}}
     | \[?[|:]+\]?[ ]?(?:\d[\d,.\-]*)? | \[[ ]?\d[\d,.\-]* | [\[\]()\-<>&*`\\$]
     """,
@@ -201,7 +201,7 @@ _INLINE_TAGS = "br|hr|p|li|td|th|tr|span|font|nowiki|strong|big|small|wbr|img|in
 _BLOCK_TAGS = (
     "abc|score|music|tune|notation|pre|code|textarea|text|poem|source|syntaxhighlight|html|head|"
     "title|body|div|table|ul|ol|center|blockquote|section|article|script|style|"
-    "h[1-6]|page|revision|mediawiki|comment"
+    "h[1-6]|page|revision|mediawiki|comment|file|midi"
 )
 # What could be music is no tag: "A<b>c", "A<dd>c", "G<A | {F}G>A".
 _MARKUP = re.compile(
@@ -211,7 +211,10 @@ _MARKUP = re.compile(
     rf"|</?(?:{_BLOCK_TAGS})(?:[\s/][^<>]{{0,500}})?>"
     r"|\(:[a-z]\w*[^:\r\n]{0,80}:\)"  # PmWiki
     r"|\[/?abc(?:=[^\]\r\n]{0,80})?\](?=[ \t]*(?:X:|$))|\[/abc\]"  # forums
-    r"|```(?<![^\r\n]```)`*[ \t]*(?:\w+[ \t]*)?(?=[\r\n]|$)"  # Markdown
+    r"|\[/?(?:code|pre|quote|spoiler|abcjs|tune|music)(?:[ =][^\]\r\n]{0,80})?\]"
+    r"|\{%[^{}\r\n]{0,200}%\}|\{\{[<%][^{}\r\n]{0,200}[>%]\}\}"  # Liquid, Hugo
+    r"|\{\{\{?|\}\}\}?|<!\[CDATA\[|\]\]>|<!--|-->"
+    r"|(?<![^\r\n])(?:`{3,}+|~{3,}+|:{3,}+)[ \t]*+(?:[\w{][\w{}. \t]{0,40}+)?(?=[\r\n]|$)"  # Markdown
     r"|\\(?:begin|end)\{\w+\}[^\r\n]*|\#\+(?:begin|end)_[^\r\n]*",  # TeX, Org
     re.IGNORECASE | re.MULTILINE,
 )
@@ -235,14 +238,19 @@ def _without_markup(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str
             continue
         # Entities first: in a dump of a wiki the tags themselves are written with them.
         line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
-        line = _NOT_IN_A_LINE.sub(" ", line)
-        line = _MARKUP.sub(lambda found: "" if found["inline"] else "\0", line)
-        parts = line.split("\0")
+        parts = _MARKUP.sub(_taken_away, _NOT_IN_A_LINE.sub(" ", line)).split("\0")
         for i, part in enumerate(parts):
             if i:
                 yield number, ""
             if part.strip() or len(parts) == 1:
                 yield number, part
+
+
+def _taken_away(found: re.Match) -> str:
+    if found["entity"]:
+        # One inside another: "&amp;eacute;".
+        return _NOT_IN_A_LINE.sub(" ", html.unescape(found[0]))
+    return "" if found["inline"] else "\0"
 
 
 # Cutting
