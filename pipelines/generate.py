@@ -1,4 +1,4 @@
-"""Plays new music from a trained model, as MIDI with a piano roll beside each.
+"""Plays new music from a trained model: MIDI, a piano roll beside it and, but for drums, ABC.
 
 --mode=sample        new pieces, from latent vectors drawn at random
 --mode=reconstruct   --input_midi, every window of it encoded, decoded and joined again

@@ -22,7 +22,7 @@ def generate(
     pianoroll: bool = True,
     overwrite: bool = False,
 ) -> list[str]:
-    """Writes MIDI files, and a piano roll beside each.
+    """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
 
     Args:
       run: from `runs.open_run`.

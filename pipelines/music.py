@@ -1,4 +1,4 @@
-"""MIDI files in, MIDI files and pictures out."""
+"""MIDI files in; MIDI files, ABC notation and pictures out."""
 
 import dataclasses
 import io
@@ -11,8 +11,10 @@ from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
+from models.melody_converter import MelodyConverter
 from pipelines import examples, midi, pianoroll, records
-from pipelines.app import UserError
+from pipelines.abc import writing
+from pipelines.app import UserError, say
 
 # What a converter's from_tensors writes, whatever tempo it was given.
 _DECODED_QPM = 120.0
@@ -98,7 +100,7 @@ def _parts(converter, piece: music_pb2.NoteSequence, seconds: float | None, max_
     Magenta's melody and drum converters slide their windows by a bar, so they are given the
     stretches of one window each. Ours, told to infer, does not.
     """
-    if seconds is None or isinstance(converter, data.GrooveConverter):
+    if seconds is None or isinstance(converter, (data.GrooveConverter, MelodyConverter)):
         yield 0.0, piece
         return
     half_step = seconds / (2 * max_seq_len)
@@ -169,21 +171,39 @@ def join(
 
 
 def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
-    """Writes a MIDI file and, if `draw`, a piano roll beside it with the same name and .png.
+    """Writes a MIDI file and, beside it with the same name, what else shows the music.
+
+    That is a piano roll, .png, if `draw`; and for notes that are no drums ABC notation, .abc.
 
     Raises:
-      UserError: where other music lies at `path` and `overwrite` is off.
+      UserError: where other music lies at one of these places and `overwrite` is off.
     """
     buffer = io.BytesIO()
     note_seq.sequence_proto_to_pretty_midi(sequence).write(buffer)
-    content = buffer.getvalue()
     file = pathlib.Path(path)
-    if not overwrite and file.exists() and file.read_bytes() != content:
-        raise UserError(
-            f"{path} exists and holds other music; give another --output_dir, or --overwrite"
-        )
-    temporary = file.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, file)
+    contents = {file: buffer.getvalue()}
+    notation = _abc(sequence, file.stem)
+    if notation:
+        contents[file.with_suffix(".abc")] = notation
+    for place, content in contents.items():
+        if not overwrite and place.exists() and place.read_bytes() != content:
+            raise UserError(
+                f"{place} exists and holds other music; give another --output_dir, or --overwrite"
+            )
+    for place, content in contents.items():
+        temporary = file.with_suffix(".tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, place)
     if draw:
         pianoroll.draw(sequence, file.with_suffix(".png"), file.name)
+
+
+def _abc(sequence: music_pb2.NoteSequence, title: str) -> bytes | None:
+    """The sequence in ABC notation, or None where that is not for it."""
+    if not writing.is_melody(sequence):
+        return None
+    try:
+        return writing.write(sequence, title).encode("utf-8")
+    except ValueError as error:
+        say(f"{title}: no ABC: {error}")
+        return None
