@@ -10,6 +10,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   demo         the whole chain on the built-in corpus, offline after installation
   test         the test suite; takes pytest's arguments
   convert      corpus files to NoteSequence TFRecords
+  tensors      what a config makes of records (--dry_run)
   train        records to a trained model
   evaluate     measures a trained model on held-out records
   generate     new music from a trained model
@@ -169,7 +170,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | train | evaluate | generate | corpora | bench)
+  demo | convert | tensors | train | evaluate | generate | corpora | bench)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

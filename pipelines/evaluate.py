@@ -1,11 +1,21 @@
 """Measures a checkpoint on held-out music, once.
 
 Prints JSON on stdout and writes the same to RUN_DIR/eval, with summaries for TensorBoard: the
-loss and its reconstruction and KL terms and, for the groove configs (9 classes of hits, velocities
-and offsets), how near the decoded hits are to the held-out ones:
-  teacher_forced  each step decoded from the true steps before it, z drawn from the posterior
-  sampled         decoded from the posterior mean alone, hits drawn at --temperature
-  thresholded     the same, a hit wherever its probability is over 0.5
+loss and its reconstruction and KL terms and, for this project's configs and those of Magenta that
+are like them, how near the decoded music is to the held-out one:
+  teacher_forced  each step decoded from the true steps before it, z drawn from the posterior, the
+                  likeliest outcome of each step
+  sampled         decoded from the posterior mean alone, each step drawn at --temperature from what
+                  was decoded before it
+  thresholded     the same without drawing: a hit wherever its probability is over 0.5 (grooves)
+  likeliest       the same without drawing: the likeliest event (melodies)
+Grooves are measured by their hits (precision, recall, F1, velocity, timing), over all and by drum
+class. Melodies are measured by their events, over all and bar by bar:
+  accuracy        the share of all steps that are right; most have no event
+  onset_accuracy  the share of the notes that begin on their step with their pitch; onset_precision
+                  and onset_f1 go with it
+  rhythm_f1       whether a note begins, whatever its pitch
+  pitch_accuracy  where one begins as it should, whether its pitch is right
 
 Example:
   ./run.sh evaluate --run_dir=/data/runs/first \\
@@ -33,7 +43,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
 flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
 flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
-flags.DEFINE_float("temperature", 0.5, "Of the sampled hits; generate's default.", lower_bound=1e-6)
+flags.DEFINE_float("temperature", 0.5, "Of what is sampled; generate's default.", lower_bound=1e-6)
 flags.DEFINE_integer("batch_size", 64, "Examples measured at once.", lower_bound=1)
 flags.DEFINE_integer("eval_num_batches", None, "Measure no more batches than this.", lower_bound=1)
 flags.DEFINE_string("eval_dir_suffix", "", "Added to the name of the folder eval.")
@@ -41,12 +51,12 @@ flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the sa
 flags.DEFINE_enum(
     "baseline",
     None,
-    ["untrained", "most_frequent_bar"],
+    ["untrained", "most_frequent_bar", "most_frequent_event"],
     "Measure a baseline instead, the same way: the run's model before its first "
-    "step, or the commonest bar of --baseline_examples_path.",
+    "step, the commonest bar of --baseline_examples_path, or (melodies) its commonest event.",
 )
 flags.DEFINE_string(
-    "baseline_examples_path", None, "Where most_frequent_bar is counted: the training records."
+    "baseline_examples_path", None, "Where most_frequent_... is counted: the training records."
 )
 flags.DEFINE_enum(
     "log",
@@ -59,16 +69,18 @@ flags.DEFINE_enum(
 def main():
     app.require_finite("temperature")
     tensorflow_start.start(FLAGS.log)
-    from pipelines import evaluation, examples, files, losses, runs
+    from pipelines import evaluation, examples, files, leaks, losses, runs
 
     examples_path = app.path("examples_path")
     examples.require_note_sequences(examples_path)
     run = runs.open_from_flags(FLAGS)
-    if FLAGS.baseline == "most_frequent_bar":
+    leaks.warn(examples_path, run.metadata.get("examples_path"))
+    if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:
-            raise UserError("--baseline=most_frequent_bar needs --baseline_examples_path")
-        result = evaluation.evaluate_most_frequent_bar(
+            raise UserError(f"--baseline={FLAGS.baseline} needs --baseline_examples_path")
+        result = evaluation.evaluate_constant(
             run,
+            FLAGS.baseline,
             examples_path,
             app.path("baseline_examples_path"),
             FLAGS.batch_size,

@@ -1,29 +1,29 @@
 """Measuring a checkpoint on held-out records: the work of the job `evaluate`."""
 
+import itertools
 import os
 import re
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from magenta.models.music_vae import data
 
-from pipelines import examples, groove_metrics, trained_model
+from pipelines import examples, groove_metrics, melody_metrics, trained_model
 from pipelines.app import Progress, UserError, say
 from pipelines.losses import Losses
 
+# What can be measured besides the loss, a module for each family of configs: the first of which
+# `measures(config)` is true. Each also has
+#   metrics(converter)   an object with update(target, predicted, qpm) and result();
+#   activate(output)     turns the decoder's raw outputs into what update() takes;
+#   GREEDY               what the metrics of the likeliest outputs are called;
+#   BASELINES            by the names of --baseline, functions from (windows, steps_per_bar) to the
+#                        bar that is repeated as if it had been decoded.
+_FAMILIES = (groove_metrics, melody_metrics)
 
-def is_groove(config) -> bool:
-    """Whether a config's outputs are 9 hits, 9 velocities and 9 offsets, with nothing to control.
 
-    The other variants of Magenta's GrooveConverter (categorical, split instruments, hits as
-    controls) have losses, but no hit metrics.
-    """
-    converter = config.data_converter
-    return (
-        isinstance(converter, data.GrooveConverter)
-        and converter.output_depth == 27
-        and converter.control_depth == 0
-    )
+def family_of(config):
+    """The module with the metrics of a config, or None where it has the loss alone."""
+    return next((family for family in _FAMILIES if family.measures(config)), None)
 
 
 def evaluate(
@@ -40,7 +40,7 @@ def evaluate(
     Args:
       run: from `runs.open_run`.
       examples_path: a glob of TFRecord files of NoteSequences.
-      temperature: of the sampled hits.
+      temperature: of what is sampled.
       batch_size: examples measured at once; the last batch may be smaller.
       num_batches: stop after so many batches, if given.
       seed: of what is drawn.
@@ -57,70 +57,89 @@ def evaluate(
     batches = examples.batches(config, examples_path, batch_size, counts, num_batches)
     loss = Losses(run, batch_size, seed)
     metrics = {}
-    drums = is_groove(config)
-    if drums:
+    family = family_of(config)
+    if family:
         model = trained_model.load(run, batch_size, seed)
-        temperatures = {"sampled": temperature, "thresholded": trained_model.THRESHOLD_TEMPERATURE}
-        metrics = {name: _metrics(converter) for name in ("teacher_forced", *temperatures)}
+        temperatures = {"sampled": temperature, family.GREEDY: trained_model.THRESHOLD_TEMPERATURE}
+        metrics = {name: family.metrics(converter) for name in ("teacher_forced", *temperatures)}
     progress = Progress("examples measured")
     for batch in batches:
         rnn_output = loss.update(batch)
         progress.update(counts.examples)
-        if not drums:
+        if not family:
             continue
         target = batch.padded(batch.outputs, converter.output_depth)
-        metrics["teacher_forced"].update(target, groove_metrics.activate(rnn_output), batch.qpm)
+        metrics["teacher_forced"].update(target, family.activate(rnn_output), batch.qpm)
         z = trained_model.posterior_means(model, batch)
         for name, value in temperatures.items():
             decoded = trained_model.decode(model, z, config.hparams.max_seq_len, value)
             metrics[name].update(target, decoded, batch.qpm)
     progress.close()
     say(counts.summary())
-    if not counts.examples:
-        raise UserError(f"{examples_path}: nothing to measure; {counts.summary()}")
+    _require_examples(examples_path, counts)
     result = {**_facts(run, examples_path, counts, seed), **loss.result()}
     result.update({name: metric.result() for name, metric in metrics.items()})
-    if drums:
+    if family:
         result["sampled"]["temperature"] = temperature
     return result
 
 
-def evaluate_most_frequent_bar(
+def evaluate_constant(
     run,
+    baseline: str,
     examples_path: str,
     baseline_examples_path: str,
     batch_size: int = 64,
     num_batches: int | None = None,
 ) -> dict:
-    """Measures the commonest bar of some records, repeated, as if it had been decoded.
+    """Measures one bar, taken from some records and repeated, as if it had been decoded.
+
+    Args:
+      run: from `runs.open_run`; its config alone counts.
+      baseline: "most_frequent_bar", or another of the BASELINES of the config's family.
+      examples_path: a glob of TFRecord files of NoteSequences: what is measured.
+      baseline_examples_path: the same for the records that the bar is taken from.
+      batch_size, num_batches: as in `evaluate`.
 
     Returns:
-      JSON values as `evaluate` returns them, with the hit metrics under "constant" alone: a bar
-      has no loss.
+      JSON values as `evaluate` returns them, with the metrics under "constant" alone: a bar has no
+      loss.
+
+    Raises:
+      UserError: where the config has no such baseline, or the records no example.
     """
     config = run.config
-    if not is_groove(config):
-        raise UserError(f"--baseline=most_frequent_bar needs a groove config, not {run.name}")
-    steps_per_bar = config.data_converter._steps_per_bar
-    windows = [
+    converter = config.data_converter
+    family = family_of(config)
+    baselines = family.BASELINES if family else {}
+    if baseline not in baselines:
+        raise UserError(
+            f"--baseline={baseline}: {run.name} has no such baseline; it has "
+            + ", ".join(["untrained", *baselines])
+        )
+    steps_per_bar = converter._steps_per_bar
+    windows = (
         window
         for batch in examples.batches(config, baseline_examples_path, batch_size, examples.Counts())
         for window in batch.outputs
-    ]
-    if not windows:
+    )
+    first = next(windows, None)
+    if first is None:
         raise UserError(f"{baseline_examples_path}: no examples to count bars in")
-    bar = groove_metrics.most_frequent_bar(np.array(windows), steps_per_bar)
-    metrics = _metrics(config.data_converter)
+    bar = baselines[baseline](itertools.chain([first], windows), steps_per_bar)
+    metrics = family.metrics(converter)
     counts = examples.Counts()
     for batch in examples.batches(config, examples_path, batch_size, counts, num_batches):
         target = np.array(batch.outputs)
         decoded = np.tile(bar, (len(target), target.shape[1] // steps_per_bar, 1))
         metrics.update(target, decoded, batch.qpm)
+    _require_examples(examples_path, counts)
     return {**_facts(run, examples_path, counts, None), "constant": metrics.result()}
 
 
-def _metrics(converter) -> groove_metrics.GrooveMetrics:
-    return groove_metrics.GrooveMetrics(converter._steps_per_quarter)
+def _require_examples(examples_path: str, counts: examples.Counts) -> None:
+    if not counts.examples:
+        raise UserError(f"{examples_path}: nothing to measure; {counts.summary()}")
 
 
 def _facts(run, examples_path, counts, seed) -> dict:

@@ -5,10 +5,34 @@ to measure for is None, never 0.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
+from magenta.models.music_vae import data
 
 from models.groove_converter import CLASS_NAMES
+
+# What a hit wherever its probability is over 0.5 is reported as.
+GREEDY = "thresholded"
+
+
+def measures(config) -> bool:
+    """Whether a config's outputs are 9 hits, 9 velocities and 9 offsets, with nothing to control.
+
+    The other variants of Magenta's GrooveConverter (categorical, split instruments, hits as
+    controls) have losses, but no hit metrics.
+    """
+    converter = config.data_converter
+    return (
+        isinstance(converter, data.GrooveConverter)
+        and converter.output_depth == 27
+        and converter.control_depth == 0
+    )
+
+
+def metrics(converter) -> "GrooveMetrics":
+    """The metrics for what a converter makes."""
+    return GrooveMetrics(converter._steps_per_quarter)
 
 
 def activate(rnn_output: np.ndarray) -> np.ndarray:
@@ -91,23 +115,26 @@ class GrooveMetrics:
         }
 
 
-def most_frequent_bar(windows: np.ndarray, steps_per_bar: int) -> np.ndarray:
+def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
     """The bar that a model has to beat: the commonest pattern of hits, empty bars aside.
 
     Args:
-      windows: array shaped [n, steps, 27].
+      windows: arrays shaped [steps, 27].
       steps_per_bar: steps in a bar; it divides the steps of a window.
 
     Returns:
       An array shaped [steps_per_bar, 27], with the mean velocity and offset of each hit over the
       bars that have just these hits. Of equally frequent patterns, the first by their bytes.
     """
-    bars = np.asarray(windows).reshape(-1, steps_per_bar, 27)
+    bars = np.array(list(windows)).reshape(-1, steps_per_bar, 27)
     hits = bars[:, :, :9] > 0.5
     packed = np.packbits(hits.reshape(len(bars), -1), axis=1)
     patterns, index, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
     counts = np.where(patterns.any(axis=1), counts, 0)
     return bars[index.reshape(-1) == counts.argmax()].mean(axis=0)
+
+
+BASELINES = {"most_frequent_bar": most_frequent_bar}
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -106,6 +106,7 @@ def build_variables(config) -> None:
         max_length=steps,
         z=tf.zeros([batch, hparams.z_size]),
         c_input=controls[0] if converter.control_depth else None,
+        temperature=1.0,  # CategoricalLstmDecoder has no default that it can divide by.
     )
 
 

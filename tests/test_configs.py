@@ -1,5 +1,7 @@
 """The config map."""
 
+import copy
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -9,8 +11,14 @@ from magenta.models.music_vae import data
 import configs
 from pipelines.app import UserError
 from pipelines.registry import Registry
+from tests.test_melody_converter import scale
 
 OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
+MELODY = {"reel": 16, "jig": 12, "waltz": 12, "polka": 8, "slipjig": 18}  # Steps in a bar.
+# The melody configs differ in the length of a bar alone: of each kind, one stands for the others.
+DISTINCT = [
+    name for name in OWN if not any(f"-{tune}_" in name for tune in MELODY.keys() - {"reel"})
+]
 
 
 def test_all_of_magentas_configs_keep_their_names():
@@ -59,8 +67,75 @@ def test_flat_groove_4bar_is_groovae_but_for_its_windows():
     assert isinstance(theirs.data_converter, data.GrooveConverter)
 
 
+@pytest.mark.parametrize("tune, steps", MELODY.items())
+@pytest.mark.parametrize("kind, bars", [("flat", 2), ("flat", 16), ("hierdec", 16)])
+def test_melody_arithmetic(kind, bars, tune, steps):
+    config = configs.get(f"{kind}-{tune}_{bars}bar")
+    assert config.hparams.max_seq_len == config.data_converter.window_steps == bars * steps
+    # Nothing, the end of a note, and the pitches 55 to 100.
+    assert config.data_converter.output_depth == config.data_converter.input_depth == 2 + 46
+    assert config.hparams.free_bits == (16 * steps if bars == 16 else 0)
+    assert config.hparams.rhythm == ""
+    assert str(bars) in configs.builders()[f"{kind}-{tune}_{bars}bar"].__doc__
+
+
+def test_flat_reel_2bar_has_magentas_sizes():
+    ours = configs.get("flat-reel_2bar").hparams.values()
+    assert ours.pop("rhythm") == ""
+    assert ours == configs.get("cat-mel_2bar_small").hparams.values()
+
+
+def weights(name, hparams=""):
+    """How many weights the decoder of a config has."""
+    config = configs.get(name)
+    config.hparams.parse(f"batch_size=2,{hparams}".rstrip(","))
+    steps = config.hparams.max_seq_len
+    tf.disable_v2_behavior()
+    with tf.Graph().as_default():
+        config.model.build(config.hparams, 48, is_training=False)
+        x = tf.zeros([2, steps, 48])
+        config.model._compute_model_loss(x, x, tf.fill([2], steps), None)
+        return sum(
+            int(np.prod(v.shape)) for v in tf.trainable_variables() if "decoder" in v.op.name
+        )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OWN)
+def test_flat_and_hierarchical_decoders_have_equally_many_weights():
+    # The formulas of configs/melody.py.
+    def flat(h, z):
+        return 12 * h * h + (8 * z + 252) * h + 48
+
+    def hierarchical(h, z):
+        return 32 * h * h + (4 * z + 268) * h + 48
+
+    # Polkas have the shortest bars, and so the graph that is built soonest.
+    assert weights("flat-polka_16bar") == flat(730, 512) == 9_568_888
+    assert weights("hierdec-polka_16bar") == hierarchical(512, 512) == 9_574_448
+    assert (
+        weights("flat-polka_16bar", "z_size=256,dec_rnn_size=[364,364]")
+        == flat(364, 256)
+        == 2_427_200
+    )
+    assert hierarchical(256, 256) == 2_427_952
+
+
+def test_the_rhythm_hparam_reaches_the_converter():
+    config = configs.get("flat-reel_2bar")
+    piece = scale(64)
+    piece.sequence_metadata.genre.append("hornpipe")
+    for converter in (config.data_converter, copy.deepcopy(config).data_converter):
+        converter.set_mode("train")
+        assert converter.explain(piece) is None
+    config.hparams.parse("rhythm=reel")
+    for converter in (config.data_converter, copy.deepcopy(config).data_converter):
+        assert converter.explain(piece).startswith("filtered by rhythm")
+    # Another look-up has hparams of its own.
+    assert configs.get("flat-reel_2bar").data_converter.explain(piece) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DISTINCT)
 def test_own_configs_learn(name):
     """A few steps on one batch lower the loss, and no variable is left without a gradient."""
     config = configs.get(name)
@@ -69,7 +144,11 @@ def test_own_configs_learn(name):
         "learning_rate=0.03,dropout_keep_prob=1.0"
     )
     converter, steps = config.data_converter, config.hparams.max_seq_len
-    batch = np.random.default_rng(0).random((4, steps, converter.output_depth)) > 0.8
+    rng = np.random.default_rng(0)
+    if converter.output_dtype == np.bool_:  # One event of four at each step.
+        batch = np.eye(converter.output_depth)[rng.integers(4, size=(4, steps))]
+    else:
+        batch = rng.random((4, steps, converter.output_depth)) > 0.8
     tf.disable_v2_behavior()
     with tf.Graph().as_default():
         tf.set_random_seed(0)

@@ -3,6 +3,7 @@
 import json
 import math
 
+import note_seq
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -10,9 +11,10 @@ import tensorflow_probability as tfp
 
 import configs
 from models.groove_converter import CLASS_NAMES
-from pipelines import evaluation, examples, losses, runs, trained_model
+from pipelines import evaluation, examples, generation, losses, music, runs, trained_model
 from pipelines.app import UserError
 from tests.test_examples import write
+from tests.test_melody_converter import random_tune, tune
 from tests.trained import drums, error_of, job, train_run
 
 pytestmark = pytest.mark.slow
@@ -132,13 +134,108 @@ def test_most_frequent_bar_by_hand(tiny_run, tmp_path):
         (2.0 * bar + late, pitch, 100) for bar in range(4) for late, pitch in ((0.0, 36), (1.0, 38))
     ]
     held_out = write(tmp_path / "validation.tfrecord", [drums(both)])
-    result = evaluation.evaluate_most_frequent_bar(
-        runs.open_run(str(tiny_run)), held_out, training
+    result = evaluation.evaluate_constant(
+        runs.open_run(str(tiny_run)), "most_frequent_bar", held_out, training
     )["constant"]
     assert (result["hits"], result["hits_decoded"]) == (8, 4)
     assert (result["precision"], result["recall"]) == (1.0, 0.5)
     assert result["f1"] == pytest.approx(2 / 3)
     assert result["velocity_mae"] == pytest.approx(20, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def tunes(tmp_path_factory):
+    """Records of random reels; all have at least 18 bars, and so 17 windows of two."""
+    folder = tmp_path_factory.mktemp("tunes")
+    for split, seeds in (("train", range(4)), ("validation", range(4, 7))):
+        pieces = [random_tune(np.random.default_rng(seed)) for seed in seeds]
+        write(folder / f"{split}.tfrecord", pieces)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def melody_run(tunes, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("melody")
+    assert train_run(tunes, run_dir, "flat-reel_2bar", num_steps=3) == 3
+    return run_dir
+
+
+def test_melodies_are_measured_by_their_events(melody_run, tunes, tmp_path):
+    held_out = f"{tunes}/validation.tfrecord"
+    run = runs.open_run(str(melody_run))
+    result = evaluation.evaluate(run, held_out, batch_size=16, seed=1)
+    assert result["records"] == 3 and result["examples"] % 16
+    for name in ("teacher_forced", "sampled", "likeliest"):
+        assert result[name]["steps"] == 32 * result["examples"]
+        assert result[name]["onsets"] == result["sampled"]["onsets"] > 0
+        assert set(result[name]["bars"]) == {"01", "02"}
+    # Magenta counts the same in its graph.
+    assert result["teacher_forced"]["accuracy"] == pytest.approx(
+        result["metrics"]["metrics/accuracy"], rel=1e-5
+    )
+    again = evaluation.evaluate(run, held_out, batch_size=16, seed=1)
+    assert again == result
+    # The loss is the sum over the steps of a window, of -log 1/48 each before the first step.
+    untrained = evaluation.evaluate(losses.untrained(run, str(tmp_path), seed=0), held_out)
+    assert untrained["reconstruction_loss"] == pytest.approx(32 * math.log(48), rel=0.02)
+
+
+def test_melody_baselines_by_hand(melody_run, tmp_path):
+    # In training two bars of a minim and its rest: the commonest event is none, 28 of 32.
+    # Held out, the same minims, but with a G where the second C was.
+    run = runs.open_run(str(melody_run))
+    training = write(tmp_path / "train.tfrecord", [tune([(60, 0, 8), (60, 16, 8), (60, 32, 1)])])
+    held_out = write(tmp_path / "validation.tfrecord", [tune([(60, 0, 8), (67, 16, 8)])])
+
+    def constant(name):
+        return evaluation.evaluate_constant(run, name, held_out, training)["constant"]
+
+    event, bar = constant("most_frequent_event"), constant("most_frequent_bar")
+    assert (event["steps"], event["onsets"], event["onsets_decoded"]) == (32, 2, 0)
+    assert event["accuracy"] == 28 / 32 and event["onset_accuracy"] == 0.0
+    assert bar["accuracy"] == 31 / 32
+    assert (bar["onset_accuracy"], bar["rhythm_f1"], bar["pitch_accuracy"]) == (0.5, 1.0, 0.5)
+
+
+def test_baselines_belong_to_families(tiny_run, held_out):
+    run = runs.open_run(str(tiny_run))
+    with pytest.raises(
+        UserError, match="has no such baseline; it has untrained, most_frequent_bar"
+    ):
+        evaluation.evaluate_constant(run, "most_frequent_event", held_out, held_out)
+
+
+@pytest.mark.parametrize("mode", ["sample", "reconstruct", "interpolate"])
+def test_melodies_are_generated(mode, melody_run, tmp_path):
+    inputs = []
+    for i in range({"sample": 0, "reconstruct": 1, "interpolate": 2}[mode]):
+        inputs.append(str(tmp_path / f"{i}.mid"))
+        music.write(tune([(60 + i, 0, 8), (62, 60, 8)]), inputs[-1], draw=False)
+    paths = generation.generate(
+        runs.open_run(str(melody_run)),
+        mode,
+        str(tmp_path / "out"),
+        inputs=tuple(inputs),
+        num_outputs=2,
+        pianoroll=False,
+    )
+    assert len(paths) == (1 if mode == "reconstruct" else 2)
+    for path in paths:
+        sequence = note_seq.midi_file_to_note_sequence(path)
+        assert all(55 <= note.pitch <= 100 for note in sequence.notes)
+        [meter] = sequence.time_signatures
+        assert (meter.numerator, meter.denominator) == (4, 4)
+
+
+def test_a_tune_in_another_meter_is_not_reconstructed(melody_run, tmp_path):
+    path = str(tmp_path / "jig.mid")
+    music.write(tune([(60, 0, 24)], meter=(6, 8)), path, draw=False)
+    with pytest.raises(
+        UserError, match="no example for flat-reel_2bar: wrong meter: 6/8; needs 4/4"
+    ):
+        generation.generate(
+            runs.open_run(str(melody_run)), "reconstruct", str(tmp_path), inputs=(path,)
+        )
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(tiny_run, held_out):

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 COMMANDS = {
     "demo": "pipelines.demo",
     "convert": "pipelines.convert",
+    "tensors": "pipelines.tensors",
     "train": "pipelines.train",
     "evaluate": "pipelines.evaluate",
     "generate": "pipelines.generate",
