@@ -29,6 +29,7 @@ setup(
         "numpy>=2",  # Magenta and note-seq say numpy.bool, which 1.24 to 1.26 lack
         "protobuf>=6,<7",
         "psutil",
+        "scipy",
     ],
     extras_require={
         "train": [

@@ -1,30 +1,45 @@
 """Converts a corpus to TFRecords of NoteSequences, by Beam.
 
-Example:
+Examples:
   ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
+  ./run.sh convert --corpus=abc --input=oneills1850 --input=mine.abc --output=tfrecords/tunes
 
 `./run.sh corpora` lists the corpora and what --input can be. The records of each split, the list
 of what was left out and why, and a manifest land in --output; the manifest goes to stdout.
+Settings of one tune are put in the same split, which is exact for what is converted together.
 tfrecords/README.md documents the format. Larger corpora are converted by several processes;
 --pipeline_options overrides that, for example
 --pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=8
 """
 
 import json
+import os
 
 from absl import flags
 
-from pipelines import app, notesequences
+from pipelines import app, notesequences, splits
+from pipelines.app import UserError
 from pipelines.corpora import Limits
 from pipelines.midi import MAX_NOTES, MAX_SECONDS
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("corpus", None, "Name of the corpus.")
-flags.DEFINE_string("input", None, "The corpus: an archive, a folder, or as the corpus says.")
+flags.DEFINE_multi_string(
+    "input",
+    None,
+    "The corpus: an archive, a folder, or as the corpus says. Where it takes several, repeat the "
+    "flag, or join them by commas.",
+)
 flags.DEFINE_string("output", None, "Folder for the records.")
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
+flags.DEFINE_list(
+    "split_percent",
+    None,
+    "Shares of train, validation and test, for corpora without splits of their own: 80,10,10 "
+    "unless given.",
+)
 flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.", lower_bound=0)
 flags.DEFINE_integer("max_notes", MAX_NOTES, "Leave out pieces with more notes.", lower_bound=1)
 flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --output.")
@@ -35,14 +50,29 @@ def main() -> None:
     app.require_finite("max_seconds")
     manifest = notesequences.convert(
         FLAGS.corpus,
-        app.path("input"),
+        _paths(FLAGS.input),
         app.path("output"),
         num_shards=FLAGS.num_shards,
         limits=Limits(FLAGS.max_seconds, FLAGS.max_notes),
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
+        split_percent=FLAGS.split_percent and splits.parse_percent(FLAGS.split_percent),
     )
     print(json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def _paths(values: list[str]) -> list[str]:
+    """The paths of --input; a value with commas is several, unless it is there as a whole."""
+    paths: list[str] = []
+    for value in values:
+        whole = os.path.expanduser(value)
+        if os.path.exists(whole):
+            paths.append(whole)
+        else:
+            paths += [os.path.expanduser(path) for path in value.split(",") if path]
+    if not paths:
+        raise UserError("missing --input (see --help)")
+    return paths
 
 
 if __name__ == "__main__":

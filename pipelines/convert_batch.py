@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 
 from pipelines import records
-from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, corpora
+from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, corpora
+from pipelines.protos import NoteSequence
 from pipelines.records import Part, Rejected
 
 
@@ -34,17 +35,33 @@ class ConvertBatch(beam.DoFn):
                     found_any = True
                     if isinstance(found, Skipped):
                         part.reject(*found)
+                    elif isinstance(found, Ignored):
+                        part.ignore(*found)
                     else:
-                        # Deterministic: the same message gives the same bytes in every process.
-                        record = found.sequence.SerializeToString(deterministic=True)
-                        part.add(found.split, found.sequence.id, record)
+                        _add(part, found)
                 if not found_any:
                     part.reject(source.key, "empty", "nothing was found in it")
                 part.add_source()
         return ()
 
 
-def _sequences(corpus: Corpus, source: Source, limits: Limits) -> Iterator[Piece | Skipped]:
+def _add(part: Part, piece: Piece) -> None:
+    sequence = piece.sequence
+    # Deterministic: the same message gives the same bytes in every process.
+    record = sequence.SerializeToString(deterministic=True)
+    title = sequence.sequence_metadata.title
+    part.add(piece.split, sequence.id, record, piece.keys, title)
+    part.count("clean", int(not _has_warnings(sequence)))
+
+
+def _has_warnings(sequence: NoteSequence) -> bool:
+    """Whether what was read had errors in it, each told by an annotation."""
+    return any(annotation.text.startswith("warning:") for annotation in sequence.text_annotations)
+
+
+def _sequences(
+    corpus: Corpus, source: Source, limits: Limits
+) -> Iterator[Piece | Skipped | Ignored]:
     try:
         yield from corpus.sequences(source, limits)
     except Rejected as rejected:

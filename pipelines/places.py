@@ -1,5 +1,6 @@
 """Folders and zip archives, read in the same way, by name, and never unpacked."""
 
+import contextlib
 import functools
 import lzma
 import os
@@ -8,7 +9,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pipelines.app import UserError
 from pipelines.records import Rejected
@@ -27,8 +28,18 @@ class Place(Protocol):
         The name of a folder that cannot be listed ends in a slash.
         """
 
-    def read(self, name: str, max_bytes: int) -> bytes:
-        """The content of a file.
+    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Opens a file to read it piece by piece, or from a position on.
+
+        Raises:
+          Rejected: "missing", "outside" or "unreadable", also while it is read.
+        """
+
+    def size(self, name: str) -> int:
+        """About how many bytes a file has; 0 where that cannot be told."""
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        """The content of a file, from the byte `start` on.
 
         Raises:
           Rejected: "missing", "outside", "unreadable", or "too_large" before it is read.
@@ -57,15 +68,9 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
             if os.path.isfile(os.path.join(path, root, marker))
         ]
     elif os.path.isfile(path):
-        try:
-            names = _zip(path, os.stat(path).st_mtime_ns).namelist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise UserError(
-                f"{path} is no zip archive ({error}); give the zip or its folder"
-            ) from error
         found = [
             name.removesuffix(marker)
-            for name in sorted(names, key=lambda n: n.count("/"))
+            for name in sorted(_require_zip(path).namelist(), key=lambda n: n.count("/"))
             if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1
         ]
     else:
@@ -76,9 +81,40 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
     return place, found[0]
 
 
+def open_files(path: str) -> tuple[str, list[str], bool]:
+    """What is at a path: a folder, a zip archive, or a file by itself.
+
+    Returns:
+      The place for `reopen_place`, the names of the files in it that are meant, as `Place.names`
+      gives them, and whether it is a file by itself.
+
+    Raises:
+      UserError: if there is nothing, or a damaged archive.
+    """
+    if os.path.isdir(path):
+        return path, list(_Folder(path).names("")), False
+    if not os.path.isfile(path):
+        raise UserError(f"{path} does not exist; give a file, a folder or a zip archive")
+    if path.lower().endswith(".zip") or zipfile.is_zipfile(path):
+        _require_zip(path)
+        return path, list(_Zip(path).names("")), False
+    # A link to a file is meant, wherever it leads.
+    folder, name = os.path.split(os.path.realpath(path))
+    return folder, [name], True
+
+
 def reopen_place(path: str) -> Place:
-    """The place at a path that `open_place` has opened, in a worker perhaps."""
+    """The place at a path that was opened before, in a worker perhaps."""
     return _Folder(path) if os.path.isdir(path) else _Zip(path)
+
+
+def _require_zip(path: str) -> zipfile.ZipFile:
+    try:
+        return _zip(path, os.stat(path).st_mtime_ns)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UserError(
+            f"{path} is no zip archive ({error}); give the zip or its folder"
+        ) from error
 
 
 def is_inside(name: str) -> bool:
@@ -101,7 +137,8 @@ class _Folder:
         for folder in sorted(unlisted):
             yield f"{pathlib.Path(folder).relative_to(self._path).as_posix()}/"
 
-    def read(self, name: str, max_bytes: int) -> bytes:
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
         path = self._path / name
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
@@ -112,14 +149,22 @@ class _Folder:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise Rejected("unreadable", "not a file")
             with open(path, "rb") as file:
-                data = file.read(max_bytes + 1)
+                yield file
         except FileNotFoundError:
             raise Rejected("missing", "no such file") from None
         except OSError as error:
             raise Rejected("unreadable", error.strerror or str(error)) from error
         except (RuntimeError, ValueError) as error:  # Links in a circle, a name with a NUL.
             raise Rejected("unreadable", str(error)) from error
-        return _checked(data, max_bytes)
+
+    def size(self, name: str) -> int:
+        try:
+            return (self._path / name).stat().st_size if is_inside(name) else 0
+        except (OSError, RuntimeError, ValueError):
+            return 0
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
 
 
 class _Zip:
@@ -134,20 +179,28 @@ class _Zip:
         names = {name for name in self._archive().namelist() if name and name[-1] != "/"}
         return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
 
-    def read(self, name: str, max_bytes: int) -> bytes:
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
             with self._archive().open(name) as file:
-                # Read up to the limit only: what a zip says of its sizes may be untrue.
-                data = file.read(max_bytes + 1)
+                yield file
         except KeyError:
             raise Rejected("missing", "no such file") from None
         except _DAMAGE as error:
             raise Rejected("unreadable", f"damaged in the archive: {error}") from error
         except (RuntimeError, NotImplementedError) as error:
             raise Rejected("unreadable", f"cannot be read from the archive: {error}") from error
-        return _checked(data, max_bytes)
+
+    def size(self, name: str) -> int:
+        try:
+            return self._archive().getinfo(name).file_size
+        except KeyError:
+            return 0
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
 
 
 @functools.lru_cache(maxsize=2)
@@ -156,7 +209,11 @@ def _zip(path: str, _changed: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def _checked(data: bytes, max_bytes: int) -> bytes:
+def _read(place: Place, name: str, max_bytes: int, start: int) -> bytes:
+    with place.open(name) as file:
+        file.seek(start)
+        # Read up to the limit only: what a zip says of its sizes may be untrue.
+        data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise Rejected("too_large", f"more than {max_bytes} bytes")
     return data

@@ -1,14 +1,17 @@
 """Records on disk: the only place that knows file names, shards, the manifest and the framing.
 
-A finished folder holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl` and,
-written last, `manifest.json`; tfrecords/README.md documents them. Everything is made in the hidden
-folder `.unfinished` inside it and renamed into place at the end, so what a failed or killed job
-leaves has no manifest, and the next job clears it away.
+A finished folder holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl`,
+`ignored.jsonl` and `tunes.jsonl` where there is something to say in them and, written last,
+`manifest.json`; tfrecords/README.md documents them. Everything is made in the hidden folder
+`.unfinished` inside it and renamed into place at the end, so what a failed or killed job leaves
+has no manifest, and the next job clears it away.
 
 Workers write parts (`Part`): records sorted by a hash of their key. `Folder.finish` merges the
-parts into shards, a record at a time. Which worker made which part does not show in the result.
+parts into shards, a record at a time, and decides the splits of those records whose corpus does
+not. Which worker made which part does not show in the result.
 """
 
+import array
 import contextlib
 import fcntl
 import glob as _glob
@@ -22,10 +25,12 @@ import struct
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import google_crc32c
+import numpy as np
 
+from pipelines import splits
 from pipelines.app import Progress, UserError
 from pipelines.files import json_line, write_json, writing
 
@@ -33,12 +38,18 @@ SPLITS = ("train", "validation", "test")
 KINDS = ("notesequence", "tensors")
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
+IGNORED = "ignored.jsonl"
+TUNES = "tunes.jsonl"
 
 _UNFINISHED = ".unfinished"
 _SHARD = "tfrecord-?????-of-?????"
 # A worker holds at most this much of a part in memory, and a merge opens at most so many files.
 _PART_BYTES = 64 << 20
 _MERGE_FILES = 256
+# What a part keeps beside the records of each split: records whose split is decided at the end,
+# and what their tunes are recognised by.
+_UNDECIDED, _TUNES = "undecided", "tunes"
+_KEPT = (*SPLITS, _UNDECIDED, _TUNES)
 # TFRecord framing: length, its checksum, data, its checksum.
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -158,6 +169,41 @@ def kind_of(paths: Iterable[str]) -> str:
     return next(iter(kinds))
 
 
+class Tune(NamedTuple):
+    """A record and what its tune is recognised by.
+
+    Attributes:
+      id: of the record.
+      split: which it is in.
+      keys: the hashes of `splits.hash_keys`.
+      title: for people.
+    """
+
+    id: str
+    split: str
+    keys: tuple[int, ...]
+    title: str
+
+
+def read_tunes(folder: str | os.PathLike) -> Iterator[Tune]:
+    """The tunes of a finished folder of records; none where its corpus decided on the splits.
+
+    Raises:
+      UserError: if the list is damaged.
+    """
+    path = pathlib.Path(folder, TUNES)
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                tune = json.loads(line)
+                keys = tuple(int(key, 16) for key in tune["keys"])
+                yield Tune(tune["id"], tune["split"], keys, tune["title"])
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); make the records again") from error
+
+
 # Writing
 
 
@@ -186,11 +232,13 @@ class Part:
         self._folder = pathlib.Path(folder)
         self._name = name
         self._attempt = uuid.uuid4().hex
-        self._held: dict[str, list[tuple[bytes, bytes]]] = {split: [] for split in SPLITS}
+        self._held: dict[str, list[tuple[bytes, bytes]]] = {kept: [] for kept in _KEPT}
         self._held_bytes = 0
-        self._files: dict[str, list[str]] = {split: [] for split in SPLITS}
-        self._records = dict.fromkeys(SPLITS, 0)
+        self._files: dict[str, list[str]] = {kept: [] for kept in _KEPT}
+        self._records = dict.fromkeys(_KEPT, 0)
         self._rejected: list[tuple[str, str, str]] = []
+        self._ignored: list[tuple[str, str]] = []
+        self._counts: Counter[str] = Counter()
         self._sources = 0
 
     def __enter__(self) -> "Part":
@@ -208,6 +256,8 @@ class Part:
                 "files": self._files,
                 "records": self._records,
                 "rejected": self._rejected,
+                "ignored": self._ignored,
+                "counts": self._counts,
             },
         )
 
@@ -215,13 +265,40 @@ class Part:
         """Counts a source as dealt with, whatever came of it."""
         self._sources += 1
 
-    def add(self, split: str, key: str, record: bytes) -> None:
-        """Adds a serialized record; `key` names it in its corpus and decides its place."""
-        self._held[split].append((_sort_key(key), record))
-        self._records[split] += 1
-        self._held_bytes += len(record)
+    def add(
+        self, split: str | None, key: str, record: bytes, keys: Iterable[str] = (), title: str = ""
+    ) -> None:
+        """Adds a serialized record.
+
+        Args:
+          split: which it belongs to; None leaves that to `Folder.finish`, which puts records with
+            a key in common into the same one.
+          key: names the record in its corpus and decides its place.
+          record: its bytes.
+          keys: what its tune is recognised by; counts where `split` is None.
+          title: of the tune, for people.
+        """
+        place = _sort_key(key)
+        self._keep(split or _UNDECIDED, place, record)
+        if split is None:
+            hashes = splits.hash_keys(keys).tobytes()
+            tune = struct.pack("<H", len(hashes)) + hashes + title.encode("utf-8", "replace")
+            self._keep(_TUNES, place, tune)
         if self._held_bytes > _PART_BYTES:
             self._spill()
+
+    def _keep(self, where: str, place: bytes, record: bytes) -> None:
+        self._held[where].append((place, record))
+        self._records[where] += 1
+        self._held_bytes += len(record)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Adds to a number of the manifest; one that nothing was added to is left out of it."""
+        self._counts[what] += number
+
+    def ignore(self, source: str, detail: str) -> None:
+        """Adds a line to `ignored.jsonl`: of what is no part of the corpus."""
+        self._ignored.append((source, detail))
 
     def reject(self, source: str, reason: str, detail: str) -> None:
         """Adds a line to `rejected.jsonl`."""
@@ -305,7 +382,7 @@ class Folder:
             self._path.rmdir()
 
     def _leftovers(self) -> list[pathlib.Path]:
-        names = [REJECTED, *(f"{split}.{_SHARD}" for split in SPLITS)]
+        names = [REJECTED, IGNORED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
         return sorted(path for name in names for path in self._path.glob(name))
 
     def sources_done(self) -> int:
@@ -317,7 +394,13 @@ class Folder:
             yield json.loads(path.read_text(encoding="utf-8"))
 
     def finish(
-        self, kind: str, corpus: str, num_shards: int, sources: int, about: Mapping[str, Any]
+        self,
+        kind: str,
+        corpus: str,
+        num_shards: int,
+        sources: int,
+        about: Mapping[str, Any],
+        percent: Sequence[int] = splits.DEFAULT_PERCENT,
     ) -> dict[str, Any]:
         """Merges the parts into shards, renames all into place, and writes the manifest.
 
@@ -327,6 +410,7 @@ class Folder:
           num_shards: how many files for each split; fewer where it has fewer records.
           sources: how many sources there were; the parts must account for each.
           about: what else the manifest should say: JSON, and the same for the same input.
+          percent: the shares of train, validation and test, of records without a split.
 
         Returns:
           The manifest.
@@ -337,29 +421,40 @@ class Folder:
         """
         tallies = list(self._tallies())
         rejected = sorted(tuple(line) for tally in tallies for line in tally["rejected"])
-        counts = {split: sum(t["records"][split] for t in tallies) for split in SPLITS}
+        ignored = sorted(tuple(line) for tally in tallies for line in tally["ignored"])
+        counts = {kept: sum(t["records"][kept] for t in tallies) for kept in _KEPT}
         done = sum(tally["sources"] for tally in tallies)
         if done != sources:
             raise RuntimeError(f"the workers account for {done} of {sources} sources")
-        if not any(counts.values()):
+        total = sum(counts[split] for split in (*SPLITS, _UNDECIDED))
+        if not total:
             first = "; ".join(": ".join(line) for line in rejected[:1]) or "there was none"
             raise UserError(f"no record was kept out of {len(rejected)} read ({first})")
 
         made = self._unfinished / "made"
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
-        splits = {}
-        progress = Progress("records written", sum(counts.values()))
-        for split in SPLITS:
-            files = [self.parts / name for tally in tallies for name in tally["files"][split]]
-            shards = min(num_shards, counts[split])
-            written = _write_shards(
-                made, split, shards, counts[split], self._merged(files), progress
-            )
-            if written != counts[split]:
-                raise RuntimeError(f"{written} of {counts[split]} records of {split} are left")
-            splits[split] = {"records": written, "shards": shards}
-        progress.close()
+        files = self._few_files(tallies)
+        facts: dict[str, Any] = {}
+        for tally in tallies:
+            for what, number in tally["counts"].items():
+                facts[what] = facts.get(what, 0) + number
+        assigned = np.zeros(0, np.uint8)
+        if counts[_UNDECIDED]:
+            assignment = splits.assign(*_tunes(files[_TUNES], counts[_TUNES]), percent)
+            assigned = assignment.splits
+            _write_tunes(made / TUNES, files[_TUNES], assignment)
+            facts["tunes"] = {"groups": assignment.groups, "largest": assignment.largest}
+        shards = {
+            split: _Shards(made, split, num_shards, counts[split] + np.count_nonzero(assigned == i))
+            for i, split in enumerate(SPLITS)
+        }
+        _merge_into(shards, files, assigned, Progress("records written", total))
+        if ignored:
+            with writing(made / IGNORED) as file:
+                for source, detail in ignored:
+                    file.write(json_line({"source": source, "detail": detail}))
+            facts["ignored"] = len(ignored)
         with writing(made / REJECTED) as file:
             for source, reason, detail in rejected:
                 file.write(json_line({"source": source, "reason": reason, "detail": detail}))
@@ -367,9 +462,13 @@ class Folder:
         manifest = {
             "kind": kind,
             "corpus": corpus,
-            "read": sum(counts.values()) + len(rejected),
+            "read": total + len(rejected),
             "rejected": len(rejected),
-            "splits": splits,
+            **facts,
+            "splits": {
+                split: {"records": shards[split].records, "shards": shards[split].shards}
+                for split in SPLITS
+            },
             "reasons": dict(sorted(Counter(reason for _, reason, _ in rejected).items())),
             **about,
         }
@@ -386,41 +485,139 @@ class Folder:
         self._publishing = False
         return manifest
 
-    def _merged(self, files: Sequence[pathlib.Path]) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and records of sorted files in the order of their keys, a record at a time."""
-        files = list(files)
-        while len(files) > _MERGE_FILES:
-            some, files = files[:_MERGE_FILES], files[_MERGE_FILES:]
-            path = self.parts / f"merged-{uuid.uuid4().hex}"
-            _write_sorted(path, heapq.merge(*map(_read_sorted, some)))
-            for old in some:
-                old.unlink()
-            files.append(path)
-        return heapq.merge(*map(_read_sorted, files))
+    def _few_files(self, tallies: Sequence[Mapping[str, Any]]) -> dict[str, list[pathlib.Path]]:
+        """The sorted files of all parts, by what is in them: few enough to be open together."""
+        files = {
+            kept: [self.parts / name for tally in tallies for name in tally["files"][kept]]
+            for kept in _KEPT
+        }
+        most = max(2, _MERGE_FILES // sum(map(bool, files.values())))
+        for kept, paths in files.items():
+            while len(paths) > most:
+                some, paths = paths[:most], paths[most:]
+                path = self.parts / f"merged-{uuid.uuid4().hex}"
+                _write_sorted(path, _merged(some))
+                for old in some:
+                    old.unlink()
+                paths.append(path)
+            files[kept] = paths
+        return files
 
 
-def _write_shards(
-    folder: pathlib.Path,
-    split: str,
-    shards: int,
-    count: int,
-    keyed: Iterator[tuple[bytes, bytes]],
+class _Shards:
+    """The files of one split, filled one after another, evenly.
+
+    Args:
+      folder: where they are written.
+      split: its name.
+      most: how many files, at most.
+      records: how many records will come.
+    """
+
+    def __init__(self, folder: pathlib.Path, split: str, most: int, records: int):
+        self.records = int(records)
+        self.shards = min(most, self.records)
+        self.split = split
+        self._folder = folder
+        self._shard = -1
+        self._written = self._full = 0
+        self._last = b""
+        self._stack = contextlib.ExitStack()
+        self._file: BinaryIO
+
+    def add(self, key: bytes, record: bytes) -> None:
+        """Writes the next record; their keys come in order."""
+        if key == self._last:
+            raise RuntimeError(f"two records have the key {key[8:].decode()!r}")
+        self._last = key
+        if self._written == self.records:
+            raise RuntimeError(f"more than {self.records} records of {self.split} are left")
+        if self._written == self._full:
+            self._stack.close()
+            self._shard += 1
+            self._full = (self._shard + 1) * self.records // self.shards
+            name = f"{self.split}.tfrecord-{self._shard:05d}-of-{self.shards:05d}"
+            self._file = self._stack.enter_context(writing(self._folder / name))
+        try:
+            _write_record(self._file, record)
+        except OSError as error:
+            error.filename = error.filename or self._file.name
+            raise
+        self._written += 1
+
+    def __enter__(self) -> "_Shards":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        self._stack.close()
+        if kind is None and self._written != self.records:
+            raise RuntimeError(
+                f"{self._written} of {self.records} records of {self.split} are left"
+            )
+
+
+def _merge_into(
+    shards: Mapping[str, _Shards],
+    files: Mapping[str, Sequence[pathlib.Path]],
+    assigned: np.ndarray,
     progress: Progress,
-) -> int:
-    """Writes `count` records to evenly filled shards; returns how many there were."""
-    written = 0
-    last = None
-    for shard in range(shards):
-        with writing(folder / f"{split}.tfrecord-{shard:05d}-of-{shards:05d}") as file:
-            while written < (shard + 1) * count // shards:
-                key, record = next(keyed)
-                if key == last:
-                    raise RuntimeError(f"two records have the key {key[8:].decode()!r}")
-                last = key
-                _write_record(file, record)
-                written += 1
-                progress.update(written, f"({split})")
-    return written + sum(1 for _ in keyed)
+) -> None:
+    """Writes all records, in the order of their keys, to the shards of their splits."""
+
+    def of(split: str) -> Iterator[tuple[bytes, str, bytes]]:
+        return ((key, split, record) for key, record in _merged(files[split]))
+
+    undecided = (
+        (key, SPLITS[split], record)
+        for split, (key, record) in zip(assigned, _merged(files[_UNDECIDED]), strict=True)
+    )
+    with contextlib.ExitStack() as stack:
+        for one in shards.values():
+            stack.enter_context(one)
+        everything = heapq.merge(*map(of, SPLITS), undecided)
+        for written, (key, split, record) in enumerate(everything, start=1):
+            shards[split].add(key, record)
+            progress.update(written)
+    progress.close()
+
+
+def _tunes(files: Sequence[pathlib.Path], count: int) -> tuple[np.ndarray, ...]:
+    """What `splits.assign` needs, in the order of the records.
+
+    Returns:
+      uint64 array shaped [records] of hashes of their names, uint64 array of all hashes of their
+      keys, and int32 array shaped [records]: how many of these each record has.
+    """
+    own = np.zeros(count, np.uint64)
+    counts = np.zeros(count, np.int32)
+    hashes = array.array("Q")
+    for i, (place, tune) in enumerate(_merged(files)):
+        own[i] = int.from_bytes(place[:8], "big")
+        keys, _ = _unpack(tune)
+        counts[i] = len(keys)
+        hashes.extend(keys.tolist())
+    return own, np.array(hashes, np.uint64), counts
+
+
+def _write_tunes(
+    path: pathlib.Path, files: Sequence[pathlib.Path], assignment: splits.Assignment
+) -> None:
+    with writing(path) as file:
+        for split, (place, tune) in zip(assignment.splits, _merged(files), strict=True):
+            keys, title = _unpack(tune)
+            keys = [f"{key:016x}" for key in keys.tolist() if key not in assignment.general]
+            line = {"id": place[8:].decode(), "split": SPLITS[split], "keys": keys, "title": title}
+            file.write(json_line(line))
+
+
+def _unpack(tune: bytes) -> tuple[np.ndarray, str]:
+    (length,) = struct.unpack_from("<H", tune)
+    return np.frombuffer(tune[2 : 2 + length], ">u8"), tune[2 + length :].decode("utf-8")
+
+
+def _merged(files: Sequence[pathlib.Path]) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and records of sorted files in the order of their keys, a record at a time."""
+    return heapq.merge(*map(_read_sorted, files))
 
 
 def _sort_key(key: str) -> bytes:

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from models import magenta_compat
 from models.ordered_loops import ordered_loops
-from pipelines import examples, files, runs
+from pipelines import examples, files, leaks, runs
 from pipelines.app import UserError, say
 from pipelines.progress_hook import ProgressHook
 
@@ -74,6 +74,7 @@ def train(
 
     if examples_path:
         examples.require_note_sequences(examples_path)
+        leaks.require_none(examples_path)
     counts = examples.count(config, examples_path, tfds_name)
     examples.require_batch(counts, config.hparams.batch_size, examples_path or tfds_name)
     say(counts.summary())

@@ -17,7 +17,7 @@ import pytest
 import pipelines.corpora
 from pipelines import beam_runner, notesequences, records
 from pipelines.app import UserError
-from pipelines.corpora import Limits, corpora
+from pipelines.corpora import Limits, Source, corpora
 from pipelines.protos import NoteSequence
 from tests import groove_release
 from tests.trained import ROOT
@@ -243,8 +243,9 @@ def run(*arguments, **options):
 
 
 def complaints(done):
-    """Lines on stderr but for those that report progress, which a busy machine is given."""
-    return [line for line in done.stderr.splitlines() if not line.endswith("sources converted")]
+    """Lines on stderr but for the result, and progress, which a busy machine is given."""
+    usual = ("sources converted", "the others carry warnings")
+    return [line for line in done.stderr.splitlines() if not line.endswith(usual)]
 
 
 @pytest.mark.slow
@@ -279,6 +280,9 @@ def test_the_command(tmp_path, release):
         (["--corpus=groove"], "missing --input, --output"),
         (["--corpus=grove", "--input=x", "--output=OUT"], "named 'grove'; nearest: groove"),
         (["--corpus=groove", "--input=/nowhere", "--output=OUT"], "/nowhere does not exist"),
+        (["--corpus=groove", "--input=a", "--input=b", "--output=OUT"], "takes one --input, not 2"),
+        (["--corpus=abc", "--input=", "--output=OUT"], "missing --input"),
+        (["--corpus=abc", "--input=x", "--output=OUT", "--split_percent=50,50"], "add up to 100"),
     ],
 )
 def test_the_commands_errors_are_one_line(tmp_path, flags, message):
@@ -315,8 +319,45 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
     assert process.stdout.readline() == "reading\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "interrupted\n")
+    *progress, word = err.splitlines()
+    assert (process.returncode, word) == (130, "interrupted")
+    assert all(line.endswith("sources converted") for line in progress)
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.slow
+def test_several_inputs(tmp_path):
+    """Paths by repeated flags and by commas, and a path that has a comma in it."""
+    body = "M:4/4\nL:1/8\nK:G\nGABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|\n"
+    for number, name in enumerate(("a.abc", "b.abc", "c, d.abc"), start=1):
+        (tmp_path / name).write_text(f"X:{number}\nT:Tune {number} of them\n{body}")
+    done = run(
+        "--corpus=abc",
+        f"--input={tmp_path}/a.abc,{tmp_path}/b.abc",
+        f"--input={tmp_path}/c, d.abc",
+        f"--output={tmp_path}/r",
+        "--split_percent=0,100,0",
+    )
+    assert (done.returncode, complaints(done)) == (0, [])
+    assert "3 of 3 kept (100.0%); 3 of these are clean (100.0%)" in done.stderr
+    manifest = json.loads(done.stdout)
+    assert manifest["splits"]["validation"]["records"] == 3
+    assert manifest["split_percent"] == [0, 100, 0]
+    assert manifest["tunes"] == {"groups": 1, "largest": 3}
+    ids = {sequence.id for sequence in sequences(tmp_path / "r")}
+    assert ids == {"a.abc/1", "b.abc/2", "c, d.abc/3"}
+
+
+def test_batches_are_of_equal_weight(tmp_path):
+    weights = [1] * 30 + [100, 3, 40, 1] + [1] * 30
+    listed = [Source(f"s{i}", {}, weight) for i, weight in enumerate(weights)]
+    names = notesequences._write_batches(str(tmp_path), listed)
+    batches = [records.read_batch(tmp_path, name) for name in names]
+    assert [source for batch in batches for source in batch] == [list(one) for one in listed]
+    assert len(set(names)) == len(names)
+    for batch in batches[:-1]:
+        *others, last = [weight for _, _, weight in batch]
+        assert sum(others) < 25 <= sum(others) + last
 
 
 def test_help_has_an_example():

@@ -25,7 +25,7 @@ GROOVE = corpora()["groove"]
 
 
 def listed(where):
-    return list(GROOVE.sources(str(where)))
+    return list(GROOVE.sources([str(where)]))
 
 
 def pieces(where):

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from pipelines import files, records
+from pipelines import files, records, splits
 from pipelines.app import UserError
 from pipelines.records import Folder, Part
 
@@ -149,6 +149,55 @@ def test_a_part_counts_once_however_often_it_is_made(tmp_path):
         }
     )
     assert list(contents(tmp_path / "r")) and not (tmp_path / "r" / ".unfinished").exists()
+
+
+def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatch):
+    some = [
+        (None, f"key{i}", f"record {i}".encode(), (f"melody:{i // 3}",), f"Tune {i}")
+        for i in range(300)
+    ]
+    decided = ("test", "other", b"other")
+    manifest = make(tmp_path / "r", {"all": [*some, decided]}, num_shards=2)
+    assert manifest["tunes"] == {"groups": 100, "largest": 3}
+    assert sum(split["records"] for split in manifest["splits"].values()) == 301
+    split_of = {
+        record: split
+        for split in records.SPLITS
+        for path in records.glob(f"{tmp_path}/r/{split}.tfrecord*")
+        for record in records.read(path)
+    }
+    tunes = {tune.id: tune for tune in records.read_tunes(tmp_path / "r")}
+    assert len(tunes) == 300 and set(split_of.values()) == set(records.SPLITS)
+    for i in range(300):
+        tune = tunes[f"key{i}"]
+        assert split_of[f"record {i}".encode()] == tune.split == tunes[f"key{i // 3 * 3}"].split
+        assert tune.title == f"Tune {i}"
+        assert tune.keys == tuple(splits.hash_keys([f"melody:{i // 3}"]).tolist())
+    monkeypatch.setattr(records, "_PART_BYTES", 50)
+    monkeypatch.setattr(records, "_MERGE_FILES", 6)
+    random.Random(1).shuffle(some)
+    batches = {f"batch{i}": some[i::7] for i in range(7)}
+    make(tmp_path / "s", {**batches, "decided": [decided]}, num_shards=2)
+    assert contents(tmp_path / "s") == contents(tmp_path / "r")
+
+
+def test_lists_of_an_older_run_do_not_stay(tmp_path):
+    with Folder(tmp_path / "r") as folder:
+        with Part(folder.parts, "one") as part:
+            part.add(None, "a", b"1", ("melody:a",))
+            part.ignore("LICENSE", "no tunes")
+            part.count("clean")
+            part.count("clean", 2)
+        manifest = folder.finish("notesequence", "made", 1, 0, {})
+    assert (manifest["read"], manifest["clean"], manifest["ignored"]) == (1, 3, 1)
+    assert {"tunes.jsonl", "ignored.jsonl"} < set(contents(tmp_path / "r"))
+    make(tmp_path / "r", {"one": entries(2)}, overwrite=True, num_shards=1)
+    assert sorted(contents(tmp_path / "r")) == [
+        "manifest.json",
+        "rejected.jsonl",
+        "train.tfrecord-00000-of-00001",
+    ]
+    assert list(records.read_tunes(tmp_path / "r")) == []
 
 
 def test_rejections_are_sorted_lines_of_json(tmp_path):

@@ -7,9 +7,10 @@ limits, shards and counts, is in `pipelines.notesequences`.
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from pipelines.app import UserError
 from pipelines.midi import MAX_NOTES, MAX_SECONDS
 from pipelines.protos import NoteSequence
 from pipelines.registry import Registry, discovered
@@ -21,10 +22,12 @@ class Source(NamedTuple):
     Attributes:
       key: names it within the corpus, the same on every machine.
       facts: what `sequences` needs to read and label it; JSON.
+      weight: about how many pieces are in it, to give workers equal shares.
     """
 
     key: str
     facts: dict[str, Any]
+    weight: int = 1
 
 
 class Skipped(NamedTuple):
@@ -35,11 +38,26 @@ class Skipped(NamedTuple):
     detail: str
 
 
-class Piece(NamedTuple):
-    """A piece for the records; the id of `sequence` names it in the corpus."""
+class Ignored(NamedTuple):
+    """What lies at --input and is no part of the corpus: a line of ignored.jsonl."""
 
-    split: str
+    key: str
+    detail: str
+
+
+class Piece(NamedTuple):
+    """A piece for the records.
+
+    Attributes:
+      split: which it is in; None where the corpus does not say. Such pieces are divided at the
+        end, those with a key in common into the same split.
+      sequence: the piece; its id names it in the corpus.
+      keys: what its tune is recognised by, as `same_tune.keys` gives them.
+    """
+
+    split: str | None
     sequence: NoteSequence
+    keys: Sequence[str] = ()
 
 
 class Limits(NamedTuple):
@@ -55,16 +73,34 @@ class Corpus(NamedTuple):
     Attributes:
       name: as --corpus gives it.
       summary: a line about it and about what --input can be.
-      sources: lists what is at --input: sources, and what is skipped without being opened.
-        Raises UserError where --input is not this corpus.
+      sources: lists what is at the paths of --input: sources, and what is skipped without being
+        opened. Raises UserError where that is not this corpus.
       sequences: yields the pieces of a source, one or many, and those of them that are skipped.
         Raises records.Rejected where the source as a whole is left out.
+      has_splits: whether it says which split each of its pieces is in.
+      pieces: how many it has, where that is known.
     """
 
     name: str
     summary: str
-    sources: Callable[[str], Iterable[Source | Skipped]]
-    sequences: Callable[[Source, Limits], Iterable[Piece | Skipped]]
+    sources: Callable[[Sequence[str]], Iterable[Source | Skipped]]
+    sequences: Callable[[Source, Limits], Iterable[Piece | Skipped | Ignored]]
+    has_splits: bool = True
+    pieces: int | None = None
+
+
+def one_path(name: str, paths: Sequence[str]) -> str:
+    """The only one of the paths.
+
+    Raises:
+      UserError: if there are several, for a corpus that is a single archive or folder.
+    """
+    if len(paths) > 1:
+        raise UserError(
+            f"--corpus={name} takes one --input, not {len(paths)}; convert each to a folder of its "
+            "own (tunebooks of several places go together with --corpus=abc)"
+        )
+    return paths[0]
 
 
 @functools.cache

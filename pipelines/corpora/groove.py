@@ -8,12 +8,12 @@ each MIDI file; splits and labels are the table's. TFDS prepares the same releas
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipelines import midi, places
 from pipelines.app import UserError
-from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _tfds
+from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _tfds, one_path
 from pipelines.protos import NoteSequence
 from pipelines.records import SPLITS, Rejected
 
@@ -33,7 +33,8 @@ _COLUMNS = (
 _ANNOTATED = ("bpm", "beat_type", "time_signature")
 
 
-def _sources(where: str) -> Iterator[Source | Skipped]:
+def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
+    where = one_path(CORPUS.name, paths)
     if where.startswith("tfds:"):
         yield from _from_tfds(where.removeprefix("tfds:"))
     else:

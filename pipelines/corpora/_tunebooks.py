@@ -1,0 +1,248 @@
+"""Tunebooks in ABC notation: what all corpora of them share. One tune is one piece.
+
+A source is a file, or a slice of a large one, so that workers share it and memory stays flat.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pipelines import places, same_tune
+from pipelines.abc import reading, tunebook
+from pipelines.app import UserError
+from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, one_path
+from pipelines.records import Rejected
+
+# Some 1,000 tunes, a second's work.
+_SLICE_BYTES = 1 << 19
+_MAX_BYTES = 1 << 26
+# What stands before the first tune is given to every slice, as far as this.
+_MAX_HEADER_BYTES = 1 << 16
+_MAX_LINE_BYTES = 1 << 20
+# Of a usual tune; only an estimate.
+_TUNE_BYTES = 500
+# Markup goes on over the begin of a tune, so such files stay whole.
+_MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
+_NOT_IN_IDS = re.compile(r"[^\w.-]+")
+
+
+class Book(NamedTuple):
+    """A file of tunes at --input.
+
+    Attributes:
+      place: for `places.reopen_place`.
+      member: its name there.
+      file: its name for people and ids.
+      required: whether it has to have tunes in it.
+    """
+
+    place: str
+    member: str
+    file: str
+    required: bool
+
+
+def any_tunebooks(name: str, summary: str) -> Corpus:
+    """A corpus of whatever tunebooks are at the paths of --input."""
+    return _corpus(name, summary, _any_books, None)
+
+
+def collection(name: str, summary: str, files: Sequence[str], tunes: int) -> Corpus:
+    """A corpus that is one known collection, in its zip or folder.
+
+    Args:
+      name: the corpus's name.
+      summary: a line about it.
+      files: what it is known by: files that have to be there. All .abc files beside them are read.
+      tunes: how many tunes it has.
+    """
+    return _corpus(name, summary, functools.partial(_books_of, name, files), tunes)
+
+
+def _corpus(
+    name: str,
+    summary: str,
+    books: Callable[[Sequence[str]], Iterable[Book | Skipped]],
+    tunes: int | None,
+) -> Corpus:
+    def sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
+        for book in books(paths):
+            if isinstance(book, Skipped):
+                yield book
+            else:
+                yield from _slices(book)
+
+    def sequences(source: Source, limits: Limits) -> Iterator[Piece | Skipped | Ignored]:
+        return _sequences(name, source, limits)
+
+    return Corpus(name, summary, sources, sequences, has_splits=False, pieces=tunes)
+
+
+# Listing
+
+
+def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator[Book | Skipped]:
+    path = one_path(name, paths)
+    place, root = places.open_place(path, files[0])
+    members = [member for member in place.names(root) if member.startswith(root)]
+    missing = [file for file in files if root + file not in members]
+    if missing:
+        raise UserError(
+            f"{path} is not {name}: it has no {missing[0]}; read it with --corpus=abc instead"
+        )
+    for member in members:
+        file = member.removeprefix(root)
+        if file.lower().endswith(".abc") and "/" not in file:
+            yield Book(os.path.abspath(path), member, _printable(file), True)
+
+
+def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
+    for path, end in zip(paths, _ends(paths)):
+        place, members, alone = places.open_files(path)
+        begin = f"{end}/" if len(paths) > 1 else ""
+        for member in members:
+            file = _printable(end if alone else begin + member)
+            if any(part[:1] == "." or part == "__MACOSX" for part in member.split("/")):
+                # What version control and file managers keep there; "../x" is outside.
+                if places.is_inside(member):
+                    continue
+            if not places.is_inside(member):
+                yield Skipped(file, "outside", places.OUTSIDE)
+            elif member.endswith("/"):
+                yield Skipped(file, "unreadable", "the folder cannot be listed")
+            else:
+                required = alone or file.lower().endswith(".abc")
+                yield Book(os.path.abspath(place), member, file, required)
+
+
+def _ends(paths: Sequence[str]) -> list[str]:
+    """As much of the end of each path as tells them apart: the same in any order.
+
+    Raises:
+      UserError: for a path that is there twice, or inside another one.
+    """
+    real = [os.path.realpath(path) for path in paths]
+    for i, inner in enumerate(real):
+        for j, outer in enumerate(real):
+            if i != j and (inner == outer or inner.startswith(f"{outer.rstrip('/')}/")):
+                raise UserError(f"--input={paths[i]} is part of --input={paths[j]}; leave it out")
+    parts = [os.path.abspath(path).strip("/").split("/") for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        ends = ["/".join(path[-length:]) for path in parts]
+        if len(set(ends)) == len(ends):
+            break
+    return ends
+
+
+def _slices(book: Book) -> Iterator[Source]:
+    """A file as one source, or a large one as several."""
+    place = places.reopen_place(book.place)
+    size = place.size(book.member)
+    facts = book._asdict()
+    cuts: list[tuple[int, int]] = []
+    if size >= 2 * _SLICE_BYTES:
+        try:
+            header, cuts, size = _cuts(place, book.member)
+        except Rejected:
+            pass  # Whoever reads it will say what is wrong with it.
+    if len(cuts) < 2:
+        yield Source(book.file, facts, max(1, size // _TUNE_BYTES))
+        return
+    for (start, line), (end, _) in zip(cuts, [*cuts[1:], (size, 0)]):
+        part = {"start": start, "end": end, "line": line, "header": header if start else 0}
+        weight = max(1, (end - start) // _TUNE_BYTES)
+        yield Source(f"{book.file}:{line}", {**facts, **part}, weight)
+
+
+def _cuts(place: places.Place, member: str) -> tuple[int, list[tuple[int, int]], int]:
+    """Where to cut a file: before an `X:` line that follows a blank one.
+
+    Returns:
+      How many bytes at the file's begin are for all tunes; the position of each slice and the
+      number of its first line, none for a file that has to stay whole; and the file's size.
+    """
+    cuts = [(0, 1)]
+    header: int | None = None
+    position = 0
+    number = 1
+    blank = False
+    with place.open(member) as file:
+        for line in iter(functools.partial(file.readline, _MAX_LINE_BYTES), b""):
+            if line.startswith(b"X:"):
+                header = position if header is None else header
+                if blank and position - cuts[-1][0] >= _SLICE_BYTES:
+                    cuts.append((position, number))
+            elif header is None and _MARKUP.search(line):
+                return 0, [], place.size(member)
+            blank = not line.strip()
+            position += len(line)
+            number += line.endswith(b"\n")
+    return header if header and header <= _MAX_HEADER_BYTES else 0, cuts, position
+
+
+def _printable(name: str) -> str:
+    """A name of a file as text; on a disk it may be any bytes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+# Reading
+
+
+def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | Skipped | Ignored]:
+    facts = source.facts
+    file, required = facts["file"], facts["required"]
+    try:
+        text, lines = _text(facts)
+    except Rejected as rejected:
+        if required or rejected.reason != "not_text":
+            raise
+        yield Ignored(file, rejected.detail)
+        return
+    names: set[str] = set()
+    for tune in tunebook.tunes(text):
+        tune = tune._replace(
+            line=tune.line + lines, left_over=tune.left_over and tune.left_over + lines
+        )
+        name = _NOT_IN_IDS.sub("-", tune.reference) or f"line{tune.line}"
+        # Other slices may have the same number.
+        if name in names or "start" in facts:
+            name = f"{name}:{tune.line}"
+        names.add(name)
+        yield _piece(corpus, file, f"{file}/{name}", tune, limits)
+    if not names:
+        nothing = "there is no tune in it"
+        yield Skipped(file, "no_tune", nothing) if required else Ignored(file, nothing)
+
+
+def _text(facts: dict[str, Any]) -> tuple[str, int]:
+    """The text of a source, and how many lines of the file are not in it."""
+    place, member = places.reopen_place(facts["place"]), facts["member"]
+    if "start" not in facts:
+        return tunebook.decode(place.read(member, _MAX_BYTES)), 0
+    start, end = facts["start"], facts["end"]
+    if end - start > _MAX_BYTES:
+        raise Rejected("too_large", f"more than {_MAX_BYTES} bytes from line {facts['line']} on")
+    with place.open(member) as file:
+        header = file.read(facts["header"])
+        file.seek(start)
+        data = header + file.read(end - start)
+    return tunebook.decode(data), facts["line"] - 1 - header.count(b"\n")
+
+
+def _piece(
+    corpus: str, file: str, name: str, tune: tunebook.TuneText, limits: Limits
+) -> Piece | Skipped:
+    key = f"{file}:{tune.line}"
+    try:
+        sequence = reading.read(tune, *limits)
+    except Rejected as rejected:
+        return Skipped(key, rejected.reason, rejected.detail)
+    except Exception as error:
+        # Whatever a tune does to the reader, the other tunes of its file are worth having.
+        return Skipped(key, "unreadable", f"the reader failed: {error!r}")
+    sequence.id = name
+    sequence.filename = file
+    sequence.collection_name = corpus
+    return Piece(None, sequence, same_tune.keys(sequence))

@@ -1,0 +1,8 @@
+"""Tunebooks in ABC notation that somebody has: files, folders and zip archives of them."""
+
+from pipelines.corpora import _tunebooks
+
+CORPUS = _tunebooks.any_tunebooks(
+    name="abc",
+    summary="tunebooks in ABC notation; --input is a file, a folder or a zip, or several",
+)

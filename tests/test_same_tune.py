@@ -1,0 +1,171 @@
+"""Keys of tunes: what counts as the same title and the same melody, and what does not."""
+
+import random
+
+import pytest
+
+from pipelines import same_tune
+from pipelines.abc import reading, tunebook
+from pipelines.protos import NoteSequence
+from pipelines.same_tune import MELODY, TITLE, title_words
+from tests.trained import drums
+
+PART_A = "GABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|GABc dedB|dedB dedB|c2ec B2dB|A2A2 G4"
+PART_B = "gfga bgef|g2fd edBA|BAGB A2GE|DEGA B4|gfga bgef|g2fd edBA|BAGB A2GE|D2F2 G4"
+
+
+def tune(music, title="", key="G", meter="4/4", unit="1/8", more="") -> NoteSequence:
+    titles = "".join(f"T:{line}\n" for line in title.split("|") if line)
+    text = f"X:1\n{titles}M:{meter}\nL:{unit}\n{more}K:{key}\n{music}\n"
+    (one,) = tunebook.tunes(text)
+    return reading.read(one)
+
+
+def melody(sequence):
+    return {key for key in same_tune.keys(sequence) if key.startswith(MELODY)}
+
+
+def titles(sequence):
+    return {key for key in same_tune.keys(sequence) if key.startswith(TITLE)}
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("The Maid's Fancy", "Maid's Fancy, The"),
+        ("The Maid’s Fancy", "MAIDS FANCY."),
+        ("Honey-Moon", "The Honey Moon"),
+        ("Der Mond", "Mond"),
+        ("Förgäten", "Forgaten"),
+        ("Cock o' the North", "Cock of the North"),
+        ("Johnny MacGill", "Johnny McGill."),
+        ("LIMERICK LASS -- JIG", "The Limerick Lass Jig"),
+        ("The Rakes (reel)", "The Rakes [title from index]"),
+        ("Royal Hunt. LIT.003, The", "The Royal Hunt"),
+        ("Torryburn Lasses,aka. LIT.001", "Torryburn Lasses"),
+        ("12. Speed the Plow", "Speed the Plow"),
+        ("Fisher's Hornpipe (2nd Setting)", "Fisher's Hornpipe"),
+        ("Out With the Boys. 1st Setting.", "Out with the Boys"),
+        ("The Hare in the Corn. No. 2.", "The Hare in the Corn"),
+        ("Clean Pease Strae, v 2", "Clean Pease Strae #1"),
+        ("A Favourite of Mine", "Favorite of Mine"),
+        ("The Black & White", "Black and White"),
+        ("Rat:hkeale Hunt", "Rathkeale Hunt"),
+    ],
+)
+def test_titles_that_are_the_same(one, other):
+    assert list(title_words(one)) == list(title_words(other)) != []
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("The Maid's Fancy", "The Maid's Delight"),
+        ("The 42nd Regiment", "The 43rd Regiment"),
+        ("Galway Bay", "Galway Races"),
+        ("Kiss Me Now or Never", "Never"),
+    ],
+)
+def test_titles_that_are_not(one, other):
+    assert not set(title_words(one)) & set(title_words(other))
+
+
+def test_several_titles_in_one():
+    assert list(title_words("A Basket of Oysters, or Paddy the Weaver")) == [
+        ("basket", "of", "oysters"),
+        ("paddy", "weaver"),
+    ]
+    assert len(list(title_words("The Rakes of Mallow / The Galway Piper"))) == 2
+
+
+@pytest.mark.parametrize(
+    "title",
+    "Irish air|A Do.|Do.|Untitled|[untitled]|(untitled)|?|Reel|Jig|Air|Quick Step.|Minuet|March|"
+    "Gan ainm|Waltz|A favourite Air.|Hornpipe. LIT.034|No Title II. LIT.099|Polska|Slängpolska|"
+    "Vals i A|Reel in D|Jig No. 3|Hymn 12|for the Ger: Flute.|German Waltz|  |1|"
+    "Menuett|Another Irish Jig|Schottis nr 4|Unknown".split("|"),
+)
+def test_titles_that_name_no_tune(title):
+    assert list(title_words(title)) == []
+
+
+def test_the_kind_of_tune_may_be_left_out_of_its_title_but_is_not_mixed():
+    reel = titles(tune(PART_A, "Teetotaller's Reel"))
+    assert reel & titles(tune(PART_B, "The Teetotaller"))
+    assert not reel & titles(tune("GAB cde|" * 8, "Teetotaller's Jig", meter="6/8"))
+    # The very same title is the same tune, whatever the meter.
+    assert reel & titles(tune("GAB cde|" * 8, "Teetotaller's Reel", meter="6/8"))
+
+
+def test_every_title_counts():
+    both = titles(tune(PART_A, "The Flowing Tide|Higgins' Best"))
+    assert both & titles(tune(PART_B, "Flowing Tide, The"))
+    assert both & titles(tune(PART_B, "Higgins's best|Something else"))
+    sequence = tune(PART_A)
+    sequence.sequence_metadata.title = "The Flowing Tide"
+    assert both & titles(sequence)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        tune(f"|:{PART_A}:|:{PART_B}:|", key="D"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", more="Q:1/4=93\n"),
+        tune(f"{PART_A}|{PART_B}|"),
+        tune(f"{PART_A}|{PART_A}|{PART_B}|{PART_B}|"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", unit="1/16", meter="2/4"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", meter="C|"),
+        tune(f"|:D|{PART_A[:-1]}3:|:d|{PART_B[:-1]}3:|"),
+        tune(f"|:{PART_A[:-2]}{{A}}G2z2:|:{PART_B}:|"),
+        tune(f'|:"G"[G,G]{PART_A[1:]}:|'),
+        tune(f"{PART_B}|{PART_A}|"),
+    ],
+    ids="key tempo once written-out unit meter pickup last-note chords order".split(),
+)
+def test_settings_of_one_melody(setting):
+    assert melody(tune(f"|:{PART_A}:|:{PART_B}:|")) & melody(setting)
+
+
+def test_transposition_keeps_all_keys_of_random_melodies_and_others_share_none():
+    rng = random.Random(1)
+    seen = {}
+    for number in range(300):
+        scale = "CDEFGABcdefgab"
+        music = "|".join("".join(rng.choices(scale, k=8)) for _ in range(rng.randint(2, 16)))
+        sequence = tune(music + "|", key="C")
+        found = melody(sequence)
+        assert found
+        for note in sequence.notes:
+            note.pitch += 3
+        assert melody(sequence) == found
+        for key in found:
+            assert seen.setdefault(key, number) == number
+
+
+def test_plain_melodies_join_only_where_they_are_the_same():
+    slow = "C4E4|G4E4|C4E4|G8|"
+    assert melody(tune(slow)) == melody(tune(slow + slow))
+    assert melody(tune(slow, key="G")) & melody(tune("F4A4|c4A4|F4A4|c8|", key="F"))
+    assert not melody(tune(slow)) & melody(tune("C4E4|G4E4|C4E4|c8|"))
+    assert not melody(tune(slow)) & melody(tune("C4E2E2|G4E4|C4E4|G8|"))
+    assert not melody(tune("C8|C8|C8|C8|C8|C8|C8|C8|"))
+    assert same_tune.keys(tune("CDE|", "Reel")) == ()
+
+
+def test_meters_are_kept_apart_where_the_points_are_alike():
+    jig = tune("G3 A3|B3 c3|d3 e3|f3 g3|a3 g3|f3 e3|d3 c3|B3 A3|", meter="6/8")
+    march = tune("G4A4|B4c4|d4e4|f4g4|a4g4|f4e4|d4c4|B4A4|")
+    assert melody(jig) and melody(march)
+    assert not melody(jig) & melody(march)
+
+
+def test_drums_and_silence_have_no_keys():
+    assert same_tune.keys(drums([(i / 2, 36 + i % 7, 90) for i in range(64)])) == ()
+    assert same_tune.keys(NoteSequence()) == ()
+
+
+def test_free_meter_and_a_second_voice_are_no_trouble():
+    free = tune(PART_A, meter="none")
+    assert melody(free) == melody(tune(PART_A, meter="none", more="Q:1/4=77\n")) != set()
+    first = tune(f"V:1\n{PART_A}\nV:2\n{PART_B}")
+    assert melody(first) == melody(tune(PART_A))
