@@ -7,7 +7,7 @@ usage() {
   cat <<'HELP'
 usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and an example)
 
-  demo         the whole chain on the built-in corpus, offline after installation
+  demo         the whole chain on the built-in corpora, offline after installation
   test         the test suite; takes pytest's arguments
   convert      corpus files to NoteSequence TFRecords
   tensors      what a config makes of records (--dry_run)

@@ -23,6 +23,20 @@ _GREETING = re.compile(
     rb"|.*Couldn't find ffmpeg or avconv"
 )
 
+# Magenta is written in TensorFlow 1, and tells of every model outside training what it is fed with.
+_NOTICE = re.compile("deprecated|^Setting non-training sampling schedule")
+
+
+def load() -> None:
+    """Imports TensorFlow and Magenta's data modules, and does not look for devices yet.
+
+    A process may fork after that: CUDA works only in the process that looked for the devices.
+    """
+    with _without_greetings():
+        import tensorflow.compat.v1  # noqa: F401
+
+        magenta_compat.apply()
+
 
 def start(level: str) -> None:
     """Imports TensorFlow for a job, and Magenta's data modules with it.
@@ -30,16 +44,16 @@ def start(level: str) -> None:
     Args:
       level: the least severe messages to show from now on, e.g. "WARN".
     """
-    with _without_greetings():
-        import tensorflow.compat.v1 as tf
+    load()
+    import tensorflow.compat.v1 as tf
 
+    with _without_greetings():
         # The search for devices greets too.
         tf.config.list_physical_devices()
-        magenta_compat.apply()
     tf.logging.set_verbosity(level)
-    # Magenta is written in TensorFlow 1: some fifty notices that its calls are deprecated.
+    # Some fifty notices that its calls are deprecated.
     warnings.filterwarnings("ignore", ".*is deprecated and will be removed", module="magenta")
-    tf.get_logger().addFilter(lambda record: "deprecated" not in record.getMessage())
+    tf.get_logger().addFilter(lambda record: not _NOTICE.search(record.getMessage()))
 
 
 @contextlib.contextmanager

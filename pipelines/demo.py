@@ -1,4 +1,4 @@
-"""Runs the whole chain on drum grooves that the project makes itself, without a network.
+"""Runs the whole chain, on drum grooves and on dance tunes that the project makes itself, offline.
 
 Example:
   ./run.sh demo
@@ -12,120 +12,188 @@ import glob
 import json
 import os
 import shlex
-import subprocess
-import sys
+import tempfile
 
 from absl import flags
 
-from pipelines import app
+from pipelines import app, forked_jobs
 from pipelines.app import UserError, say
-from pipelines.builtin import grooves
+from pipelines.builtin import grooves, tunes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
-flags.DEFINE_integer("num_steps", 500, "Training steps.", lower_bound=1)
+flags.DEFINE_integer("num_steps", 500, "Training steps of the drum model.", lower_bound=1)
+flags.DEFINE_integer("num_tune_steps", 700, "Training steps of the tune model.", lower_bound=1)
 
-_CONFIG = "flat-groove_4bar"
-# With GrooVAE's sizes two cores need a quarter of an hour to show something. This model has a
-# quarter of the weights, no dropout and a faster start.
-_HPARAMS = (
+# With GrooVAE's sizes two cores need a quarter of an hour to show something. These models have a
+# quarter of the weights and less, no dropout and a faster start.
+_GROOVES = "flat-groove_4bar"
+_GROOVE_HPARAMS = (
     "batch_size=32,enc_rnn_size=[256],dec_rnn_size=[256],z_size=64,"
     "dropout_keep_prob=1.0,learning_rate=0.002"
 )
+_TUNES = "flat-reel_2bar"
+_TUNE_HPARAMS = (
+    "batch_size=64,enc_rnn_size=[128],dec_rnn_size=[128],z_size=32,"
+    # Samples need a posterior that is near the prior within a few hundred steps.
+    "max_beta=0.04,beta_rate=0.99,learning_rate=0.008"
+)
 
 
-def demo(output: str, num_steps: int) -> None:
-    """Makes a corpus, then converts, trains, evaluates and generates in the folder `output`."""
-    place = {name: os.path.join(output, name) for name in ("corpus", "records", "run", "music")}
+def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
+    """Makes two corpora; converts, trains, evaluates and generates from each, all in `output`."""
+    drums = _drums(_places(output, "grooves"), num_steps)
+    reels = _reels(_places(output, "tunes"), num_tune_steps)
+    _title("done")
+    print(f"{drums}\n\n{reels}")
+    print(f"""
+What to try next:
+  ./run.sh tensorboard {shlex.quote(output)}
+  ./run.sh train ... --num_steps=3000     the same command as above: the run goes on
+  ./run.sh configs                        the other models
+  the Groove MIDI Dataset and tunebooks: see "On real data" in README.md""")
+
+
+def _places(output: str, kind: str) -> dict[str, str]:
+    """Where the corpus, the records, the run and the music of a chain are."""
+    names = ("corpus", "records", "run", "music")
+    return {name: os.path.join(output, kind, name) for name in names}
+
+
+def _drums(place: dict[str, str], num_steps: int) -> str:
+    """The chain on drum grooves; returns what came of it."""
     _title("a corpus of drum grooves, in the layout of the Groove MIDI Dataset")
     if not os.path.isdir(place["corpus"]):
         grooves.write_corpus(place["corpus"])
     print(place["corpus"])
 
     _title("MIDI files to NoteSequence TFRecords")
-    _job("convert", corpus="groove", input=place["corpus"], output=place["records"], overwrite=None)
-    train, held_out = (
-        os.path.join(place["records"], f"{split}.tfrecord*") for split in ("train", "validation")
-    )
-
-    _title(f"a small MusicVAE, {num_steps} steps")
-    _job(
-        "train",
-        config=_CONFIG,
-        examples_path=train,
-        run_dir=place["run"],
-        num_steps=num_steps,
-        hparams=_HPARAMS,
-        seed=0,
-    )
+    _convert("groove", place)
+    _title(f"a small MusicVAE of drums, {num_steps} steps")
+    _train(_GROOVES, _GROOVE_HPARAMS, place, num_steps)
 
     _title("how near it comes to held-out grooves, beside the commonest bar of the training ones")
-    measured = _measure(run_dir=place["run"], examples_path=held_out)
-    baseline = _measure(
-        run_dir=place["run"],
-        examples_path=held_out,
-        baseline="most_frequent_bar",
-        baseline_examples_path=train,
-    )
+    measured, baseline = _measure(place)
 
-    _title("new music")
-    first, second = sorted(glob.glob(os.path.join(place["corpus"], "*", "*", "*_beat_4-4.mid")))[:2]
+    _title("new grooves")
+    beats = os.path.join(glob.escape(place["corpus"]), "*", "*", "*_beat_4-4.mid")
+    first, second = sorted(glob.glob(beats))[:2]
     shared = dict(run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None)
     _job("generate", mode="sample", num_outputs=4, **shared)
     _job("generate", mode="reconstruct", input_midi=first, **shared)
     _job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
-
-    _title("done")
-    print(f"""\
+    return f"""\
 hit F1 on held-out grooves: {measured["sampled"]["f1"]:.3f} decoded from z, sampled
                             {measured["thresholded"]["f1"]:.3f} decoded from z, thresholded
                             {baseline["constant"]["f1"]:.3f} the commonest bar
-music, MIDI and piano rolls:  {place["music"]}
-checkpoints and metrics:      {place["run"]}
-NoteSequence TFRecords:       {place["records"]}
-the corpus:                   {place["corpus"]}
+music, MIDI and piano rolls:       {place["music"]}
+{_where(place)}
+the corpus:                        {place["corpus"]}"""
 
-What to try next:
-  ./run.sh tensorboard {shlex.quote(place["run"])}
-  ./run.sh train ... --num_steps=3000     the same command as above: the run goes on
-  ./run.sh configs                        the other models
-  the Groove MIDI Dataset itself: see "On real data" in README.md""")
+
+def _reels(place: dict[str, str], num_steps: int) -> str:
+    """The chain on dance tunes; returns what came of it."""
+    _title("tunebooks of reels, jigs and other dances in ABC notation")
+    if not os.path.isdir(place["corpus"]):
+        tunes.write_corpus(place["corpus"])
+    for path in sorted(glob.glob(os.path.join(glob.escape(place["corpus"]), "*"))):
+        print(path)
+
+    _title("ABC notation to NoteSequence TFRecords")
+    _convert("abc", place)
+    _title(f"a small MusicVAE of two bars of a reel, {num_steps} steps")
+    _train(_TUNES, _TUNE_HPARAMS, place, num_steps)
+
+    _title("how near it comes to held-out reels, beside the commonest bar of the training ones")
+    measured, baseline = _measure(place)
+
+    _title("new bars of reels, with their notation")
+    _job(
+        "generate",
+        mode="sample",
+        num_outputs=4,
+        run_dir=place["run"],
+        output_dir=place["music"],
+        seed=1,
+        overwrite=None,
+    )
+    found = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.abc")))
+    with open(found[0], encoding="utf-8") as file:
+        print(f"\n{file.read().strip()}")
+    right = {
+        name: metrics["onset_accuracy"]
+        for name, metrics in {**measured, **baseline}.items()
+        if name in ("sampled", "likeliest", "constant")
+    }
+    return f"""\
+notes of held-out reels that come back at their step with their pitch:
+                            {right["sampled"]:.3f} decoded from z, sampled
+                            {right["likeliest"]:.3f} decoded from z, the likeliest events
+                            {right["constant"]:.3f} the commonest bar
+music, MIDI, ABC and piano rolls:  {place["music"]}
+{_where(place)}
+the tunebooks:                     {place["corpus"]}"""
+
+
+def _where(place: dict[str, str]) -> str:
+    return f"""\
+checkpoints and metrics:           {place["run"]}
+NoteSequence TFRecords:            {place["records"]}"""
+
+
+def _convert(corpus: str, place: dict[str, str]) -> None:
+    _job("convert", corpus=corpus, input=place["corpus"], output=place["records"], overwrite=None)
+
+
+def _train(config: str, hparams: str, place: dict[str, str], num_steps: int) -> None:
+    _job(
+        "train",
+        config=config,
+        examples_path=_records(place, "train"),
+        run_dir=place["run"],
+        num_steps=num_steps,
+        hparams=hparams,
+        seed=0,
+    )
+
+
+def _measure(place: dict[str, str]) -> tuple[dict, dict]:
+    """Evaluates the model and a baseline on the validation split."""
+    shared = dict(run_dir=place["run"], examples_path=_records(place, "validation"))
+    baseline = dict(baseline="most_frequent_bar", baseline_examples_path=_records(place, "train"))
+    with tempfile.NamedTemporaryFile() as file:
+        measured = []
+        for extra in ({}, baseline):
+            _job("evaluate", file.name, **shared, **extra)
+            with open(file.name, encoding="utf-8") as printed:
+                measured.append(json.load(printed))
+    return measured[0], measured[1]
+
+
+def _records(place: dict[str, str], split: str) -> str:
+    return os.path.join(place["records"], f"{split}.tfrecord*")
 
 
 def _title(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-def _command(job: str, arguments: dict) -> list[str]:
-    return [job] + [
+def _job(job: str, stdout: str | None = None, **arguments) -> None:
+    """Runs a job as `./run.sh` does, having shown its command."""
+    given = [
         f"--{name}" if value is None else f"--{name}={value}" for name, value in arguments.items()
     ]
-
-
-def _job(job: str, capture: bool = False, **arguments) -> str:
-    """Runs a job as `./run.sh` does, having shown its command; returns stdout if captured."""
-    command = _command(job, arguments)
-    print(f"$ ./run.sh {shlex.join(command)}", flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", f"pipelines.{job}", *command[1:]],
-        stdout=subprocess.PIPE if capture else None,
-        text=True,
-    )
-    if done.returncode:
+    print(f"$ ./run.sh {shlex.join([job, *given])}", flush=True)
+    if forked_jobs.run(job, given, stdout):
         raise UserError(
             f"{job} failed; the lines above say why. To start afresh, remove the demo's folder"
         )
-    return done.stdout or ""
-
-
-def _measure(**arguments) -> dict:
-    return json.loads(_job("evaluate", capture=True, **arguments))
 
 
 def main():
     output = app.path("output")
-    demo(output, FLAGS.num_steps)
-    say(f"see {os.path.join(output, 'music')}")
+    demo(output, FLAGS.num_steps, FLAGS.num_tune_steps)
+    say(f"see {os.path.join(output, 'tunes', 'music')}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
+
+from pipelines.app import UserError
 
 
 @contextlib.contextmanager
@@ -17,6 +20,26 @@ def writing(path: pathlib.Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         error.filename = error.filename or os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
+def new_folder(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """A folder to fill, which appears at `directory` once all of it is written.
+
+    Raises:
+      UserError: if `directory` is there and has something in it, or is no folder.
+    """
+    directory = pathlib.Path(directory).absolute()
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory} exists already; remove it or name another place")
+    unfinished = directory.with_name(f".{directory.name}.unfinished-{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        os.replace(unfinished, directory)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
 
 

@@ -13,14 +13,13 @@ import dataclasses
 import itertools
 import os
 import pathlib
-import random
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import mido
 
-from pipelines.app import UserError
 from pipelines.builtin import patterns
+from pipelines.builtin.dice import Dice
+from pipelines.files import new_folder
 
 COLUMNS = (
     "drummer",
@@ -89,37 +88,6 @@ class Note:
     pitch: int
     velocity: int
     drum: str
-
-
-class Dice:
-    """Chance from `random.Random.random` alone, the one method whose sequence Python promises."""
-
-    def __init__(self, *seed: object):
-        self._random = random.Random("/".join(map(str, seed))).random
-
-    def chance(self, probability: float) -> bool:
-        """True so often."""
-        return self._random() < probability
-
-    def below(self, count: int) -> int:
-        """An integer from 0 to count - 1."""
-        return int(self._random() * count)
-
-    def pick(self, things: Sequence):
-        """One of them."""
-        return things[self.below(len(things))]
-
-    def rounds(self, things: Sequence) -> Iterator:
-        """All of them in some order, then all in another, without end."""
-        while True:
-            order = sorted((self._random(), index) for index in range(len(things)))
-            yield from (things[index] for _, index in order)
-
-    def bell(self) -> float:
-        """About normal: mean 0, standard deviation 1, and never beyond 3.47."""
-        # Not `sum`, whose rounding changed in Python 3.12. The variance of the four is 1/3.
-        total = self._random() + self._random() + self._random() + self._random()
-        return (total - 2.0) * 1.7320508
 
 
 def plan(seed: int, num_beats: int, num_fills: int) -> list[Piece]:
@@ -355,21 +323,12 @@ def write_corpus(
     Raises:
       UserError: `directory` has something in it.
     """
-    directory = pathlib.Path(directory).absolute()
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory} exists already; remove it or name another place")
-    unfinished = directory.with_name(f".{directory.name}.unfinished-{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    try:
+    with new_folder(directory) as unfinished:
         rows = [_write_piece(piece, seed, unfinished) for piece in plan(seed, num_beats, num_fills)]
         with open(unfinished / "info.csv", "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(unfinished, directory)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return rows
 
 
