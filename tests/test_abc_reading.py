@@ -1,11 +1,13 @@
 """ABC to NoteSequences: each expectation is worked out by hand from the standard."""
 
 import random
+import time
 from fractions import Fraction
 
 import pytest
 
 from pipelines.abc import fields, ticks
+from pipelines.abc.notation import notate
 from pipelines.abc.reading import read, written
 from pipelines.abc.tunebook import tunes
 from pipelines.protos import NoteSequence
@@ -60,10 +62,8 @@ def key_header(key: str) -> str:
         # Accidentals hold until the bar line, for all octaves; those of grace notes too.
         ("^F F f | F", [66, 66, 78, 65]),
         ("{^f}F F | F", [66, 66, 65]),
-        # Without bar lines, until the end of the line.
-        ("^F F\nF", [66, 66, 65]),
-        ("^F F\\\nF", [66, 66, 66]),
         ("^F F|^F\nF", [66, 66, 66, 66]),
+        ("%\n%%MIDI nobarlines\n^F F", [66, 65]),
         ("%\n[I:propagate-accidentals octave]^F F f | F", [66, 66, 77, 65]),
         ("%\n[I:propagate-accidentals not]^F F f | F", [66, 65, 77, 65]),
         ("^F =F F", [66, 65, 65]),
@@ -175,6 +175,15 @@ def test_signs_that_make_no_sound():
         ("Dm clef=bass", 2, "MINOR", "b"),
         ("D =c", 2, "MAJOR", "F"),
         ("A exp _b ^f", 9, "MAJOR", "Fb"),
+        ("E flat", 3, "MAJOR", "bea"),
+        ("F sharp minor", 6, "MINOR", "FCG"),
+        ("Bb-major", 10, "MAJOR", "be"),
+        ("Es", 3, "MAJOR", "bea"),
+        ("As-Dur", 8, "MAJOR", "bead"),
+        ("Fis moll", 6, "MINOR", "FCG"),
+        ("d-moll", 2, "MINOR", "b"),
+        ("H", 11, "MAJOR", "FCGDA"),
+        ("Em -8va", 4, "MINOR", "F"),
     ],
 )
 def test_keys(key, tonic, mode, sharps):
@@ -214,6 +223,8 @@ def test_octaves_and_transposition_of_clefs_and_fields():
         (" 9 / 8 ", (9, 8)),
         ("2+2+3/8", (7, 8)),
         ("(2+3)/8", (5, 8)),
+        ("cut", (2, 2)),
+        ("varies", None),
         ("none", None),
         ("", None),
     ],
@@ -242,6 +253,8 @@ def test_the_unit_follows_from_the_meter_where_no_field_says_it():
         ("160", 80),
         ("C3=40", 60),
         ("C=200", 100),
+        ("1/4=ca. 80", 80),
+        ("Allegro 1/4=100", 100),
     ],
 )
 def test_tempos(value, qpm):
@@ -249,6 +262,13 @@ def test_tempos(value, qpm):
     sequence = read(tune_of(f"X:1\nL:1/8\nQ:{value}\nK:C\nC2|"))
     assert sequence.tempos[0].qpm == qpm
     assert sequence.notes[0].end_time == 60 / qpm
+
+
+@pytest.mark.parametrize("value", ["1/2222" + "/2222" * 40, "1/4 " * 2000, "1" * 5000])
+def test_hostile_tempos_take_no_time(value):
+    begin = time.perf_counter()
+    notate(tune_of(f"X:1\nQ:{value}\nK:C\nC2|"))
+    assert time.perf_counter() - begin < 1
 
 
 def test_tempo_changes_inside_the_tune():
@@ -327,6 +347,11 @@ def test_times_do_not_drift_over_a_long_tune():
         ("|:C8| 1 D8:|\n2 E8|]", "CDCE"),
         ("|:C8|1D8:|2E8|F8|]", "CDCEF"),
         ("|:C8|1D8:|2E8||\n|:F8|1G8:|2A8|]", "CDCEFGFA"),
+        # Endings whose numbers make no sense are still played.
+        ("[0 C8|D8|]", "CD"),
+        ("|:C8|[0 D8:|[2 E8|]", "CDCE"),
+        ("|:C8|[2-1 D8:|", "CDCD"),
+        ("|:C8|[1-2-3 D8:|", "CDCDCD"),
     ],
 )
 def test_repeats_and_variant_endings(text, expected):
@@ -496,6 +521,66 @@ def test_prose_is_never_notes():
     assert warnings(text) == ["line 7: this line is not music; left out"]
 
 
+@pytest.mark.parametrize("words", ["Regards,", "Bob", "Dave Adams", "Ed Haley."])
+def test_a_name_under_a_tune_is_never_notes(words):
+    assert pitches(f"C8 | D8 |]\n{words}") == [C, D]
+    assert warnings(f"C8 | D8 |]\n{words}") == ["line 7: this line is not music; left out"]
+
+
+@pytest.mark.parametrize("line", ["TAB.c vd", "ABc", "Ac", "zc", "vAuB", "D.C"])
+def test_notes_alone_in_a_line_are_never_words(line):
+    assert len(pitches(f"C8|\n{line}\nD8|]")) == 2 + sum(c in "ABCDabcd" for c in line)
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("C4 C4|D8|| (twice)", "twice"),
+        ("C4 C4|D8||D.C.", "D.C."),
+        ("C4 C4|D8|Fine", "Fine"),
+        ("C4 C4| Coda |D8|", "Coda"),
+        ('C4 C4|D8|"Fin" "d.c." Coda', "Coda"),
+    ],
+)
+def test_words_among_the_notes_are_never_notes(text, word):
+    assert pitches(text) == [C, C, D]
+    (warning,) = warnings(text)
+    assert warning in (
+        f"line 6: the word {word!r} is left out",
+        "line 6: the words at the end of this line are left out",
+    )
+
+
+@pytest.mark.parametrize("text", [".C.D|", "D.C |", '"Fine"C!fine!D|', "iCoD|", "C4 uiD4|"])
+def test_decorations_are_no_words(text):
+    assert sorted(pitches(text)) == [C, D]
+    assert all("fine" in warning for warning in warnings(text))
+
+
+def test_signs_that_word_processors_put_for_those_of_music():
+    assert pitches("c\u2019\xa0C \u2013 D|") == [84, C, D]
+    assert not warnings("c\u2019\xa0C \u2013 D|")
+
+
+@pytest.mark.parametrize("piece", ["[A:", "io", '"i', "{i", "+o", "!i ", "iB", "D. C"])
+def test_lines_of_hostile_words_take_linear_time(piece):
+    begin = time.perf_counter()
+    notate(tune_of(HEADER + "C8|" + piece * 10_000))
+    assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.parametrize("rule", ["-----8<-----", "=====", "______", "*****", " - - - "])
+def test_lines_drawn_between_tunes_say_nothing(rule):
+    assert pitches(f"C8 | D8 |\n{rule}\nE8|]") == [C, D, E]
+    assert not warnings(f"C8 | D8 |\n{rule}\nE8|]")
+
+
+@pytest.mark.parametrize("sign", ["\xb2", "\u2460"])
+def test_digits_that_are_no_numbers_are_no_endings(sign):
+    assert pitches(f"C8|{sign} D8|]") == [C, D]
+    assert warnings(f"C8|{sign} D8|]") == [f"line 6: {sign!r} has no meaning here; left out"]
+
+
 @pytest.mark.parametrize("text", ["", "z8|z8|", "|:|:|", "w: only words"])
 def test_a_tune_without_notes_is_rejected(text):
     with pytest.raises(Rejected, match="no_notes"):
@@ -539,4 +624,7 @@ def test_too_long_or_too_many_notes():
 
 
 def test_what_email_leaves_in_tunes_is_taken_away():
+    sequence = read(tune_of("X:1\nT:Off She Goes=20\nQ:1/4=20\nK:C\nC|"))
+    assert sequence.sequence_metadata.title == "Off She Goes"
+    assert sequence.tempos[0].qpm == 20
     assert pitches("C D E F =\nG =3DF |=20\n") == [C, D, E, F, G, F]

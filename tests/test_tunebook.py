@@ -255,6 +255,16 @@ def test_block_without_an_end():
         ("\\begin{abc}[name=x]\n", "\n\\end{abc}"),
         ("#+begin_src abc\n", "\n#+end_src"),
         ('<textarea name="t">', "</textarea>"),
+        ("{%abc%}\n", "\n{%endabc%}"),
+        ("{{< abc >}}\n", "\n{{< /abc >}}"),
+        ("{{{\n", "\n}}}"),
+        ("{{abc\n", "\n}}"),
+        ("~~~abc\n", "\n~~~"),
+        (":::abc\n", "\n:::"),
+        ("[code]\n", "\n[/code]"),
+        ("<file abc x.abc>\n", "\n</file>"),
+        ("<![CDATA[\n", "\n]]>"),
+        ("<!--\n", "\n-->"),
     ],
 )
 def test_markup_around_a_tune(before, after):
@@ -338,6 +348,8 @@ def test_text_between_tunes_on_one_line_with_tags():
         "& d4 e4|",
         "A2 B2 % and a long remark that is no music",
         "|: g2 bg aged | edef gdB2 |1 gfga bagf :|2 edef g2g2 || D.C.",
+        # Dotted ties and slurs.
+        '"A"A.-A "B".(ce/)d/!fermata!|\\',
     ],
 )
 def test_music(line):

@@ -30,8 +30,15 @@ _MODES = {
     "phr": ("PHRYGIAN", -4),
     "lyd": ("LYDIAN", 1),
     "loc": ("LOCRIAN", -5),
+    # German.
+    "dur": ("MAJOR", 0),
+    "mol": ("MINOR", -3),
 }
-_KEY = re.compile(r"([A-Ga-g])([#b♯♭]?)[ \t]*([A-Za-z]*)")
+# "F#m", "Eb", "E flat major", and as Germans write them: "Fis moll", "Es-Dur", "H".
+_KEY = re.compile(
+    r"([A-Ha-h])([#b♯♭]|(?:is|es|s)(?![A-Za-z])|[ \t-]*(?:sharp|flat)(?![A-Za-z]))?"
+    r"(?:[ \t]+|[ \t]*-(?=[A-Za-z]))?([A-Za-z]*)"
+)
 _KEY_ACCIDENTAL = re.compile(r"(?<![A-Za-z=])(\^\^|\^|__|_|=)([A-Ga-g])(?![A-Za-z=])")
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _CLEFS = tuple(
@@ -42,7 +49,9 @@ _MAX_TRANSPOSITION = 60
 
 _METER = re.compile(r"\(?\s*(\d{1,3}(?:\s*\+\s*\d{1,3})*)\s*\)?\s*/\s*(\d{1,3})")
 _FRACTION = re.compile(r"(\d{1,6})\s*/\s*(\d{1,6})")
-_TEMPO_BEATS = re.compile(r"((?:\d{1,4}\s*/\s*\d{1,4}\s*)+)=\s*(\d{1,4}(?:\.\d{1,4})?)")
+_TEMPO_BEATS = re.compile(
+    r"((?:\d{1,4}\s*/\s*\d{1,4}(?!\d)\s*)+)=\s*(?:ca?\.|ca|~)?\s*(\d{1,4}(?:\.\d{1,4})?)"
+)
 _TEMPO_UNITS = re.compile(
     r"(?:[CL]\s*(\d{0,3})\s*(?:/\s*(\d{1,3}))?\s*=\s*)?(\d{1,4}(?:\.\d{1,4})?)"
 )
@@ -54,6 +63,7 @@ COMMON = (4, 4)
 _WORDS_FOR_METERS = {
     "c": COMMON,
     "c|": (2, 2),
+    "cut": (2, 2),
     "none": FREE,
     "no": FREE,
     "": FREE,
@@ -94,8 +104,9 @@ def key(value: str, current: Key = NO_KEY) -> Key:
         if changed == current.accidentals:
             raise ValueError(f"K:{value} names no key")
         return current._replace(accidentals=changed)
-    step = STEPS.index(match[1].upper())
-    sharp = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[match[2]]
+    step = STEPS.index(match[1].upper().replace("H", "B"))
+    sign = (match[2] or "").strip(" \t-")
+    sharp = 0 if not sign else 1 if sign in ("#", "♯", "is", "sharp") else -1
     word, rest = match[3].lower(), text[match.end() :]
     if word.startswith(_CLEFS) or word == "exp":
         word, rest = "", match[3] + rest
@@ -154,7 +165,7 @@ def meter(value: str) -> tuple[int, int] | None:
     word = text.lower().split()[0] if text else ""
     if word in _WORDS_FOR_METERS:
         return _WORDS_FOR_METERS[word]
-    if word.startswith(("free", "frei")):
+    if word.startswith(("free", "frei", "var")):
         return FREE
     match = _METER.match(text)
     if not match:
@@ -200,7 +211,7 @@ def tempo(value: str, unit_length: Ticks) -> Fraction | None:
     text = _QUOTED.sub(" ", value).strip()
     if not text:
         return None
-    if match := _TEMPO_BEATS.match(text):
+    if match := _TEMPO_BEATS.search(text):
         beat = sum(_fraction(n, d) for n, d in _FRACTION.findall(match[1]))
         number = match[2]
     elif match := _TEMPO_UNITS.match(text):
@@ -225,7 +236,7 @@ def _fraction(numerator: str, denominator: str) -> Fraction:
     return Fraction(int(numerator), int(denominator))
 
 
-_PART_TOKEN = re.compile(r"([A-Za-z])(\d*)|(\()|\)(\d*)|([.\s]+)")
+_PART_TOKEN = re.compile(r"([A-Za-z])(\d*)|(\()|\)(\d*)|([.,\-\s]+)")
 
 
 def parts(value: str) -> str:

@@ -24,12 +24,25 @@ _DOUBTFUL = re.compile(
     # Nothing but words, such as "Regards," or "Bob", in which each other letter is a note.
     r"|^(?=[a-gA-G,.!?'\s-]*+[^\W\d_])\s*(?:[A-Za-z][a-z]++[,.!?'\s-]*+)++$"
 )
+# A word among the notes, told by letters that hardly any tune has as decorations; it does not
+# count inside the signs that may have words.
+_WORD = re.compile(
+    r'"[^"]*"|![^!\s]*!|\+[^+\s]*\+|\[[A-Za-z]:[^\]]{0,500}\]|\{[^{}]*\}'
+    r"|(?<![A-Za-z])(?P<word>(?=[A-Za-z][a-hj-np-z]*+[io])[A-Za-z][a-z]*+(?![A-Za-z])[.,:;?]?"
+    r"|FINE|CODA|D\. ?[CS]\.(?=[\s|\]]|$))"
+)
+# What word processors make of the signs of music.
+_TYPOGRAPHIC = str.maketrans("\u2018\u2019\xb4\u2013\u2212\xa0\u2009\u202f\u2028", "'''--    ")
 # A line that someone drew between two tunes, such as "=====" or "---8<---".
 _RULE = re.compile(r"\s*(?:-{3}|={3}|_{3}|\*{3}|\#{3})[-=_*#<>8\s]*$")
 _QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
+# abc2midi's word for music that has none: nothing would ever end an accidental.
+_NO_BAR_LINES = re.compile(r"\s*MIDI[ =]+nobarlines\b")
 _PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
 _NO_HEADERS = frozenset("wWsmUV+")
+# Fields of words, in which "=20" is what e-mail leaves and no number.
+_TEXTS = frozenset("ABCDFGHNORSTZ")
 # Fields that say how the next notes sound; in the body they are not headers.
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
@@ -177,7 +190,10 @@ class _Notation:
         if not text or text.isspace() or _RULE.match(text):
             return
         if match := _FIELD_LINE.match(text):
-            self._field(match[1], match[2])
+            letter, value = match.groups()
+            if letter in _TEXTS:
+                value = value.removesuffix("=20")
+            self._field(letter, value)
             return
         if self._in_header:
             if self._last_letter in ("H", "N", "Z") or not is_music(text):
@@ -201,7 +217,18 @@ class _Notation:
         for macro, replacement in self._macros:
             if len(text) < 10_000:
                 text = text.replace(macro, replacement)
+        if not text.isascii():
+            text = text.translate(_TYPOGRAPHIC)
+        if "i" in text or "o" in text or "D." in text or "FI" in text or "CO" in text:
+            text = _WORD.sub(self._without_word, text)
         self._music(text)
+
+    def _without_word(self, match: re.Match) -> str:
+        word = match["word"]
+        if word is None:
+            return match[0]
+        self._warn(f"the word {word[:20]!r} is left out")
+        return " "
 
     def _end_header(self) -> None:
         self._in_header = False
@@ -310,6 +337,8 @@ class _Notation:
         """An `I:` field, or a line that begins with %%."""
         if match := _PROPAGATE.match(value):
             self._accidentals_hold = match[1].lower()
+        elif _NO_BAR_LINES.match(value):
+            self._accidentals_hold = "not"
         elif match := _MIDI.match(value):
             self._midi(match[1], int(match[2]))
 
@@ -353,9 +382,6 @@ class _Notation:
             elif kind not in signs.SILENT:
                 getattr(self, f"_{kind}")(match.group())
                 here = self._here
-        if here.accidentals and "|" not in text and not text.rstrip().endswith("\\"):
-            # Where there are no bar lines, nothing else would ever end an accidental.
-            here.accidentals = {}
 
     def _pitch(self, here: _VoiceState, note: Note) -> int | None:
         accidental = note.accidental
@@ -504,7 +530,7 @@ class _Notation:
         self._warn("quarter tones are read as the whole note beside them")
 
     def _other(self, token: str) -> None:
-        if token.isdigit() and self._here.is_empty():
+        if token.isdecimal() and self._here.is_empty():
             # A variant ending whose number stands apart from its bar line.
             self._ending(token)
         elif token != ":":

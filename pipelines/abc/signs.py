@@ -28,7 +28,7 @@ _KINDS = {
     "decoration": r"[~.HIJKLMNOPQRSTUVWhijklmnopqrstuvw]",
     "named": r"![^!\s|]{1,40}!",
     "plus": r"\+[^+\s|]{1,40}\+",
-    "inline": r"\[[A-Za-z]:[^\]]*\]",
+    "inline": r"\[[A-Za-z]:[^\]]{0,1000}\]",
     "ending": r"\[[ \t]*\d[\d,.\-]*|(?<=[|:\]])\d[\d,.\-]*",
     "chord": r'\[[^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\]' + _LENGTH,
     "rests": r"[ZX]\d{0,3}",
@@ -156,10 +156,13 @@ def bar_line(token: str) -> BarLine:
 
 
 def ending(token: str) -> frozenset[int]:
-    """The passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10)."""
+    """The passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10).
+
+    One that names no pass that there is, such as [0, is played the first time.
+    """
     passes: set[int] = set()
     for part in re.sub(r"[^\d,\-]", "", token).split(","):
-        first, _, last = part.partition("-")
-        if first:
-            passes.update(range(int(first[:3]), min(int(last[:3] or first[:3]), 99) + 1))
-    return frozenset(passes)
+        numbers = [int(number[:3]) for number in part.split("-") if number]
+        if numbers:
+            passes.update(range(max(min(numbers), 1), min(max(numbers), 99) + 1))
+    return frozenset(passes or (1,))

@@ -214,7 +214,8 @@ _MARKUP = re.compile(
     r"|\[/?(?:code|pre|quote|spoiler|abcjs|tune|music)(?:[ =][^\]\r\n]{0,80})?\]"
     r"|\{%[^{}\r\n]{0,200}%\}|\{\{[<%][^{}\r\n]{0,200}[>%]\}\}"  # Liquid, Hugo
     r"|\{\{\{?|\}\}\}?|<!\[CDATA\[|\]\]>|<!--|-->"
-    r"|(?<![^\r\n])(?:`{3,}+|~{3,}+|:{3,}+)[ \t]*+(?:[\w{][\w{}. \t]{0,40}+)?(?=[\r\n]|$)"  # Markdown
+    r"|(?<![^\r\n])(?:`{3,}+|~{3,}+|:{3,}+)[ \t]*+(?:[\w{][\w{}. \t]{0,40}+)?"
+    r"(?=[\r\n]|$)"  # Markdown
     r"|\\(?:begin|end)\{\w+\}[^\r\n]*|\#\+(?:begin|end)_[^\r\n]*",  # TeX, Org
     re.IGNORECASE | re.MULTILINE,
 )
