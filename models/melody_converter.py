@@ -6,6 +6,7 @@ same input, ours is equal to it (tests/test_melody_converter.py).
 """
 
 import collections
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +41,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
     How it differs from Magenta's OneHotMelodyConverter:
       - the meters are named, and exact: 6/8 is not 3/4, although both have twelve sixteenths. No
-        meter is no meter, except in MIDI files, where it is 4/4;
+        meter, to begin with too, is no meter, except in MIDI files, where it is 4/4;
       - the melody is the first voice: the lowest instrument that has notes, drums aside, whatever
         its program. In tunebooks it is the tune; what follows are second parts, basses and chords.
         `counts` says how many notes were in other voices;
@@ -73,8 +74,9 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
       transpose: the least and the greatest transposition in semitones.
       program: the General MIDI program of what `from_tensors` writes, from 0.
       hparams: where it has a `rhythm` that is not empty, only tunes whose R: header (`genre` in
-        their metadata) has that word, or a word that begins with it, give examples: "reel" takes
-        "Reel" and "Scottish reels". Several are joined by "+". Not looked at when inferring.
+        their metadata) has these words, or one that begins with them, give examples: "reel" takes
+        "Reel", "Scottish reels" and "strathspey/reel". Several are joined by "+", as in "slip
+        jig+slipjig". Not looked at when inferring.
 
     Attributes:
       counts: a Counter of "merged" and "in_other_voices", notes seen by `to_tensors` so far, and
@@ -205,7 +207,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         if not (np.isfinite(times).all() and times.min() >= 0):
             raise NoExamplesError("broken times: a note before the start")
         times = _quarters(item, times) * STEPS_PER_QUARTER
-        if times.max() >= _MAX_BARS * self._steps_per_bar:
+        if times.max() > _MAX_BARS * self._steps_per_bar:
             raise NoExamplesError(f"too long: over {_MAX_BARS} bars")
         pitches = np.array([note.pitch for note in notes])
         # By their starts; of notes that start together, the longest first.
@@ -238,23 +240,27 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         return events, {"merged": len(notes) - len(steps), "in_other_voices": others}
 
     def _check_rhythm(self, item: music_pb2.NoteSequence) -> None:
-        wanted = getattr(self._hparams, "rhythm", "")
+        rhythms = getattr(self._hparams, "rhythm", "").casefold().split("+")
+        wanted = [rhythm.strip() for rhythm in rhythms if rhythm.strip()]
         if not wanted or self.is_inferring:
             return
-        words = " ".join(item.sequence_metadata.genre).casefold().split()
-        beginnings = tuple(word.strip().casefold() for word in wanted.split("+"))
-        if not any(word.startswith(beginnings) for word in words):
-            raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(beginnings)}")
+        given = " ".join(item.sequence_metadata.genre).casefold()
+        if not any(re.search(rf"\b{re.escape(rhythm)}", given) for rhythm in wanted):
+            raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(wanted)}")
 
     def _check_meter(self, item: music_pb2.NoteSequence) -> None:
         meters = {(meter.numerator, meter.denominator) for meter in item.time_signatures}
         from_midi = item.source_info.encoding_type == music_pb2.NoteSequence.SourceInfo.MIDI
-        # What is before the first time signature is in 4/4, as the MIDI file format has it.
-        if from_midi and not any(meter.time <= 0 for meter in item.time_signatures):
-            meters.add((4, 4))
-        if meters and meters <= set(self._meters):
+        if not any(meter.time <= 0 for meter in item.time_signatures):
+            # What is before the first time signature is in 4/4, as the MIDI file format has it,
+            # and in a tunebook in free meter.
+            meters.add((4, 4) if from_midi else None)
+        if meters <= set(self._meters):
             return
-        found = "none" if not meters else "it changes" if len(meters) > 1 else _written(meters)
+        if len(meters) > 1:
+            found = "it changes"
+        else:
+            found = "none" if meters == {None} else _written(meters)
         raise NoExamplesError(f"wrong meter: {found}; needs {_written(self._meters)}")
 
     def _draw_transpositions(self, windows: np.ndarray, begins: np.ndarray) -> np.ndarray:

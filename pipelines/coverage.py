@@ -25,12 +25,17 @@ def measure(config, folder: str) -> dict:
         noted     what the converter counts itself, such as notes that share a step
 
     Raises:
-      UserError: where the folder is not finished, holds other records, or not as many as its
-        manifest says.
+      UserError: where there is no such folder, or it is not finished, holds other records, or not
+        as many as its manifest says.
     """
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
     manifest = records.read_manifest(folder)
     if manifest["kind"] != "notesequence":
-        raise UserError(f"{folder}: holds records of kind {manifest['kind']}, not notesequence")
+        raise UserError(
+            f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
+            "the folder that they were made from"
+        )
     splits = {}
     for split in records.SPLITS:
         facts = manifest["splits"].get(split, {"records": 0})

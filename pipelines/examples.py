@@ -42,7 +42,8 @@ class Counts:
             text += f" (none from: {reasons})"
         for what, n in sorted(self.notes.items()):
             if n:
-                text += f"; notes {what.replace('_', ' ')}: {n}"
+                what = what.replace("_", " ")
+                text += f"; {what}: {n}" if "windows" in what else f"; notes {what}: {n}"
         return text
 
 

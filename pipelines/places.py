@@ -86,13 +86,15 @@ def open_files(path: str) -> tuple[str, list[str], bool]:
 
     Returns:
       The place for `reopen_place`, the names of the files in it that are meant, as `Place.names`
-      gives them, and whether it is a file by itself.
+      gives them, those of links to folders, which are not followed, as of folders that cannot be
+      listed; and whether it is a file by itself.
 
     Raises:
       UserError: if there is nothing, or a damaged archive.
     """
     if os.path.isdir(path):
-        return path, list(_Folder(path).names("")), False
+        folder = _Folder(path)
+        return path, [*folder.names(""), *folder.links()], False
     if not os.path.isfile(path):
         raise UserError(f"{path} does not exist; give a file, a folder or a zip archive")
     if path.lower().endswith(".zip") or zipfile.is_zipfile(path):
@@ -137,6 +139,12 @@ class _Folder:
         for folder in sorted(unlisted):
             yield f"{pathlib.Path(folder).relative_to(self._path).as_posix()}/"
 
+    def links(self) -> Iterator[str]:
+        """Names of the links to folders, each with a slash at its end."""
+        for folder, folders, _ in os.walk(self._path):
+            for link in sorted(filter(os.path.islink, (os.path.join(folder, f) for f in folders))):
+                yield f"{pathlib.Path(link).relative_to(self._path).as_posix()}/"
+
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         path = self._path / name
@@ -154,7 +162,9 @@ class _Folder:
             raise Rejected("missing", "no such file") from None
         except OSError as error:
             raise Rejected("unreadable", error.strerror or str(error)) from error
-        except (RuntimeError, ValueError) as error:  # Links in a circle, a name with a NUL.
+        except RuntimeError:
+            raise Rejected("unreadable", "links in a circle") from None
+        except ValueError as error:  # A name with a NUL.
             raise Rejected("unreadable", str(error)) from error
 
     def size(self, name: str) -> int:

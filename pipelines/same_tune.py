@@ -4,14 +4,15 @@ A tune goes by several titles and is written in many ways, so each piece has sev
 titles and of its melody. `splits` makes groups of them.
 
 Measured on 5,397 tunes of five collections (Nottingham, O'Neill's, Ryan's, Aird's, Litten's) that
-make 4,244 groups: 526 of two, 225 of more. The largest has 14 settings, all of the Cuckoo's Nest
-family. Of 391 pairs whose sequences of intervals are over 0.9 alike by edit distance, 387 are
-together; of the 287 over 0.95, all are (283 by their melodies alone). Of 50 random pairs joined by
-melody alone, each has four bars in common; some 10 are not alike beyond these. Of 50 joined by
-title alone, 4 are other tunes of that name (London, Manchester, Camp Meeting, Morris Off), which
-cannot be told from settings that went far.
+make 4,223 groups: 530 of two, 230 of more. The largest has 14 settings, all of the Cuckoo's Nest
+family. Of 391 pairs whose sequences of intervals are over 0.9 alike by edit distance, at least
+387 are together; of the 287 over 0.95, all are (at least 283 by their melodies alone). Of 50
+random pairs joined by melody alone, each has four bars in common; some 10 are not alike beyond
+these. Of 50 joined by title alone, 4 are other tunes of that name (London, Manchester, Camp
+Meeting, Morris Off), which cannot be told from settings that went far.
 """
 
+import bisect
 import math
 import operator
 import re
@@ -54,14 +55,16 @@ _DROPPED = frozenset(
 # What a tune is: a title may say so at its end or not.
 _KINDS = frozenset(
     """
-    air allemanda allemande anglais angloise aria ballad barndance bourree carol clog contradance
-    contredanse cotillion cotillon dance dans double dreher ecossaise engelska fling galop gallop
-    ganglat gangar gavotte halling highland hop hornpipe hymn jig jigs lament lancashire landler
-    langdans lied march marche marsch mazurka melodie melody menuet menuett minuet minuett
-    minuetto musette planxty polka polonaise polska polskan psalm quadrille quickstep rant redowa
-    reel reels rheinlander rigadoon rondeau rondo sang schottis schottisch schottische set single
-    slangpolska slide slip slow song sonata springar strathspey strathsy strathy strthspey tanz
-    tune vals valse varsovienne visa vise walz walzer waltz waltze zwiefacher
+    air allemanda allemande anglais angloise aria ballad barndance bourree brudmarsch brudpolska
+    carol choral clog contradance contredanse cotillion cotillon cottillion cottillon cottilon
+    courante csardas dance dans double dreher ecossaise engelska fling gallop galop gangar ganglat
+    gavotte gigue halling hambo highland hop hornpipe hymn jig jigs kadrilj lament lancashire
+    landler langdans lat lied march marche marsch mazurka melodie melody menuet menuett minuet
+    minuett minuetto musette planxty polka polonaise pols polska polskan psalm quadrille quickstep
+    rant redowa reel reels rheinlander rigadoon rigaudon rondeau rondo sang sarabande schottis
+    schottisch schottische set single skanklat slangpolska slide slip slow sonata song springar
+    steklat strathspey strathsy strathy strthspey tanz tune vals valse varsovienne visa vise waltz
+    waltze walz walzer zwiefacher
     """.split()
 )
 # A title that has no other words than these names no tune.
@@ -74,9 +77,9 @@ _GENERAL = _KINDS | frozenset(
     nameless namn new nn no none norwegian not nr num number old ohne okand op opus or other part
     piano pipe pipes polish prelude presto pretty quick russian same sans scots scotch scottish
     second session sett setting settings sharp spanish step swedish tbd test third til till titel
-    title titled titles titre to turkish two unbekannt unknown unnamed untitled ur utan v var
-    variation variations version versions vi vii viii violin welch welsh whistle with without x xi
-    xii
+    title titled titles titre to trad traditional turkish two unbekannt unbenannt unknown unnamed
+    untitled ur utan v var variation variations version versions vi vii viii violin welch welsh
+    whistle with without x xi xii
     """.split()
 )
 _KEY_NAMES = frozenset("abcdefgh")
@@ -102,7 +105,7 @@ _SETTING = re.compile(
 )
 # Where another title begins; "or" alone is part of many a title.
 _OTHER_TITLE = re.compile(
-    r"\s*;\s*|\s+[/=]\s*|\s*[/=]\s+|[,;.]\s*or,?\s+|[\s,;]*\b(?:aka|a\.k\.a\.?|alias)(?!\w)"
+    r"[,;.]\s*or,?\s+|\s*;\s*|\s+[/=]\s*|\s*[/=]\s+|[\s,;]*\b(?:aka|a\.k\.a\.?|alias)(?!\w)"
 )
 # What stands inside words: "Jack o'Neil's", "Rat:hkeale".
 _INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
@@ -110,6 +113,8 @@ _INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
 _SECOND_S = re.compile(r"(?<=s['’‘`´])s\b")
 _OF = re.compile(r"\bo['’‘`´]\s+")
 _WORDS = re.compile(r"[^\W_]+")
+# "Teetotaller" is "Teetotaler".
+_DOUBLED, _ONCE = re.compile(r"([a-z])\1"), r"\1"
 
 
 def title_words(title: str) -> Iterator[tuple[str, ...]]:
@@ -142,13 +147,13 @@ def _names_nothing(words: list[str]) -> bool:
 
 def _title_keys(words: tuple[str, ...], bars: "_Bars") -> Iterator[str]:
     # Without the spaces: "Honey Moon" is "Honey-Moon" and "Honeymoon".
-    yield f"{TITLE}{''.join(words)}"
+    yield f"{TITLE}{_DOUBLED.sub(_ONCE, ''.join(words))}"
     # "Teetotaller's Reel" is "The Teetotaller", but "Paddy Ryan's Jig" not "Paddy Ryan's Reel".
     named = list(words)
     while named and named[-1] in _KINDS:
         named.pop()
     if not _names_nothing(named):
-        stem = "".join(named).rstrip("s")
+        stem = _DOUBLED.sub(_ONCE, "".join(named)).rstrip("s")
         yield f"{TITLE}{stem} {bars.kind}"
 
 
@@ -196,9 +201,9 @@ def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
     Yields:
       For each four bars, the pitches at a few points of each bar, relative to the first: what
       lies between, a pickup, repeats that are written out, the unit length and the tempo make no
-      difference, nor does the end of the fourth bar, where a pickup may stand. For the first
-      notes, their intervals, whatever the meter. Where neither is enough to tell tunes apart,
-      the whole opening.
+      difference, nor does the end of the fourth bar, where a pickup may stand; where these are
+      too plain to tell tunes apart, all pitches of the four bars. For the first notes, their
+      intervals, whatever the meter. Where none of it is enough, the whole opening.
     """
     times, pitches = _first_voice(sequence, bars)
     if len(pitches) < _MIN_NOTES:
@@ -207,13 +212,20 @@ def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
     points = bars.points
     size = _WINDOW_BARS * points
     compared = size - points // 3
-    skeleton = _skeleton(times, pitches, _MAX_BARS * points)
+    skeleton = _skeleton(times, pitches, points)
     for start in range(0, len(skeleton) - size + 1, size):
         window = skeleton[start : start + compared]
         changes = sum(map(operator.ne, window, window[1:]))
         if changes >= _MIN_CHANGES and len(set(window)) >= _MIN_PITCHES:
             found = True
             yield f"{MELODY}{bars.kind} {_relative(window)}"
+            continue
+        # Too plain at these points, such as a passage of broken chords; its notes may tell more.
+        first, last = (bisect.bisect_left(times, t - _ROUNDING) for t in (start, start + compared))
+        notes = pitches[first:last]
+        if len(notes) >= _OPENING_NOTES and len(set(notes)) >= _MIN_PITCHES:
+            found = True
+            yield f"{MELODY}notes {_relative(notes)}"
     opening = next((i for i, time in enumerate(times) if time >= 0), len(times))
     notes = pitches[opening : opening + _OPENING_NOTES]
     if len(notes) == _OPENING_NOTES and len(set(notes)) >= _MIN_PITCHES:
@@ -257,8 +269,8 @@ def _first_voice(sequence: NoteSequence, bars: _Bars) -> tuple[list[float], list
     return times, pitches
 
 
-def _skeleton(times: list[float], pitches: list[int], longest: int) -> bytes:
-    """The pitch at each point, held over rests and to the end of the last four bars."""
+def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:
+    """The pitch at each point, held over rests and to the end of the last bar."""
     skeleton = bytearray()
     held = pitches[0]
     for time, pitch in zip(times, pitches):
@@ -266,7 +278,9 @@ def _skeleton(times: list[float], pitches: list[int], longest: int) -> bytes:
         if missing > 0:
             skeleton += bytes((held,)) * missing
         held = pitch
-    return bytes(skeleton[:longest])
+    bars = int(times[-1] + _ROUNDING) // points + 1
+    skeleton += bytes((held,)) * (bars * points - len(skeleton))
+    return bytes(skeleton[: _MAX_BARS * points])
 
 
 def _opening(times: list[float], pitches: list[int], size: int) -> list[tuple[float, int]]:

@@ -476,6 +476,14 @@ def test_all_headers_are_kept():
     )
 
 
+def test_titles_may_have_the_signs_of_music_and_comments():
+    sequence = read(tune_of("X:1\nT:|: abc :|\nT:100\\% Pure % a comment\nL:1/8\nK:C\nC8|\n"))
+    texts = [a.text for a in sequence.text_annotations]
+    assert texts[1:3] == ["T:|: abc :|", "T:100% Pure"]
+    # A note before a repeat is no field.
+    assert pitches("C2 D6|\nE8\nG:|\n") == [C, D, E, G] * 2
+
+
 def test_sections_are_annotated_each_time_they_are_played():
     sequence = read(tune_of(HEADER + "|:C8|D8:|\n|:E8|1F8:|2G8||A8|]"))
     found = [(s.time * 4, s.section_id) for s in sequence.section_annotations]

@@ -181,8 +181,9 @@ def test_accidentals_last_for_the_bar():
 
 
 def test_accidentals_of_tied_notes_are_repeated():
-    sequence = tune([*IN_C, (c + 1, 12), (c + 1, 2), (c, 2)], key=MAJOR["C"])
-    assert body(sequence)[1] == "^c8-|^c4 c2 =c2|]"
+    notes = [*IN_C, (c + 1, 12), (c + 1, 2), (c, 2), (c + 1, 5), (c, 3)]
+    sequence = tune(notes, key=MAJOR["C"])
+    assert body(sequence)[1] == "^c8-|^c4 c2 =c2|^c4- ^c =c3|]"
     assert heard(again(sequence)) == heard(sequence)
 
 
@@ -232,7 +233,11 @@ def test_keys_and_their_signatures_by_our_reader(name, fifths):
         ([D, F + 1, A, d, c + 1, B, A, G, F + 1, E, D], "D"),
         ([E, G, B, e, d, B, A, G, F + 1, E, E], "Em"),
         ([A, B, c, d, e, e, F + 1, G, A, A], "Ador"),
+        ([A, c + 1, e, A, G, A, B, c + 1, d, e, G, A], "Amix"),
         ([C, E, G, c, B, A, G, F, E, D, C], "C"),
+        # The same notes, by where they end.
+        ([A, C, E, G, A, C, E, G, A, C], "C"),
+        ([C, A, C, E, G, A, C, E, G, A], "Am"),
         ([63, 67, 70, 75, 74, 72, 70, 68, 67, 65, 63], "Eb"),
         ([B, B, B], "B"),
     ],
@@ -247,7 +252,24 @@ def test_a_key_that_does_not_fit_gives_way():
     assert field(writing.write(tune([(p, 1) for p in scale], key=MAJOR["G"])), "K") == ["G"]
 
 
+def test_music_without_a_key():
+    sequence = tune(IN_C, key=(0, Modes.NOT_SPECIFIED))
+    assert field(writing.write(sequence), "K") == ["none"]
+    [key] = again(sequence).key_signatures
+    assert key.mode == Modes.NOT_SPECIFIED
+
+
 # Changes
+
+
+def test_a_tempo_in_the_rest_that_leads_in_keeps_the_rest():
+    sequence = tune([], key=MAJOR["C"])
+    sequence.tempos.add(time=1.0, qpm=60)
+    # Half a bar at 120 is silent; three eighths more at 60, then a pickup and two bars.
+    for pitch, start, end in ((c, 2.5, 3.0), (d, 3.0, 7.0), (e, 7.0, 11.0)):
+        sequence.notes.add(pitch=pitch, velocity=90, start_time=start, end_time=end)
+    assert body(sequence) == ["z4 [Q:1/4=60]z3 c|d8|e8|]"]
+    assert heard(again(sequence)) == heard(sequence)
 
 
 def test_the_meter_changes():
@@ -309,6 +331,12 @@ def test_chords():
     assert heard(again(sequence)) == heard(sequence)
 
 
+def test_the_program_of_a_single_voice():
+    sequence = tune([(c, 8)], key=MAJOR["C"])
+    sequence.notes[0].program = 73
+    assert [note.program for note in again(sequence).notes] == [73]
+
+
 def test_several_voices():
     sequence = tune([(c, 8), (d, 8)], key=MAJOR["C"])
     for start, end, pitch, instrument in ((0, 4, C, 3), (2, 4, E, 3), (0, 2, G, 1)):
@@ -348,6 +376,22 @@ def test_chord_symbols():
     assert chords == [(0.0, "C"), (1.0, "G7"), (2.0, "D/F#"), (2.5, "Am")]
 
 
+def test_chord_symbols_that_are_no_chords():
+    sequence = tune([(c, 8), (d, 8)], key=MAJOR["C"])
+    for time, text in ((1.0, ""), (1.0, "^"), (1.0, " \n"), (2.0, '^say "hey"\nyou')):
+        sequence.text_annotations.add(time=time, text=text, annotation_type=CHORD)
+    # A sign before it would make it a remark on the page; what has no text is left out.
+    assert body(sequence) == ["c8|\"say 'hey' you\"d8|]"]
+
+
+def test_what_changes_before_a_pickup_stands_before_it():
+    sequence = tune([(c, 1), (d, 8), (e, 8)], begin=7, key=MAJOR["C"])
+    sequence.key_signatures.add(time=0.5, key=7, mode=Modes.MAJOR)
+    sequence.text_annotations.add(time=0.5, text="G", annotation_type=CHORD)
+    assert body(sequence) == ['[K:G]"G"c|d8|e8|]']
+    assert heard(again(sequence)) == heard(sequence)
+
+
 # The header
 
 
@@ -366,8 +410,20 @@ def test_titles_are_one_line_and_no_comment():
     assert len(list(tunebook.tunes(text))) == 1
 
 
+def test_titles_come_first():
+    sequence = tune([(c, 8)])
+    for text in ("C:Somebody", "T:One", "Z:no field", "T:Other, The"):
+        sequence.text_annotations.add(text=text)
+    assert writing.write(sequence).startswith(
+        "X:1\nT:One\nT:Other, The\nC:Somebody\nZ:no field\nM:4/4\n"
+    )
+
+
 def test_an_untitled_tune_has_a_title():
     assert field(writing.write(tune([(c, 8)])), "T") == ["Untitled"]
+    blank = tune([(c, 8)])
+    blank.sequence_metadata.title = " \t"
+    assert field(writing.write(blank), "T") == ["Untitled"]
     assert field(writing.write(tune([(c, 8)]), "given"), "T") == ["given"]
 
 

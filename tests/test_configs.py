@@ -77,6 +77,38 @@ def test_melody_arithmetic(kind, bars, tune, steps):
     assert config.hparams.free_bits == (16 * steps if bars == 16 else 0)
     assert config.hparams.rhythm == ""
     assert str(bars) in configs.builders()[f"{kind}-{tune}_{bars}bar"].__doc__
+    if kind == "hierdec":
+        # The conductor's steps are the bars.
+        assert config.model.decoder._level_lengths == [bars, steps]
+
+
+@pytest.mark.parametrize(
+    "tune, meters",
+    [
+        ("reel", [(4, 4), (2, 2)]),
+        ("jig", [(6, 8)]),
+        ("waltz", [(3, 4)]),
+        ("polka", [(2, 4)]),
+        ("slipjig", [(9, 8)]),
+    ],
+)
+def test_melody_meters_and_transpositions(tune, meters):
+    converter = configs.get(f"flat-{tune}_2bar").data_converter
+    for meter in [(4, 4), (2, 2), (6, 8), (3, 4), (2, 4), (9, 8), (12, 8), (3, 8)]:
+        assert (converter.explain(scale(40, meter=meter)) is None) == (meter in meters)
+    # Each of the twelve keys once, where the range has room.
+    converter.set_mode("train")
+    piece = scale(40, meter=meters[0])
+    for note in piece.notes:
+        note.pitch = 72
+    np.random.seed(0)
+    events = {
+        int(window.argmax(axis=-1)[0])
+        for _ in range(200)
+        for window in converter.to_tensors(piece).inputs
+    }
+    middle = 2 + 72 - 55
+    assert events == set(range(middle - 5, middle + 7))
 
 
 def test_flat_reel_2bar_has_magentas_sizes():

@@ -180,6 +180,31 @@ def test_melodies_are_measured_by_their_events(melody_run, tunes, tmp_path):
     assert untrained["reconstruction_loss"] == pytest.approx(32 * math.log(48), rel=0.02)
 
 
+def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monkeypatch):
+    """With a decoder that gives silence when it samples, and else one note at every step."""
+    held_out = f"{tunes}/validation.tfrecord"
+    run = runs.open_run(str(melody_run))
+    [batch] = examples.batches(run.config, held_out, 6, examples.Counts(), num_batches=1)
+    means = trained_model.posterior_means(trained_model.load(run, 6, seed=7), batch)
+
+    def constant(model, z, length, temperature):
+        np.testing.assert_allclose(z, means, atol=1e-5)
+        event = {0.7: 0, trained_model.THRESHOLD_TEMPERATURE: 10}[temperature]
+        return np.tile(np.eye(48)[event], (len(z), length, 1))
+
+    monkeypatch.setattr(trained_model, "decode", constant)
+    result = evaluation.evaluate(run, held_out, temperature=0.7, batch_size=6, num_batches=1)
+    events = np.argmax(batch.outputs, axis=-1)
+    for name, event, onsets in (("sampled", 0, 0), ("likeliest", 10, 6 * 32)):
+        assert result[name]["onsets_decoded"] == onsets
+        assert result[name]["accuracy"] == (events == event).mean()
+    assert result["sampled"]["temperature"] == 0.7
+    # What is decoded from the true steps does not come from there.
+    assert result["teacher_forced"]["accuracy"] == pytest.approx(
+        result["metrics"]["metrics/accuracy"], rel=1e-5
+    )
+
+
 def test_melody_baselines_by_hand(melody_run, tmp_path):
     # In training two bars of a minim and its rest: the commonest event is none, 28 of 32.
     # Held out, the same minims, but with a G where the second C was.

@@ -167,6 +167,10 @@ def test_no_meter_is_none_but_in_midi():
     piece.source_info.encoding_type = music_pb2.NoteSequence.SourceInfo.MIDI
     assert converter().explain(piece) is None
     assert converter(meters=JIG).explain(piece).startswith("wrong meter: 4/4")
+    # What comes before a tunebook's first time signature is in free meter, and on no grid.
+    later = scale(32, meter=None)
+    later.time_signatures.add(numerator=4, denominator=4, time=2.0)
+    assert converter().explain(later).startswith("wrong meter: it changes")
     # What comes before MIDI's first time signature is in 4/4 too.
     piece.time_signatures.add(numerator=3, denominator=4, time=2.0)
     assert converter().explain(piece).startswith("wrong meter: it changes")
@@ -192,6 +196,13 @@ def test_times_go_through_the_tempo_map():
         [event for pitch in range(low, low + 4) for event in (*on(pitch), *rest)]
         for low in (60, 70)
     ]
+
+
+def test_without_a_tempo_it_is_120():
+    piece = tune([(60, 0, 4), (62, 4, 12)])
+    expected = converter().to_tensors(piece).inputs
+    del piece.tempos[:]
+    np.testing.assert_array_equal(converter().to_tensors(piece).inputs, expected)
 
 
 def test_a_pickup_has_a_bar_of_its_own():
@@ -324,6 +335,8 @@ def broken(**fields):
         (broken(start_time=-1.0), "broken times: a note before the start"),
         (broken(end_time=float("nan")), "broken times: a note before the start"),
         (broken(end_time=1e12), "too long: over 10000 bars"),
+        # A bar of 4/4 lasts two seconds.
+        (broken(end_time=20_000.125), "too long: over 10000 bars"),
         (tune([(60, 0, 16)], qpm=-60.0), "broken times"),
     ],
 )
@@ -331,6 +344,10 @@ def test_says_why_there_is_no_example(piece, reason):
     made = converter()
     assert made.explain(piece).startswith(reason)
     assert not made.to_tensors(piece).inputs
+
+
+def test_a_tune_of_10000_bars_is_not_too_long():
+    assert converter().explain(broken(end_time=20_000.0)) is None
 
 
 class HParams:
@@ -348,7 +365,15 @@ class HParams:
         ("reel", ["hornpipe"], False),
         ("reel", [], False),
         ("reel", ["unreeled"], False),
+        ("reel", ["Strathspey/Reel"], True),
+        ("reel", ["(reel)"], True),
         ("reel+hornpipe", ["Hornpipe"], True),
+        ("reel + hornpipe", ["Hornpipe"], True),
+        ("slip jig", ["Slip Jig"], True),
+        ("slip jig", ["jig"], False),
+        # Nothing between two signs is no rhythm that any tune has.
+        ("reel+", ["hornpipe"], False),
+        ("+", [], True),
     ],
 )
 def test_the_rhythm_header_is_an_optional_filter(wanted, genre, taken):

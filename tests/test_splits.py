@@ -113,6 +113,9 @@ def test_a_title_of_too_many_melodies_names_no_tune():
     settings = {f"setting{i}": ("title:polska", "melody:one") for i in range(60)}
     made, assignment = assign(settings)
     assert assignment.groups == 1 and not assignment.general
+    # So do more melodies, where they are a small share of all.
+    others = {f"other{i}": (f"melody:other{i}",) for i in range(2940)}
+    assert assign({**polskas, **others})[1].groups == 2941
     # And where there are fewer melodies, a title counts.
     assert assign(dict(list(polskas.items())[:50]))[1].groups == 1
     # A melody always does.

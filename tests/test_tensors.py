@@ -133,7 +133,7 @@ def test_other_families_of_configs(name, reason, tmp_path):
 @pytest.mark.parametrize(
     "facts, message",
     [
-        ({"kind": "tensors"}, "kind tensors, not notesequence"),
+        ({"kind": "tensors"}, "kind tensors, not notesequence; --input names the folder"),
         ({"splits": {"train": {"records": 2}}}, "names 2 records of train, and there are 1"),
         ({}, "no job finished there"),
     ],
@@ -147,6 +147,12 @@ def test_folders_that_cannot_be_counted(facts, message, tmp_path):
         (tmp_path / "manifest.json").unlink()
     with pytest.raises(UserError, match=message):
         coverage.measure(configs.get("flat-reel_2bar"), folder)
+
+
+def test_files_are_no_folder(folder):
+    for path in (f"{folder}/absent", f"{folder}/train.tfrecord*", f"{folder}/manifest.json"):
+        with pytest.raises(UserError, match="no such folder; --input names one that"):
+            coverage.measure(configs.get("flat-reel_2bar"), path)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from pipelines import notesequences, records
+from pipelines.abc import tunebook
 from pipelines.app import UserError
 from pipelines.corpora import Ignored, Limits, Piece, Skipped, Source, _tunebooks, corpora
 from pipelines.protos import NoteSequence
@@ -95,6 +96,11 @@ def test_a_folder_its_zip_and_its_files_give_the_same_tunes(tmp_path):
         assert sorted(pieces) == names and not others
     pieces, _ = found(folder / "one.abc")
     assert sorted(pieces) == ["one.abc/1", "one.abc/2"]
+    # Some programs write names in this way.
+    with zipfile.ZipFile(tmp_path / "dots.zip", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(f"./{name}", text)
+    assert sorted(found(tmp_path / "dots.zip")[0]) == names
     one = pieces["one.abc/2"]
     assert (one.filename, one.collection_name) == ("one.abc", "abc")
     assert one.sequence_metadata.title == "The Road to 2"
@@ -183,8 +189,18 @@ def test_warnings_are_counted(tmp_path):
 def test_links_and_names_that_lead_out_are_not_followed(tmp_path):
     write(tmp_path, {"secret.abc": tune(1), "books/a.abc": tune(2)})
     (tmp_path / "books" / "link.abc").symlink_to(tmp_path / "secret.abc")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "books" / "loop").symlink_to(tmp_path / "books")
+    (tmp_path / "books" / "more").symlink_to(tmp_path / "more")
+    (tmp_path / "books" / "circle.abc").symlink_to("circle.abc")
     pieces, others = found(tmp_path / "books")
-    assert list(pieces) == ["a.abc/2"] and others == [("skipped", "link.abc", "outside")]
+    assert list(pieces) == ["a.abc/2"]
+    assert sorted(others) == [
+        ("skipped", "circle.abc", "unreadable"),
+        ("skipped", "link.abc", "outside"),
+        ("skipped", "loop/", "unreadable"),
+        ("skipped", "more/", "unreadable"),
+    ]
     with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
         archive.writestr("../secret.abc", tune(1))
         archive.writestr("a.abc", tune(2))
@@ -200,6 +216,8 @@ def test_several_inputs_are_named_by_what_tells_them_apart(tmp_path):
     assert sorted(pieces) == ["x/a.abc/1", "y/a.abc/1"]
     pieces, _ = found(tmp_path / "x" / "deep" / "b.abc", tmp_path / "y")
     assert sorted(pieces) == ["b.abc/2", "y/a.abc/1"]
+    ends = _tunebooks._ends(["/x", "/r/x/y", "/s/y"])
+    assert ends == ["x", "r/x/y", "s/y"]
     for inner in (tmp_path / "x", tmp_path / "x" / "deep", tmp_path / "x" / "a.abc"):
         with pytest.raises(UserError, match="--input=.* is part of --input=.*; leave it out"):
             found(tmp_path / "x", inner)
@@ -234,6 +252,57 @@ def test_slices_of_a_large_file_give_what_the_whole_gives(tmp_path, monkeypatch,
         one.id = other.id = ""
         assert one == other
         assert "C:Someone" in [annotation.text for annotation in other.text_annotations]
+
+
+MANY = "".join(tune(number % 7) for number in range(60))
+BODY = tune(1).removeprefix("X:1\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + MANY.encode(),
+        b"\xef\xbb\xbf" + f"R:reel\n\n{MANY}".encode(),
+        f"T:The first\nC:Its composer\n{MANY}".encode(),
+        (BODY + MANY).encode(),
+        f"R:reel\n\n  X:9\n{BODY}{MANY}".encode(),
+        f"> X:9\n> {BODY.rstrip().replace(chr(10), chr(10) + '> ')}\n\n{MANY}".encode(),
+        f"C:Me\n\n{'It is said that ...' * 60}\n\n{MANY}".encode(),
+        "I:abc-charset iso-8859-2\nC:Ż\n\n".encode("iso-8859-2")
+        + MANY.replace("Road", "Żółw").encode("iso-8859-2"),
+        MANY.replace("Road", "Väg").encode("latin-1"),
+        MANY.replace("\n\n", "\n \t\n").encode(),
+        f"%%begintext\nsome text\n%%endtext\nC:Me\n\n{MANY}".encode(),
+        (MANY + f"<pre>\n{MANY}</pre>\n" + MANY).encode(),
+        # An old Mac's tunes, and then others.
+        MANY.replace("\n", "\r").encode() + b"\n\n" + MANY.encode(),
+        MANY.encode("utf-16"),
+    ],
+    ids="mark mark-header title-above no-number indented quoted prose charset latin spaces text "
+    "late-markup line-ends utf-16".split(),
+)
+def test_no_tune_is_lost_doubled_or_changed_by_slices(tmp_path, monkeypatch, data):
+    where = write(tmp_path, {"big.abc": data})
+    whole, _ = found(where)
+    assert len(whole) >= 60
+    monkeypatch.setattr(_tunebooks, "_SLICE_BYTES", 1000)
+    monkeypatch.setattr(_tunebooks, "_MAX_HEADER_BYTES", 500)
+    slices = len(list(ABC.sources([str(where)])))
+    assert slices > 1 or data[:1] == b"\xff"
+    sliced, others = found(where)
+    assert not others
+    if slices > 1:
+        lines = [one.line for one in tunebook.tunes(tunebook.decode(data))]
+        assert [int(name.rsplit(":", 1)[1]) for name in sliced] == lines
+    for one in (*whole.values(), *sliced.values()):
+        one.id = ""
+    assert list(sliced.values()) == list(whole.values())
+
+
+def test_there_are_not_too_many_slices(tmp_path, monkeypatch):
+    monkeypatch.setattr(_tunebooks, "_SLICE_BYTES", 10)
+    write(tmp_path, {"big.abc": "".join(tune(n) for n in range(200))})
+    assert 40 < len(list(ABC.sources([str(tmp_path)]))) <= 64
 
 
 def test_a_slice_without_an_end_is_rejected(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from pipelines.abc.ticks import WHOLE, Ticks, scaled
 from pipelines.abc.tunebook import TuneText, is_music
 
 # A line that begins with a note and a repeat sign, "G:|", is music.
-_FIELD_LINE = re.compile(r"[ \t]*([A-Zmrsw+]):(?![|:\]])(.*)", re.DOTALL)
+_FIELD_LINE = re.compile(r"[ \t]*([H-Zmrsw+]|[A-G](?!:[|:\]])):(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
 _DOUBTFUL = re.compile(
     r"[^\W\d_a-gA-Gx-z]{2}"
@@ -259,7 +259,7 @@ class _Notation:
         if letter not in _NO_HEADERS and letter != "r":
             if self._in_header or (letter not in _STATE_FIELDS and not inline):
                 if letter.isupper():
-                    self.score.headers.append((letter, value))
+                    self.score.headers.append((letter, value.replace("\\%", "%")))
         read = _FIELDS.get(letter)
         if read:
             try:

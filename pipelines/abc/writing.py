@@ -95,7 +95,7 @@ def _header(sequence: NoteSequence, title: str) -> list[str]:
                 fields.append((letter, value))
     given = {letter for letter, _ in fields}
     metadata = sequence.sequence_metadata
-    others = [("T", metadata.title or title or "Untitled")]
+    others = [("T", _text(metadata.title) or _text(title) or "Untitled")]
     others += [("C", composer) for composer in metadata.composers]
     others += [("R", genre) for genre in metadata.genre[:1]]
     fields += [field for field in others if field[0] not in given]
@@ -230,9 +230,9 @@ class _Music:
         self.keys = _keys(sequence, clock, self.voices)
         self.bars = _bars(_meters(sequence, clock), self.tempos, self.voices, end)
         self.chord_symbols = [
-            (clock.place(annotation.time), annotation.text)
+            (clock.place(annotation.time), text)
             for annotation in sorted(sequence.text_annotations, key=lambda one: one.time)
-            if annotation.annotation_type == _CHORD
+            if annotation.annotation_type == _CHORD and (text := _chord_text(annotation.text))
         ]
         # An eighth of a triplet counts as an eighth.
         short = sum(sound.end - sound.start < _WHOLE // 12 for sound in sounds)
@@ -425,7 +425,7 @@ class _VoiceWriter:
             for place, qpm in music.tempos[1:]:
                 self._fields[place] += f"[Q:{_tempo(qpm, music.meter_at(place))}]"
             for place, text in music.chord_symbols:
-                self._chords[max(place, begin)] += f'"{_chord_text(text)}"'
+                self._chords[max(place, begin)] += f'"{text}"'
         self._places = sorted({*self._fields, *self._chords})
 
     def lines(self) -> Iterator[str]:

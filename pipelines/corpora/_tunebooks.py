@@ -4,6 +4,7 @@ A source is a file, or a slice of a large one, so that workers share it and memo
 """
 
 import functools
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,16 +16,21 @@ from pipelines.app import UserError
 from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, one_path
 from pipelines.records import Rejected
 
-# Some 1,000 tunes, a second's work.
+# Some 1,000 tunes, a second's work. In a zip each slice is reached from the file's begin on, so
+# there are not too many of them.
 _SLICE_BYTES = 1 << 19
+_MAX_SLICES = 64
 _MAX_BYTES = 1 << 26
-# What stands before the first tune is given to every slice, as far as this.
+# The fields that stand before the first tune are given to every slice, as far as this.
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1 << 20
 # Of a usual tune; only an estimate.
 _TUNE_BYTES = 500
 # Markup goes on over the begin of a tune, so such files stay whole.
 _MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
+# As `tunebook` counts lines.
+_LINE_END = re.compile(rb"\r{0,2}\n|\r")
+_UNLISTED = "the folder cannot be listed, or is a link; give it as an --input of its own"
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
@@ -103,15 +109,17 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
         place, members, alone = places.open_files(path)
         begin = f"{end}/" if len(paths) > 1 else ""
         for member in members:
-            file = _printable(end if alone else begin + member)
-            if any(part[:1] == "." or part == "__MACOSX" for part in member.split("/")):
+            # Some programs write "./" in front of all names of a zip.
+            name = member.removeprefix("./")
+            file = _printable(end if alone else begin + name)
+            if any(part[:1] == "." or part == "__MACOSX" for part in name.split("/")):
                 # What version control and file managers keep there; "../x" is outside.
                 if places.is_inside(member):
                     continue
             if not places.is_inside(member):
                 yield Skipped(file, "outside", places.OUTSIDE)
             elif member.endswith("/"):
-                yield Skipped(file, "unreadable", "the folder cannot be listed")
+                yield Skipped(file, "unreadable", _UNLISTED)
             else:
                 required = alone or file.lower().endswith(".abc")
                 yield Book(os.path.abspath(place), member, file, required)
@@ -131,7 +139,8 @@ def _ends(paths: Sequence[str]) -> list[str]:
     parts = [os.path.abspath(path).strip("/").split("/") for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         ends = ["/".join(path[-length:]) for path in parts]
-        if len(set(ends)) == len(ends):
+        # Not the begin of another one either: "x" may have a folder "y", and "x/y" be another.
+        if not any(f"{a}/".startswith(f"{b}/") for a, b in itertools.permutations(ends, 2)):
             break
     return ends
 
@@ -160,26 +169,30 @@ def _cuts(place: places.Place, member: str) -> tuple[int, list[tuple[int, int]],
     """Where to cut a file: before an `X:` line that follows a blank one.
 
     Returns:
-      How many bytes at the file's begin are for all tunes; the position of each slice and the
-      number of its first line, none for a file that has to stay whole; and the file's size.
+      How many bytes at the file's begin to look for fields for all tunes in, whole lines; the
+      position of each slice and the number of its first line, none for a file that has to stay
+      whole; and the file's size.
     """
     cuts = [(0, 1)]
-    header: int | None = None
-    position = 0
+    least = max(_SLICE_BYTES, place.size(member) // _MAX_SLICES)
+    header = position = 0
     number = 1
-    blank = False
+    begun = blank = False
     with place.open(member) as file:
         for line in iter(functools.partial(file.readline, _MAX_LINE_BYTES), b""):
             if line.startswith(b"X:"):
-                header = position if header is None else header
-                if blank and position - cuts[-1][0] >= _SLICE_BYTES:
+                # Not before the first one: prose alone would be a slice without a tune.
+                if begun and blank and position - cuts[-1][0] >= least:
                     cuts.append((position, number))
-            elif header is None and _MARKUP.search(line):
+                begun = True
+            elif not begun and _MARKUP.search(line):
                 return 0, [], place.size(member)
             blank = not line.strip()
             position += len(line)
-            number += line.endswith(b"\n")
-    return header if header and header <= _MAX_HEADER_BYTES else 0, cuts, position
+            if not begun and position <= _MAX_HEADER_BYTES:
+                header = position
+            number += len(_LINE_END.findall(line)) if b"\r" in line else line.endswith(b"\n")
+    return header, cuts, position
 
 
 def _printable(name: str) -> str:
@@ -194,16 +207,19 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
     facts = source.facts
     file, required = facts["file"], facts["required"]
     try:
-        text, lines = _text(facts)
+        text, header = _text(facts)
     except Rejected as rejected:
         if required or rejected.reason != "not_text":
             raise
         yield Ignored(file, rejected.detail)
         return
     names: set[str] = set()
+    before = facts.get("line", 1) - 1
     for tune in tunebook.tunes(text):
         tune = tune._replace(
-            line=tune.line + lines, left_over=tune.left_over and tune.left_over + lines
+            line=tune.line + before,
+            file_header=tune.file_header or header,
+            left_over=tune.left_over and tune.left_over + before,
         )
         name = _NOT_IN_IDS.sub("-", tune.reference) or f"line{tune.line}"
         # Other slices may have the same number.
@@ -216,19 +232,23 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
         yield Skipped(file, "no_tune", nothing) if required else Ignored(file, nothing)
 
 
-def _text(facts: dict[str, Any]) -> tuple[str, int]:
-    """The text of a source, and how many lines of the file are not in it."""
+def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The text of a source, and what the file's begin, if not in it, has for all tunes."""
     place, member = places.reopen_place(facts["place"]), facts["member"]
     if "start" not in facts:
-        return tunebook.decode(place.read(member, _MAX_BYTES)), 0
+        return tunebook.decode(place.read(member, _MAX_BYTES)), ()
     start, end = facts["start"], facts["end"]
     if end - start > _MAX_BYTES:
         raise Rejected("too_large", f"more than {_MAX_BYTES} bytes from line {facts['line']} on")
     with place.open(member) as file:
         header = file.read(facts["header"])
         file.seek(start)
-        data = header + file.read(end - start)
-    return tunebook.decode(data), facts["line"] - 1 - header.count(b"\n")
+        data = file.read(end - start)
+    # Together, since the header may name the encoding. There may be a tune in it, so it is not
+    # simply put in front: up to the next `X:` it is read by itself.
+    *begin, text = tunebook.decode(header + data).split("\n", header.count(b"\n"))
+    first = next(tunebook.tunes("\n".join([*begin, "X:"])))
+    return text, first.file_header
 
 
 def _piece(
