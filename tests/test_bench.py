@@ -58,6 +58,18 @@ def test_benchmarks_are_listed():
     assert "convert" in benchmarks()
 
 
+def test_the_benchmark_of_tunes_converts_as_many_as_it_says(tmp_path):
+    book = tmp_path / "book.abc"
+    book.write_text("X:1\nT:One\nM:4/4\nL:1/8\nK:C\nCDEF GABc|cBAG FEDC|]\n")
+    command = [sys.executable, "-m", "pipelines.bench", "tunes", f"--input={book}"]
+    done = subprocess.run(
+        [*command, "--tunes=1200,30", "--repeats=1"], capture_output=True, text=True, check=True
+    )
+    assert "| records | 1200 | 30 | 40.000 |" in done.stdout
+    failed = subprocess.run([*command, "--tunes=many"], capture_output=True, text=True)
+    assert failed.returncode == 1 and "--tunes=many: give numbers" in failed.stderr
+
+
 def test_missing_flags_and_unknown_names_are_one_line():
     for arguments, message in [
         (["convert"], "missing --input, --stock"),

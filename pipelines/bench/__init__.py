@@ -1,4 +1,4 @@
-"""Benchmarks beside stock Magenta, one module each. A module here exports `BENCHMARK`.
+"""Benchmarks, most beside stock Magenta, one module each. A module here exports `BENCHMARK`.
 
 Both sides run in one go and take turns, so that what else the machine does hits both alike.
 """
