@@ -274,12 +274,14 @@ BODY = tune(1).removeprefix("X:1\n")
         MANY.replace("\n\n", "\n \t\n").encode(),
         f"%%begintext\nsome text\n%%endtext\nC:Me\n\n{MANY}".encode(),
         (MANY + f"<pre>\n{MANY}</pre>\n" + MANY).encode(),
+        # Music that no tune has: a warning names its line.
+        MANY.replace("\n\n", "\n\nGABc dedB|dedB dedB|\n\n").encode(),
         # An old Mac's tunes, and then others.
         MANY.replace("\n", "\r").encode() + b"\n\n" + MANY.encode(),
         MANY.encode("utf-16"),
     ],
     ids="mark mark-header title-above no-number indented quoted prose charset latin spaces text "
-    "late-markup line-ends utf-16".split(),
+    "late-markup left-over line-ends utf-16".split(),
 )
 def test_no_tune_is_lost_doubled_or_changed_by_slices(tmp_path, monkeypatch, data):
     where = write(tmp_path, {"big.abc": data})
