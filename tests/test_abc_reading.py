@@ -631,6 +631,29 @@ def test_too_long_or_too_many_notes():
         read(tune_of(HEADER + "C999999 | D999999/0 |"))
 
 
+def test_fields_that_lost_their_colon_or_line_are_no_music():
+    header = "X:1\nM:4/4\nL:1/8\nI (1) :| (2) || (1) :|\nK:C\n"
+    assert lengths("C D", header) == [1, 1]
+    text = "C8 | D8 | E8 | F2 B:Wm. Litten MS, 1802"
+    assert pitches(text) == [C, D, E, F]
+    assert warnings(text) == ["line 6: the words at the end of this line are left out"]
+
+
+def test_music_before_the_key_is_read():
+    text = "X:1\nT:Late key\nM:4/4\nL:1/8\nF8|G8|\nA8|F8|\nK:G\nF8|G8|]\n"
+    assert pitches(text, "") == [F, G, A, F, 66, G]
+
+
+def test_what_multiplies_is_bounded():
+    (note, *_) = read(tune_of(HEADER + "c>>>>>>" * 12 + "c|")).notes
+    assert note.pitch == c
+    macros = "m:c=cccc\n" * 9
+    found = read(tune_of(f"X:1\nL:1/64\n{macros}K:C\n" + "c|\n" * 100), max_seconds=1e5)
+    assert any("macros" in a.text for a in found.text_annotations)
+    with pytest.raises(Rejected, match="too_many_notes"):
+        read(tune_of(HEADER + "cccccccc|\n" * 100), max_notes=700)
+
+
 def test_what_email_leaves_in_tunes_is_taken_away():
     sequence = read(tune_of("X:1\nT:Off She Goes=20\nQ:1/4=20\nK:C\nC|"))
     assert sequence.sequence_metadata.title == "Off She Goes"

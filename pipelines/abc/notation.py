@@ -6,7 +6,7 @@ A sign that nobody reads is left out with a warning; nothing in a tune's text ra
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from pipelines.abc import fields, signs
@@ -15,6 +15,8 @@ from pipelines.abc.score import Bar, Score, Voice
 from pipelines.abc.signs import Note
 from pipelines.abc.ticks import WHOLE, Ticks, scaled
 from pipelines.abc.tunebook import TuneText, is_music
+from pipelines.midi import MAX_NOTES
+from pipelines.records import Rejected
 
 # A line that begins with a note and a repeat sign, "G:|", is music.
 _FIELD_LINE = re.compile(r"[ \t]*([H-Zmrsw+]|[A-G](?!:[|:\]])):(.*)", re.DOTALL)
@@ -35,6 +37,8 @@ _WORD = re.compile(
 _TYPOGRAPHIC = str.maketrans("\u2018\u2019\xb4\u2013\u2212\xa0\u2009\u202f\u2028", "'''--    ")
 # A line that someone drew between two tunes, such as "=====" or "---8<---".
 _RULE = re.compile(r"\s*(?:-{3}|={3}|_{3}|\*{3}|\#{3})[-=_*#<>8\s]*$")
+# A field that lost its line, as in "g2|] B:Litten".
+_FIELD_BEHIND = re.compile(r"[ \t][A-Z]:[ \t]*[A-Z][a-z]+[. ].*")
 _QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
 # abc2midi's word for music that has none: nothing would ever end an accidental.
@@ -47,12 +51,35 @@ _TEXTS = frozenset("ABCDFGHNORSTZ")
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
 _MAX_RESTS = 999
+_MAX_LINE = 100_000
+# How many characters macros may add to a tune: one may hold another many times.
+_MACRO_ROOM = 100_000
 _DEFAULT_TEMPO = Fraction(120)
 
 
-def notate(tune: TuneText) -> Score:
-    """What the text of a tune says."""
-    return _Notation(tune).score
+def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
+    """What the text of a tune says.
+
+    Raises:
+      Rejected: "too_many_notes" where more are written.
+    """
+    return _Notation(tune, max_notes).score
+
+
+def _first_music(lines: Sequence[str]) -> int | None:
+    """The first line of music of a tune without a key, or with music before it."""
+    found = None
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("K:"):
+            # A single line that looks like music may stand among the fields.
+            return (
+                found
+                if found is not None and any(map(is_music, lines[found + 1 : number]))
+                else None
+            )
+        if found is None and is_music(line):
+            found = number
+    return found
 
 
 class _VoiceState:
@@ -141,13 +168,16 @@ class _VoiceState:
 
 
 class _Notation:
-    def __init__(self, tune: TuneText):
+    def __init__(self, tune: TuneText, max_notes: int):
         self.score = Score()
+        self._max_notes = max_notes
+        self._notes = 0
         self._line = tune.line
         self._in_header = True
         self._has_unit = False
         self._accidentals_hold = "pitch"
         self._macros: list[tuple[str, str]] = []
+        self._macro_room = _MACRO_ROOM
         self._voices: dict[str, _VoiceState] = {}
         self._voice_fields: dict[str, str] = {}
         self._voice_names: dict[str, str] = {}
@@ -159,8 +189,12 @@ class _Notation:
             match = _FIELD_LINE.match(text)
             if not match or match[1] not in "XK":
                 self._read_line(text)
+        first_music = _first_music(tune.lines)
         for number, text in enumerate(tune.lines):
             self._line = tune.line + number
+            if self._in_header and number == first_music:
+                self._warn("the key (K:) is missing; read without sharps and flats")
+                self._end_header()
             self._read_line(text)
         if tune.left_over:
             self._line = tune.left_over
@@ -196,14 +230,17 @@ class _Notation:
             self._field(letter, value)
             return
         if self._in_header:
-            if self._last_letter in ("H", "N", "Z") or not is_music(text):
-                # Older standards let a history run over several lines.
-                if self.score.headers:
-                    letter, value = self.score.headers[-1]
-                    self.score.headers[-1] = (letter, f"{value} {text.strip()}")
-                return
-            self._warn("the key (K:) is missing; read without sharps and flats")
-            self._end_header()
+            # Older standards let a history run over several lines.
+            if self.score.headers:
+                letter, value = self.score.headers[-1]
+                self.score.headers[-1] = (letter, f"{value} {text.strip()}")
+            return
+        if len(text) > _MAX_LINE:
+            self._warn(f"only the first {_MAX_LINE} characters of this line are read")
+            text = text[:_MAX_LINE]
+        if match := _FIELD_BEHIND.search(text):
+            self._warn("the words at the end of this line are left out")
+            text = text[: match.start()]
         if "=" in text:
             # What e-mail leaves in tunes: "=20" at a line's end, "=3D" for a natural.
             text = _QUOTED_PRINTABLE.sub("", text).replace("=3D", "=")
@@ -215,13 +252,20 @@ class _Notation:
                 return
             self._warn("the words at the end of this line are left out")
         for macro, replacement in self._macros:
-            if len(text) < 10_000:
-                text = text.replace(macro, replacement)
+            longer = text.replace(macro, replacement)
+            self._macro_room -= max(len(longer) - len(text), 0)
+            if self._macro_room < 0:
+                self._warn("the macros make the tune too long; from here on they are left out")
+                self._macros = []
+                break
+            text = longer
         if not text.isascii():
             text = text.translate(_TYPOGRAPHIC)
         if "i" in text or "o" in text or "D." in text or "FI" in text or "CO" in text:
             text = _WORD.sub(self._without_word, text)
         self._music(text)
+        if self._notes > self._max_notes:
+            raise Rejected("too_many_notes", f"more than {self._max_notes} are written")
 
     def _without_word(self, match: re.Match) -> str:
         word = match["word"]
@@ -378,6 +422,7 @@ class _Notation:
                 else:
                     heard = [here.position, length, pitch, False, here.overlay, note.staff]
                     here.bar.notes.append(heard)
+                    self._notes += 1
                     here.passes(length, [heard])
             elif kind not in signs.SILENT:
                 getattr(self, f"_{kind}")(match.group())
@@ -524,6 +569,7 @@ class _Notation:
                 notes.append([here.position, its, pitch, note.ties, here.overlay, note.staff])
         here.tied = {note[5]: note[2] for note in notes if note[3]}
         here.bar.notes += notes
+        self._notes += len(notes)
         here.passes(length, notes)
 
     def _microtone(self, _: str) -> None:

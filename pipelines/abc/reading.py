@@ -17,6 +17,7 @@ from pipelines.protos import NoteSequence
 from pipelines.records import Rejected
 
 VELOCITY = 90
+_MAX_INT32 = 2**31 - 1
 _Modes = NoteSequence.KeySignature.Mode
 _Chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
 # Fields that NoteSequence has a place of its own for, besides the annotation that all get.
@@ -39,7 +40,7 @@ def read(
     Raises:
       Rejected: "no_notes", "too_long" or "too_many_notes".
     """
-    score = notate(tune)
+    score = notate(tune, max_notes)
     played = play(score)
     if len(played.notes) > max_notes:
         raise Rejected("too_many_notes", f"{len(played.notes)} notes")
@@ -90,7 +91,10 @@ class _Clock:
 
 @lru_cache(maxsize=4096)
 def _ratio(length: Ticks) -> tuple[int, int]:
+    """A length in whole notes; 0, 0 where broken rhythms upon each other leave no room for it."""
     whole = of_whole(length)
+    if max(whole.numerator, whole.denominator) > _MAX_INT32:
+        return 0, 0
     return whole.numerator, whole.denominator
 
 
