@@ -266,9 +266,9 @@ def test_tempos(value, qpm):
 
 @pytest.mark.parametrize("value", ["1/2222" + "/2222" * 40, "1/4 " * 2000, "1" * 5000])
 def test_hostile_tempos_take_no_time(value):
-    begin = time.perf_counter()
+    begin = time.process_time()
     notate(tune_of(f"X:1\nQ:{value}\nK:C\nC2|"))
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_tempo_changes_inside_the_tune():
@@ -572,9 +572,9 @@ def test_signs_that_word_processors_put_for_those_of_music():
 
 @pytest.mark.parametrize("piece", ["[A:", "io", '"i', "{i", "+o", "!i ", "iB", "D. C"])
 def test_lines_of_hostile_words_take_linear_time(piece):
-    begin = time.perf_counter()
+    begin = time.process_time()
     notate(tune_of(HEADER + "C8|" + piece * 10_000))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("rule", ["-----8<-----", "=====", "______", "*****", " - - - "])

@@ -57,6 +57,7 @@ _TEMPO_UNITS = re.compile(
 )
 _QUOTED = re.compile(r'"[^"]*"?')
 _MAX_PARTS = 1000
+_MAX_VALUE = 200
 
 FREE = None
 COMMON = (4, 4)
@@ -208,7 +209,7 @@ def unit(value: str) -> Ticks:
 
 def tempo(value: str, unit_length: Ticks) -> Fraction | None:
     """Quarter notes a minute of a `Q:` field; None where it has words only (3.1.8)."""
-    text = _QUOTED.sub(" ", value).strip()
+    text = _QUOTED.sub(" ", value[:_MAX_VALUE]).strip()
     if not text:
         return None
     if match := _TEMPO_BEATS.search(text):
