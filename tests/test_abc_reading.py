@@ -127,6 +127,7 @@ def test_chords_last_as_their_first_note_and_multiply():
     assert heard("[C2E2]2 C2") == [(C, 0, 4), (E, 0, 4), (C, 4, 2)]
     # The first standards wrote chords between plus signs, later ones decorations.
     assert heard("+C2E2+ +ff+C") == [(C, 0, 2), (E, 0, 2), (C, 2, 1)]
+    assert heard("[CE2]2 D") == [(C, 0, 2), (E, 0, 2), (D, 2, 1)]
     assert heard("[CE]>D") == [(C, 0, 1.5), (E, 0, 1.5), (D, 1.5, 0.5)]
 
 
@@ -194,6 +195,11 @@ def test_keys(key, tonic, mode, sharps):
     }
     expected = {letter.upper(): 1 if letter.isupper() else -1 for letter in sharps}
     assert (read_key.tonic, read_key.mode, signature) == (tonic, mode, expected)
+
+
+def test_an_unknown_mode_is_major_with_a_warning():
+    assert pitches("F C", key_header("Dn")) == [66, 61]
+    assert warnings("F C", key_header("Dn")) == ["line 4: K:Dn names no mode; read as major"]
 
 
 def test_key_changes_inside_the_tune():
@@ -482,6 +488,7 @@ def test_titles_may_have_the_signs_of_music_and_comments():
     assert texts[1:3] == ["T:|: abc :|", "T:100% Pure"]
     # A note before a repeat is no field.
     assert pitches("C2 D6|\nE8\nG:|\n") == [C, D, E, G] * 2
+    assert pitches("C2 D6|\nZ:|\n") == [C, D] * 2
 
 
 def test_sections_are_annotated_each_time_they_are_played():
@@ -652,6 +659,7 @@ def test_what_multiplies_is_bounded():
     assert any("macros" in a.text for a in found.text_annotations)
     with pytest.raises(Rejected, match="too_many_notes"):
         read(tune_of(HEADER + "cccccccc|\n" * 100), max_notes=700)
+    assert "more than 999 bars of rests" in warnings("Z500 c|Z500 c|")[0]
 
 
 def test_what_email_leaves_in_tunes_is_taken_away():

@@ -85,6 +85,14 @@ class Key(NamedTuple):
     accidentals: tuple[int, ...]
 
 
+class UnknownModeError(ValueError):
+    """A mode that nobody knows, such as that of "Bn"; `key` is the major key on the tonic."""
+
+    def __init__(self, message: str, key: Key):
+        super().__init__(message)
+        self.key = key
+
+
 NO_KEY = Key(None, "NOT_SPECIFIED", (0,) * 7)
 
 
@@ -111,14 +119,14 @@ def key(value: str, current: Key = NO_KEY) -> Key:
     word, rest = match[3].lower(), text[match.end() :]
     if word.startswith(_CLEFS) or word == "exp":
         word, rest = "", match[3] + rest
-    mode = _MODES.get(word[:3])
-    if mode is None:
-        raise ValueError(f"K:{value} names no mode")
-    name, more_sharps = mode
+    name, more_sharps = _MODES.get(word[:3], _MODES[""])
     tonic = (SEMITONES[step] + sharp) % 12
     explicit = rest.lower().lstrip().startswith("exp")
     fifths = 0 if explicit else _FIFTHS[step] + 7 * sharp + more_sharps
-    return Key(tonic, name, _with_accidentals(_signature(fifths), rest))
+    read = Key(tonic, name, _with_accidentals(_signature(fifths), rest))
+    if word[:3] not in _MODES:
+        raise UnknownModeError(f"K:{value} names no mode; read as major", read)
+    return read
 
 
 def _signature(fifths: int) -> tuple[int, ...]:

@@ -6,55 +6,29 @@ A sign that nobody reads is left out with a warning; nothing in a tune's text ra
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 
-from pipelines.abc import fields, signs
+from pipelines.abc import fields, lines, signs
 from pipelines.abc.fields import Key
-from pipelines.abc.score import Bar, Score, Voice
+from pipelines.abc.macros import Macros
+from pipelines.abc.score import Score, Voice
 from pipelines.abc.signs import Note
-from pipelines.abc.ticks import WHOLE, Ticks, scaled
-from pipelines.abc.tunebook import TuneText, is_music
+from pipelines.abc.ticks import WHOLE, scaled
+from pipelines.abc.tunebook import TuneText
+from pipelines.abc.voice_state import VoiceState
 from pipelines.midi import MAX_NOTES
 from pipelines.records import Rejected
 
-# A line that begins with a note and a repeat sign, "G:|", is music.
-_FIELD_LINE = re.compile(r"[ \t]*([H-Zmrsw+]|[A-G](?!:[|:\]])):(.*)", re.DOTALL)
-_COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
-_DOUBTFUL = re.compile(
-    r"[^\W\d_a-gA-Gx-z]{2}"
-    # Nothing but words, such as "Regards," or "Bob", in which each other letter is a note.
-    r"|^(?=[a-gA-G,.!?'\s-]*+[^\W\d_])\s*(?:[A-Za-z][a-z]++[,.!?'\s-]*+)++$"
-)
-# A word among the notes, told by letters that hardly any tune has as decorations; it does not
-# count inside the signs that may have words.
-_WORD = re.compile(
-    r'"[^"]*"|![^!\s]*!|\+[^+\s]*\+|\[[A-Za-z]:[^\]]{0,500}\]|\{[^{}]*\}'
-    r"|(?<![A-Za-z])(?P<word>(?=[A-Za-z][a-hj-np-z]*+[io])[A-Za-z][a-z]*+(?![A-Za-z])[.,:;?]?"
-    r"|FINE|CODA|D\. ?[CS]\.(?=[\s|\]]|$))"
-)
-# What word processors make of the signs of music.
-_TYPOGRAPHIC = str.maketrans("\u2018\u2019\xb4\u2013\u2212\xa0\u2009\u202f\u2028", "'''--    ")
-# A line that someone drew between two tunes, such as "=====" or "---8<---".
-_RULE = re.compile(r"\s*(?:-{3}|={3}|_{3}|\*{3}|\#{3})[-=_*#<>8\s]*$")
-# A field that lost its line, as in "g2|] B:Litten".
-_FIELD_BEHIND = re.compile(r"[ \t][A-Z]:[ \t]*[A-Z][a-z]+[. ].*")
-_QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
 # abc2midi's word for music that has none: nothing would ever end an accidental.
 _NO_BAR_LINES = re.compile(r"\s*MIDI[ =]+nobarlines\b")
 _PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
 _NO_HEADERS = frozenset("wWsmUV+")
-# Fields of words, in which "=20" is what e-mail leaves and no number.
-_TEXTS = frozenset("ABCDFGHNORSTZ")
 # Fields that say how the next notes sound; in the body they are not headers.
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
 _MAX_RESTS = 999
-_MAX_LINE = 100_000
-# How many characters macros may add to a tune: one may hold another many times.
-_MACRO_ROOM = 100_000
-_DEFAULT_TEMPO = Fraction(120)
 
 
 def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
@@ -66,130 +40,29 @@ def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
     return _Notation(tune, max_notes).score
 
 
-def _first_music(lines: Sequence[str]) -> int | None:
-    """The first line of music of a tune without a key, or with music before it."""
-    found = None
-    for number, line in enumerate(lines):
-        if line.lstrip().startswith("K:"):
-            # A single line that looks like music may stand among the fields.
-            return (
-                found
-                if found is not None and any(map(is_music, lines[found + 1 : number]))
-                else None
-            )
-        if found is None and is_music(line):
-            found = number
-    return found
-
-
-class _VoiceState:
-    """Where a voice is, and what holds there."""
-
-    __slots__ = (
-        "voice", "bar", "position", "unit", "key", "meter", "measure", "tempo", "program",
-        "transposition", "accidentals", "tied", "last", "last_length", "overlay",
-        "tuplet_left", "tuplet_notes", "tuplet_time", "broken", "written",
-    )  # fmt: skip
-
-    def __init__(self, voice: Voice, line: int, other: "_VoiceState | None" = None):
-        self.voice = voice
-        self.unit: Ticks = other.unit if other else WHOLE // 8
-        self.key: Key = other.key if other else fields.NO_KEY
-        self.meter = other.meter if other else fields.COMMON
-        self.measure = other.measure if other else WHOLE
-        self.tempo = other.tempo if other else _DEFAULT_TEMPO
-        self.program = other.program if other else 0
-        self.transposition = other.transposition if other else 0
-        self.accidentals: dict[int, int] = {}
-        # Pitches that a tie holds, by their place on the staff.
-        self.tied: dict[int, int] = {}
-        self.last: list[list] = []
-        self.last_length: Ticks | None = None
-        self.tuplet_left = 0
-        self.tuplet_notes = self.tuplet_time = 1
-        # What ">" or "<" makes of the next note: numerator, denominator. And the length that the
-        # last note had before it.
-        self.broken: tuple[int, int] | None = None
-        self.written: Ticks = 0
-        self._begin(line)
-
-    def _begin(self, line: int) -> None:
-        self.bar = Bar(line)
-        self.position: Ticks = 0
-        self.overlay = 0
-        self.show()
-
-    def is_empty(self) -> bool:
-        """Whether the bar has nothing in it yet that takes time."""
-        return not self.position and not self.bar.notes and not self.bar.length
-
-    def show(self) -> None:
-        """Notes in the bar what holds at its begin."""
-        bar = self.bar
-        bar.meter, bar.measure = self.meter, self.measure
-        bar.key, bar.tempo, bar.program = self.key, self.tempo, self.program
-
-    def end_bar(self, line: int) -> None:
-        """A bar line; without notes before it, it adds nothing to the one before."""
-        if self.accidentals:
-            self.accidentals = {}
-        bar = self.bar
-        if self.position or bar.notes or bar.length:
-            if self.position > bar.length:
-                bar.length = self.position
-            self.voice.bars.append(bar)
-            self._begin(line)
-            # A broken rhythm does not reach back over a bar line.
-            self.last_length = None
-        else:
-            bar.line = line
-
-    def takes(self, numerator: int, denominator: int) -> Ticks:
-        """The length of a note or rest, after tuplets and broken rhythm."""
-        length = self.unit * numerator
-        if denominator != 1:
-            length = scaled(length, 1, denominator)
-        if self.tuplet_left:
-            self.tuplet_left -= 1
-            length = scaled(length, self.tuplet_time, self.tuplet_notes)
-        before, self.written = self.written, length
-        if self.broken:
-            # "A>B/" has the short note written out already.
-            if self.broken != (1, 2) or 2 * length != before:
-                length = scaled(length, *self.broken)
-            self.broken = None
-        return length
-
-    def passes(self, length: Ticks, notes: list[list]) -> None:
-        """Goes on past a note, chord or rest."""
-        self.last = notes
-        self.last_length = length
-        self.position += length
-
-
 class _Notation:
     def __init__(self, tune: TuneText, max_notes: int):
         self.score = Score()
         self._max_notes = max_notes
         self._notes = 0
+        self._rests_left = _MAX_RESTS
         self._line = tune.line
         self._in_header = True
         self._has_unit = False
         self._accidentals_hold = "pitch"
-        self._macros: list[tuple[str, str]] = []
-        self._macro_room = _MACRO_ROOM
-        self._voices: dict[str, _VoiceState] = {}
+        self._macros = Macros()
+        self._voices: dict[str, VoiceState] = {}
         self._voice_fields: dict[str, str] = {}
         self._voice_names: dict[str, str] = {}
         # What the header says, for all voices.
-        self._state = _VoiceState(Voice(), tune.line)
+        self._state = VoiceState(Voice(), tune.line)
         self._here = self._state
         self._last_letter = ""
         for text in tune.file_header:
-            match = _FIELD_LINE.match(text)
-            if not match or match[1] not in "XK":
+            field = lines.field(text)
+            if field is None or field[0] not in "XK":
                 self._read_line(text)
-        first_music = _first_music(tune.lines)
+        first_music = lines.first_music(tune.lines)
         for number, text in enumerate(tune.lines):
             self._line = tune.line + number
             if self._in_header and number == first_music:
@@ -220,14 +93,11 @@ class _Notation:
             if text.lstrip().startswith("%%"):
                 self._instruction(text.lstrip()[2:])
                 return
-            text = _COMMENT.sub("", text)
-        if not text or text.isspace() or _RULE.match(text):
+            text = lines.without_comment(text)
+        if lines.is_blank(text):
             return
-        if match := _FIELD_LINE.match(text):
-            letter, value = match.groups()
-            if letter in _TEXTS:
-                value = value.removesuffix("=20")
-            self._field(letter, value)
+        if field := lines.field(text):
+            self._field(*field)
             return
         if self._in_header:
             # Older standards let a history run over several lines.
@@ -235,55 +105,24 @@ class _Notation:
                 letter, value = self.score.headers[-1]
                 self.score.headers[-1] = (letter, f"{value} {text.strip()}")
             return
-        if len(text) > _MAX_LINE:
-            self._warn(f"only the first {_MAX_LINE} characters of this line are read")
-            text = text[:_MAX_LINE]
-        if match := _FIELD_BEHIND.search(text):
-            self._warn("the words at the end of this line are left out")
-            text = text[: match.start()]
-        if "=" in text:
-            # What e-mail leaves in tunes: "=20" at a line's end, "=3D" for a natural.
-            text = _QUOTED_PRINTABLE.sub("", text).replace("=3D", "=")
-        if _DOUBTFUL.search(text) and not is_music(text):
-            # Music may end in words; up to its last bar line it is still music.
-            text = text[: text.rfind("|") + 1]
-            if not is_music(text):
-                self._warn("this line is not music; left out")
-                return
-            self._warn("the words at the end of this line are left out")
-        for macro, replacement in self._macros:
-            longer = text.replace(macro, replacement)
-            self._macro_room -= max(len(longer) - len(text), 0)
-            if self._macro_room < 0:
-                self._warn("the macros make the tune too long; from here on they are left out")
-                self._macros = []
-                break
-            text = longer
-        if not text.isascii():
-            text = text.translate(_TYPOGRAPHIC)
-        if "i" in text or "o" in text or "D." in text or "FI" in text or "CO" in text:
-            text = _WORD.sub(self._without_word, text)
+        for prepare in (lines.music_in, self._macros.expand, lines.without_words):
+            text, warnings = prepare(text)
+            for what in warnings:
+                self._warn(what)
         self._music(text)
         if self._notes > self._max_notes:
             raise Rejected("too_many_notes", f"more than {self._max_notes} are written")
-
-    def _without_word(self, match: re.Match) -> str:
-        word = match["word"]
-        if word is None:
-            return match[0]
-        self._warn(f"the word {word[:20]!r} is left out")
-        return " "
 
     def _end_header(self) -> None:
         self._in_header = False
         first = next(iter(self._voice_fields), "1")
         self._here = self._voice(first)
 
-    def _voice(self, name: str) -> _VoiceState:
+    def _voice(self, name: str) -> VoiceState:
         state = self._voices.get(name)
         if state is None:
             voice = Voice(self._voice_names.get(name))
-            state = self._voices[name] = _VoiceState(voice, self._line, self._state)
+            state = self._voices[name] = VoiceState(voice, self._line, self._state)
             shift = fields.transposition(self._voice_fields.get(name, ""))
             if shift is not None:
                 state.transposition = shift
@@ -316,7 +155,12 @@ class _Notation:
         targets = [self._state, *self._voices.values()] if self._in_header else [self._here]
         try:
             for state in targets:
-                state.key = fields.key(value, state.key)
+                try:
+                    state.key = fields.key(value, state.key)
+                except fields.UnknownModeError as error:
+                    state.key = error.key
+                    if state is self._here:
+                        self._warn(str(error))
                 shift = fields.transposition(value)
                 if shift is not None:
                     state.transposition = shift
@@ -346,7 +190,7 @@ class _Notation:
             self._here.tempo = tempo
             self._changed(self._here, tempo=tempo)
 
-    def _changed(self, state: _VoiceState, tempo: Fraction | None = None, key: Key | None = None):
+    def _changed(self, state: VoiceState, tempo: Fraction | None = None, key: Key | None = None):
         if state.is_empty():
             state.show()
         else:
@@ -396,14 +240,7 @@ class _Notation:
             self._here.transposition = value
 
     def _macro(self, value: str) -> None:
-        """A static macro (9.1); transposing ones would need the note that they stand at."""
-        name, equals, replacement = value.partition("=")
-        name, replacement = name.strip(), replacement.strip()
-        if not equals or not name or len(replacement) > 200 or len(self._macros) >= 20:
-            raise ValueError("a macro cannot be read")
-        if "n" in name:
-            raise ValueError("transposing macros are not played")
-        self._macros.append((name, replacement))
+        self._macros.define(value)
 
     # Music
 
@@ -428,7 +265,7 @@ class _Notation:
                 getattr(self, f"_{kind}")(match.group())
                 here = self._here
 
-    def _pitch(self, here: _VoiceState, note: Note) -> int | None:
+    def _pitch(self, here: VoiceState, note: Note) -> int | None:
         accidental = note.accidental
         if accidental is not None:
             if self._accidentals_hold != "not":
@@ -469,7 +306,11 @@ class _Notation:
 
     def _rests(self, token: str) -> None:
         here = self._here
-        count = min(int(token[1:] or 1), _MAX_RESTS)
+        count = int(token[1:] or 1)
+        if self._rests_left < count:
+            self._warn(f"{token} is left out: more than {_MAX_RESTS} bars of rests")
+            return
+        self._rests_left -= count
         for number in range(count):
             if number:
                 here.end_bar(self._line)
@@ -555,18 +396,14 @@ class _Notation:
                 self._warn(f"[{inner[:20]}] is no chord; left out")
             return
         pitches = [self._pitch(here, note) for note in read]
-        # Notes of other lengths sound as long as they say; the chord lasts as its first (4.17).
+        # A chord lasts as long as its first note, whatever the others say (4.17).
         first = read[0]
         length = here.takes(first.numerator * numerator, first.denominator * denominator)
-        notes = []
-        for note, pitch in zip(read, pitches, strict=True):
-            if pitch is not None:
-                its = scaled(
-                    length,
-                    note.numerator * first.denominator,
-                    note.denominator * first.numerator,
-                )
-                notes.append([here.position, its, pitch, note.ties, here.overlay, note.staff])
+        notes = [
+            [here.position, length, pitch, note.ties, here.overlay, note.staff]
+            for note, pitch in zip(read, pitches, strict=True)
+            if pitch is not None
+        ]
         here.tied = {note[5]: note[2] for note in notes if note[3]}
         here.bar.notes += notes
         self._notes += len(notes)

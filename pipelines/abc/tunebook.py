@@ -120,7 +120,7 @@ def _as_utf8(line: bytes, charset: str) -> bytes:
 # What a line is
 
 # The letters of fields, but not "c:|", which is a note before a repeat.
-_FIELD = re.compile(r"[ \t]*([H-Zmrsw+]|[A-G](?!:[|:\]])):")
+_FIELD = re.compile(r"[ \t]*([H-Ymrsw+]|[A-G](?!:[|:\]])|Z(?!:[|:\]]+\s*$)):")
 _FIELD_OR_COMMENT = re.compile(rf"{_FIELD.pattern}|[ \t]*%")
 # What stands in a line of music and is no notes: chord symbols, decorations, fields, grace notes.
 _ASIDE = re.compile(
