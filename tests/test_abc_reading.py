@@ -1,5 +1,6 @@
 """ABC to NoteSequences: each expectation is worked out by hand from the standard."""
 
+import itertools
 import random
 import time
 from fractions import Fraction
@@ -9,7 +10,7 @@ import pytest
 from pipelines.abc import fields, ticks
 from pipelines.abc.notation import notate
 from pipelines.abc.reading import read, written
-from pipelines.abc.tunebook import tunes
+from pipelines.abc.tunebook import decode, tunes
 from pipelines.protos import NoteSequence
 from pipelines.records import Rejected
 
@@ -350,6 +351,9 @@ def test_times_do_not_drift_over_a_long_tune():
         ("C8|1D8:|2E8|F8|1G8:|2A8|]", "CDCEFGFA"),
         ("|:C8|1D8|2E8||F8|]", "CDCEF"),
         ("|:C8[|]:|D8|]", "CCD"),
+        ("C8|:|||:D8:|", "CDD"),
+        ("C8:|||:D8:|E8|]", "CCDDE"),
+        ("|:C8|D8|:|", "CD"),
         ("|:C8| 1 D8:|\n2 E8|]", "CDCE"),
         ("|:C8|1D8:|2E8|F8|]", "CDCEF"),
         ("|:C8|1D8:|2E8||\n|:F8|1G8:|2A8|]", "CDCEFGFA"),
@@ -667,3 +671,28 @@ def test_what_email_leaves_in_tunes_is_taken_away():
     assert sequence.sequence_metadata.title == "Off She Goes"
     assert sequence.tempos[0].qpm == 20
     assert pitches("C D E F =\nG =3DF |=20\n") == [C, D, E, F, G, F]
+
+
+def test_pickups_of_real_tunes_lead_up_to_the_first_bar(corpora):
+    """What is written before the first full bar ends where a bar does, led in by a rest."""
+    pickups = full = 0
+    for path in sorted(corpora.glob("abc/*/*.abc")):
+        for tune in tunes(decode(path.read_bytes())):
+            bars = notate(tune).voices[0].bars
+            first = bars[0]
+            sequence = read(tune)
+            warned = any("warning:" in a.text for a in sequence.text_annotations)
+            if not first.measure or not first.notes or warned:
+                continue
+            # Whole notes a second at the tempo that holds at the begin.
+            rate = sequence.tempos[0].qpm / 240
+            heard = sequence.notes[0].start_time * rate
+            written = float(ticks.of_whole(min(note[0] for note in first.notes)))
+            # A pickup may be several bars, or stand in the first bar, which then is too long.
+            short = itertools.takewhile(lambda bar: bar.length % bar.measure, bars)
+            missing = -sum(bar.length for bar in short) % first.measure
+            led_in = float(ticks.of_whole(missing))
+            assert heard == pytest.approx(led_in + written), (path.name, tune.line)
+            pickups += bool(missing)
+            full += not missing
+    assert pickups > 2500 and full > 1000

@@ -1,7 +1,12 @@
 """ABC notation to NoteSequences.
 
-The notation is read by this project, not by an engine, because no engine tells where each written
-bar goes in the performance, and pickups, sections, chord symbols and warnings need that.
+The notation is read by this project, not by an engine, because no engine tells where a written bar
+goes in the performance, which pickups, sections, chord symbols and the lines of warnings need;
+whoever works that out has read the notation already. Of 5,397 tunes of five real tunebooks this
+reader keeps all. Their notes as written are those of abc2midi 4.84 in 99.5%, of symusic 0.6.0
+(abc2midi's engine) in 99.4%, of music21 10.5.1 and of abcjs 6.7.2 in 96.7%; the rest is accounted
+for in experiments/tunes/README.md. symusic is 1.9 times as fast as this reader, music21 70 times
+slower.
 """
 
 from fractions import Fraction

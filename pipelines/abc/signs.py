@@ -56,7 +56,9 @@ CHORD_SYMBOL = re.compile(
 _NOTE_PARTS = re.compile(r"(\^{1,2}|_{1,2}|=)?([A-Ga-g])([,']*)(.*)")
 # Behind a note of a chord, other signs may part it from its tie.
 _NOTE_AND_TIE = re.compile(rf'"[^"]*"|![^!]*!|({_NOTE})(-?)')
-_CLOSING = re.compile(r":+(?=[|\[\]])")
+_BAR_PARTS = re.compile(
+    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>\|+:+)|(?P<both>::+)|(?P<late>:)|."
+)
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -147,12 +149,16 @@ class BarLine(NamedTuple):
 
 
 def bar_line(token: str) -> BarLine:
-    """Reads a token of the kind "bar" (4.8)."""
-    if "|" not in token:
-        return BarLine(len(token) // 2, True, False)
-    closing = _CLOSING.search(token)
-    thick = "||" in token or "[" in token or "]" in token
-    return BarLine(len(closing[0]) if closing else 0, token[-1] == ":", thick)
+    """Reads a token of the kind "bar" (4.8), from left to right: |:||| opens, [|]:| closes."""
+    closes, opens = 0, False
+    for part in _BAR_PARTS.finditer(token):
+        if part.lastgroup == "closing":
+            closes = max(closes, part.group().count(":"))
+        elif part.lastgroup == "both":
+            closes, opens = max(closes, len(part.group()) // 2), True
+        elif part.lastgroup in ("opening", "late"):
+            opens = True
+    return BarLine(closes, opens, "||" in token or "[" in token or "]" in token)
 
 
 def ending(token: str) -> frozenset[int]:
