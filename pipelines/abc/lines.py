@@ -36,7 +36,6 @@ _FIELD_BEHIND = re.compile(r"[ \t][A-Z]:[ \t]*[A-Z][a-z]+[. ].*")
 _QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 # Fields of words, in which "=20" is what e-mail leaves and no number.
 _TEXTS = frozenset("ABCDFGHNORSTZ")
-_MAX_LINE = 100_000
 
 
 def without_comment(text: str) -> str:
@@ -84,9 +83,6 @@ def music_in(text: str) -> tuple[str, list[str]]:
     The text is "" where the line is prose.
     """
     warnings = []
-    if len(text) > _MAX_LINE:
-        warnings.append(f"only the first {_MAX_LINE} characters of this line are read")
-        text = text[:_MAX_LINE]
     if match := _FIELD_BEHIND.search(text):
         warnings.append("the words at the end of this line are left out")
         text = text[: match.start()]

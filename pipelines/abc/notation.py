@@ -110,6 +110,9 @@ class _Notation:
             for what in warnings:
                 self._warn(what)
         self._music(text)
+        self._require_few_notes()
+
+    def _require_few_notes(self) -> None:
         if self._notes > self._max_notes:
             raise Rejected("too_many_notes", f"more than {self._max_notes} are written")
 
@@ -290,6 +293,8 @@ class _Notation:
     def _bar(self, token: str) -> None:
         here = self._here
         here.end_bar(self._line)
+        # A line may be as long as the file.
+        self._require_few_notes()
         if token == "|":
             return
         line = signs.bar_line(token)
