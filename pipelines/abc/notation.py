@@ -2,7 +2,7 @@
 
 The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, chapter 4 for the signs, 3 for
 the fields, 7 for voices; chapter 8 for what older standards allowed, which tunebooks are full of.
-A sign that nobody reads is left out with a warning; nothing in a tune's text raises.
+A sign that nobody reads is left out with a warning; only too many notes raise.
 """
 
 import re
@@ -28,6 +28,7 @@ _NO_HEADERS = frozenset("wWsmUV+")
 # Fields that say how the next notes sound; in the body they are not headers.
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
+# Bars of rests in a tune, `Z` counting as many as it says.
 _MAX_RESTS = 999
 
 
