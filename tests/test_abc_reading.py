@@ -626,6 +626,11 @@ def test_errors_inside_a_tune_leave_a_warning_with_their_line(text, line, words)
     assert found.startswith(f"line {line}: ") and words in found
 
 
+def test_a_tune_whose_notes_are_in_no_part_that_is_played_is_rejected():
+    with pytest.raises(Rejected, match="no_notes"):
+        read(tune_of("X:1\nM:4/4\nL:1/8\nP:A\nK:C\nP:A\nz8|\nP:B\nC8|\n"))
+
+
 def test_a_tune_without_a_key_is_read_in_c():
     sequence = read(tune_of("X:1\nT:No key\nM:4/4\nL:1/8\nF8|G8|]\n"))
     assert [n.pitch for n in sequence.notes] == [65, 67]

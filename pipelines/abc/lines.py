@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from pipelines.abc.tunebook import is_music
 
 # A line that begins with a note or a rest and a repeat sign, "G:|" or "Z:|", is music.
-_FIELD_LINE = re.compile(
-    r"[ \t]*([H-Ymrsw+]|[A-G](?!:[|:\]])|Z(?!:[|:\]]+\s*$)):(.*)", re.DOTALL
-)
+_FIELD_LINE = re.compile(r"[ \t]*([H-Ymrsw+]|[A-G](?!:[|:\]])|Z(?!:[|:\]]+\s*$)):(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
 _DOUBTFUL = re.compile(
     r"[^\W\d_a-gA-Gx-z]{2}"

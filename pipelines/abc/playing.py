@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipelines.abc.fields import Key
 from pipelines.abc.score import Bar, Score
 from pipelines.abc.ticks import Ticks
+from pipelines.midi import MAX_NOTES
 from pipelines.records import Rejected
 
 _MAX_BARS = 50_000
@@ -51,11 +52,11 @@ class Performance(NamedTuple):
     warnings: list[tuple[int, str]]
 
 
-def play(score: Score) -> Performance:
+def play(score: Score, max_notes: int = MAX_NOTES) -> Performance:
     """Plays a score.
 
     Raises:
-      Rejected: "no_notes", or "too_long" where repeats and parts make it endless.
+      Rejected: "no_notes"; "too_long" or "too_many_notes" where repeats and parts make it endless.
     """
     if not score.voices:
         raise Rejected("no_notes", "there are no notes in it")
@@ -67,12 +68,14 @@ def play(score: Score) -> Performance:
     played = Performance([], [], [], [], meters, [], [], warnings)
     for voice in score.voices:
         if len(voice.bars) == len(lead):
-            _perform(played, voice.bars, order, starts, voice.name)
+            _perform(played, voice.bars, order, starts, voice.name, max_notes)
         else:
             warnings.append((voice.bars[0].line, "the voices have different numbers of bars"))
             own = _order(voice.bars, score.parts, [])
             own_starts, _ = _grid(voice.bars, own, _lengths([voice.bars], own), [])
-            _perform(played, voice.bars, own, own_starts, voice.name)
+            _perform(played, voice.bars, own, own_starts, voice.name, max_notes)
+    if not played.notes:
+        raise Rejected("no_notes", "none of its notes is in a part that is played")
     _follow(played, lead, order, starts)
     return played
 
@@ -287,6 +290,7 @@ def _perform(
     order: Sequence[int],
     starts: Sequence[Ticks],
     name: str | None,
+    max_notes: int,
 ) -> None:
     """Adds a voice: one instrument, and one more for each overlay."""
     first = len(played.names)
@@ -313,6 +317,8 @@ def _perform(
             if overlay:
                 while len(played.names) <= instrument:
                     played.names.append(name)
+        if len(notes) > max_notes:
+            raise Rejected("too_many_notes", f"more than {max_notes} are played")
         for onset, text in bar.chord_symbols:
             played.chord_symbols.append((time + onset, text))
 

@@ -46,14 +46,13 @@ def read(
       Rejected: "no_notes", "too_long" or "too_many_notes".
     """
     score = notate(tune, max_notes)
-    played = play(score)
-    if len(played.notes) > max_notes:
-        raise Rejected("too_many_notes", f"{len(played.notes)} notes")
+    played = play(score, max_notes)
     clock = _Clock(played.tempos)
+    seconds = clock.seconds(max(note.end for note in played.notes))
+    if seconds > max_seconds:
+        raise Rejected("too_long", f"{seconds:.0f} seconds")
     sequence = NoteSequence()
     _add_notes(sequence, played, clock)
-    if sequence.total_time > max_seconds:
-        raise Rejected("too_long", f"{sequence.total_time:.0f} seconds")
     _add_signatures(sequence, played, clock)
     _add_texts(sequence, score, played, clock)
     return sequence
