@@ -11,6 +11,8 @@ from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
+from models.no_examples import NoExamplesError
+
 # Names of Magenta's nine drum classes, in the order of its ROLAND_DRUM_PITCH_CLASSES.
 CLASS_NAMES = (
     "kick",
@@ -39,10 +41,6 @@ _ROLAND_PITCHES = {pitch for pitches in data.ROLAND_DRUM_PITCH_CLASSES for pitch
 # The grid is allocated up to the last hit, and a corrupt file can put that anywhere: 10,000 bars
 # are hours of music and 17 MB.
 _MAX_BARS = 10_000
-
-
-class NoExamplesError(ValueError):
-    """A NoteSequence that a converter can make no example of; the message says why."""
 
 
 class GrooveConverter(data.GrooveConverter):

@@ -13,6 +13,8 @@ import numpy as np
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
+from models.no_examples import NoExamplesError
+
 NO_EVENT = 0
 NOTE_OFF = 1
 FIRST_PITCH = 2  # Stands for the lowest pitch of the range.
@@ -27,13 +29,6 @@ _VIOLIN = 40  # General MIDI's program, counted from 0.
 _MAX_BARS = 10_000
 # Times are rounded to doubles, so a note in the middle between two steps may miss it by a little.
 _EPSILON = 1e-6
-
-
-class NoExamplesError(ValueError):
-    """A NoteSequence that a converter can make no example of; the message says why.
-
-    It begins with one of a few categories, then, after a colon, the particulars.
-    """
 
 
 class MelodyConverter(data.BaseNoteSequenceConverter):

@@ -6,6 +6,7 @@ or from it, and a rest fills what is missing; where a pickup after a repeat comp
 before it, nothing is.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -365,21 +366,8 @@ def _sections(bars: Sequence[Bar]) -> dict[int, int]:
 
 def written_notes(bars: Sequence[Bar]) -> Iterator[tuple[int, Ticks]]:
     """Pitches and lengths of a voice as written, without repeats, tied notes joined."""
-    time: Ticks = 0
-    notes: list[list] = []
-    tied: dict[int, list] = {}
-    for bar in bars:
-        for onset, length, pitch, ties, _, _ in bar.notes:
-            start = time + onset
-            before = tied.pop(pitch, None)
-            if before and before[0] + before[1] == start:
-                before[1] += length
-                note = before
-            else:
-                note = [start, length, pitch]
-                notes.append(note)
-            if ties:
-                tied[pitch] = note
-        time += bar.length
-    notes.sort(key=lambda note: (note[0], note[2]))
-    return ((pitch, length) for _, length, pitch in notes)
+    played = Performance([], [], [], [], [], [], [], [])
+    *starts, _ = itertools.accumulate((bar.length for bar in bars), initial=0)
+    _perform(played, bars, range(len(bars)), starts, None, MAX_NOTES)
+    notes = sorted(played.notes, key=lambda note: (note.start, note.pitch))
+    return ((note.pitch, note.end - note.start) for note in notes)

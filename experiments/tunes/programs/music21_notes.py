@@ -3,13 +3,12 @@
 It runs in an environment of its own with music21 in it, and imports nothing of this project.
 """
 
-import json
 import re
 import sys
-import time
 from fractions import Fraction
 
 import music21
+from answering import answer
 from music21 import converter, harmony
 
 # Without it, music21 lets no accidental hold for the rest of its bar.
@@ -37,19 +36,9 @@ def read(abc: str) -> list[list[tuple[int, str, str]]]:
 
 
 def main() -> None:
-    """Answers until there are no more lines."""
+    """Answers, and keeps what music21 prints out of the answers."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    print(json.dumps({"version": music21.__version__}), file=answers, flush=True)
-    for line in sys.stdin:
-        abc = json.loads(line)
-        start = time.perf_counter()
-        try:
-            result = {"voices": read(abc)}
-        # Whatever it raises is what is being counted.
-        except Exception as error:
-            result = {"error": f"{type(error).__name__}: {error}"}
-        result["seconds"] = time.perf_counter() - start
-        print(json.dumps(result), file=answers, flush=True)
+    answer(read, music21.__version__, answers)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ It runs in an environment of its own with symusic in it, and imports nothing of 
 """
 
 import importlib.metadata
-import json
 import os
 import re
-import sys
-import time
 
 import symusic
+from answering import answer
 
 # symusic plays grace notes as melody, and has no option not to.
 _GRACE = re.compile(r"\{[^{}]*\}")
@@ -28,22 +26,12 @@ def read(abc: str) -> list[list[tuple[int, str, str]]]:
 
 
 def main() -> None:
-    """Answers until there are no more lines."""
+    """Answers."""
     # The engine prints to the process's stdout, past Python.
     answers = os.fdopen(os.dup(1), "w")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
-    print(json.dumps({"version": importlib.metadata.version("symusic")}), file=answers, flush=True)
-    for line in sys.stdin:
-        abc = json.loads(line)
-        start = time.perf_counter()
-        try:
-            result = {"voices": read(abc)}
-        # Whatever it raises is what is being counted.
-        except Exception as error:
-            result = {"error": f"{type(error).__name__}: {error}"}
-        result["seconds"] = time.perf_counter() - start
-        print(json.dumps(result), file=answers, flush=True)
+    answer(read, importlib.metadata.version("symusic"), answers)
 
 
 if __name__ == "__main__":
