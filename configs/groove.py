@@ -24,20 +24,18 @@ _GROOVAE = dict(
 _FREE_BITS_PER_BAR = 12
 
 
-def _config(bars, decoder, **hparams):
-    """A Config for windows of `bars` bars, with `decoder`."""
+def _config(bars, decoder, task=None, **hparams):
+    """A Config for windows of `bars` bars, with `decoder`; `task` is for GrooveConverter."""
     return configs.Config(
         model=MusicVAE(lstm_models.BidirectionalLstmEncoder(), decoder),
         hparams=configs.merge_hparams(
             lstm_models.get_default_hparams(),
             configs.HParams(
                 max_seq_len=bars * STEPS_PER_BAR,
-                free_bits=bars * _FREE_BITS_PER_BAR,
-                **_GROOVAE,
-                **hparams,
+                **{"free_bits": bars * _FREE_BITS_PER_BAR, **_GROOVAE, **hparams},
             ),
         ),
-        data_converter=GrooveConverter(split_bars=bars),
+        data_converter=GrooveConverter(split_bars=bars, **(task or {})),
     )
 
 
@@ -88,7 +86,42 @@ def hierdec_groove_16bar():
     )
 
 
+def _task_2bar(**task):
+    """2 bars, flat decoder: it plays all of them, the encoder sees what the task leaves."""
+    # 2 x 16 = 32 steps. Magenta's groovae_2bar_* keep the 48 free bits of 4 bars: 24 a bar here.
+    return _config(
+        2, lstm_models.GrooveLstmDecoder(), task, free_bits=48, z_size=256, batch_size=512
+    )
+
+
+def flat_groove_2bar_humanize():
+    """2 bars of drums from their hits alone: plays a quantized beat as a drummer would."""
+    # groovae_2bar_humanize but for its converter: every window, hopping one bar.
+    return _task_2bar(humanize=True)
+
+
+# A tap is the loudest hit of a step: its timing, but neither its drum nor its velocity.
+_TAP = dict(tapify=True, fixed_velocities=True)
+
+
+def flat_groove_2bar_tap():
+    """2 bars of drums from taps: plays a drum part to their rhythm and timing."""
+    # groovae_2bar_tap_fixed_velocity but for its converter: every window, hopping one bar.
+    return _task_2bar(**_TAP)
+
+
+def flat_groove_2bar_tap_dropout():
+    """2 bars of drums from taps of some of their hits: plays more than is tapped."""
+    # groovae_2bar_tap_fixed_velocity_note_dropout but for its converter: every window, hopping one
+    # bar. A window drops a hit of velocity v with p max(0.2, 1 - v), where p is 0 to 0.8, 0.4 on
+    # average: 0.4 x 0.2 = 8% of the hits of velocity 127, 0.4 x 0.75 = 30% of those of 32.
+    return _task_2bar(**_TAP, max_note_dropout_probability=0.8)
+
+
 CONFIGS = {
+    "flat-groove_2bar-humanize": flat_groove_2bar_humanize,
+    "flat-groove_2bar-tap": flat_groove_2bar_tap,
+    "flat-groove_2bar-tap_dropout": flat_groove_2bar_tap_dropout,
     "flat-groove_4bar": flat_groove_4bar,
     "hierdec-groove_4bar": hierdec_groove_4bar,
     "flat-groove_16bar": flat_groove_16bar,

@@ -7,6 +7,7 @@ result is defined for the same input, ours is equal to it (tests/test_groove_con
 import collections
 
 import numpy as np
+import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
@@ -42,30 +43,68 @@ _ROLAND_PITCHES = {pitch for pitches in data.ROLAND_DRUM_PITCH_CLASSES for pitch
 # are hours of music and 17 MB.
 _MAX_BARS = 10_000
 
+# The class that Magenta puts taps on.
+_OPEN_HIHAT = np.array(CLASS_NAMES) == "open_hihat"
+
+# Magenta's note dropout spares loud hits, but none more than this.
+_LEAST_DROPOUT_WEIGHT = 0.2
+
 
 class GrooveConverter(data.GrooveConverter):
     """Magenta's GrooveConverter (`magenta.models.music_vae.data`) for pieces of any length.
 
-    It differs in four ways:
+    The outputs are performances. The inputs are the same, or what a task of GrooVAE
+    (arXiv:1905.06118) leaves of them, so that a model learns to play the rest: note dropout,
+    `tapify`, `humanize` and `fixed_velocities`, applied in this order.
+
+    It differs in six ways:
       - windows hop by `hop_bars` when training and evaluating, as the four-bar release of the
         Groove MIDI Dataset in TensorFlow Datasets does; when inferring they follow each other
         without overlap and the last is padded with silence, so that no bar is left out;
       - there is no cap on the windows of a piece;
       - a pitch outside Roland's kit counts as its nearest class and, where there is none, is left
         out; Magenta raises KeyError. `counts` says how often either happened;
-      - notes that are not drums are ignored.
+      - notes that are not drums are ignored;
+      - notes are dropped when training alone, so that an evaluation measures what `generate` does
+        with a piece. Each window draws its probability; Magenta draws one for a whole piece, and
+        drops notes when evaluating and inferring too;
+      - a note that was dropped is gone. Magenta's `tapify` finds the loudest hit of a step among
+        those that are left but takes it from the performance, and where none is left it finds
+        class 0: a kick that was dropped comes back as a tap.
 
     Args:
       split_bars: length of a window in bars.
       hop_bars: distance between the starts of windows in bars.
       steps_per_quarter: steps of the grid in a quarter note.
       quarters_per_bar: quarter notes in a bar; pieces in another meter give no examples.
+      humanize: the inputs have no velocities and no offsets: the score.
+      tapify: the inputs have the loudest hit of each step alone, on the open hi-hat: the rhythm.
+      fixed_velocities: the inputs have no velocities.
+      max_note_dropout_probability: each window draws a probability p, uniform between 0 and this,
+        and loses each hit of its inputs, of velocity v in [0, 1], with probability
+        p max(0.2, 1 - v). None drops none.
 
     Attributes:
       counts: a Counter with "mapped" and "left_out", notes seen by `to_tensors` so far.
+
+    Raises:
+      ValueError: where `max_note_dropout_probability` is no probability.
     """
 
-    def __init__(self, split_bars, hop_bars=1, steps_per_quarter=4, quarters_per_bar=4):
+    def __init__(
+        self,
+        split_bars,
+        hop_bars=1,
+        steps_per_quarter=4,
+        quarters_per_bar=4,
+        *,
+        humanize=False,
+        tapify=False,
+        fixed_velocities=False,
+        max_note_dropout_probability=None,
+    ):
+        if not 0 <= (max_note_dropout_probability or 0) <= 1:
+            raise ValueError(f"{max_note_dropout_probability} is no probability")
         super().__init__(
             split_bars=split_bars,
             hop_size=hop_bars * steps_per_quarter * quarters_per_bar,
@@ -73,7 +112,13 @@ class GrooveConverter(data.GrooveConverter):
             quarters_per_bar=quarters_per_bar,
             max_tensors_per_notesequence=None,
             pitch_classes=data.ROLAND_DRUM_PITCH_CLASSES,
+            humanize=humanize,
+            tapify=tapify,
+            fixed_velocities=fixed_velocities,
+            max_note_dropout_probability=max_note_dropout_probability,
         )
+        # Whether there is no task, and the inputs are the outputs.
+        self._plain = not (humanize or tapify or fixed_velocities or self._note_dropout)
         self.counts = collections.Counter()
 
     @property
@@ -88,9 +133,10 @@ class GrooveConverter(data.GrooveConverter):
           item: an unquantized NoteSequence.
 
         Returns:
-          ConverterTensors whose inputs and outputs are the same list of float32 arrays shaped
+          ConverterTensors whose inputs and outputs are lists of float32 arrays shaped
           [window_steps, 27]: 9 hits in {0, 1}, 9 velocities in [0, 1], 9 offsets in [-1, 1] of
-          half a step. Empty where `grid` would raise or the piece is shorter than a window.
+          half a step; without a task, the same list. Empty where `grid` would raise or the piece
+          is shorter than a window.
         """
         try:
             grid = self.grid(item)
@@ -105,7 +151,65 @@ class GrooveConverter(data.GrooveConverter):
             grid = np.pad(grid, [(0, -len(grid) % window), (0, 0)])
             hop = window
         windows = [grid[i : i + window] for i in range(0, len(grid) - window + 1, hop)]
-        return data.ConverterTensors(inputs=windows, outputs=windows)
+        if self._plain:
+            return data.ConverterTensors(inputs=windows, outputs=windows)
+        inputs = [self._inputs(np, window, self._dropout(window)) for window in windows]
+        return data.ConverterTensors(inputs=inputs, outputs=windows)
+
+    def draw_inputs(self, outputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """Makes the inputs of windows as `to_tensors` does, in TensorFlow.
+
+        Args:
+          outputs: float32 tensor shaped [batch, steps, 27], as `to_tensors` gives it.
+          seed: int32 tensor shaped [2] that note dropout is drawn from, another for each batch.
+            None drops nothing, as `to_tensors` outside training.
+
+        Returns:
+          A float32 tensor of the same shape.
+        """
+        if self._plain:
+            return outputs
+        dropout = None
+        if self._note_dropout and seed is not None:
+            hits = outputs[..., : self._num_drums]
+            of_windows, of_hits = tf.unstack(tf.random.split(seed))
+            probability = tf.random.stateless_uniform(
+                tf.shape(hits[:, :1, :1]), of_windows, maxval=self._max_note_dropout_probability
+            )
+            dropout = probability, tf.random.stateless_uniform(tf.shape(hits), of_hits)
+        return self._inputs(tf, outputs, dropout)
+
+    def _dropout(self, window: np.ndarray):
+        """Draws what `_inputs` takes for a window shaped [steps, 27]; None drops nothing."""
+        if not (self._note_dropout and self.is_training):
+            return None
+        # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
+        probability = np.random.uniform(0, self._max_note_dropout_probability)
+        return probability, np.random.uniform(size=(len(window), self._num_drums))
+
+    def _inputs(self, xp, outputs, dropout=None):
+        """What the task leaves of performances: one rule for NumPy and for TensorFlow.
+
+        Args:
+          xp: numpy or tensorflow; what is used of it has the same name and meaning in both.
+          outputs: array or tensor shaped [..., 27].
+          dropout: the probability p of each window, broadcastable to [..., 9], and for each hit a
+            draw from [0, 1), shaped [..., 9].
+        """
+        hits, velocities, offsets = xp.split(outputs, 3, axis=-1)
+        if dropout is not None:
+            probability, drawn = dropout
+            dropped = drawn < probability * xp.maximum(_LEAST_DROPOUT_WEIGHT, 1 - velocities)
+            hits, velocities, offsets = (
+                xp.where(dropped, 0.0, third) for third in (hits, velocities, offsets)
+            )
+        if self._tapify:
+            hits, velocities, offsets = _tap(xp, hits, velocities, offsets)
+        if self._humanize or self._fixed_velocities:
+            velocities = xp.zeros_like(velocities)
+        if self._humanize:
+            offsets = xp.zeros_like(offsets)
+        return xp.concat([hits, velocities, offsets], axis=-1)
 
     def from_tensors(self, samples, controls=None) -> list[music_pb2.NoteSequence]:
         """Writes decoded windows as NoteSequences at 120 quarters a minute.
@@ -212,3 +316,20 @@ class GrooveConverter(data.GrooveConverter):
         if not 0 < qpm < float("inf"):
             raise NoExamplesError(f"a tempo of {qpm} quarters a minute")
         return qpm
+
+
+def _tap(xp, hits, velocities, offsets):
+    """Puts the loudest hit of each step on the open hi-hat and leaves the others out.
+
+    Of equally loud ones it is that of the first class, as in Magenta; `tf.argmax` promises none.
+
+    Args:
+      xp: numpy or tensorflow.
+      hits, velocities, offsets: arrays or tensors shaped [..., 9].
+    """
+    thirds = (xp.split(third, len(CLASS_NAMES), axis=-1) for third in (hits, velocities, offsets))
+    loudest, *others = zip(*thirds)
+    for drum in others:
+        louder = drum[1] > loudest[1]
+        loudest = [xp.where(louder, new, old) for new, old in zip(drum, loudest)]
+    return [xp.where(_OPEN_HIHAT, third, 0.0) for third in loudest]

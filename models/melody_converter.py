@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
@@ -153,6 +154,27 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         one_hot = list(np.eye(self.output_depth, dtype=np.bool_)[windows])
         return data.ConverterTensors(inputs=one_hot, outputs=one_hot)
 
+    def transpose_tokens(self, tokens: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Transposes windows as `to_tensors` does when training, in TensorFlow.
+
+        Args:
+          tokens: int32 tensor of events shaped [batch, steps], with all pitches in the range.
+          seed: int32 tensor shaped [2] that is drawn from, another for each batch.
+
+        Returns:
+          An int32 tensor of the same shape: each window moved by its own draw, uniform among the
+          transpositions in `transpose` that keep it in the range. One without notes stays.
+        """
+        begins = tokens >= FIRST_PITCH
+        lowest = tf.reduce_min(tf.where(begins, tokens, self.output_depth - 1), axis=1)
+        least, greatest = self._transpositions(tf, lowest, tf.reduce_max(tokens, axis=1))
+        # tf.random.stateless_uniform has one range for all rows, so it draws from all integers of
+        # 32 bits, and the remainder is taken. Each of n remainders has 2^32 / n of them, rounded
+        # up or down: no transposition is likelier than another by more than 2^-32.
+        integers = tf.random.stateless_uniform(tf.shape(least), seed, None, None, tf.int32)
+        shifts = least + integers % (greatest - least + 1)
+        return tf.where(begins, tokens + shifts[:, None], tokens)
+
     def from_tensors(self, samples, controls=None) -> list[music_pb2.NoteSequence]:
         """Writes decoded windows as NoteSequences at 120 quarters a minute, in the first meter.
 
@@ -259,14 +281,22 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         raise NoExamplesError(f"wrong meter: {found}; needs {_written(self._meters)}")
 
     def _draw_transpositions(self, windows: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        """Draws a transposition for each window, shaped [n]; every window has a note."""
-        top = self.output_depth - 1
-        lowest = np.where(begins, windows, top).min(axis=1)
-        highest = windows.max(axis=1)
-        least = np.maximum(self._transpose[0], FIRST_PITCH - lowest)
-        greatest = np.minimum(self._transpose[1], top - highest)
+        """Draws a transposition for each window, shaped [n]."""
+        lowest = np.where(begins, windows, self.output_depth - 1).min(axis=1)
+        least, greatest = self._transpositions(np, lowest, windows.max(axis=1))
         # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
         return np.random.randint(least, greatest + 1)
+
+    def _transpositions(self, xp, lowest, highest):
+        """Returns the least and the greatest transposition that keep windows in the range.
+
+        Args:
+          xp: numpy or tensorflow.
+          lowest, highest: the events of the lowest and the highest pitches of windows, shaped [n].
+        """
+        least = xp.maximum(self._transpose[0], FIRST_PITCH - lowest)
+        greatest = xp.minimum(self._transpose[1], self.output_depth - 1 - highest)
+        return least, greatest
 
     def _sequence(self, events: np.ndarray) -> music_pb2.NoteSequence:
         sequence = music_pb2.NoteSequence(ticks_per_quarter=220)

@@ -16,8 +16,12 @@ from tests.test_melody_converter import scale
 OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
 MELODY = {"reel": 16, "jig": 12, "waltz": 12, "polka": 8, "slipjig": 18}  # Steps in a bar.
 # The melody configs differ in the length of a bar alone: of each kind, one stands for the others.
+# The tasks differ in their inputs alone.
 DISTINCT = [
-    name for name in OWN if not any(f"-{tune}_" in name for tune in MELODY.keys() - {"reel"})
+    name
+    for name in OWN
+    if not any(f"-{tune}_" in name for tune in MELODY.keys() - {"reel"})
+    and not name.endswith(("-humanize", "-tap"))
 ]
 
 
@@ -65,6 +69,27 @@ def test_flat_groove_4bar_is_groovae_but_for_its_windows():
     assert type(ours.model.encoder) is type(theirs.model.encoder)
     assert type(ours.model.decoder) is type(theirs.model.decoder)
     assert isinstance(theirs.data_converter, data.GrooveConverter)
+
+
+@pytest.mark.parametrize(
+    "task, stock",
+    [
+        ("humanize", "humanize"),
+        ("tap", "tap_fixed_velocity"),
+        ("tap_dropout", "tap_fixed_velocity_note_dropout"),
+    ],
+)
+def test_flat_groove_2bar_is_groovae_but_for_its_windows(task, stock):
+    ours, theirs = configs.get(f"flat-groove_2bar-{task}"), configs.get(f"groovae_2bar_{stock}")
+    assert ours.hparams.values() == theirs.hparams.values()
+    assert ours.hparams.max_seq_len == ours.data_converter.window_steps == 2 * 16
+    assert ours.hparams.free_bits == 48
+    assert type(ours.model.encoder) is type(theirs.model.encoder)
+    assert type(ours.model.decoder) is type(theirs.model.decoder)
+    for option in ("humanize", "tapify", "fixed_velocities", "max_note_dropout_probability"):
+        assert getattr(ours.data_converter, f"_{option}") == getattr(
+            theirs.data_converter, f"_{option}"
+        )
 
 
 @pytest.mark.parametrize("tune, steps", MELODY.items())

@@ -5,11 +5,21 @@ import numpy as np
 import pytest
 from magenta.models.music_vae import data
 
+import configs
 from models.groove_converter import CLASS_NAMES, GrooveConverter, NoExamplesError
 from pipelines import music
 from tests.trained import drums
 
 KICK, SNARE, CLOSED, OPEN = 36, 38, 42, 46
+
+# The tasks of GrooVAE that draw nothing.
+TASKS = [
+    dict(humanize=True),
+    dict(tapify=True),
+    dict(fixed_velocities=True),
+    dict(tapify=True, fixed_velocities=True),
+    dict(tapify=True, humanize=True),
+]
 
 
 def converter(mode="train", **kwargs):
@@ -27,17 +37,24 @@ def random_drums(rng, seconds=14.0):
     return drums(hits, qpm=float(rng.integers(50, 250)))
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_equals_magenta_where_magenta_is_defined(seed):
-    piece = random_drums(np.random.default_rng(seed))
-    stock = data.GrooveConverter(
-        split_bars=4,
+def magentas(mode="train", **kwargs):
+    """Magenta's converter, with our windows."""
+    made = data.GrooveConverter(
+        **{"split_bars": 4, **kwargs},
         hop_size=16,
         max_tensors_per_notesequence=None,
         pitch_classes=data.ROLAND_DRUM_PITCH_CLASSES,
     )
-    stock.set_mode("train")
-    expected, made = stock.to_tensors(piece), converter().to_tensors(piece)
+    made.set_mode(mode)
+    return made
+
+
+@pytest.mark.parametrize("task", [{}, *TASKS], ids="+".join)
+@pytest.mark.parametrize("seed", range(25))
+def test_equals_magenta_where_magenta_is_defined(seed, task):
+    piece = random_drums(np.random.default_rng(seed))
+    expected = magentas(**task).to_tensors(piece)
+    made = converter(**task).to_tensors(piece)
     assert len(made.outputs) == len(expected.outputs)
     np.testing.assert_allclose(made.outputs, expected.outputs, atol=1e-6)
     np.testing.assert_allclose(made.inputs, expected.inputs, atol=1e-6)
@@ -164,3 +181,154 @@ def test_what_is_decoded_can_be_played():
     assert all(note.end_time > note.start_time for note in sequence.notes)
     assert sequence.total_time == 8.0  # 4 bars at 120.
     assert sequence.time_signatures[0].numerator == 4
+
+
+def test_without_a_task_inputs_are_outputs():
+    tensors = converter(split_bars=1).to_tensors(drums([(0.0, KICK, 80)]))
+    assert tensors.inputs is tensors.outputs
+
+
+@pytest.mark.parametrize(
+    "task, drum, velocity, offset",
+    [
+        (dict(humanize=True), "snare", 0, 0),
+        (dict(fixed_velocities=True), "snare", 0, -0.16),
+        (dict(tapify=True), "open_hihat", 1, -0.16),
+        (dict(tapify=True, fixed_velocities=True), "open_hihat", 0, -0.16),
+        (dict(tapify=True, humanize=True), "open_hihat", 0, 0),
+    ],
+)
+def test_tasks_by_hand(task, drum, velocity, offset):
+    # The hit of test_a_hit_by_hand, and a softer kick on the same step.
+    piece = drums([(0.26, SNARE, 127), (0.25, KICK, 100)])
+    made = converter(split_bars=1, **task)
+    for mode in ("train", "eval", "infer"):
+        made.set_mode(mode)
+        tensors = made.to_tensors(piece)
+        np.testing.assert_array_equal(tensors.outputs, [made.grid(piece)])
+        [window] = tensors.inputs
+        expected = np.zeros((16, 27), np.float32)
+        if "tapify" not in task:
+            expected[2, [0, 9]] = 1, 0 if velocity == 0 else 100 / 127
+        column = CLASS_NAMES.index(drum)
+        expected[2, [column, 9 + column, 18 + column]] = 1, velocity, offset
+        np.testing.assert_allclose(window, expected, atol=1e-6)
+        assert window.dtype == np.float32
+
+
+def test_of_equally_loud_hits_the_first_class_is_tapped():
+    # The snare is 0.01 s late, the closed hi-hat 0.02 s: 0.16 and 0.32 of half a step.
+    piece = drums([(0.27, CLOSED, 90), (0.26, SNARE, 90), (0.25, KICK, 80)])
+    for make in (converter, magentas):
+        [window] = make(split_bars=1, tapify=True).to_tensors(piece).inputs
+        assert window[2, 3 + 18] == pytest.approx(-0.16)
+        assert window[:, :9].sum() == 1
+
+
+def full_bars(n):
+    """Bars at 120 with a hit of each class on each step: kicks of velocity 127, others softer."""
+    pitches = [classes[0] for classes in data.ROLAND_DRUM_PITCH_CLASSES]
+    return drums(
+        [
+            (0.125 * step, pitch, velocity)
+            for step in range(16 * n)
+            for pitch, velocity in zip(pitches, DROPPED_VELOCITIES)
+        ]
+    )
+
+
+DROPPED_VELOCITIES = (127, 115, 102, 90, 75, 60, 40, 20, 1)
+
+
+def check_dropout(kept, most):
+    """Whether hits were left out as often as they should be.
+
+    Args:
+      kept: bool array shaped [windows, 16, 9], of hits with DROPPED_VELOCITIES.
+      most: the max_note_dropout_probability.
+    """
+    # A window's p is uniform between 0 and `most`: its mean is most / 2, its deviation
+    # most / sqrt(12). A hit of weight w is lost with w p; of a window's 16 alike the fraction that
+    # is lost deviates, by the law of total variance, by the root of
+    # w^2 most^2 / 12 + E[w p (1 - w p)] / 16.
+    lost = 1 - kept.mean(axis=1)
+    weights = np.maximum(0.2, 1 - np.array(DROPPED_VELOCITIES) / 127)
+    mean = weights * most / 2
+    deviation = np.sqrt((weights * most) ** 2 / 12 + (mean - weights**2 * most**2 / 3) / 16)
+    error = np.abs(lost.mean(axis=0) - mean)
+    assert (error < 4 * deviation / np.sqrt(len(kept))).all()
+    np.testing.assert_allclose(lost.std(axis=0), deviation, rtol=0.15)
+    # What the soft ones lost tells each window's p: it is as often in each quarter of its range, to
+    # four standard deviations of a binomial.
+    estimates = (1 - kept[:, :, 4:]).sum(axis=(1, 2)) / (16 * weights[4:].sum())
+    quarters, _ = np.histogram(estimates, [-1, most / 4, most / 2, most * 3 / 4, 2])
+    expected = len(kept) / 4
+    assert (np.abs(quarters - expected) < 4 * np.sqrt(expected * 3 / 4)).all()
+
+
+def test_notes_are_dropped_as_often_as_they_should_be():
+    np.random.seed(0)
+    made = converter(split_bars=1, max_note_dropout_probability=0.8)
+    tensors = made.to_tensors(full_bars(500))
+    inputs, outputs = np.array(tensors.inputs), np.array(tensors.outputs)
+    kept = inputs[..., :9] == 1
+    check_dropout(kept, 0.8)
+    # What is dropped is gone from all three thirds, what is kept is as it was.
+    np.testing.assert_array_equal(inputs, np.tile(kept, 3) * outputs)
+    assert outputs[..., :9].all()
+
+
+def test_magentas_dropout_has_the_same_distribution():
+    np.random.seed(0)
+    stock = magentas(split_bars=1, max_note_dropout_probability=0.8)
+    piece = full_bars(1)
+    inputs = np.array([stock.to_tensors(piece).inputs[0] for _ in range(500)])
+    check_dropout(inputs[..., :9] == 1, 0.8)
+
+
+def test_notes_are_dropped_when_training_alone():
+    piece = full_bars(4)
+    for mode in ("eval", "infer"):
+        made = converter(mode, max_note_dropout_probability=1.0)
+        tensors = made.to_tensors(piece)
+        np.testing.assert_array_equal(tensors.inputs, tensors.outputs)
+    made.set_mode("train")
+    first, second = (np.array(made.to_tensors(piece).inputs) for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_a_kick_that_was_dropped_is_no_tap():
+    # Kicks of velocity 1 alone are lost with 126 / 127 of p, which is 1/2 on average.
+    piece = drums([(0.5 * i, KICK, 1) for i in range(4 * 400)])
+    task = dict(split_bars=1, tapify=True, max_note_dropout_probability=1.0)
+    taps = {}
+    for make in (converter, magentas):
+        np.random.seed(0)
+        taps[make] = np.sum(make(**task).to_tensors(piece).inputs, axis=(0, 1))[3]
+    # Four standard deviations: of 400 windows, each of the mean of its four kicks, whose variance
+    # is 1 / 12 for p and E[p (1 - p)] / 4 = 1 / 24 for the draws.
+    assert taps[converter] == pytest.approx(800, abs=4 * 4 * np.sqrt(400 * (1 / 12 + 1 / 24)))
+    # Magenta brings all of them back.
+    assert taps[magentas] == 1600
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
+def test_what_is_no_probability(probability):
+    with pytest.raises(ValueError, match="no probability"):
+        converter(max_note_dropout_probability=probability)
+
+
+def test_midi_is_read_as_the_task_leaves_it(tmp_path):
+    """What `generate --mode=reconstruct` encodes."""
+    path = str(tmp_path / "a.mid")
+    piece = drums([(0.0, KICK, 120), (0.0, SNARE, 60), (1.0, SNARE, 60), (5.0, KICK, 60)])
+    music.write(piece, path, draw=False)
+    first, second = music.read_windows(
+        configs.get("flat-groove_2bar-tap_dropout"), "x", path
+    ).inputs
+    # At 120, steps 0 and 8 of the first two bars, and step 8 of the next two.
+    assert np.argwhere(first).tolist() == [[0, 3], [8, 3]]
+    assert np.argwhere(second).tolist() == [[8, 3]]
+    first, second = music.read_windows(configs.get("flat-groove_2bar-humanize"), "x", path).inputs
+    assert np.argwhere(first).tolist() == [[0, 0], [0, 1], [8, 1]]
+    assert np.argwhere(second).tolist() == [[8, 0]]
