@@ -43,6 +43,9 @@ def builders(config_file: str | None = None) -> Mapping[str, Callable]:
 def get(name: str, config_file: str | None = None):
     """Builds a config that nothing else holds, without a cap on the examples of a piece.
 
+    Its model is the accelerated counterpart of the one that the builder gives, with the same
+    variables (`models.accelerated`).
+
     Args:
       name: the config's name.
       config_file: see `builders`.
@@ -56,13 +59,15 @@ def get(name: str, config_file: str | None = None):
     build = builders(config_file)[name]
     from magenta.models.music_vae import configs as magenta_configs
 
+    from models import accelerated
+
     with _naming(config_file):
         config = build()
     if not isinstance(config, magenta_configs.Config):
         raise UserError(f"{config_file}: {name} is no magenta.models.music_vae.configs.Config")
     # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing.
     config.data_converter.max_tensors_per_notesequence = None
-    return config
+    return config._replace(model=accelerated.accelerated(config.model))
 
 
 def file_sha256(config_file: str) -> str:

@@ -8,7 +8,6 @@ from magenta.models.music_vae import configs, lstm_models
 from magenta.models.music_vae.base_model import MusicVAE
 
 from models.groove_converter import GrooveConverter
-from models.hierarchical_decoder import HierarchicalLstmDecoder
 
 STEPS_PER_BAR = 16
 
@@ -52,7 +51,7 @@ def hierdec_groove_4bar():
     # from the last step of the one before.
     return _config(
         4,
-        HierarchicalLstmDecoder(
+        lstm_models.HierarchicalLstmDecoder(
             lstm_models.GrooveLstmDecoder(),
             level_lengths=[4, STEPS_PER_BAR],
             disable_autoregression=True,
@@ -77,7 +76,7 @@ def hierdec_groove_16bar():
     """16 bars of drums, a conductor over 16 bars of 16 steps."""
     return _config(
         16,
-        HierarchicalLstmDecoder(
+        lstm_models.HierarchicalLstmDecoder(
             lstm_models.GrooveLstmDecoder(),
             level_lengths=[16, STEPS_PER_BAR],
             disable_autoregression=True,

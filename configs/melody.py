@@ -18,7 +18,6 @@ from typing import NamedTuple
 from magenta.models.music_vae import configs, lstm_models
 from magenta.models.music_vae.base_model import MusicVAE
 
-from models.hierarchical_decoder import HierarchicalLstmDecoder
 from models.melody_converter import MelodyConverter
 
 
@@ -110,7 +109,7 @@ def _flat_16bar(tune):
 def _hierdec_16bar(tune):
     """16 bars, a conductor over the bars"""
     # The conductor takes no input from the bars below it, as in Magenta's hierdec-mel_16bar.
-    decoder = HierarchicalLstmDecoder(
+    decoder = lstm_models.HierarchicalLstmDecoder(
         lstm_models.CategoricalLstmDecoder(),
         level_lengths=[16, tune.steps_per_bar],
         disable_autoregression=True,

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 
+from models import cores
 from pipelines.app import UserError
 
 _WORKER = "pipelines.beam_worker"
@@ -29,17 +30,10 @@ _SOURCES_PER_PROCESS = 2000
 
 def default_arguments(sources: int) -> list[str]:
     """The Beam options that suit a number of sources on this machine."""
-    workers = min(_cores(), sources // _SOURCES_PER_PROCESS)
+    workers = min(cores.count(), sources // _SOURCES_PER_PROCESS)
     if workers < 2:
         return []
     return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
-
-
-def _cores() -> int:
-    """How many cores this process may use; not all systems tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:

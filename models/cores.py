@@ -1,0 +1,37 @@
+"""How the work of a training step is laid out over the cores of this machine."""
+
+import contextlib
+import os
+
+# Where there are so many, large batches are stepped in halves (`models.lstm`), and TensorFlow runs
+# each operation on one core: two operations side by side, none of them shared out, waste the least
+# time on waiting for each other. With more cores that was not measured, and TensorFlow decides.
+_HALVED = 2
+
+
+def count() -> int:
+    """How many cores this process may use; not all systems tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def halved() -> bool:
+    """Whether there are two cores and no GPU to compute on."""
+    import tensorflow as tf
+
+    return count() == _HALVED and not tf.config.get_visible_devices("GPU")
+
+
+def lay_out() -> None:
+    """Sets TensorFlow's threads for training; TF_NUM_INTRAOP_THREADS set by a user stays.
+
+    Call it before the first session of the process; later it changes nothing.
+    """
+    import tensorflow as tf
+
+    if halved() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        # A session before this one has made the threads.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(_HALVED)
