@@ -2,7 +2,8 @@
 
 import collections
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pipelines import examples, records
 from pipelines.app import UserError
@@ -28,6 +29,27 @@ def measure(config, folder: str) -> dict:
       UserError: where there is no such folder, or it is not finished, holds other records, or not
         as many as its manifest says.
     """
+    manifest = open_folder(folder)
+    splits = {}
+    for split, expected in records_of(manifest).items():
+        counts = examples.Counts()
+        if expected:
+            counts = examples.count(config, os.path.join(folder, f"{split}.tfrecord-*"))
+        require_all(folder, split, expected, counts.records)
+        splits[split] = counts
+    return {
+        **{name: manifest.get(name) for name in ("corpus", "read", "rejected")},
+        "splits": {split: _described(counts) for split, counts in splits.items()},
+        "all": _described(_sum(splits.values())),
+    }
+
+
+def open_folder(folder: str) -> dict[str, Any]:
+    """The manifest of a finished folder of NoteSequence records.
+
+    Raises:
+      UserError: where there is no such folder, or it is not finished, or holds other records.
+    """
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
     manifest = records.read_manifest(folder)
@@ -36,23 +58,23 @@ def measure(config, folder: str) -> dict:
             f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
             "the folder that they were made from"
         )
-    splits = {}
-    for split in records.SPLITS:
-        facts = manifest["splits"].get(split, {"records": 0})
-        counts = examples.Counts()
-        if facts["records"]:
-            counts = examples.count(config, os.path.join(folder, f"{split}.tfrecord-*"))
-        if counts.records != facts["records"]:
-            raise UserError(
-                f"{folder}: its manifest names {facts['records']} records of {split}, and there "
-                f"are {counts.records}; make the records again"
-            )
-        splits[split] = counts
+    return manifest
+
+
+def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many records a manifest names, by split."""
     return {
-        **{name: manifest.get(name) for name in ("corpus", "read", "rejected")},
-        "splits": {split: _described(counts) for split, counts in splits.items()},
-        "all": _described(_sum(splits.values())),
+        split: manifest["splits"].get(split, {"records": 0})["records"] for split in records.SPLITS
     }
+
+
+def require_all(folder: str, split: str, expected: int, found: int) -> None:
+    """Raises UserError where a folder has not as many records as its manifest says."""
+    if found != expected:
+        raise UserError(
+            f"{folder}: its manifest names {expected} records of {split}, and there are {found}; "
+            "make the records again"
+        )
 
 
 def _sum(parts: Iterable[examples.Counts]) -> examples.Counts:

@@ -1,4 +1,8 @@
-"""NoteSequence records to training examples, for `train` and `evaluate`."""
+"""Records to training examples, for `train` and `evaluate`.
+
+NoteSequence records are converted while training; records of tensors are read by
+`tensor_examples`, which the functions here call where a pattern names such records.
+"""
 
 import collections
 import dataclasses
@@ -13,7 +17,7 @@ from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines import midi, records
+from pipelines import midi, records, tensor_examples
 from pipelines.app import Progress, UserError, say
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
@@ -205,13 +209,16 @@ def _convert(converter, pieces: Iterable[music_pb2.NoteSequence], counts: Counts
 
 
 def count(config, examples_path: str | None, tfds_name: str | None = None) -> Counts:
-    """Converts every training record once and counts what comes out.
+    """Converts every training record once and counts what comes out; tensors are just counted.
 
     Args:
       config: a Magenta Config.
-      examples_path: a glob of TFRecord files of NoteSequences.
+      examples_path: a glob of TFRecord files of NoteSequences or tensors.
       tfds_name: the name of a TFDS dataset with MIDI in it, instead.
     """
+    if _are_tensors(examples_path, tfds_name):
+        number = tensor_examples.count(examples_path)
+        return Counts(records=number, used=number, examples=number)
     config.data_converter.set_mode("train")
     counts = Counts()
     progress = Progress("records counted")
@@ -257,7 +264,23 @@ def require_note_sequences(examples_path: str) -> None:
     """Raises UserError where a glob matches nothing, or records of another kind."""
     kind = records.kind_of(records.glob(examples_path))
     if kind != "notesequence":
-        raise UserError(f"{examples_path}: holds records of kind {kind}, not notesequence")
+        raise UserError(
+            f"{examples_path}: holds records of kind {kind}, not notesequence; give the "
+            "NoteSequence records that they were made of"
+        )
+
+
+def require_fit(config_name: str, config, examples_path: str) -> None:
+    """Raises UserError where a glob matches nothing, or records that a config cannot train on.
+
+    Says what training goes without, where they are tensors.
+    """
+    if _are_tensors(examples_path):
+        tensor_examples.require_fit(config_name, config, examples_path)
+
+
+def _are_tensors(examples_path: str | None, tfds_name: str | None = None) -> bool:
+    return not tfds_name and records.kind_of(records.glob(examples_path)) == "tensors"
 
 
 def require_batch(counts: Counts, batch_size: int, source: str) -> None:
@@ -276,25 +299,32 @@ def training_dataset(
     tfds_name: str | None = None,
     seed: int | None = None,
     cache: bool = False,
+    worker: int = 0,
+    num_workers: int = 1,
 ) -> tf.data.Dataset:
     """An endless, shuffled, batched dataset of one config's examples.
 
-    Does what `magenta.models.music_vae.data.get_dataset` does when training, but for three things:
+    From tensors, it is `tensor_examples.training_dataset`. From NoteSequences, it does what
+    `magenta.models.music_vae.data.get_dataset` does when training, but for three things:
     augmentation and random slices are made afresh each epoch unless `cache`, the order is shuffled
     across pieces and files, and examples are taken apart without `Dataset.unbatch`, which crashes
     TensorFlow on control tensors of depth 0.
 
     Args:
       config: a Magenta Config.
-      examples_path: a glob of TFRecord files of NoteSequences.
+      examples_path: a glob of TFRecord files of NoteSequences or tensors.
       tfds_name: the name of a TFDS dataset with MIDI in it, instead.
       seed: of the order, the augmentation and the slices; drawn afresh where it is None.
-      cache: keeps the converted examples of the first epoch in memory, as Magenta does.
+      cache: keeps the converted examples of the first epoch in memory, as Magenta does; tensors
+        are converted already, and it changes nothing.
+      worker, num_workers: see `tensor_examples`; NoteSequences are not divided among workers.
 
     Returns:
       Batches of (inputs, outputs, controls, lengths), shaped [batch_size, steps, depth] and
       [batch_size] or [batch_size, segments].
     """
+    if _are_tensors(examples_path, tfds_name):
+        return tensor_examples.training_dataset(config, examples_path, seed, worker, num_workers)
     converter = config.data_converter
     converter.set_mode("train")
     if tfds_name:

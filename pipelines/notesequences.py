@@ -1,23 +1,19 @@
 """A corpus to NoteSequence records: the work of the `convert` job.
 
-The job's process lists the sources and writes the list, in batches, beside the parts to come. Beam
-carries nothing but the batches' names to the workers; each reads its batch and writes one part.
+The job's process lists the sources; workers convert them in batches (`beam_batches`).
 """
 
-import contextlib
 import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pipelines import beam_runner, records, splits
-from pipelines.app import Progress, UserError, say
+from pipelines import beam_batches, beam_runner, records, splits
+from pipelines.app import UserError, say
 from pipelines.corpora import Corpus, Limits, Skipped, Source, corpora
 from pipelines.records import Folder, Part
 
 # Small enough to spread evenly over workers, large enough that a part is more than overhead.
 _MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
-_PROGRESS_SECONDS = 0.5
 
 DEFAULT_LIMITS = Limits()
 
@@ -72,11 +68,15 @@ def convert(
         batches = _write_batches(parts, sources)
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sum(s.weight for s in sources))
-        with _progress(folder, len(sources)):
-            beam_runner.run_pipeline(
-                lambda pipeline: _build(pipeline, batches, corpus_name, parts, limits),
-                pipeline_arguments,
-            )
+
+        def worker():
+            from pipelines.convert_batch import ConvertBatch
+
+            return ConvertBatch(corpus_name, parts, tuple(limits))
+
+        beam_batches.run(
+            folder, batches, worker, pipeline_arguments, len(sources), "sources converted"
+        )
         manifest = folder.finish(
             "notesequence",
             corpus_name,
@@ -87,20 +87,6 @@ def convert(
         )
     _report(corpus, manifest)
     return manifest
-
-
-def _build(pipeline, batches: list[str], corpus_name: str, parts: str, limits: Limits) -> None:
-    import apache_beam as beam
-
-    from pipelines.convert_batch import ConvertBatch
-
-    (
-        pipeline
-        | "Batches" >> beam.Create(batches)
-        # Without this, runners may fuse all batches into one worker's bundle.
-        | "Spread" >> beam.Reshuffle()
-        | "Convert" >> beam.ParDo(ConvertBatch(corpus_name, parts, tuple(limits)))
-    )
 
 
 def _write_batches(parts: str, sources: list[Source]) -> list[str]:
@@ -128,23 +114,3 @@ def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:
         f"{kept} of {read} kept ({kept / read:.1%}); {clean} of these are clean "
         f"({clean / kept:.1%}), the others carry warnings"
     )
-
-
-@contextlib.contextmanager
-def _progress(folder: Folder, total: int) -> Iterator[None]:
-    """Watches the parts that appear, which works whatever process or machine makes them."""
-    progress = Progress("sources converted", total)
-    done = threading.Event()
-
-    def watch():
-        while not done.wait(_PROGRESS_SECONDS):
-            progress.update(folder.sources_done())
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        progress.close()

@@ -20,6 +20,7 @@ import heapq
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import uuid
@@ -167,6 +168,27 @@ def kind_of(paths: Iterable[str]) -> str:
         mixture = " and ".join(f"{kind} in {folder}" for kind, folder in sorted(kinds.items()))
         raise UserError(f"records of several kinds cannot be mixed: {mixture}")
     return next(iter(kinds))
+
+
+def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
+    """How many records a shard has, by its name and the manifest beside it.
+
+    Raises:
+      UserError: for a file that the manifest does not tell of.
+    """
+    name = re.fullmatch(r"(\w+)\.tfrecord-(\d{5})-of-(\d{5})", os.path.basename(path))
+    split = manifest["splits"].get(name[1]) if name else None
+    if split is None or not int(name[2]) < int(name[3]) == split["shards"]:
+        raise UserError(f"{path} is no shard that {MANIFEST} beside it tells of; leave it out")
+    shard = int(name[2])
+    return _end(shard, split["shards"], split["records"]) - _end(
+        shard - 1, split["shards"], split["records"]
+    )
+
+
+def _end(shard: int, shards: int, records: int) -> int:
+    """The number of the last record of a shard, from 1: shards are filled evenly."""
+    return (shard + 1) * records // shards
 
 
 class Tune(NamedTuple):
@@ -401,8 +423,12 @@ class Folder:
         sources: int,
         about: Mapping[str, Any],
         percent: Sequence[int] = splits.DEFAULT_PERCENT,
+        tunes: str | os.PathLike | None = None,
     ) -> dict[str, Any]:
         """Merges the parts into shards, renames all into place, and writes the manifest.
+
+        A record is a piece that was read. Where a source gives several records of one piece, or
+        none, the parts count those that gave some as "used": read = used + rejected = sources.
 
         Args:
           kind: "notesequence" or "tensors".
@@ -411,6 +437,7 @@ class Folder:
           sources: how many sources there were; the parts must account for each.
           about: what else the manifest should say: JSON, and the same for the same input.
           percent: the shares of train, validation and test, of records without a split.
+          tunes: the folder of records that these were made of, whose list of tunes stays good.
 
         Returns:
           The manifest.
@@ -439,12 +466,21 @@ class Folder:
         for tally in tallies:
             for what, number in tally["counts"].items():
                 facts[what] = facts.get(what, 0) + number
+        # In the order of their names, whichever part had one first.
+        facts = dict(sorted(facts.items()))
+        used = facts.get("used", total)
+        if "used" in facts and used + len(rejected) != sources:
+            raise RuntimeError(
+                f"{used} used and {len(rejected)} rejected are not the {sources} sources"
+            )
         assigned = np.zeros(0, np.uint8)
         if counts[_UNDECIDED]:
             assignment = splits.assign(*_tunes(files[_TUNES], counts[_TUNES]), percent)
             assigned = assignment.splits
             _write_tunes(made / TUNES, files[_TUNES], assignment)
             facts["tunes"] = {"groups": assignment.groups, "largest": assignment.largest}
+        elif tunes is not None and os.path.exists(os.path.join(tunes, TUNES)):
+            shutil.copyfile(os.path.join(tunes, TUNES), made / TUNES)
         shards = {
             split: _Shards(made, split, num_shards, counts[split] + np.count_nonzero(assigned == i))
             for i, split in enumerate(SPLITS)
@@ -462,7 +498,7 @@ class Folder:
         manifest = {
             "kind": kind,
             "corpus": corpus,
-            "read": total + len(rejected),
+            "read": used + len(rejected),
             "rejected": len(rejected),
             **facts,
             "splits": {
@@ -535,7 +571,7 @@ class _Shards:
         if self._written == self._full:
             self._stack.close()
             self._shard += 1
-            self._full = (self._shard + 1) * self.records // self.shards
+            self._full = _end(self._shard, self.shards, self.records)
             name = f"{self.split}.tfrecord-{self._shard:05d}-of-{self.shards:05d}"
             self._file = self._stack.enter_context(writing(self._folder / name))
         try:

@@ -1,16 +1,20 @@
-"""Reports what a config makes of a folder of records: how many examples, and why others give none.
+"""Converts NoteSequence records to training tensors for one config, by Beam.
 
-With --dry_run it converts every record of every split once, as training does, and prints a table,
-or with --json the same as JSON. Records that give examples and records that give none, by reason,
-add up to all of them. No model is built and nothing is written.
+Training from tensors is many times faster than from NoteSequences: these are converted once, and
+what is drawn afresh each epoch is drawn by TensorFlow. The tensors of each split, the list of the
+NoteSequences that gave none and why, and a manifest land in --output; the manifest goes to stdout.
+tfrecords/README.md documents the format. `evaluate` measures the NoteSequences themselves.
 
-Without --dry_run it would write the tensors; that is not there yet, and not needed: train reads
-NoteSequence records.
+With --dry_run nothing is written: every record is converted, and a table (with --json, JSON) says
+how many examples come of it, and why others give none.
 
-Example:
-  ./run.sh tensors --config=flat-reel_16bar --input=tfrecords/nottingham --dry_run
+Examples:
+  ./run.sh tensors --config=flat-groove_4bar --input=tfrecords/groove \\
+      --output=tfrecords/groove-flat-groove_4bar
+  ./run.sh train --config=flat-groove_4bar \\
+      --examples_path='tfrecords/groove-flat-groove_4bar/train.tfrecord*' --run_dir=runs/flat
   ./run.sh tensors --config=flat-reel_16bar --hparams=rhythm=reel --input=tfrecords/nottingham \\
-      --dry_run --json
+      --dry_run
 """
 
 import json
@@ -26,18 +30,38 @@ flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs li
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
 flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs, e.g. rhythm=reel.")
 flags.DEFINE_string("input", None, "A folder of NoteSequence records, made by ./run.sh convert.")
-flags.DEFINE_string("output", None, "The folder for the tensors, once they can be written.")
+flags.DEFINE_string("output", None, "Folder for the tensors.")
+flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
+flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
+flags.DEFINE_bool("overwrite", False, "Replace the tensors of an older run in --output.")
 flags.DEFINE_bool("dry_run", False, "Only report.")
-flags.DEFINE_bool("json", False, "Report as JSON.")
+flags.DEFINE_bool("json", False, "With --dry_run: report as JSON.")
 
 
 def main():
-    if not FLAGS.dry_run:
-        raise UserError(
-            "writing tensors is not there yet: add --dry_run for the report; train reads "
-            "NoteSequence records directly (--examples_path='DIR/train.tfrecord*')"
-        )
+    """Runs the job from its flags."""
+    if not (FLAGS.dry_run or FLAGS.output):
+        raise UserError("missing --output, or --dry_run for a report alone (see --help)")
     tensorflow_start.start("WARN")
+    if FLAGS.dry_run:
+        _report()
+        return
+    from pipelines import tensor_records
+
+    manifest = tensor_records.convert(
+        FLAGS.config,
+        app.path("input"),
+        app.path("output"),
+        config_file=app.path("config_file"),
+        hparams=FLAGS.hparams,
+        num_shards=FLAGS.num_shards,
+        pipeline_arguments=FLAGS.pipeline_options,
+        overwrite=FLAGS.overwrite,
+    )
+    print(json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def _report():
     from pipelines import coverage, runs
 
     config = runs.configure(FLAGS.config, app.path("config_file"), FLAGS.hparams)

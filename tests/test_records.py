@@ -226,6 +226,68 @@ def test_lost_sources_and_equal_keys_are_errors(tmp_path):
     assert list(tmp_path.glob("r/*")) == []
 
 
+def several(path, pieces, sources, **options):
+    """Writes {piece: records of it} as a folder whose pieces give several records, or none."""
+    with Folder(path) as folder:
+        with Part(folder.parts, "batch") as part:
+            for piece, count in pieces.items():
+                part.add_source()
+                for i in range(count):
+                    part.add("train", f"{piece}:{i}", f"{piece} {i}".encode())
+                if count:
+                    part.count("used")
+                    part.count("windows", count)
+                else:
+                    part.reject(piece, "too short", "")
+        return folder.finish("tensors", "made", 2, sources, {}, **options)
+
+
+def test_pieces_of_several_records_are_read_once(tmp_path):
+    manifest = several(tmp_path / "r", {"a": 3, "b": 0, "c": 2}, 3)
+    assert (manifest["read"], manifest["used"], manifest["rejected"]) == (3, 2, 1)
+    assert manifest["windows"] == manifest["splits"]["train"]["records"] == 5
+    assert list(manifest)[4:6] == ["used", "windows"]
+
+
+def test_pieces_neither_used_nor_rejected_are_an_error(tmp_path):
+    with Folder(tmp_path / "r") as folder:
+        with Part(folder.parts, "batch") as part:
+            for piece in "ab":
+                part.add_source()
+                part.add("train", piece, b"1")
+            part.count("used")
+        with pytest.raises(RuntimeError, match="1 used and 0 rejected are not the 2 sources"):
+            folder.finish("tensors", "made", 1, 2, {})
+
+
+def test_a_list_of_tunes_is_carried_along_where_there_is_one(tmp_path):
+    with Folder(tmp_path / "notes") as folder:
+        with Part(folder.parts, "one") as part:
+            part.add(None, "a", b"1", ("melody:a",))
+        folder.finish("notesequence", "made", 1, 0, {})
+    several(tmp_path / "with", {"a": 2}, 1, tunes=tmp_path / "notes")
+    several(tmp_path / "without", {"a": 2}, 1, tunes=tmp_path / "with" / "absent")
+    assert list(records.read_tunes(tmp_path / "with")) == list(
+        records.read_tunes(tmp_path / "notes")
+    )
+    assert not (tmp_path / "without" / "tunes.jsonl").exists()
+
+
+@pytest.mark.parametrize("count, num_shards", [(11, 4), (2, 5), (7, 1), (100, 7)])
+def test_shards_are_counted_by_their_names(tmp_path, count, num_shards):
+    manifest = make(tmp_path / "r", {"one": entries(count)}, num_shards=num_shards)
+    for path in records.glob(f"{tmp_path}/r/train.tfrecord*"):
+        assert records.count_in(path, manifest) == len(list(records.read(path)))
+    for name in (
+        "train.tfrecord-00000-of-00099",
+        f"train.tfrecord-00099-of-{manifest['splits']['train']['shards']:05d}",
+        "other.tfrecord-00000-of-00001",
+        "train.tfrecord",
+    ):
+        with pytest.raises(UserError, match="is no shard that manifest.json"):
+            records.count_in(tmp_path / "r" / name, manifest)
+
+
 def test_nothing_kept_is_an_error_that_says_why(tmp_path):
     with pytest.raises(UserError, match="no record was kept out of 1 read .*x.mid: no_notes: none"):
         with Folder(tmp_path / "r") as folder:

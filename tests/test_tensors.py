@@ -169,6 +169,15 @@ def test_the_job(folder):
     assert coverage.table(report) in done.stdout
 
 
-def test_writing_tensors_is_not_there_yet(tmp_path):
-    done = job("tensors", "--config=flat-reel_2bar", f"--input={tmp_path}", f"--output={tmp_path}")
-    assert "not there yet: add --dry_run" in error_of(done)
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "missing --output, or --dry_run for a report alone"),
+        (["--output=t", "--num_shards=0"], "num_shards"),
+        (["--output=t", "--num_shard=1"], "Unknown command line flag"),
+    ],
+)
+def test_flags_that_cannot_be_used(flags, message, tmp_path):
+    done = job("tensors", "--config=flat-reel_2bar", f"--input={tmp_path}", *flags, cwd=tmp_path)
+    assert message in error_of(done)
+    assert not list(tmp_path.iterdir())
