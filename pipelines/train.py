@@ -1,4 +1,4 @@
-"""Trains a MusicVAE on NoteSequence records, with Magenta's music_vae_train.
+"""Trains a MusicVAE on records of NoteSequences or tensors, with Magenta's music_vae_train.
 
 RUN_DIR/train gets the checkpoints, the summaries for TensorBoard and run.json, which says what
 they are checkpoints of. A run that was stopped, however it was, goes on from its last checkpoint
@@ -14,6 +14,7 @@ from absl import flags
 from models import tensorflow_start
 from pipelines import app
 from pipelines.app import UserError
+from pipelines.stages import Stages
 
 FLAGS = flags.FLAGS
 
@@ -26,7 +27,9 @@ flags.DEFINE_string(
     "A Python file with a CONFIG_MAP of your own configs. It is executed. (Not in Magenta.)",
 )
 flags.DEFINE_string(
-    "examples_path", None, "Glob of TFRecord files of NoteSequences, e.g. 'DIR/train.tfrecord*'."
+    "examples_path",
+    None,
+    "Glob of TFRecord files of NoteSequences or tensors, e.g. 'DIR/train.tfrecord*'.",
 )
 flags.DEFINE_string("tfds_name", None, "A TensorFlow Datasets name with MIDI in it, instead.")
 flags.DEFINE_string("run_dir", None, "Folder of the run; checkpoints go to its folder train.")
@@ -53,6 +56,13 @@ flags.DEFINE_integer(
     None,
     "Seeds the initial variables, the order of the examples and the sampling. (Not in Magenta.)",
 )
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to train on: CPU, GPU (all of them) or single ones, as in GPU:0,GPU:2; each gets an "
+    "equal part of each batch. All GPUs that TensorFlow finds by default, else the CPU. (Not in "
+    "Magenta.)",
+)
 flags.DEFINE_string("mode", "train", "Only train; ./run.sh evaluate is Magenta's eval.")
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")
@@ -71,8 +81,12 @@ def main():
         raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
     if FLAGS.examples_path and FLAGS.tfds_name:
         raise UserError("only one of --examples_path and --tfds_name can be given")
-    tensorflow_start.start(FLAGS.log)
-    from pipelines import training
+    with Stages() as stages:
+        stages.begin("loading TensorFlow and Magenta")
+        tensorflow_start.start(FLAGS.log)
+        from pipelines import training
+
+        stages.end("loaded")
 
     training.train(
         FLAGS.config,
@@ -80,6 +94,7 @@ def main():
         app.path("examples_path"),
         FLAGS.num_steps,
         config_file=app.path("config_file"),
+        device_names=FLAGS.devices,
         **{
             name: FLAGS[name].value
             for name in (

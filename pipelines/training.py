@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 
 import tensorflow.compat.v1 as tf
 
-from models import magenta_compat
+from models import cores, magenta_compat
+from models.data_parallel import DataParallelMusicVAE
 from models.ordered_loops import ordered_loops
-from pipelines import examples, files, leaks, runs
+from pipelines import devices, examples, files, leaks, runs
 from pipelines.app import UserError, say
 from pipelines.progress_hook import ProgressHook
+from pipelines.stages import Stages
 
 
 def train(
@@ -22,6 +25,7 @@ def train(
     tfds_name: str | None = None,
     config_file: str | None = None,
     hparams: str = "",
+    device_names: str = "",
     seed: int | None = None,
     cache_dataset: bool = False,
     save_checkpoint_secs: int = 60,
@@ -37,8 +41,9 @@ def train(
     Args:
       config_name: the config's name.
       run_dir: the run's folder.
-      examples_path: a glob of TFRecord files of NoteSequences.
+      examples_path: a glob of TFRecord files of NoteSequences or tensors.
       num_steps: the training step to end at.
+      device_names: see `devices.choose`; each of several gets an equal part of each batch.
       seed: of the initial variables, the order of the examples and what is drawn; with one, a
         run gives the same checkpoints again. None draws afresh.
       The others are described at the flags of the same name.
@@ -47,8 +52,9 @@ def train(
       The number of steps that this call took: 0 where the run was finished.
 
     Raises:
-      UserError: for fewer examples than a batch, and for a run folder that holds another config
-        or other hparams.
+      UserError: for fewer examples than a batch, for a run folder that holds another config or
+        other hparams, for a device that is not there, and for a batch that cannot be divided
+        evenly over the devices.
     """
     music_vae_train = magenta_compat.music_vae_train()
     tf.disable_v2_behavior()
@@ -61,6 +67,9 @@ def train(
             raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
     if num_sync_workers:
         config.hparams.batch_size //= num_sync_workers
+    used = devices.use(device_names)
+    cores.lay_out()
+    devices.require_divisible(config.hparams.batch_size, used)
     train_dir = runs.train_dir(run_dir)
     os.makedirs(train_dir, exist_ok=True)
     before = runs.read_metadata(train_dir)
@@ -73,11 +82,12 @@ def train(
         return 0
 
     if examples_path:
-        examples.require_note_sequences(examples_path)
+        examples.require_fit(config_name, config, examples_path)
         leaks.require_none(examples_path)
+    begun = time.monotonic()
     counts = examples.count(config, examples_path, tfds_name)
     examples.require_batch(counts, config.hparams.batch_size, examples_path or tfds_name)
-    say(counts.summary())
+    say(f"{counts.summary()}; counted in {time.monotonic() - begun:.1f} s")
     if task == 0:
         facts = {
             "step": start,
@@ -92,10 +102,8 @@ def train(
             sort_keys=True,
         )
 
-    for device in tf.config.list_physical_devices():
-        say(f"device: {device.device_type} {device.name}")
-    say(f"step {start} of {num_steps}; building the graph ...")
-
+    # How many workers there are without synchronizing is not known to any of them.
+    workers = max(num_sync_workers, 1)
     # A run that goes on must not see again what it saw first.
     graph_seed = None if seed is None else seed + start
 
@@ -104,21 +112,37 @@ def train(
         # place from which its seed can be set.
         if graph_seed is not None:
             tf.set_random_seed(graph_seed)
-        return examples.training_dataset(
-            config, examples_path, tfds_name, graph_seed, cache_dataset
+        dataset = examples.training_dataset(
+            config,
+            examples_path,
+            tfds_name,
+            graph_seed,
+            cache_dataset,
+            worker=task % workers,
+            num_workers=workers,
         )
+        # Another process cannot call back into this one.
+        return dataset if master else progress.watch(dataset)
 
     # Magenta needs a name for its summary of the trial.
     config = config._replace(
         train_examples_path=examples_path, tfds_name=None if examples_path else tfds_name
     )
-    progress = ProgressHook(config.model, num_steps, config.hparams.batch_size)
+    if len(used) > 1:
+        config = config._replace(model=DataParallelMusicVAE(config.model, used))
+    stages = Stages()
+    progress = ProgressHook(config.model, num_steps, config.hparams.batch_size, stages, start)
     ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
     saver = dict(
         max_to_keep=checkpoints_to_keep, keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours
     )
     try:
-        with ordered, _training_session(music_vae_train, saver, save_checkpoint_secs, [progress]):
+        with (
+            stages,
+            ordered,
+            _training_session(music_vae_train, saver, save_checkpoint_secs, [progress]),
+        ):
+            stages.begin(f"step {start} of {num_steps}; building the graph of {config_name}")
             music_vae_train.train(
                 train_dir,
                 config=config,
@@ -134,6 +158,10 @@ def train(
         if not hparams:
             raise
         raise UserError(f"--hparams={hparams}: {config_name} cannot be built: {error}") from error
+    except tf.errors.DataLossError as error:
+        raise UserError(
+            f"{examples_path}: a file is damaged ({error.message}); make the records again"
+        ) from error
     except tf.errors.OpError as error:
         if "No space left on device" not in error.message:
             raise

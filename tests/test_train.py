@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -17,6 +19,7 @@ from models import magenta_compat
 from pipelines import examples, runs
 from pipelines.app import UserError
 from pipelines.progress_hook import ProgressHook, duration
+from pipelines.stages import Stages
 from tests.test_examples import melody, write
 from tests.trained import ROOT, TINY, drums, error_of, job, train_run
 
@@ -67,9 +70,9 @@ def test_resuming_goes_on_with_other_examples(groove_records, tmp_path, monkeypa
     seeds = []
     real = examples.training_dataset
 
-    def recorded(config, path, tfds_name, seed, cache):
+    def recorded(config, path, tfds_name, seed, *args, **kwargs):
         seeds.append(seed)
-        return real(config, path, tfds_name, seed, cache)
+        return real(config, path, tfds_name, seed, *args, **kwargs)
 
     monkeypatch.setattr(examples, "training_dataset", recorded)
     for num_steps in (1, 2):
@@ -147,6 +150,106 @@ def test_summaries_are_magentas(tiny_run):
         for event in tf.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
     assert {"loss", "losses/r_loss", "losses/kl_loss", "learning_rate"} <= tags
+
+
+def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, capsys):
+    for start, variables in ((0, "weights drawn"), (1, "weights restored from step 1")):
+        train_run(groove_records, tmp_path, num_steps=start + 1)
+        lines = [
+            line
+            for line in capsys.readouterr().err.splitlines()
+            if not line.startswith("WARNING:tensorflow:")
+        ]
+        begin = lines.index(
+            f"step {start} of {start + 1}; building the graph of flat-groove_4bar ..."
+        )
+        said = [re.sub(r"[0-9,]{4,}", "N", re.sub(r"\d+\.\d s$", "S s", x)) for x in lines[begin:]]
+        assert said[1:-1] == [
+            "graph of N nodes built in S s",
+            "opening the session ...",
+            f"session open, N {variables} in S s",
+            "optimising the graph ...",
+            "graph optimised in S s",
+            "waiting for the first batch, while the shuffle buffers fill ...",
+            "first batch there in S s",
+            "computing the first step ...",
+            "first step done in S s",
+        ]
+        assert re.search(r"examples from .*; counted in \d+\.\d s$", lines[begin - 1])
+
+
+def test_the_graph_is_optimised_once(groove_records, tmp_path, monkeypatch):
+    """TensorFlow does it again for other fetches."""
+    fetched = []
+    real = tf.Session.run
+
+    def leaves(fetches):
+        if isinstance(fetches, dict):
+            fetches = list(fetches.values())
+        if not isinstance(fetches, (list, tuple)):
+            return {getattr(fetches, "name", fetches)}
+        return set().union(*map(leaves, fetches))
+
+    def run(self, fetches, *args, **kwargs):
+        names = leaves(fetches)
+        if "train_step" in names:
+            fetched.append(names)
+        return real(self, fetches, *args, **kwargs)
+
+    monkeypatch.setattr(tf.Session, "run", run)
+    train_run(groove_records, tmp_path, num_steps=3)
+    assert len(fetched) == 3
+    assert fetched[0] == fetched[1] == fetched[2]
+    assert any("MergeSummary" in name for name in fetched[0])
+
+
+def test_watching_changes_no_element(capsys):
+    with Stages() as stages, tf.Graph().as_default(), tf.Session() as session:
+        watched = ProgressHook(None, num_steps=9, batch_size=1, stages=stages).watch(
+            tf.data.Dataset.range(3)
+        )
+        element = tf.data.make_one_shot_iterator(watched).get_next()
+        assert "waiting" not in capsys.readouterr().err
+        assert session.run(element) == 0
+        said = capsys.readouterr().err
+        assert said.index("waiting for the first batch") < said.index("first batch there")
+        assert [session.run(element) for _ in range(2)] == [1, 2]
+        with pytest.raises(tf.errors.OutOfRangeError):
+            session.run(element)
+        assert "batch" not in capsys.readouterr().err
+
+
+def test_a_long_stage_says_so_until_it_ends(capsys):
+    before = threading.active_count()
+    with pytest.raises(KeyError), Stages(every=0.01) as stages:
+        stages.begin("thinking")
+        said = capsys.readouterr().err
+        assert said.startswith("thinking ...")
+        deadline = time.monotonic() + 60
+        while "thinking: 0 s so far" not in said and time.monotonic() < deadline:
+            said += capsys.readouterr().err
+        stages.end("thought")
+        assert re.search(r"^thought in \d+\.\d s$", capsys.readouterr().err, re.MULTILINE)
+        stages.begin("failing")
+        raise KeyError
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    assert "so far" in said
+
+
+def test_each_worker_reads_its_share(groove_records, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        examples, "training_dataset", lambda config, *_, **share: seen.append((config, share))
+    )
+    monkeypatch.setattr(
+        magenta_compat.music_vae_train(), "train", lambda *_, dataset_fn, **__: dataset_fn()
+    )
+    train_run(groove_records, tmp_path, num_sync_workers=2, task=1, master="grpc://elsewhere:2222")
+    [(config, share)] = seen
+    assert share == {"worker": 1, "num_workers": 2}
+    assert config.hparams.batch_size == 4
 
 
 def test_another_config_or_hparams_in_the_same_folder_is_refused(tiny_run, groove_records):
@@ -228,7 +331,7 @@ def test_bad_command_lines_end_in_one_line(flags, message, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run():
-    hook = ProgressHook(None, num_steps=9, batch_size=1)
+    hook = ProgressHook(None, num_steps=9, batch_size=1, stages=Stages())
     values = types.SimpleNamespace(results={"step": 4, "loss": float("nan")})
     with pytest.raises(UserError, match="the loss is nan at step 4"):
         hook.after_run(None, values)
