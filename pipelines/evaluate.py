@@ -48,6 +48,12 @@ flags.DEFINE_integer("batch_size", 64, "Examples measured at once.", lower_bound
 flags.DEFINE_integer("eval_num_batches", None, "Measure no more batches than this.", lower_bound=1)
 flags.DEFINE_string("eval_dir_suffix", "", "Added to the name of the folder eval.")
 flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the same numbers.")
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow "
+    "finds one by default, else the CPU.",
+)
 flags.DEFINE_enum(
     "baseline",
     None,
@@ -69,8 +75,9 @@ flags.DEFINE_enum(
 def main():
     app.require_finite("temperature")
     tensorflow_start.start(FLAGS.log)
-    from pipelines import evaluation, examples, files, leaks, losses, runs
+    from pipelines import devices, evaluation, examples, files, leaks, losses, runs
 
+    devices.use(FLAGS.devices)
     examples_path = app.path("examples_path")
     examples.require_note_sequences(examples_path)
     run = runs.open_from_flags(FLAGS)

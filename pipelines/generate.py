@@ -53,7 +53,13 @@ flags.DEFINE_integer(
     "How many samples, or steps of the interpolation with both its ends. Reconstruct gives one.",
     lower_bound=1,
 )
-flags.DEFINE_integer("max_batch_size", 8, "How many are decoded at once, at most.", lower_bound=1)
+flags.DEFINE_integer(
+    "max_batch_size",
+    None,
+    "How many are decoded at once, at most. As many as are quick and take little memory by "
+    "default, up to 256. (8 in Magenta.) Other batches give other music for the same seed.",
+    lower_bound=1,
+)
 flags.DEFINE_float("temperature", 0.5, "The randomness of the decoding.", lower_bound=1e-6)
 flags.DEFINE_integer(
     "seed", None, "Seeds what is drawn; shown where none is given. (Not in Magenta.)", lower_bound=0
@@ -65,6 +71,12 @@ flags.DEFINE_float(
     # A tempo in MIDI is 24 bits of microseconds: the slowest is 3.6.
     lower_bound=4,
     upper_bound=1000,
+)
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to decode on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow "
+    "finds one by default, else the CPU. (Not in Magenta.)",
 )
 flags.DEFINE_bool("overwrite", False, "Replace other music of the same name. (Not in Magenta.)")
 flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")
@@ -96,8 +108,9 @@ def main():
     inputs = _inputs()
     app.require_finite("temperature", "qpm")
     tensorflow_start.start(FLAGS.log)
-    from pipelines import generation, runs
+    from pipelines import devices, generation, runs
 
+    devices.use(FLAGS.devices)
     run = runs.open_from_flags(FLAGS)
     seed = FLAGS.seed
     if seed is None:

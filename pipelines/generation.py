@@ -1,11 +1,18 @@
 """New music from a checkpoint: the work of the job `generate`."""
 
+import concurrent.futures
+import math
 import os
 
 import numpy as np
 
 from pipelines import latent, music, runs, trained_model
 from pipelines.app import Progress, UserError, say
+
+# From here on, a larger batch takes no less time a piece on a CPU.
+_QUICK_BATCH_SIZE = 256
+# In each tensor of what a batch is decoded to: 64 MiB.
+_MAX_NUMBERS = 1 << 24
 
 
 def generate(
@@ -15,7 +22,7 @@ def generate(
     *,
     inputs: tuple[str, ...] = (),
     num_outputs: int = 5,
-    max_batch_size: int = 8,
+    max_batch_size: int | None = None,
     temperature: float = 0.5,
     seed: int = 0,
     qpm: float | None = None,
@@ -30,7 +37,8 @@ def generate(
       output_dir: the folder of the files; made where it does not exist.
       inputs: paths of MIDI files: none, one or two, as the mode needs.
       num_outputs: how many samples or steps.
-      max_batch_size: how many are decoded at once, at most.
+      max_batch_size: how many are decoded at once, at most; None takes as many as are quick. It
+        is a part of what the music depends on.
       temperature: of the decoding.
       seed: of what is drawn.
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
@@ -51,7 +59,8 @@ def generate(
     qpm = qpm or (pieces[0].qpm if pieces else 120.0)
     if mode == "reconstruct":
         num_outputs = len(pieces[0].inputs)
-    model = trained_model.load(run, min(max_batch_size, num_outputs), seed)
+    batch_size = _batch_size(num_outputs, max_batch_size or _quick_batch_size(config))
+    model = trained_model.load(run, batch_size, seed)
     rng = np.random.default_rng(seed)
 
     if mode == "sample":
@@ -75,7 +84,7 @@ def generate(
         def z(start, end):
             return np.array([latent.slerp(*ends, fraction) for fraction in fractions[start:end]])
 
-    decoded = _decoded(model, config, z, num_outputs, max_batch_size, temperature, qpm)
+    decoded = _decoded(model, config, z, num_outputs, batch_size, temperature, qpm)
     if mode == "reconstruct":
         starts = [start * pieces[0].qpm / qpm for start in pieces[0].starts]
         decoded = [music.join(list(decoded), starts, music.window_seconds(config, qpm))]
@@ -93,16 +102,40 @@ def generate(
     return paths
 
 
+def _quick_batch_size(config) -> int:
+    """How many pieces are decoded at once in the least time, and in little memory."""
+    numbers = config.hparams.max_seq_len * config.data_converter.output_depth
+    return max(1, min(_QUICK_BATCH_SIZE, _MAX_NUMBERS // numbers))
+
+
+def _batch_size(num_outputs: int, at_most: int) -> int:
+    """The size of batches that are all equally full: each costs as much as a full one."""
+    return math.ceil(num_outputs / math.ceil(num_outputs / at_most))
+
+
 def _decoded(model, config, z, num_outputs, batch_size, temperature, qpm):
-    """Yields decoded sequences at their tempo, a batch at a time, so that memory stays bounded.
+    """Yields decoded sequences at their tempo, while the next batch is being decoded.
+
+    Two batches at a time are in memory.
 
     Args:
       z: a function from (start, end) to the latent vectors of these outputs, called in order.
     """
     progress = Progress("pieces decoded", num_outputs)
-    for start in range(0, num_outputs, batch_size):
-        end = min(start + batch_size, num_outputs)
-        for sequence in model.decode(z(start, end), config.hparams.max_seq_len, temperature):
-            yield music.at_tempo(sequence, qpm)
-        progress.update(end)
+    batches = [
+        (start, min(start + batch_size, num_outputs)) for start in range(0, num_outputs, batch_size)
+    ]
+
+    def decode(batch):
+        return trained_model.decode(model, z(*batch), config.hparams.max_seq_len, temperature)
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
+        following = decoder.submit(decode, batches[0])
+        for i, (_, end) in enumerate(batches):
+            tensors = following.result()
+            if i + 1 < len(batches):
+                following = decoder.submit(decode, batches[i + 1])
+            for sequence in config.data_converter.from_tensors(tensors):
+                yield music.at_tempo(sequence, qpm)
+            progress.update(end)
     progress.close()

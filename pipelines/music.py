@@ -1,18 +1,16 @@
 """MIDI files in; MIDI files, ABC notation and pictures out."""
 
 import dataclasses
-import io
 import os
 import pathlib
 
-import note_seq
 import numpy as np
 from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
 from models.melody_converter import MelodyConverter
-from pipelines import examples, midi, pianoroll, records
+from pipelines import examples, midi, midi_writing, pianoroll, records
 from pipelines.abc import writing
 from pipelines.app import UserError, say
 
@@ -178,10 +176,8 @@ def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bo
     Raises:
       UserError: where other music lies at one of these places and `overwrite` is off.
     """
-    buffer = io.BytesIO()
-    note_seq.sequence_proto_to_pretty_midi(sequence).write(buffer)
     file = pathlib.Path(path)
-    contents = {file: buffer.getvalue()}
+    contents = {file: midi_writing.note_sequence_to_midi(sequence)}
     notation = _abc(sequence, file.stem)
     if notation:
         contents[file.with_suffix(".abc")] = notation

@@ -1,6 +1,10 @@
 """New music: its determinism, its joins, its tempo, and what cannot be played."""
 
+import os
 import pathlib
+import subprocess
+import sys
+import time
 
 import note_seq
 import numpy as np
@@ -10,7 +14,7 @@ import configs
 from pipelines import generation, music, runs, trained_model
 from pipelines.app import UserError
 from tests.test_examples import melody
-from tests.trained import drums, error_of, job
+from tests.trained import ROOT, drums, error_of, job
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +60,100 @@ def test_same_seed_same_bytes_pictures_too(run, tmp_path):
     assert not set(a) & set(c)
 
 
+def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeypatch):
+    """Seven pieces in batches of three at most: 3, 3 and 1, each from its own latent vector."""
+    sizes, given, decoded = [], [], []
+    load, decode = trained_model.load, trained_model.decode
+
+    def loaded(run, batch_size, seed):
+        sizes.append(batch_size)
+        return load(run, batch_size, seed)
+
+    def decoding(model, z, *args):
+        given.append(z)
+        decoded.extend(decode(model, z, *args))
+        return np.array(decoded[-len(z) :])
+
+    monkeypatch.setattr(trained_model, "load", loaded)
+    monkeypatch.setattr(trained_model, "decode", decoding)
+    paths = generation.generate(
+        run,
+        "sample",
+        str(tmp_path),
+        num_outputs=7,
+        max_batch_size=3,
+        temperature=3.0,
+        pianoroll=False,
+    )
+    assert sizes == [3] and [len(z) for z in given] == [3, 3, 1]
+    np.testing.assert_array_equal(
+        np.concatenate(given), np.random.default_rng(0).standard_normal((7, 4))
+    )
+    assert paths == sorted(paths) and len(paths) == 7
+    for path, tensors in zip(paths, decoded):
+        [expected] = run.config.data_converter.from_tensors([tensors])
+        found = note_seq.midi_file_to_note_sequence(path)
+        # Of notes that start at one tick, which is first is the writer's.
+        first, *others = (
+            sorted((round(n.start_time * 440), n.pitch, n.velocity) for n in sequence.notes)
+            for sequence in (expected, found)
+        )
+        assert others == [first] and first
+
+
+@pytest.mark.parametrize(
+    "num_outputs, steps, depth, expected",
+    [
+        (1, 64, 27, 1),
+        (256, 64, 27, 256),
+        # Two batches: of 150, not of 256 and of 44 in a graph for 256.
+        (300, 64, 27, 150),
+        (10_000, 64, 27, 250),
+        # 2^24 numbers: 1,024 steps of 1,024 in 16 pieces.
+        (1000, 1024, 1024, 16),
+        (1000, 1 << 20, 1024, 1),
+    ],
+)
+def test_batches_are_equally_full_and_small_enough(
+    run, tmp_path, monkeypatch, num_outputs, steps, depth, expected
+):
+    class Enough(Exception):
+        pass
+
+    def loaded(run, batch_size, seed):
+        raise Enough(batch_size)
+
+    monkeypatch.setattr(trained_model, "load", loaded)
+    monkeypatch.setattr(run.config.hparams, "max_seq_len", steps)
+    monkeypatch.setattr(run.config.data_converter, "_output_depth", depth)
+    with pytest.raises(Enough) as caught:
+        generation.generate(run, "sample", str(tmp_path), num_outputs=num_outputs)
+    assert caught.value.args == (expected,)
+
+
+def test_a_run_that_is_killed_leaves_whole_files(tiny_run, tmp_path):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipelines.generate", "--nopianoroll", "--temperature=3"),
+            *(f"--run_dir={tiny_run}", "--num_outputs=100000", "--max_batch_size=4"),
+            f"--output_dir={tmp_path}",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(tmp_path.glob("*_003-of-*.mid")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    left = list(tmp_path.iterdir())
+    whole = [path for path in left if path.suffix == ".mid"]
+    # At most the file that was being written, under a name of its own.
+    assert {path.suffix for path in left} <= {".mid", ".tmp"} and len(left) <= len(whole) + 1
+    for path in whole:
+        note_seq.midi_file_to_note_sequence(str(path))
+
+
 def test_a_temperature_near_zero_takes_the_likeliest_whatever_the_seed(run, tmp_path):
     model = trained_model.load(run, 2, seed=1)
     other = trained_model.load(run, 2, seed=2)
@@ -91,9 +189,7 @@ def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatc
 
     def perfect(*args):
         model = real(*args)
-        model.decode = lambda z, length, temperature: run.config.data_converter.from_tensors(
-            windows.inputs
-        )
+        model.decode_to_tensors = lambda z, length, temperature: windows.inputs
         return model
 
     monkeypatch.setattr(trained_model, "load", perfect)
