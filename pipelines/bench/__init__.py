@@ -11,6 +11,20 @@ from typing import NamedTuple
 from pipelines.registry import Registry, discovered
 
 
+class Comparison(NamedTuple):
+    """What is run, prepared.
+
+    Attributes:
+      cases: for each case, by its title, a function for each side, by its name. A function runs
+        that side once, in the number of the round, and returns what it measured, by name: numbers,
+        of which medians are shown. All cases have the same sides, the one to measure beside last.
+      sides: what the sides are, by name, where the name does not say it.
+    """
+
+    cases: Mapping[str, Mapping[str, Callable[[int], Mapping[str, float]]]]
+    sides: Mapping[str, str] = {}
+
+
 class Benchmark(NamedTuple):
     """What can be measured.
 
@@ -19,16 +33,16 @@ class Benchmark(NamedTuple):
       summary: a line about what is measured.
       define_flags: defines the flags that only this benchmark has.
       required: names of the flags without which it cannot run.
-      contenders: prepares a scratch folder, which it is given, and returns a function for each
-        side by name; each runs that side once, in the number of the round, and returns what it
-        measured, by name: numbers, of which medians are shown.
+      prepare: prepares a scratch folder, which it is given, and returns what to run.
+      better: "more" or "less", for each measured name of which one or the other is better.
     """
 
     name: str
     summary: str
     define_flags: Callable[[], None]
     required: tuple[str, ...]
-    contenders: Callable[[str], Mapping[str, Callable[[int], Mapping[str, float]]]]
+    prepare: Callable[[str], Comparison]
+    better: Mapping[str, str]
 
 
 @functools.cache

@@ -1,11 +1,12 @@
 """Measures this project beside stock Magenta.
 
     ./run.sh bench                    lists the benchmarks
-    ./run.sh bench convert --input=groove-v1.0.0-midionly.zip --stock=DIR --copies=10
+    ./run.sh bench train --config=hierdec-groove_16bar --hparams=enc_rnn_size=[256] --stock=DIR
 
 --stock is the folder of a Python environment with stock Magenta 2.1.4 (TensorFlow 2.9.1, Python
-3.8). The two sides take turns, --repeats times. A table of medians and their ratios goes to
-stdout, every number to the JSON file that --json names.
+3.8); without it, Magenta's own classes run in this environment, and the tables say so. The sides
+take turns, --repeats times. Tables of medians and their ratios go to stdout, every number to the
+JSON file that --json names.
 """
 
 import sys
@@ -13,7 +14,7 @@ import sys
 from absl import flags
 
 from pipelines import app, files
-from pipelines.bench import _compare, benchmarks
+from pipelines.bench import _compare, _magenta, benchmarks
 
 FLAGS = flags.FLAGS
 
@@ -24,10 +25,13 @@ def main(name: str) -> None:
         for each in benchmarks().values():
             print(f"{each.name:12} {each.summary}")
         return
-    report = _compare.compare(benchmarks()[name], FLAGS.repeats, FLAGS.scratch)
-    if FLAGS.json:
-        files.write_json(FLAGS.json, report)
-    print(_compare.table(report))
+    path = app.path("json")
+
+    def save(report):
+        if path:
+            files.write_json(path, report)
+
+    print(_compare.table(_compare.compare(benchmarks()[name], FLAGS.repeats, FLAGS.scratch, save)))
 
 
 def start() -> None:
@@ -40,7 +44,8 @@ def start() -> None:
     if name in benchmarks():
         define_flags, required = benchmarks()[name].define_flags, benchmarks()[name].required
         define_flags()
-        flags.adopt_module_key_flags(sys.modules[define_flags.__module__])
+        for module in (sys.modules[define_flags.__module__], _magenta):
+            flags.adopt_module_key_flags(module)
     app.run(lambda: main(name), required=required)
 
 

@@ -1,4 +1,4 @@
-"""Runs contenders in turns and puts what they measured side by side."""
+"""Runs the sides of a benchmark in turns and puts what they measured side by side."""
 
 import contextlib
 import importlib.metadata
@@ -7,51 +7,96 @@ import pathlib
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psutil
+from absl import flags
 
-from pipelines.app import UserError
+from pipelines.app import UserError, say
 from pipelines.bench import Benchmark
 
 _POLL_SECONDS = 0.1
 _PACKAGES = ("apache-beam", "tensorflow", "note-seq", "numpy", "protobuf")
 
 
-def compare(benchmark: Benchmark, repeats: int, scratch: str | None) -> dict[str, Any]:
-    """Runs every contender `repeats` times, in turns.
+def numbers(flag: str, such_as: str) -> list[int]:
+    """The value of a list flag as positive numbers; raises UserError where it is something else."""
+    given = flags.FLAGS[flag].value
+    try:
+        values = [int(value) for value in given]
+    except ValueError:
+        values = []
+    if not values or min(values) < 1:
+        raise UserError(f"--{flag}={','.join(given)}: give numbers such as {such_as}")
+    return values
+
+
+def compare(
+    benchmark: Benchmark,
+    repeats: int,
+    scratch: str | None,
+    save: Callable[[dict], None] = lambda report: None,
+) -> dict[str, Any]:
+    """Runs every side of every case `repeats` times, in turns.
+
+    Args:
+      benchmark: what to run.
+      repeats: how often.
+      scratch: folder for temporary files; the system's for None.
+      save: is given the report after each run, so that a long comparison that is stopped leaves
+        what it has measured.
 
     Returns:
-      The machine, the command line, and for each contender the list of what each run measured.
+      The machine, what the sides are, and for each side of each case the list of what each run
+      measured: what `table` takes, all of it JSON values.
     """
     with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch) as folder:
-        contenders = benchmark.contenders(folder)
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+        cases, sides = benchmark.prepare(folder)
+        report = {
+            "benchmark": benchmark.name,
+            "machine": machine(),
+            "sides": dict(sides),
+            "better": dict(benchmark.better),
+            "cases": {title: {name: [] for name in runs} for title, runs in cases.items()},
+        }
         for number in range(repeats):
-            for name, run in contenders.items():
-                runs[name].append(dict(run(number)))
-                last = ", ".join(f"{key} {value:g}" for key, value in runs[name][-1].items())
-                print(f"round {number + 1} of {repeats}, {name}: {last}", file=sys.stderr)
-    return {"benchmark": benchmark.name, "machine": machine(), "runs": runs}
+            for title, runs in cases.items():
+                for name, run in runs.items():
+                    what = ", ".join(filter(None, [title, name]))
+                    say(f"round {number + 1} of {repeats}: {what} ...")
+                    measured = dict(run(number))
+                    say(", ".join(f"{key} {value:g}" for key, value in measured.items()))
+                    report["cases"][title][name].append(measured)
+                    save(report)
+    return report
 
 
 def table(report: dict[str, Any]) -> str:
-    """Medians by contender, and the first contender's as a share of the last's, in Markdown."""
-    names = list(report["runs"])
-    lines = [
-        f"{report['benchmark']} on {', '.join(map(str, report['machine'].values()))}",
-        "",
-        f"| median of {len(report['runs'][names[0]])} | {' | '.join(names)} | ratio |",
-        "|---|" + "---:|" * (len(names) + 1),
-    ]
-    for key in report["runs"][names[0]][0]:
-        medians = [statistics.median(run[key] for run in report["runs"][name]) for name in names]
-        ratio = f"{medians[0] / medians[-1]:.3f}" if medians[-1] else ""
-        lines.append(f"| {key} | {' | '.join(f'{value:.6g}' for value in medians)} | {ratio} |")
+    """A Markdown table for each case: medians, and how many times the last side's the others' are.
+
+    Args:
+      report: from `compare`.
+    """
+    lines = [f"{report['benchmark']} on {', '.join(map(str, report['machine'].values()))}"]
+    lines += [f"{name}: {what}" for name, what in report["sides"].items()]
+    for title, runs in report["cases"].items():
+        names = list(runs)
+        ratios = [f"{name} / {names[-1]}" for name in names[:-1]]
+        lines += [
+            *(["", f"**{title}**"] if title else []),
+            "",
+            f"| median of {len(runs[names[0]])} | {' | '.join(names + ratios)} | better |",
+            "|---|" + "---:|" * len(names + ratios) + "---|",
+        ]
+        for key in runs[names[-1]][0]:
+            medians = [statistics.median(run[key] for run in runs[name]) for name in names]
+            cells = [f"{value:.6g}" for value in medians]
+            *ours, last = medians
+            cells += [f"{value / last:.3f}" if last else "" for value in ours]
+            lines.append(f"| {key} | {' | '.join(cells)} | {report['better'].get(key, '')} |")
     return "\n".join(lines)
 
 
@@ -77,12 +122,17 @@ def measure(command: Sequence[str], log: str) -> dict[str, float]:
             peak = max(peak, _memory(process))
             time.sleep(_POLL_SECONDS)
         seconds = time.monotonic() - start
-    if process.returncode:
+    require_success(process.returncode, command, log)
+    return {"seconds": round(seconds, 2), "peak MiB": round(peak / 2**20, 1)}
+
+
+def require_success(status: int, command: Sequence[str], log: str) -> None:
+    """Raises UserError where a command has failed, with the end of what it wrote to `log`."""
+    if status:
         lines = pathlib.Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
         raise UserError(
-            f"{command[0]} ended with {process.returncode}; it said: {' / '.join(lines[-3:])}"
+            f"{' '.join(command[:3])} ended with {status}; it said: {' / '.join(lines[-3:])}"
         )
-    return {"seconds": round(seconds, 2), "peak MiB": round(peak / 2**20, 1)}
 
 
 def _memory(process: psutil.Process) -> int:
@@ -104,8 +154,23 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": model[0] if model else platform.machine(),
         "cores": f"{len(psutil.Process().cpu_affinity())} cores",
+        **_gpus(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "load": f"load average {os.getloadavg()[0]:.1f}",
         "python": f"Python {platform.python_version()}",
         "packages": versions,
     }
+
+
+def _gpus() -> dict[str, str]:
+    """The names of the GPUs that NVIDIA's driver shows, if there are any."""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"gpus": ", ".join(done.stdout.split("\n")[:-1])}

@@ -4,15 +4,13 @@ import csv
 import io
 import os
 import pathlib
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
 
 from absl import flags
 
-from pipelines import places, records
+from pipelines import app, places, records
 from pipelines.app import UserError
-from pipelines.bench import Benchmark
+from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import measure
 
 FLAGS = flags.FLAGS
@@ -20,16 +18,14 @@ FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
     flags.DEFINE_string("input", None, "The Groove MIDI Dataset: its zip or folder.")
-    flags.DEFINE_string("stock", None, "Folder of an environment with stock Magenta.")
     flags.DEFINE_integer("copies", 1, "How many copies, under different names.", lower_bound=1)
+    _magenta.define_flags()
 
 
-def _contenders(scratch: str) -> Mapping[str, Callable[[int], Mapping[str, float]]]:
-    program = os.path.join(FLAGS.stock, "bin", "convert_dir_to_note_sequences")
-    if not os.access(program, os.X_OK):
-        raise UserError(f"{program} is no program; --stock is a folder with stock Magenta")
+def _prepare(scratch: str) -> Comparison:
+    sides = _magenta.sides()
     corpus = pathlib.Path(scratch, "groove")
-    _copy(FLAGS.input, corpus, FLAGS.copies)
+    copy_groove(app.path("input"), corpus, FLAGS.copies)
 
     def ours(number: int) -> dict[str, float]:
         output = os.path.join(scratch, f"ours{number}")
@@ -46,22 +42,22 @@ def _contenders(scratch: str) -> Mapping[str, Callable[[int], Mapping[str, float
         )
         return {**measured, **_size(f"{output}/*.tfrecord*")}
 
-    def stock(number: int) -> dict[str, float]:
-        output = os.path.join(scratch, f"stock{number}")
+    def theirs(number: int) -> dict[str, float]:
+        output = os.path.join(scratch, f"theirs{number}")
         measured = measure(
-            [program, f"--input_dir={corpus}", f"--output_file={output}", "--recursive"],
+            [
+                *_magenta.python(),
+                "-m",
+                "magenta.scripts.convert_dir_to_note_sequences",
+                f"--input_dir={corpus}",
+                f"--output_file={output}",
+                "--recursive",
+            ],
             f"{output}.log",
         )
         return {**measured, **_size(output)}
 
-    python = os.path.join(FLAGS.stock, "bin", "python")
-    version = subprocess.run(
-        [python, "-c", "import importlib.metadata as m; print(m.version('magenta'))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {"reelgroove": ours, f"stock Magenta {version.stdout.strip()}": stock}
+    return Comparison({"": {"reelgroove": ours, _magenta.name(): theirs}}, sides)
 
 
 def _size(pattern: str) -> dict[str, float]:
@@ -73,7 +69,7 @@ def _size(pattern: str) -> dict[str, float]:
     return {"records": count}
 
 
-def _copy(where: str, target: pathlib.Path, copies: int) -> None:
+def copy_groove(where: str, target: pathlib.Path, copies: int) -> None:
     """Lays out copies of the dataset as one release, each drummer under a name of each copy."""
     place, root = places.open_place(where, "info.csv")
     table = place.read(root + "info.csv", 1 << 28).decode("utf-8-sig")
@@ -100,6 +96,7 @@ BENCHMARK = Benchmark(
     name="convert",
     summary="Groove MIDI files to NoteSequence records, beside convert_dir_to_note_sequences",
     define_flags=_define_flags,
-    required=("input", "stock"),
-    contenders=_contenders,
+    required=("input",),
+    prepare=_prepare,
+    better={"seconds": "less", "peak MiB": "less"},
 )

@@ -9,15 +9,15 @@ import os
 import pathlib
 import resource
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from absl import flags
 
 from pipelines import places, records
 from pipelines.abc import tunebook
 from pipelines.app import UserError
-from pipelines.bench import Benchmark
-from pipelines.bench._compare import measure
+from pipelines.bench import Benchmark, Comparison
+from pipelines.bench._compare import measure, numbers
 
 FLAGS = flags.FLAGS
 _TUNES_OF_A_FILE = 1000
@@ -29,23 +29,18 @@ def _define_flags() -> None:
     flags.DEFINE_list("tunes", ["100000", "10000", "1000"], "How many tunes to convert.")
 
 
-def _contenders(scratch: str) -> Mapping[str, Callable[[int], Mapping[str, float]]]:
-    try:
-        sizes = [int(size) for size in FLAGS.tunes]
-    except ValueError:
-        sizes = []
-    if not sizes or min(sizes) < 1:
-        raise UserError(f"--tunes={','.join(FLAGS.tunes)}: give numbers such as 10000,1000")
+def _prepare(scratch: str) -> Comparison:
+    sizes = numbers("tunes", "10000,1000")
     tunes = list(_tunes(FLAGS.input))
     if not tunes:
         raise UserError(f"{FLAGS.input} has no tunes in it; give a tunebook in ABC notation")
-    contenders = {}
+    sizes_run = {}
     for size in sizes:
         books = pathlib.Path(scratch, f"books{size}")
         books.mkdir()
         _write(books, tunes, size)
-        contenders[f"{size} tunes"] = functools.partial(_convert, books)
-    return contenders
+        sizes_run[f"{size} tunes"] = functools.partial(_convert, books)
+    return Comparison({"": sizes_run})
 
 
 def _tunes(where: str) -> Iterator[tuple[str, ...]]:
@@ -98,5 +93,6 @@ BENCHMARK = Benchmark(
     summary="ABC tunebooks to NoteSequence records: time and memory over the number of tunes",
     define_flags=_define_flags,
     required=("input",),
-    contenders=_contenders,
+    prepare=_prepare,
+    better={"seconds": "less", "peak MiB": "less", "CPU seconds": "less"},
 )

@@ -1,0 +1,80 @@
+"""Reads training examples through an input pipeline, without a model. A job has
+
+reader: "magenta", Magenta's `get_dataset` without its cache, "notesequences" or "tensors", ours.
+config: {"name", "config_file", "hparams"}; for "magenta" a name of Magenta's, and its batch_size.
+examples_path: a glob of records; ours may be tensors.
+seconds: how long to read, from the first batch on; at least two batches more are read.
+"""
+
+import time
+
+import figures
+
+_STEPS_PER_BAR = 16
+
+
+def measure(job):
+    """Does the job and returns what it measured."""
+    dataset_fn, batch_size = _READERS[job["reader"]](job)
+    import tensorflow.compat.v1 as tf
+
+    tf.disable_v2_behavior()
+    begin = time.time()
+    with tf.Graph().as_default():
+        tensors = tf.data.make_one_shot_iterator(dataset_fn()).get_next()
+        # As in training, nothing is fetched into Python.
+        next_batch = tf.group(*tensors)
+        with tf.Session() as session:
+            session.run(next_batch)
+            times = [time.time()]
+            at_first, _ = figures.memory()
+            while len(times) < 3 or times[-1] - times[0] < job["seconds"]:
+                session.run(next_batch)
+                times.append(time.time())
+    at_last, peak = figures.memory()
+    return {
+        "examples/s": figures.median_rate(times) * batch_size,
+        "seconds to the first batch": times[0] - begin,
+        "examples read": len(times) * batch_size,
+        "MiB at the first batch": at_first,
+        "MiB at the end": at_last,
+        "peak MiB": peak,
+    }
+
+
+def _magenta(job):
+    if job["mend"]:
+        from models import magenta_compat
+
+        magenta_compat.apply()
+    from magenta.models.music_vae import configs, data
+
+    config = configs.CONFIG_MAP[job["config"]["name"]]
+    config.hparams.batch_size = job["config"]["batch_size"]
+    if job["config"]["every_window"]:
+        # As its constructor would be told; Magenta's configs leave these out.
+        config.data_converter._hop_size = _STEPS_PER_BAR
+        config.data_converter.max_tensors_per_notesequence = None
+    config = configs.update_config(config, {"train_examples_path": job["examples_path"]})
+
+    def dataset_fn():
+        return data.get_dataset(config, is_training=True, cache_dataset=False)
+
+    return dataset_fn, config.hparams.batch_size
+
+
+def _ours(job):
+    from models import tensorflow_start
+
+    tensorflow_start.start("WARN")
+    from pipelines import examples, runs
+
+    config = runs.configure(**job["config"])
+
+    def dataset_fn():
+        return examples.training_dataset(config, job["examples_path"])
+
+    return dataset_fn, config.hparams.batch_size
+
+
+_READERS = {"magenta": _magenta, "ours": _ours}
