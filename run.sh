@@ -10,7 +10,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   demo         the whole chain on the built-in corpora, offline after installation
   test         the test suite; takes pytest's arguments
   convert      corpus files to NoteSequence TFRecords
-  tensors      what a config makes of records (--dry_run)
+  tensors      NoteSequence TFRecords to training tensors for a config
   train        records to a trained model
   evaluate     measures a trained model on held-out records
   generate     new music from a trained model
@@ -152,9 +152,11 @@ install_packages() {
   [ ! -t 2 ] || quiet= # show uv's progress bars where there is a terminal for them
   uv=$(grep '^uv==' "$begun")
   say "installing $uv, then $(grep -c '^[^#]' "$begun") packages"
-  # The lock is also the constraint for building the one package that has no wheel.
+  # The lock is also the constraint for building the one package that has no wheel. Compiled now,
+  # all modules are compiled once: a first start takes half of the time, and so does every start
+  # where Python may not write beside its modules.
   if step "$in_venv" -I -m pip install --quiet --disable-pip-version-check "$uv" &&
-    step "$venv/bin/uv" pip install --python "$in_venv" --no-deps \
+    step "$venv/bin/uv" pip install --python "$in_venv" --no-deps --compile-bytecode \
       ${quiet:+"$quiet"} --build-constraints "$begun" --requirements "$begun"; then
     return
   fi
