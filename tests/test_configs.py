@@ -101,10 +101,11 @@ def test_melody_arithmetic(kind, bars, tune, steps):
     assert config.data_converter.output_depth == config.data_converter.input_depth == 2 + 46
     assert config.hparams.free_bits == (16 * steps if bars == 16 else 0)
     assert config.hparams.rhythm == ""
-    assert str(bars) in configs.builders()[f"{kind}-{tune}_{bars}bar"].__doc__
+    build = configs.builders()[f"{kind}-{tune}_{bars}bar"]
+    assert str(bars) in build.__doc__
     if kind == "hierdec":
         # The conductor's steps are the bars.
-        assert config.model.decoder._level_lengths == [bars, steps]
+        assert build().model.decoder._level_lengths == [bars, steps]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Sampler:
         hparams.batch_size = batch
         with self._session.graph.as_default():
             tf.set_random_seed(seed)
+            tf.train.get_or_create_global_step()  # Schedules of sampling ask for it.
             decoder.build(hparams, depth, is_training=False)
             self._z = tf.placeholder(tf.float32, [batch, hparams.z_size])
             self._steps = tf.placeholder(tf.int32, [])
