@@ -49,6 +49,7 @@ def sample(step: Callable, states, start, steps, output_depth: int) -> Sampled:
             tf.equal(t % steps, 0),
             lambda: tf.nest.map_structure(lambda all_of_them: all_of_them[segment], states),
             lambda: tf.nest.map_structure(tf.identity, state),
+            strict=True,  # Or else a list of one layer would come back as that layer.
         )
         output, drawn, state = step(inputs, segment, state)
         return t + 1, drawn, state, outputs.write(t, output), samples.write(t, drawn)

@@ -77,10 +77,10 @@ def main():
     tensorflow_start.start(FLAGS.log)
     from pipelines import devices, evaluation, examples, files, leaks, losses, runs
 
-    devices.use(FLAGS.devices)
     examples_path = app.path("examples_path")
     examples.require_note_sequences(examples_path)
     run = runs.open_from_flags(FLAGS)
+    devices.use(FLAGS.devices)
     leaks.warn(examples_path, run.metadata.get("examples_path"))
     if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:

@@ -110,8 +110,8 @@ def main():
     tensorflow_start.start(FLAGS.log)
     from pipelines import devices, generation, runs
 
-    devices.use(FLAGS.devices)
     run = runs.open_from_flags(FLAGS)
+    devices.use(FLAGS.devices)
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)

@@ -57,7 +57,8 @@ class Sampler:
             if variables is None:
                 rng = np.random.default_rng(1)
                 # So large that a sequence takes turns.
-                variables = {v.op.name: rng.normal(size=v.shape) for v in tf.global_variables()}
+                variables = {v.op.name: rng.normal(size=v.shape) for v in tf.trainable_variables()}
+                variables["global_step"] = 0
             self.variables = variables
             assert {v.op.name for v in tf.global_variables()} == set(variables)
             for variable in tf.global_variables():
