@@ -159,7 +159,7 @@ def _shape(tensor) -> list:
 
 
 class _Step(NamedTuple):
-    """What a step makes, each [batch, units]: the gates after their activations, tanh(c), c and h."""
+    """What a step makes, each [batch, units]: the gates, activated, tanh(c), c and h."""
 
     i: tf.Tensor
     j: tf.Tensor
@@ -226,6 +226,44 @@ def _cell_gradient(step: _Step, c, dc, dh, fused: bool):
     return tf.concat(gradients, axis=1), dc * f
 
 
+def _through_time(made_at, hs_before, hs_gradient, kernel, fused: bool):
+    """Takes gradients back through all steps.
+
+    Args:
+      made_at: a function from the number of a step to its `_Step` (h is not looked at) and to the c
+        before it.
+      hs_before: h before every step, [steps, batch, units].
+      hs_gradient: the gradient of h after every step, [steps, batch, units].
+      kernel: [units, 4 units], of h.
+      fused: whether kernels may be used that XLA does not have.
+
+    Returns:
+      The gradients of the gates before their activations, [steps, batch, 4 units], of `kernel`, and
+      of c and h before the first step.
+    """
+    steps = _shape(hs_gradient)[0]
+    batch, units = hs_before.shape[1:]
+    # Transposed once: a multiplication by a transposed kernel would do it in every step.
+    transposed = tf.transpose(kernel)
+
+    def backward(t, dc, dh, gates_gradient):
+        step, c = made_at(t)
+        g, dc = _cell_gradient(step, c, dc, dh + hs_gradient[t], fused)
+        return t - 1, dc, tf.matmul(g, transposed), gates_gradient.write(t, g)
+
+    empty = tf.TensorArray(tf.float32, steps, element_shape=[batch, 4 * units])
+    _, dc, dh, gates_gradient = tf.while_loop(
+        lambda t, *_: t >= 0, backward, (steps - 1, *zero_state(batch, units), empty)
+    )
+    gates_gradient = gates_gradient.stack()
+    kernel_gradient = tf.matmul(
+        tf.reshape(hs_before, [-1, units]),
+        tf.reshape(gates_gradient, [-1, 4 * units]),
+        transpose_a=True,
+    )
+    return gates_gradient, kernel_gradient, dc, dh
+
+
 def _recurrence(gates, kernel, c, h, fused: bool):
     """Steps through what the inputs add to the gates.
 
@@ -259,26 +297,11 @@ def _recurrence(gates, kernel, c, h, fused: bool):
         hs = made.h.stack()
 
         def gradient(hs_gradient):
-            # Transposed once: a multiplication by a transposed kernel would do it in every step.
-            transposed = tf.transpose(kernel)
-
-            def backward(t, dc, dh, gates_gradient):
+            def made_at(t):
                 step = _Step(*(a.read(t) for a in made[:5]), made.c.read(t + 1), None)
-                g, dc = _cell_gradient(step, made.c.read(t), dc, dh + hs_gradient[t], fused)
-                return t - 1, dc, tf.matmul(g, transposed), gates_gradient.write(t, g)
+                return step, made.c.read(t)
 
-            zeros = tf.zeros_like(c)
-            empty = tf.TensorArray(tf.float32, steps, element_shape=gates.shape[1:])
-            _, dc, dh, gates_gradient = tf.while_loop(
-                lambda t, *_: t >= 0, backward, (steps - 1, zeros, zeros, empty)
-            )
-            gates_gradient = gates_gradient.stack()
-            kernel_gradient = tf.matmul(
-                tf.reshape(hs[:-1], [-1, kernel.shape[0]]),
-                tf.reshape(gates_gradient, [-1, kernel.shape[1]]),
-                transpose_a=True,
-            )
-            return gates_gradient, kernel_gradient, dc, dh
+            return _through_time(made_at, hs[:-1], hs_gradient, kernel, fused)
 
         return hs[1:], gradient
 
@@ -293,7 +316,6 @@ def _fused_sequence(inputs, kernel, bias, c, h):
     """
     steps, _, depth = _shape(inputs)
     no_peephole = tf.zeros([h.shape[1]])
-    peepholes = dict(wci=no_peephole, wcf=no_peephole, wco=no_peephole, use_peephole=False)
     made = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.cast(steps, tf.int64),
         x=inputs,
@@ -303,61 +325,31 @@ def _fused_sequence(inputs, kernel, bias, c, h):
         b=bias,
         forget_bias=_FORGET_BIAS,
         cell_clip=-1.0,
-        **peepholes,
+        wci=no_peephole,
+        wcf=no_peephole,
+        wco=no_peephole,
+        use_peephole=False,
     )
 
     def gradient(hs_gradient):
-        before = tf.concat([c[tf.newaxis], made.cs[:-1]], axis=0)
-        names = ("i", "cs", "f", "o", "ci", "co")
-        transposed = tf.transpose(kernel[depth:])
+        cs_before = tf.concat([c[tf.newaxis], made.cs[:-1]], axis=0)
+        hs_before = tf.concat([h[tf.newaxis], made.h[:-1]], axis=0)
 
-        def backward(t, dc, dh, gates_gradient):
-            of_step = tf.raw_ops.LSTMBlockCellGrad(
-                cs_prev=before[t],
-                cs_grad=dc,
-                h_grad=dh + hs_gradient[t],
-                **{name: getattr(made, name)[t] for name in names},
-                # Looked at for their shapes alone.
-                x=inputs[0],
-                h_prev=h,
-                w=kernel,
-                b=bias,
-                **peepholes,
-            )
-            g = of_step.dicfo
-            return t - 1, of_step.cs_prev_grad, tf.matmul(g, transposed), gates_gradient.write(t, g)
+        def made_at(t):
+            names = ("i", "ci", "f", "o", "co", "cs")
+            return _Step(*(getattr(made, name)[t] for name in names), None), cs_before[t]
 
-        zeros = tf.zeros_like(c)
-        empty = tf.TensorArray(tf.float32, steps, element_shape=[c.shape[0], kernel.shape[1]])
-        _, dc, dh, gates_gradient = tf.while_loop(
-            lambda t, *_: t >= 0, backward, [steps - 1, zeros, zeros, empty]
+        gates_gradient, of_h, dc, dh = _through_time(
+            made_at, hs_before, hs_gradient, kernel[depth:], fused=True
         )
-        gates_gradient = gates_gradient.stack()
         flat = tf.reshape(gates_gradient, [-1, kernel.shape[1]])
         inputs_gradient = tf.reshape(
             tf.matmul(flat, kernel[:depth], transpose_b=True), tf.shape(inputs)
         )
         of_inputs = tf.matmul(tf.reshape(inputs, [-1, depth]), flat, transpose_a=True)
-        of_h = _kernel_gradient(h, made.h, gates_gradient)
         kernel_gradient = tf.concat([of_inputs, of_h], axis=0)
         # Many times as quick as tf.reduce_sum.
         bias_gradient = tf.raw_ops.BiasAddGrad(out_backprop=flat)
         return inputs_gradient, kernel_gradient, bias_gradient, dc, dh
 
     return made.h, gradient
-
-
-def _kernel_gradient(h, hs, gates_gradient):
-    """The gradient of the kernel's rows of h, [units, 4 units].
-
-    Args:
-      h: [batch, units], before the first step.
-      hs: [steps, batch, units], after each.
-      gates_gradient: [steps, batch, 4 units].
-    """
-    before = tf.concat([h[tf.newaxis], hs[:-1]], axis=0)
-    return tf.matmul(
-        tf.reshape(before, [-1, h.shape[1]]),
-        tf.reshape(gates_gradient, [-1, gates_gradient.shape[2]]),
-        transpose_a=True,
-    )
