@@ -3,10 +3,12 @@
 import contextlib
 import os
 
-# Where there are so many, large batches are stepped in halves (`models.lstm`), and TensorFlow runs
+# Where there are so many, large batches are stepped in halves (`in_halves`), and TensorFlow runs
 # each operation on one core: two operations side by side, none of them shared out, waste the least
 # time on waiting for each other. With more cores that was not measured, and TensorFlow decides.
 _HALVED = 2
+# It takes states of so many numbers to be worth it.
+_HALVES_FROM = 1 << 12
 
 
 def count() -> int:
@@ -21,6 +23,27 @@ def halved() -> bool:
     import tensorflow as tf
 
     return count() == _HALVED and not tf.config.get_visible_devices("GPU")
+
+
+def in_halves(run, units: int, *tensors):
+    """Runs something over a batch, or over its halves, each on a core of its own, where that pays.
+
+    Args:
+      run: from tensors to a tensor, [batch, ...] all of them; makes no variables.
+      units: numbers in the state of one sequence, which it takes step by step; 0 if it is not to be
+        split.
+      *tensors: what it is given: tensors, None, and lists and tuples of them.
+    """
+    import tensorflow as tf
+
+    parts = tf.nest.flatten(tensors)
+    batch = next(int(part.shape[0]) for part in parts if part is not None)
+    if not halved() or batch * units < _HALVES_FROM:
+        return run(*tensors)
+    sizes = [batch - batch // 2, batch // 2]
+    parts = [[None] * 2 if part is None else tf.split(part, sizes) for part in parts]
+    halves = [tf.nest.pack_sequence_as(tensors, half) for half in zip(*parts)]
+    return tf.concat([run(*half) for half in halves], axis=0)
 
 
 def lay_out() -> None:

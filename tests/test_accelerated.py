@@ -17,7 +17,9 @@ from magenta.models.music_vae import lstm_models  # noqa: E402
 from magenta.models.music_vae.base_model import MusicVAE  # noqa: E402
 
 import configs  # noqa: E402
-from models import accelerated, lstm  # noqa: E402
+from models import accelerated, cores  # noqa: E402
+from models.accelerated import lstm  # noqa: E402
+from models.accelerated.decoders import TeacherForcedDecoder  # noqa: E402
 
 Z = 3
 
@@ -341,14 +343,17 @@ def assert_same_metrics(theirs, ours, name, lengths):
 
 
 @pytest.mark.parametrize("name", ["cat-mel_2bar_med_chords", "groovae_4bar", "hierdec-mel_16bar"])
-@pytest.mark.parametrize("fused", [True, False])
-def test_the_kernels_make_no_difference(name, fused, monkeypatch):
-    """Those for large models, and what XLA is given."""
-    monkeypatch.setattr(lstm, "_FUSED_FROM", 0)
-    theirs, ours = pair(KINDS[name], fused=fused)
+@pytest.mark.parametrize("layout", ["whole", "halves", "for XLA"])
+def test_the_layout_makes_no_difference(name, layout, monkeypatch):
+    """On two cores, on others, and what XLA is given."""
+    monkeypatch.setattr(cores, "halved", lambda: layout != "whole")
+    monkeypatch.setattr(cores, "_HALVES_FROM", 0)
+    theirs, ours = pair(KINDS[name], fused=layout != "for XLA")
     with theirs, ours:
-        kinds = {operation.type for operation in ours.graph.get_operations()}
-        assert ("BlockLSTM" in kinds) == fused
+        kinds = [operation.type for operation in ours.graph.get_operations()]
+        # Two directions of two layers of the encoder; two layers of the decoder and of a conductor.
+        layers = 4 + (2 if name == "hierdec-mel_16bar" else 1) * 2 * (1 + (layout == "halves"))
+        assert kinds.count("BlockLSTM") == (0 if layout == "for XLA" else layers)
         theirs.randomize(0)
         ours.randomize(0)
         assert_same(theirs, ours)
@@ -617,13 +622,14 @@ def test_z_has_a_mask_in_each_step():
             decoder.reconstruction_loss(tf.constant(x), tf.constant(x), tf.constant(lengths), z)
         finally:
             lstm.sequence = sequence
-        [(inputs, constant), (hidden, none)] = seen
+        [([_, repeated], constant), ([hidden], none)] = seen
         assert constant is none is None
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
-            inputs, hidden = session.run([inputs, hidden])
-    rows = inputs[:, :, 30:].reshape(-1, 20)
-    assert set(np.unique(rows)) == {0, np.float32(1 / KEEP)}
+            repeated, hidden = session.run([repeated, hidden])
+    rows = repeated.reshape(-1, 20)
+    # KEEP in 65,536ths.
+    assert set(np.unique(rows)) == {0, np.float32(65536 / 39322)}
     assert len({row.tobytes() for row in rows}) == 6 * 4
     # The next layer's inputs are dropped too.
     p = np.mean(hidden == 0)
@@ -776,7 +782,7 @@ def test_an_own_loop_is_used_and_an_own_loss_is_accelerated():
         OwnLoop.calls = 0
         with Built(kind, model, make_batch(kind, 4)):
             assert OwnLoop.calls == looped
-            assert isinstance(model.decoder, accelerated.TeacherForcedDecoder) != looped
+            assert isinstance(model.decoder, TeacherForcedDecoder) != looped
 
 
 class OwnModel(MusicVAE):

@@ -1,4 +1,4 @@
-"""models.lstm beside Magenta's LSTMBlockCell, run by TensorFlow's dynamic_rnn."""
+"""models.accelerated.lstm beside Magenta's LSTMBlockCell, run by TensorFlow's dynamic_rnn."""
 
 import math
 
@@ -12,7 +12,7 @@ magenta_compat.apply()
 import tensorflow.compat.v1 as tf  # noqa: E402
 from magenta.contrib import rnn as contrib_rnn  # noqa: E402
 
-from models import lstm  # noqa: E402
+from models.accelerated import lstm  # noqa: E402
 
 # steps, batch, depth of the inputs, units; among them sequences of one step and a single number.
 SIZES = [(1, 1, 1, 1), (1, 3, 4, 2), (2, 1, 3, 5), (5, 4, 1, 3), (7, 3, 6, 4), (11, 2, 5, 1)]
@@ -27,9 +27,8 @@ def graph():
 
 
 @pytest.fixture(params=KINDS)
-def fused(request, monkeypatch) -> bool:
-    """What `sequence` and `step` are given as `fused`; BlockLSTM takes states of any size."""
-    monkeypatch.setattr(lstm, "_FUSED_FROM", 0)
+def fused(request) -> bool:
+    """What `sequence` and `step` are given as `fused`."""
     return request.param == "fused"
 
 
@@ -98,7 +97,7 @@ def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
         by.append(constant)
     theirs, _ = magentas(concatenated, state, units)
     before = len(tf.get_default_graph().get_operations())
-    ours = lstm.sequence(inputs, state, layer, constant, fused)
+    ours = lstm.sequence([inputs], state, layer, constant, fused)
     assert ours.shape == [steps, batch, units]
     assert tf.trainable_variables() == weights
     kinds = {operation.type for operation in tf.get_default_graph().get_operations()[before:]}
@@ -130,7 +129,7 @@ def test_the_number_of_steps_may_be_unknown(fused):
     layer, weights, assign = variables(4, 4, seed=1)
     tiled = tf.tile(constant[None], [tf.shape(inputs)[0], 1, 1])
     theirs, _ = magentas(tf.concat([inputs, tiled], axis=2), state, 4)
-    ours = lstm.sequence(inputs, state, layer, constant, fused)
+    ours = lstm.sequence([inputs], state, layer, constant, fused)
     assert ours.shape.as_list() == [None, 2, 4]
     by = [inputs, constant, *weights]
     both = [([hs], tf.gradients(tf.reduce_sum(hs**2), by)) for hs in (theirs, ours)]
@@ -157,9 +156,9 @@ def test_a_step_by_hand(fused):
     layer = lstm.Weights(tf.constant(kernel, tf.float32), tf.constant([1.0, -1, 1, 0]))
     state = lstm.State(tf.constant([[(math.log(2) - 0.3) / 0.75]]), tf.constant([[1.0]]))
     after = lstm.step(tf.constant([[1.0]]), state, layer, fused)
-    hs = lstm.sequence(tf.constant([[[1.0]]]), state, layer, fused=fused)
+    hs = lstm.sequence([tf.constant([[[1.0]]])], state, layer, fused=fused)
     # The same with the input as what is constant, and none else.
-    constant = lstm.sequence(tf.zeros([1, 1, 0]), state, layer, tf.constant([[1.0]]), fused)
+    constant = lstm.sequence([tf.zeros([1, 1, 0])], state, layer, tf.constant([[1.0]]), fused)
     with tf.Session() as session:
         after, hs, constant = session.run((after, hs, constant))
     assert after.c == pytest.approx(np.array([[math.log(2)]]), rel=1e-6)
@@ -186,19 +185,3 @@ def test_new_variables_are_those_of_magentas_cell():
     assert not bias.any()
     # Glorot's uniform distribution, as TensorFlow's own: at most sqrt(6 / (7 + 16)).
     assert 0.8 * math.sqrt(6 / 23) < abs(kernel).max() <= math.sqrt(6 / 23)
-
-
-@pytest.mark.parametrize("gpus, least", [([], 12), (["a GPU"], 0)])
-def test_what_is_large_or_on_a_gpu_takes_the_fused_kernels(gpus, least, monkeypatch):
-    """From as many numbers in a state on as are given; not where XLA is to compile it."""
-    monkeypatch.setattr(lstm, "_FUSED_FROM", 12)
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: gpus)
-    for batch in (3, 4):
-        for allowed in (True, False):
-            with tf.Graph().as_default() as graph:
-                layer, _, _ = variables(2, 3, seed=1)
-                lstm.sequence(
-                    tf.zeros([5, batch, 2]), lstm.zero_state(batch, 3), layer, None, allowed
-                )
-                kinds = {operation.type for operation in graph.get_operations()}
-            assert ("BlockLSTM" in kinds) == (allowed and 3 * batch >= least)

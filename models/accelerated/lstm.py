@@ -12,6 +12,7 @@ rows of a kernel are those of the inputs and then those of h, its columns the ga
 new), f and o, each as wide as h.
 """
 
+import itertools
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -20,12 +21,6 @@ from magenta.contrib import rnn as contrib_rnn
 from models import cores
 
 _FORGET_BIAS = 1.0
-# On a CPU, states of so many numbers are stepped by TensorFlow's fused kernels. Below, a step's
-# numbers stay in a core's cache and the operations one by one are quicker, since more of them runs
-# for all steps at once; above, each of them is a way to memory and back.
-_FUSED_FROM = 1 << 16
-# On two cores, states of so many numbers are stepped in two halves, each on a core of its own.
-_HALVES_FROM = 1 << 15
 
 
 class State(NamedTuple):
@@ -71,7 +66,7 @@ def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = 
     """Runs a layer over sequences whose inputs are all known.
 
     Args:
-      inputs: [steps, batch, depth].
+      inputs: a list of [steps, batch, depth], which stand side by side in the input of a step.
       state: before the first step.
       layer: its kernel has rows for `inputs`, then for `constant`, then for h.
       constant: [batch, depth] or None: what is the same in the input of every step.
@@ -80,38 +75,23 @@ def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = 
     Returns:
       h of every step, [steps, batch, units].
     """
-    if fused and _halves_pay(state):
-        batch = int(state.c.shape[0])
-        sizes = [batch - batch // 2, batch // 2]
-        halves = zip(
-            tf.split(inputs, sizes, axis=1),
-            map(State, tf.split(state.c, sizes), tf.split(state.h, sizes)),
-            [None] * 2 if constant is None else tf.split(constant, sizes),
-        )
-        hs = [_sequence(half, of_half, layer, same, fused) for half, of_half, same in halves]
-        return tf.concat(hs, axis=1)
-    return _sequence(inputs, state, layer, constant, fused)
-
-
-def _sequence(inputs, state: State, layer: Weights, constant, fused: bool):
-    """`sequence` for a whole batch at once."""
+    constant = [] if constant is None else [constant]
+    if fused:
+        return _fused_sequence(*layer, *state, *inputs, *constant)
+    inputs = tf.concat(inputs, axis=2)
     steps, batch, depth = _shape(inputs)
-    if fused and _fused_pays(state):
-        if constant is not None:
-            constant = tf.tile(constant[tf.newaxis], [steps, 1, 1])
-            inputs = tf.concat([inputs, constant], axis=2)
-        return _fused_sequence(inputs, *layer, *state)
     kernel, bias = layer
-    rest = 0 if constant is None else int(constant.shape[1])
-    of_inputs, of_constant, of_h = tf.split(kernel, [depth, rest, layer.units])
+    of_inputs, *of_constant, of_h = tf.split(
+        kernel, [depth, *(int(part.shape[1]) for part in constant), layer.units]
+    )
     bias += tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units)
     gates = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, depth]), of_inputs), bias)
-    if rest:
+    if constant:
         # As a bias of all numbers of a step, whose gradient is many times as quick as of a sum.
-        same = tf.reshape(tf.matmul(constant, of_constant), [-1])
+        same = tf.reshape(tf.matmul(*constant, *of_constant), [-1])
         gates = tf.nn.bias_add(tf.reshape(gates, [steps, same.shape[0]]), same)
     gates = tf.reshape(gates, [steps, batch, 4 * layer.units])
-    return _recurrence(gates, of_h, *state, fused)
+    return _recurrence(gates, of_h, *state)
 
 
 def step(inputs, state: State, layer: Weights, fused: bool = True) -> State:
@@ -140,16 +120,6 @@ def step(inputs, state: State, layer: Weights, fused: bool = True) -> State:
     gates = tf.matmul(tf.concat([inputs, state.h], axis=1), layer.kernel) + layer.bias
     gates += tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units)
     return State(*_cell(gates, state.c)[-2:])
-
-
-def _fused_pays(state: State) -> bool:
-    # On a GPU every operation is a launch, so the fewer the better.
-    on_gpu = bool(tf.config.get_visible_devices("GPU"))
-    return on_gpu or state.c.shape.num_elements() >= _FUSED_FROM
-
-
-def _halves_pay(state: State) -> bool:
-    return cores.halved() and state.c.shape.num_elements() >= _HALVES_FROM
 
 
 def _shape(tensor) -> list:
@@ -226,14 +196,14 @@ def _cell_gradient(step: _Step, c, dc, dh, fused: bool):
     return tf.concat(gradients, axis=1), dc * f
 
 
-def _through_time(made_at, hs_before, hs_gradient, kernel, fused: bool):
+def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     """Takes gradients back through all steps.
 
     Args:
-      made_at: a function from the number of a step to its `_Step` (h is not looked at) and to the c
-        before it.
-      hs_before: h before every step, [steps, batch, units].
-      hs_gradient: the gradient of h after every step, [steps, batch, units].
+      made_at: a function from the number of a step to its `_Step` (h is not looked at).
+      c, h: [batch, units], before the first step.
+      hs: h after every step, [steps, batch, units].
+      hs_gradient: the gradient of `hs`.
       kernel: [units, 4 units], of h.
       fused: whether kernels may be used that XLA does not have.
 
@@ -242,83 +212,104 @@ def _through_time(made_at, hs_before, hs_gradient, kernel, fused: bool):
       of c and h before the first step.
     """
     steps = _shape(hs_gradient)[0]
-    batch, units = hs_before.shape[1:]
+    batch, units = c.shape
     # Transposed once: a multiplication by a transposed kernel would do it in every step.
     transposed = tf.transpose(kernel)
 
-    def backward(t, dc, dh, gates_gradient):
-        step, c = made_at(t)
-        g, dc = _cell_gradient(step, c, dc, dh + hs_gradient[t], fused)
-        return t - 1, dc, tf.matmul(g, transposed), gates_gradient.write(t, g)
+    def backward(t, c_before, dc, dh, gates_gradient):
+        g, dc = _cell_gradient(made_at(t), c_before, dc, dh + hs_gradient[t], fused)
+        return dc, tf.matmul(g, transposed), gates_gradient.write(t, g)
 
     empty = tf.TensorArray(tf.float32, steps, element_shape=[batch, 4 * units])
-    _, dc, dh, gates_gradient = tf.while_loop(
-        lambda t, *_: t >= 0, backward, (steps - 1, *zero_state(batch, units), empty)
+    _, *after_first = tf.while_loop(
+        lambda t, *_: t > 0,
+        lambda t, *gradients: (t - 1, *backward(t, made_at(t - 1).c, *gradients)),
+        (steps - 1, *zero_state(batch, units), empty),
     )
+    dc, dh, gates_gradient = backward(0, c, *after_first)
     gates_gradient = gates_gradient.stack()
-    kernel_gradient = tf.matmul(
-        tf.reshape(hs_before, [-1, units]),
-        tf.reshape(gates_gradient, [-1, 4 * units]),
-        transpose_a=True,
-    )
+    # h before the first step apart, rather than a copy of all with it in front.
+    kernel_gradient = _kernel_gradient(hs[:-1], gates_gradient[1:])
+    kernel_gradient += tf.matmul(h, gates_gradient[0], transpose_a=True)
     return gates_gradient, kernel_gradient, dc, dh
 
 
-def _recurrence(gates, kernel, c, h, fused: bool):
+def _kernel_gradient(inputs, gates_gradient):
+    """The gradient of a kernel by which the inputs of all steps were multiplied.
+
+    Args:
+      inputs: [steps, batch, depth].
+      gates_gradient: the gradient of what the products added to, [steps, batch, 4 units].
+    """
+    steps = _shape(inputs)[0]
+    # In two products, for the last of an encoder's directions would leave a core nothing to do.
+    ends = [0, steps // 2, steps] if cores.halved() else [0, steps]
+    products = []
+    for begin, end in itertools.pairwise(ends):
+        rows = tf.reshape(inputs[begin:end], [-1, inputs.shape[2]])
+        gates_rows = tf.reshape(gates_gradient[begin:end], [-1, gates_gradient.shape[2]])
+        products.append(tf.matmul(rows, gates_rows, transpose_a=True))
+    return tf.add_n(products)
+
+
+def _recurrence(gates, kernel, c, h):
     """Steps through what the inputs add to the gates.
 
     Args:
       gates: [steps, batch, 4 units], the bias and the forget bias in it.
       kernel: [units, 4 units], of h.
       c, h: [batch, units], before the first step.
-      fused: whether kernels may be used that XLA does not have.
 
     Returns:
       h of every step, [steps, batch, units].
     """
     steps = _shape(gates)[0]
 
-    def array(size):
-        return tf.TensorArray(tf.float32, size, element_shape=c.shape, clear_after_read=False)
+    def array():
+        return tf.TensorArray(tf.float32, steps, element_shape=c.shape, clear_after_read=False)
 
     @tf.custom_gradient
     def run(gates, kernel, c, h):
-        # Of c and h the one before the first step too: that of step t is at t + 1.
-        made = _Step(*[array(steps) for _ in range(5)], *[array(steps + 1) for _ in range(2)])
-        made = made._replace(c=made.c.write(0, c), h=made.h.write(0, h))
-
         def forward(t, c, h, made):
             step = _cell(gates[t] + tf.matmul(h, kernel), c)
-            places = [t] * 5 + [t + 1] * 2
-            made = _Step(*(a.write(p, value) for a, p, value in zip(made, places, step)))
+            made = _Step(*(array.write(t, value) for array, value in zip(made, step)))
             return t + 1, step.c, step.h, made
 
+        made = _Step(*(array() for _ in _Step._fields))
         *_, made = tf.while_loop(lambda t, *_: t < steps, forward, (0, c, h, made))
         hs = made.h.stack()
 
         def gradient(hs_gradient):
             def made_at(t):
-                step = _Step(*(a.read(t) for a in made[:5]), made.c.read(t + 1), None)
-                return step, made.c.read(t)
+                return _Step(*(array.read(t) for array in made[:-1]), None)
 
-            return _through_time(made_at, hs[:-1], hs_gradient, kernel, fused)
+            return _through_time(made_at, c, h, hs, hs_gradient, kernel, fused=False)
 
-        return hs[1:], gradient
+        return hs, gradient
 
     return run(gates, kernel, c, h)
 
 
 @tf.custom_gradient
-def _fused_sequence(inputs, kernel, bias, c, h):
+def _fused_sequence(kernel, bias, c, h, *inputs):
     """The same as `sequence` by TensorFlow's BlockLSTM, which loops inside one operation.
 
     Its own gradient makes that of the kernel step by step.
+
+    Args:
+      kernel, bias: of the layer.
+      c, h: [batch, units], before the first step.
+      *inputs: [steps, batch, depth], side by side, the last one perhaps [batch, depth].
     """
-    steps, _, depth = _shape(inputs)
+    constant = [part for part in inputs if part.shape.rank == 2]
+    inputs = [part for part in inputs if part.shape.rank == 3]
+    steps = _shape(inputs[0])[0]
+    given = tf.concat(inputs, axis=2)
+    depths = [int(part.shape[-1]) for part in inputs + constant]
     no_peephole = tf.zeros([h.shape[1]])
     made = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.cast(steps, tf.int64),
-        x=inputs,
+        x=tf.concat([given, *(tf.tile(part[tf.newaxis], [steps, 1, 1]) for part in constant)], 2),
         cs_prev=c,
         h_prev=h,
         w=kernel,
@@ -332,24 +323,35 @@ def _fused_sequence(inputs, kernel, bias, c, h):
     )
 
     def gradient(hs_gradient):
-        cs_before = tf.concat([c[tf.newaxis], made.cs[:-1]], axis=0)
-        hs_before = tf.concat([h[tf.newaxis], made.h[:-1]], axis=0)
+        *of_inputs, of_h = tf.split(kernel, [*depths, int(h.shape[1])])
 
         def made_at(t):
             names = ("i", "ci", "f", "o", "co", "cs")
-            return _Step(*(getattr(made, name)[t] for name in names), None), cs_before[t]
+            return _Step(*(getattr(made, name)[t] for name in names), None)
 
-        gates_gradient, of_h, dc, dh = _through_time(
-            made_at, hs_before, hs_gradient, kernel[depth:], fused=True
+        gates_gradient, of_h_gradient, dc, dh = _through_time(
+            made_at, c, h, made.h, hs_gradient, of_h, fused=True
         )
+        kernel_gradient = [_kernel_gradient(given, gates_gradient)]
         flat = tf.reshape(gates_gradient, [-1, kernel.shape[1]])
-        inputs_gradient = tf.reshape(
-            tf.matmul(flat, kernel[:depth], transpose_b=True), tf.shape(inputs)
-        )
-        of_inputs = tf.matmul(tf.reshape(inputs, [-1, depth]), flat, transpose_a=True)
-        kernel_gradient = tf.concat([of_inputs, of_h], axis=0)
-        # Many times as quick as tf.reduce_sum.
-        bias_gradient = tf.raw_ops.BiasAddGrad(out_backprop=flat)
-        return inputs_gradient, kernel_gradient, bias_gradient, dc, dh
+        # One after another, so that those nobody asks for are not made.
+        inputs_gradients = [
+            tf.reshape(tf.matmul(flat, of_part, transpose_b=True), tf.shape(part))
+            for part, of_part in zip(inputs, of_inputs)
+        ]
+        if constant:
+            # What all steps have in common is multiplied by the sum of their gradients.
+            total = tf.reshape(
+                column_sums(tf.reshape(gates_gradient, [steps, -1])), [-1, kernel.shape[1]]
+            )
+            kernel_gradient.append(tf.matmul(*constant, total, transpose_a=True))
+            inputs_gradients.append(tf.matmul(total, of_inputs[-1], transpose_b=True))
+        kernel_gradient = tf.concat([*kernel_gradient, of_h_gradient], axis=0)
+        return kernel_gradient, column_sums(flat), dc, dh, *inputs_gradients
 
     return made.h, gradient
+
+
+def column_sums(matrix):
+    """The sum of each column, many times as quick on a CPU as tf.reduce_sum."""
+    return tf.raw_ops.BiasAddGrad(out_backprop=matrix)

@@ -1,0 +1,88 @@
+"""Magenta's MusicVAE, laid out to train in a fraction of the time: same variables, same loss.
+
+`accelerated` gives a model whose encoder and decoder stand around Magenta's and do what those do,
+faster, in training and in sampling. Checkpoints fit both, in both directions. What differs:
+
+  - layers run one after another, each over whole sequences (`models.lstm`);
+  - a hierarchical decoder whose conductor takes nothing from the segments (Magenta's
+    disable_autoregression) decodes all segments as one batch: under teacher forcing, and scheduled
+    sampling too, they depend on the conductor alone;
+  - the losses of a batch are one expression, where Magenta adds nodes for each of its sequences;
+  - the conductor's dropout is for training only, where Magenta leaves it on when evaluating.
+
+What has no such counterpart stays with Magenta's class, and says so when it is built.
+"""
+
+import copy
+
+from magenta.models.music_vae import base_model, lstm_models
+
+from models.accelerated.decoders import SplitDecoder, TeacherForcedDecoder
+from models.accelerated.encoders import BidirectionalEncoder, ParallelHierarchicalEncoder
+from models.accelerated.hierarchical_decoder import ParallelHierarchicalDecoder
+from models.accelerated.wrappers import NO_COUNTERPART, MagentasDecoder, MagentasEncoder
+
+
+def accelerated(model: base_model.MusicVAE, fused: bool = True) -> base_model.MusicVAE:
+    """Returns the counterpart of a model that is not built yet.
+
+    Args:
+      model: any MusicVAE.
+      fused: whether kernels may be used that XLA does not have.
+    """
+    counterpart = copy.copy(model)
+    if getattr(model.decoder, "_hierarchical_encoder", None) is model.encoder:
+        counterpart._encoder = MagentasEncoder(model.encoder, "the decoder encodes with it as well")
+    else:
+        counterpart._encoder = _encoder(model.encoder, fused)
+    counterpart._decoder = _decoder(model.decoder, fused)
+    return counterpart
+
+
+def _encoder(encoder: base_model.BaseEncoder, fused: bool) -> base_model.BaseEncoder:
+    if type(encoder) is lstm_models.BidirectionalLstmEncoder:
+        return BidirectionalEncoder(encoder, fused)
+    if type(encoder) is lstm_models.HierarchicalLstmEncoder:
+        encoder = copy.copy(encoder)
+        make = encoder._core_encoder_cls
+        encoder._core_encoder_cls = lambda: _encoder(make(), fused)
+        return ParallelHierarchicalEncoder(encoder)
+    return MagentasEncoder(encoder, NO_COUNTERPART)
+
+
+def _decoder(decoder: base_model.BaseDecoder, fused: bool) -> base_model.BaseDecoder:
+    kind = type(decoder)
+    if kind is lstm_models.HierarchicalLstmDecoder:
+        reason = _sequential(decoder)
+        if reason:
+            return MagentasDecoder(decoder, reason)
+        return ParallelHierarchicalDecoder(_with_cores(decoder, fused), fused)
+    if kind is lstm_models.SplitMultiOutLstmDecoder:
+        return SplitDecoder(_with_cores(decoder, fused))
+    if kind is lstm_models.BidirectionalLstmControlPreprocessingDecoder:
+        return _with_cores(decoder, fused)
+    own = lstm_models.BaseLstmDecoder
+    if isinstance(decoder, own) and all(
+        getattr(kind, name) is getattr(own, name) for name in ("reconstruction_loss", "_decode")
+    ):
+        return TeacherForcedDecoder(decoder, fused)
+    return MagentasDecoder(decoder, NO_COUNTERPART)
+
+
+def _with_cores(decoder, fused: bool):
+    """A copy of a decoder around other decoders, with the counterparts of these."""
+    decoder = copy.copy(decoder)
+    if hasattr(decoder, "_core_decoders"):
+        decoder._core_decoders = [_decoder(core, fused) for core in decoder._core_decoders]
+    else:
+        decoder._core_decoder = _decoder(decoder._core_decoder, fused)
+    return decoder
+
+
+def _sequential(decoder: lstm_models.HierarchicalLstmDecoder) -> str | None:
+    """Says why the segments of a decoder depend on each other, or None where they do not."""
+    if decoder._hierarchical_encoder:
+        return "its segments are encoded again for the next (re-encoder), so none can wait"
+    if not set(range(len(decoder._level_lengths) - 1)) <= set(decoder._disable_autoregression):
+        return "each of its segments depends on the one before (disable_autoregression=False)"
+    return None

@@ -1,0 +1,62 @@
+"""What encoders and decoders do to tensors around their layers."""
+
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae import lstm_utils
+
+from models.accelerated import lstm
+
+
+def checked_z(z, n: int):
+    """z, [n, z_size], of size 0 where there is none; raises ValueError where it is not of n."""
+    if z is None:
+        return tf.zeros([n, 0])
+    if z.shape[0] != n:
+        raise ValueError(f"z is of {z.shape[0]} sequences, and {n} are to be sampled")
+    return z
+
+
+def time_major(tensor):
+    """[batch, steps, depth] to [steps, batch, depth], and back."""
+    return tf.transpose(tensor, [1, 0, 2])
+
+
+def repeated(z, inputs):
+    """z, [batch, z_size], for every step of the inputs."""
+    steps = tf.shape(inputs)[0]
+
+    @tf.custom_gradient
+    def repeat(z):
+        def gradient(of_steps):
+            return tf.reshape(lstm.column_sums(tf.reshape(of_steps, [steps, -1])), tf.shape(z))
+
+        return tf.tile(z[tf.newaxis], [steps, 1, 1]), gradient
+
+    return repeat(z)
+
+
+def dropout(tensor, keep_prob: float):
+    """As tf.nn.rnn_cell.DropoutWrapper on inputs: each step has its own mask.
+
+    Random numbers are a good part of tf.nn.dropout's time, which takes 32 bits for each number it
+    may drop. Here it is 16, so that `keep_prob` holds to 1 / 65,536.
+    """
+    if keep_prob == 1:
+        return tensor
+    size = tf.size(tensor)
+    drawn = tf.random.uniform(
+        [(size + 3) // 4], minval=tf.int64.min, maxval=tf.int64.max, dtype=tf.int64
+    )
+    drawn = tf.reshape(tf.bitcast(drawn, tf.uint16), [-1])[:size]
+    kept = min(max(round(keep_prob * 65536), 1), 65535)
+    mask = tf.cast(drawn < tf.constant(kept, tf.uint16), tf.float32) * (65536 / kept)
+    return tensor * tf.reshape(mask, tf.shape(tensor))
+
+
+def decode_results(rnn_output, lengths) -> lstm_utils.LstmDecodeResults:
+    return lstm_utils.LstmDecodeResults(
+        rnn_input=None,
+        rnn_output=rnn_output,
+        samples=None,
+        final_state=None,
+        final_sequence_lengths=lengths,
+    )
