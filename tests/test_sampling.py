@@ -123,6 +123,16 @@ def test_the_likeliest_are_magentas(core, levels, batch):
     assert_likeliest_are_equal(plain, ours, z_for(batch), 12)
 
 
+def test_one_layer_is_a_list_of_layers_too():
+    """TensorFlow 1's cond would give back what is in a list of one."""
+    hparams = small_hparams(12)
+    hparams.dec_rnn_size = hparams.dec_rnn_size[:1]
+    plain, ours = (hierarchical(_CORES["groove"][0](), [3, 4]) for _ in range(2))
+    plain = Sampler(plain, 6, 5, hparams)
+    ours = Sampler(fast(ours), 6, 5, hparams, plain.variables)
+    assert_likeliest_are_equal(plain, ours, z_for(5), 12)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, steps",

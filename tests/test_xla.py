@@ -44,3 +44,4 @@ def test_compiled_it_does_what_it_does_uncompiled(outcomes, name):
     assert name in outcomes, outcomes["error"]
     outcome = outcomes[name]
     assert outcome["loss"] == pytest.approx(outcome["uncompiled"], rel=1e-5)
+    assert outcome["apart"] < 1e-4

@@ -63,7 +63,7 @@ def _training_step(config, examples):
         gradients, _ = tf1.clip_by_global_norm(gradients, config.hparams.grad_clip)
         update = optimizer.apply_gradients(zip(gradients, variables), model.global_step)
         with tf1.control_dependencies([update]):
-            return tf1.identity(model.loss)
+            return tf1.identity(model.loss), *map(tf1.identity, gradients)
 
     # Static shapes throughout, as a TPU needs.
     signature = [tf.TensorSpec(example.shape, example.dtype) for example in examples]
@@ -86,7 +86,8 @@ def compile_and_run(name: str) -> dict:
 
     Returns:
       name; loss: of the first step; unchanged: the names of trained variables that are as before.
-      For those of CERTAIN also uncompiled: the loss where XLA is not used.
+      For those of CERTAIN also uncompiled: the loss where XLA is not used; and apart: by how much
+      the gradients of a variable differ at most, where 1 is the largest of them.
     """
     import tensorflow as tf
 
@@ -101,11 +102,20 @@ def compile_and_run(name: str) -> dict:
     first = [variable.numpy() for variable in variables]
     outcome = {"name": name}
     if certain:
-        outcome["uncompiled"] = float(step(*examples))
+        outcome["uncompiled"], *expected = map(np.array, step(*examples))
+        outcome["uncompiled"] = float(outcome["uncompiled"])
         for variable, value in zip(variables, first):
             variable.assign(value)
     before = [variable.numpy() for variable in trained]
-    outcome["loss"] = float(tf.function(lambda *args: step(*args), jit_compile=True)(*examples))
+    compiled = tf.function(lambda *args: step(*args), jit_compile=True)
+    loss, *gradients = map(np.array, compiled(*examples))
+    outcome["loss"] = float(loss)
+    if certain:
+        outcome["apart"] = max(
+            float(abs(a - b).max() / abs(a).max())
+            for a, b in zip(expected, gradients, strict=True)
+            if a.any() or b.any()
+        )
     after = [variable.numpy() for variable in trained]
     outcome["unchanged"] = [
         variable.name
