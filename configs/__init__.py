@@ -65,8 +65,11 @@ def get(name: str, config_file: str | None = None):
         config = build()
     if not isinstance(config, magenta_configs.Config):
         raise UserError(f"{config_file}: {name} is no magenta.models.music_vae.configs.Config")
-    # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing.
+    # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing; those
+    # of melodies keep one of those that are alike, in an order that changes from run to run.
     config.data_converter.max_tensors_per_notesequence = None
+    if hasattr(config.data_converter, "_dedupe_event_lists"):
+        config.data_converter._dedupe_event_lists = False
     return config._replace(model=accelerated.accelerated(config.model))
 
 

@@ -47,14 +47,19 @@ def in_halves(run, units: int, *tensors):
 
 
 def lay_out() -> None:
-    """Sets TensorFlow's threads for training; TF_NUM_INTRAOP_THREADS set by a user stays.
+    """Sets TensorFlow's threads for training, but for those that a user has set.
+
+    TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS are TensorFlow's own variables.
 
     Call it before the first session of the process; later it changes nothing.
     """
     import tensorflow as tf
 
-    if halved() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
-        # A session before this one has made the threads.
-        with contextlib.suppress(RuntimeError):
+    if not halved():
+        return
+    # A session before this one has made the threads.
+    with contextlib.suppress(RuntimeError):
+        if "TF_NUM_INTRAOP_THREADS" not in os.environ:
             tf.config.threading.set_intra_op_parallelism_threads(1)
+        if "TF_NUM_INTEROP_THREADS" not in os.environ:
             tf.config.threading.set_inter_op_parallelism_threads(_HALVED)

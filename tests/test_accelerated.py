@@ -636,10 +636,19 @@ def test_z_has_a_mask_in_each_step():
     assert abs(p - (1 - KEEP)) < 5 * np.sqrt(KEEP * (1 - KEEP) / hidden.size)
 
 
-@pytest.mark.parametrize("name", ["hierdec-mel_16bar", "three levels"])
+CONDUCTED = {
+    "hierdec-mel_16bar": KINDS["hierdec-mel_16bar"],
+    "three levels": KINDS["three levels"],
+    "autoregression": Kind(
+        encoder, lambda: hierarchical(melody(), 3, 4, disable_autoregression=False), [5]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONDUCTED)
 def test_the_conductors_dropout_is_for_training(name):
     """Magenta's is on when evaluating too: a model has another loss in each run."""
-    kind = KINDS[name]
+    kind = CONDUCTED[name]
     theirs, ours = pair(kind, dropout_keep_prob=KEEP)
     without = Built(kind, kind.model(), make_batch(kind, 4))
     with theirs, ours, without:
@@ -783,6 +792,41 @@ def test_an_own_loop_is_used_and_an_own_loss_is_accelerated():
         with Built(kind, model, make_batch(kind, 4)):
             assert OwnLoop.calls == looped
             assert isinstance(model.decoder, TeacherForcedDecoder) != looped
+
+
+class OwnSample(lstm_models.CategoricalLstmDecoder):
+    """A decoder of somebody's own that does not draw: it counts."""
+
+    def sample(self, n, max_length=None, z=None, c_input=None, temperature=1.0, **kwargs):
+        samples, results = super().sample(n, max_length, z, c_input, temperature, **kwargs)
+        return tf.ones_like(samples) * 7, results
+
+
+@pytest.mark.parametrize(
+    "make, depth",
+    [
+        (OwnSample, 5),
+        (lambda: hierarchical(OwnSample(), 3, 4), 5),
+        (
+            lambda: hierarchical(
+                lstm_models.SplitMultiOutLstmDecoder([OwnSample(), OwnLoop()], [2, 3]), 3, 4
+            ),
+            5,
+        ),
+    ],
+    ids=["flat", "segments", "split"],
+)
+def test_an_own_way_to_sample_is_used(make, depth):
+    kind = Kind(None, make, [depth])
+    decoder = accelerated.accelerated(MusicVAE(encoder(), make())).decoder
+    with tf.Graph().as_default():
+        decoder.build(make_hparams(kind, 4), depth, is_training=False)
+        samples, _ = decoder.sample(4, 12, tf.zeros([4, make_hparams(kind, 4).z_size]))
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            samples = session.run(samples)
+    assert samples.shape == (4, 12, depth)
+    assert (samples[..., :2] == 7).all()
 
 
 class OwnModel(MusicVAE):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import configs as magenta_configs
 from magenta.models.music_vae import data
+from note_seq.protobuf import music_pb2
 
 import configs
 from pipelines.app import UserError
@@ -304,3 +305,16 @@ def test_a_duplicate_name_is_rejected():
     registry.add("a", 1)
     with pytest.raises(ValueError, match="'a'"):
         registry.add("a", 2)
+
+
+def test_magentas_melodies_that_repeat_are_all_kept():
+    """Eight equal bars of 16 steps: seven equal windows of two bars, 120 quarters a minute."""
+    sequence = music_pb2.NoteSequence()
+    sequence.tempos.add(qpm=120)
+    sequence.time_signatures.add(numerator=4, denominator=4)
+    for i in range(32):
+        sequence.notes.add(pitch=60 + i % 4, velocity=80, start_time=i / 2, end_time=(i + 1) / 2)
+    sequence.total_time = 16
+    found = configs.get("cat-mel_2bar_small").data_converter.to_tensors(sequence).outputs
+    assert len(found) == 7
+    assert all((window == found[0]).all() for window in found)

@@ -3,7 +3,7 @@
 `accelerated` gives a model whose encoder and decoder stand around Magenta's and do what those do,
 faster, in training and in sampling. Checkpoints fit both, in both directions. What differs:
 
-  - layers run one after another, each over whole sequences (`models.lstm`);
+  - layers run one after another, each over whole sequences (`models.accelerated.lstm`);
   - a hierarchical decoder whose conductor takes nothing from the segments (Magenta's
     disable_autoregression) decodes all segments as one batch: under teacher forcing, and scheduled
     sampling too, they depend on the conductor alone;
@@ -19,7 +19,10 @@ from magenta.models.music_vae import base_model, lstm_models
 
 from models.accelerated.decoders import SplitDecoder, TeacherForcedDecoder
 from models.accelerated.encoders import BidirectionalEncoder, ParallelHierarchicalEncoder
-from models.accelerated.hierarchical_decoder import ParallelHierarchicalDecoder
+from models.accelerated.hierarchical_decoder import (
+    ParallelHierarchicalDecoder,
+    SequentialHierarchicalDecoder,
+)
 from models.accelerated.wrappers import NO_COUNTERPART, MagentasDecoder, MagentasEncoder
 
 
@@ -55,7 +58,7 @@ def _decoder(decoder: base_model.BaseDecoder, fused: bool) -> base_model.BaseDec
     if kind is lstm_models.HierarchicalLstmDecoder:
         reason = _sequential(decoder)
         if reason:
-            return MagentasDecoder(decoder, reason)
+            return SequentialHierarchicalDecoder(copy.copy(decoder), reason)
         return ParallelHierarchicalDecoder(_with_cores(decoder, fused), fused)
     if kind is lstm_models.SplitMultiOutLstmDecoder:
         return SplitDecoder(_with_cores(decoder, fused))

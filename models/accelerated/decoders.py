@@ -3,7 +3,7 @@
 import functools
 
 import tensorflow.compat.v1 as tf
-from magenta.models.music_vae import lstm_utils
+from magenta.models.music_vae import lstm_models, lstm_utils
 
 from models.accelerated import lstm, sampling, wrappers
 from models.accelerated.operations import (
@@ -25,6 +25,15 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
 
     def _cells(self, hparams) -> list:
         return [self._decoder._dec_cell]
+
+    @property
+    def samples_segments(self) -> bool:
+        """Whether the decoder inside samples as Magenta's do, and not in a way of its own."""
+        return not self._stays_magentas and type(self._decoder).sample in (
+            lstm_models.BaseLstmDecoder.sample,
+            # It only makes a function of the end token.
+            lstm_models.CategoricalLstmDecoder.sample,
+        )
 
     def reconstruction_loss(self, x_input, x_target, x_length, z=None, c_input=None):
         """The loss of BaseLstmDecoder.reconstruction_loss, for a whole batch in one expression.
@@ -101,16 +110,12 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         Raises:
           ValueError: where the first dimension of `z` is not n.
         """
-        if max_length is None or c_input is not None or end_fn is not None or self._stays_magentas:
-            return super().sample(
-                n,
-                max_length,
-                z,
-                c_input,
-                temperature=temperature,
-                start_inputs=start_inputs,
-                end_fn=end_fn,
-            )
+        ends = max_length is None or end_fn is not None
+        if ends or c_input is not None or not self.samples_segments:
+            # Some decoders of Magenta's have no such arguments.
+            given = {"start_inputs": start_inputs, "end_fn": end_fn}
+            given = {name: value for name, value in given.items() if value is not None}
+            return super().sample(n, max_length, z, c_input, temperature=temperature, **given)
         z = checked_z(z, n)
         return self.sample_segments(z[tf.newaxis], max_length, temperature, start_inputs)
 
@@ -231,6 +236,13 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
 
 class SplitDecoder(wrappers.DecoderWrapper):
     """`lstm_models.SplitMultiOutLstmDecoder` around accelerated decoders."""
+
+    @property
+    def samples_segments(self) -> bool:
+        """Whether all of its decoders do."""
+        return all(
+            getattr(core, "samples_segments", False) for core in self._decoder._core_decoders
+        )
 
     def sample_segments(self, embeddings, steps, temperature=1.0):
         """Samples from each decoder, fed with its own samples alone; as in TeacherForcedDecoder."""

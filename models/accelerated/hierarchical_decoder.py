@@ -24,17 +24,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
         self._total_length = hparams.max_seq_len
 
     def _cells(self, hparams) -> list:
-        # One stack of cells for every level above the core decoder. Magenta makes them as if always
-        # training, so that what is sampled goes through their dropout.
-        self._decoder._hier_cells = [
-            lstm_utils.rnn_cell(
-                hparams.dec_rnn_size,
-                hparams.dropout_keep_prob,
-                hparams.residual_decoder,
-                self._is_training,
-            )
-            for _ in self._levels
-        ]
+        self._decoder._hier_cells = _conductors_cells(self._decoder, hparams, self._is_training)
         return self._decoder._hier_cells
 
     @property
@@ -103,7 +93,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
           ValueError: where the first dimension of `z` is not n.
         """
         core = self._decoder._core_decoder
-        in_one_loop = hasattr(core, "sample_segments") and not self._stays_magentas
+        in_one_loop = getattr(core, "samples_segments", False) and not self._stays_magentas
         if not in_one_loop or c_input is not None or end_fn is not None:
             given = {} if end_fn is None else {"end_fn": end_fn}
             return super().sample(n, max_length, z, c_input, temperature=temperature, **given)
@@ -152,3 +142,26 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
             inputs = dropout(inputs, self._keep_prob)
             inputs = lstm.sequence([inputs], of_layer, layer, fused=self._fused)
         return time_major(inputs)
+
+
+class SequentialHierarchicalDecoder(wrappers.MagentasDecoder):
+    """`lstm_models.HierarchicalLstmDecoder` as it is, but that conductors drop only in training."""
+
+    def build(self, hparams, output_depth, is_training=True):
+        """Builds the decoder inside; arguments as in BaseDecoder.build."""
+        super().build(hparams, output_depth, is_training)
+        self._decoder._hier_cells = _conductors_cells(self._decoder, hparams, is_training)
+
+
+def _conductors_cells(decoder, hparams, is_training: bool) -> list:
+    """A stack of cells for every level above the core decoder.
+
+    Magenta makes them as if always training, so that what is evaluated or sampled goes through
+    their dropout.
+    """
+    return [
+        lstm_utils.rnn_cell(
+            hparams.dec_rnn_size, hparams.dropout_keep_prob, hparams.residual_decoder, is_training
+        )
+        for _ in decoder._level_lengths[:-1]
+    ]

@@ -33,7 +33,13 @@ class MagentasEncoder(base_model.BaseEncoder):
 
 
 class DecoderWrapper(base_model.BaseDecoder):
-    """A decoder that does as the one inside; the loss is the subclass's."""
+    """A decoder that does as the one inside; the loss is the subclass's.
+
+    Attributes:
+      samples_segments: whether it has `sample_segments`, as TeacherForcedDecoder.
+    """
+
+    samples_segments = False
 
     def __init__(self, decoder: base_model.BaseDecoder):
         self._decoder = decoder
