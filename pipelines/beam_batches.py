@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from pipelines import beam_runner
-from pipelines.app import Progress
+from pipelines.app import Progress, UserError
 from pipelines.records import Folder
 
 _PROGRESS_SECONDS = 0.5
@@ -32,6 +32,9 @@ def run(
       arguments: Beam's options.
       sources: how many there are in all batches, for the progress.
       what: what is counted, e.g. "sources converted".
+
+    Raises:
+      UserError: what a worker raised as such, or `beam_runner.run_pipeline` does.
     """
 
     def build(pipeline):
@@ -46,7 +49,24 @@ def run(
         )
 
     with _progress(folder, sources, what):
-        beam_runner.run_pipeline(build, arguments)
+        try:
+            beam_runner.run_pipeline(build, arguments)
+        except Exception as error:
+            message = _message_for_people(error)
+            if not message:
+                raise
+            raise UserError(message) from error
+
+
+def _message_for_people(error: Exception) -> str:
+    """The message of a UserError that a worker may have raised, without what Beam makes of it.
+
+    Beam adds the step, and gives what another process raised as the text of its traceback.
+    """
+    text = str(error)
+    if not isinstance(error, UserError):
+        text = text.partition(f"\n{UserError.__module__}.{UserError.__name__}: ")[2]
+    return text.partition("\n")[0].partition(" [while running ")[0]
 
 
 @contextlib.contextmanager

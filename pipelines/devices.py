@@ -146,18 +146,22 @@ def use(text: str) -> list[str]:
     return [names[device] for device in chosen]
 
 
-def require_divisible(batch_size: int, names: Sequence[str]) -> None:
-    """Raises UserError where a batch cannot be divided evenly over devices.
+def require_divisible(batch_size: int, names: Sequence[str], workers: int = 1) -> None:
+    """Raises UserError where a batch cannot be divided evenly over workers and their devices.
 
     Args:
-      batch_size: examples in a batch.
-      names: from `use`.
+      batch_size: examples in a batch of all workers together: what the user gives.
+      names: from `use`; each worker has as many.
+      workers: that share a batch.
     """
-    number = len(names)
+    parts = {"workers": workers, "devices": len(names)}
+    number = workers * len(names)
     if batch_size % number:
         lower, higher = batch_size - batch_size % number, batch_size + -batch_size % number
         sizes = " or ".join(str(size) for size in (lower, higher) if size)
+        divided = {kind: count for kind, count in parts.items() if count > 1}
+        over = " x ".join(f"{count} {kind}" for kind, count in divided.items())
         raise UserError(
-            f"a batch of {batch_size} cannot be divided evenly over {number} devices; give "
-            f"--hparams=batch_size={sizes}, or fewer --devices"
+            f"a batch of {batch_size} cannot be divided evenly over {over}; give "
+            f"--hparams=batch_size={sizes}, or fewer {' or '.join(divided)}"
         )

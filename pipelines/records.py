@@ -14,6 +14,7 @@ not. Which worker made which part does not show in the result.
 import array
 import contextlib
 import fcntl
+import fnmatch
 import glob as _glob
 import hashlib
 import heapq
@@ -184,6 +185,52 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
     return _end(shard, split["shards"], split["records"]) - _end(
         shard - 1, split["shards"], split["records"]
     )
+
+
+def require_whole(pattern: str) -> None:
+    """Compares the shards that a pattern names with the manifests beside them; reads none of them.
+
+    A pattern names every shard of a manifest that it matches, whether the file is there or not:
+    `DIR/train.tfrecord*` all of a split, `DIR/train.tfrecord-00000*` one.
+
+    Args:
+      pattern: as `glob` takes it.
+
+    Raises:
+      UserError: for a shard that is missing or empty, or of another size than its manifest says,
+        where that names sizes (see `Folder.finish`).
+    """
+    for one in pattern.split(","):
+        place, name = os.path.split(one)
+        for folder in sorted(_glob.glob(place or os.curdir)):
+            if not os.path.exists(os.path.join(folder, MANIFEST)):
+                continue
+            for shard, size in _shards_in(read_manifest(folder)):
+                if fnmatch.fnmatch(shard, name):
+                    _require_size(os.path.join(folder, shard), size)
+
+
+def _shards_in(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
+    """The name of each shard that a manifest tells of, and its bytes, where it names them."""
+    for split, made in manifest["splits"].items():
+        sizes = made.get("bytes", [None] * made["shards"])
+        for shard, size in enumerate(sizes):
+            yield _shard_name(split, shard, made["shards"]), size
+
+
+def _require_size(path: str, size: int | None) -> None:
+    fix = "copy its folder again, or make the records again"
+    if not os.path.isfile(path):
+        raise UserError(f"{path} is missing, and {MANIFEST} beside it tells of it; {fix}")
+    found = os.path.getsize(path)
+    # No shard is made without a record.
+    if not found or size not in (None, found):
+        expected = f" and not the {size} that {MANIFEST} beside it names" if size else ""
+        raise UserError(f"{path} was cut short or changed: it has {found} bytes{expected}; {fix}")
+
+
+def _shard_name(split: str, shard: int, shards: int) -> str:
+    return f"{split}.tfrecord-{shard:05d}-of-{shards:05d}"
 
 
 def _end(shard: int, shards: int, records: int) -> int:
@@ -424,6 +471,7 @@ class Folder:
         about: Mapping[str, Any],
         percent: Sequence[int] = splits.DEFAULT_PERCENT,
         tunes: str | os.PathLike | None = None,
+        sizes: bool = False,
     ) -> dict[str, Any]:
         """Merges the parts into shards, renames all into place, and writes the manifest.
 
@@ -438,6 +486,8 @@ class Folder:
           about: what else the manifest should say: JSON, and the same for the same input.
           percent: the shares of train, validation and test, of records without a split.
           tunes: the folder of records that these were made of, whose list of tunes stays good.
+          sizes: whether the manifest names the bytes of each shard, for who does not read them all
+            before relying on them (`require_whole`).
 
         Returns:
           The manifest.
@@ -501,10 +551,7 @@ class Folder:
             "read": used + len(rejected),
             "rejected": len(rejected),
             **facts,
-            "splits": {
-                split: {"records": shards[split].records, "shards": shards[split].shards}
-                for split in SPLITS
-            },
+            "splits": {split: shards[split].describe(sizes) for split in SPLITS},
             "reasons": dict(sorted(Counter(reason for _, reason, _ in rejected).items())),
             **about,
         }
@@ -572,7 +619,7 @@ class _Shards:
             self._stack.close()
             self._shard += 1
             self._full = _end(self._shard, self.shards, self.records)
-            name = f"{self.split}.tfrecord-{self._shard:05d}-of-{self.shards:05d}"
+            name = _shard_name(self.split, self._shard, self.shards)
             self._file = self._stack.enter_context(writing(self._folder / name))
         try:
             _write_record(self._file, record)
@@ -580,6 +627,14 @@ class _Shards:
             error.filename = error.filename or self._file.name
             raise
         self._written += 1
+
+    def describe(self, sizes: bool) -> dict[str, Any]:
+        """What the manifest says of the split, once all is written."""
+        made: dict[str, Any] = {"records": self.records, "shards": self.shards}
+        if sizes:
+            names = (_shard_name(self.split, shard, self.shards) for shard in range(self.shards))
+            made["bytes"] = [os.path.getsize(self._folder / name) for name in names]
+        return made
 
     def __enter__(self) -> "_Shards":
         return self

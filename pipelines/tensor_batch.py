@@ -12,6 +12,7 @@ import numpy as np
 from google.protobuf import message
 
 from pipelines import records
+from pipelines.app import UserError
 from pipelines.protos import NoteSequence
 from pipelines.records import Part
 
@@ -43,7 +44,7 @@ class TensorBatch(beam.DoFn):
         self._to_tensors, self._examples_of = examples.to_tensors, tensor_codec.examples_of
         config = runs.configure(*self._configure)
         self._converter = config.data_converter
-        # What is stored is converted as it is measured, without drawing.
+        # What is stored is converted as it is measured: what training draws afresh is left to it.
         self._converter.set_mode("eval")
         self._codec = tensor_codec.Codec(self._converter)
         self._steps = config.hparams.max_seq_len
@@ -62,7 +63,11 @@ class TensorBatch(beam.DoFn):
         return ()
 
     def _add(self, part: Part, split: str, place: str, record: bytes) -> None:
-        """Adds the windows of a NoteSequence, or a rejection."""
+        """Adds the windows of a NoteSequence, or a rejection.
+
+        Raises:
+          UserError: where the converter makes what its encoding cannot hold.
+        """
         try:
             piece = NoteSequence.FromString(record)
         except message.DecodeError:
@@ -71,7 +76,7 @@ class TensorBatch(beam.DoFn):
         source = piece.id or place
         qpm = piece.tempos[0].qpm if piece.tempos else 120.0
         with _ONE_AT_A_TIME:
-            # Some of Magenta's converters draw in every mode.
+            # Some of Magenta's converters draw in every mode: here once, the same in each run.
             seed = hashlib.blake2b(source.encode("utf-8", "replace"), digest_size=4).digest()
             random.seed(seed)
             np.random.seed(int.from_bytes(seed, "big"))
@@ -83,7 +88,14 @@ class TensorBatch(beam.DoFn):
         windows = self._examples_of(self._converter, tensors)
         for window, example in enumerate(windows):
             key = f"{source}:{window}"
-            part.add(split, key, self._codec.encode(source, window, qpm, example))
+            try:
+                encoded = self._codec.encode(source, window, qpm, example)
+            except ValueError as error:
+                raise UserError(
+                    f"{source!r}: what {type(self._converter).__name__} makes of it cannot be "
+                    f"stored as tensors ({error}); train from the NoteSequence records"
+                ) from error
+            part.add(split, key, encoded)
             part.count("full_length", int(len(example.outputs) == self._steps))
         part.count("used")
         part.count("examples", len(windows))

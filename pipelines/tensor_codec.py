@@ -245,7 +245,7 @@ class Codec:
         if not (self._same or self._draws_inputs):
             self._stored["inputs"] = _encoding("inputs", converter)
         if converter.control_depth:
-            self._stored["controls"] = Bits(
+            self._stored["controls"] = _plain(
                 "controls", converter.control_depth, converter.control_dtype
             )
 
@@ -344,7 +344,12 @@ def _encoding(name: str, converter):
         return Tokens(name, converter._split_output_depths, dtype)
     if groove:
         return Groove(name, depth, dtype)
-    return (Bits if dtype == np.bool_ else Numbers)(name, depth, dtype)
+    return _plain(name, depth, dtype)
+
+
+def _plain(name: str, depth: int, dtype) -> Bits | Numbers:
+    """The encoding of rows of which nothing but their type is known."""
+    return (Bits if np.dtype(dtype) == np.bool_ else Numbers)(name, depth, dtype)
 
 
 def _inputs_are_outputs(converter) -> bool:

@@ -40,8 +40,13 @@ def require_fit(config_name: str, config, examples_path: str) -> None:
 
 
 def count(examples_path: str) -> int:
-    """How many examples there are, by the manifests and the names of the files."""
+    """How many examples there are, by the manifests and the names and sizes of the files.
+
+    Raises:
+      UserError: for a file that is missing, cut short, or not the manifest's.
+    """
     paths = records.glob(examples_path)
+    records.require_whole(examples_path)
     manifests = _manifests(paths)
     return sum(records.count_in(path, manifests[_folder(path)]) for path in paths)
 

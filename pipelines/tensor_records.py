@@ -44,7 +44,8 @@ def convert(
       The manifest.
 
     Raises:
-      UserError: for an unknown config, unusable input or output, or if no piece gave an example.
+      UserError: for an unknown config, unusable input or output, if no piece gave an example, or
+        if what the converter makes of one cannot be stored.
     """
     # Workers may have another working directory.
     where, output = os.path.abspath(where), os.path.abspath(output)
@@ -52,7 +53,8 @@ def convert(
     config = runs.configure(config_name, config_file, hparams)
     about = tensor_conversion.describe(config)
     source = coverage.open_folder(where)
-    if where == output:
+    # Replacing the tensors of an older run would remove the records that these are made of.
+    if os.path.realpath(where) == os.path.realpath(output):
         raise UserError(f"{output}: is --input as well; name another --output")
     for line in tensor_conversion.left_out(config):
         say(f"{config_name}: {line}")
@@ -76,6 +78,7 @@ def convert(
             sources,
             {"config": config_name, **about},
             tunes=where,
+            sizes=True,
         )
     say(
         f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "

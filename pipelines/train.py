@@ -67,7 +67,7 @@ flags.DEFINE_string("mode", "train", "Only train; ./run.sh evaluate is Magenta's
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")
 flags.DEFINE_integer("num_ps_tasks", 0, "The number of parameter server tasks.")
-flags.DEFINE_integer("num_sync_workers", 0, "The number of synchronized workers.")
+flags.DEFINE_integer("num_sync_workers", 0, "The number of synchronized workers.", lower_bound=0)
 flags.DEFINE_enum(
     "log",
     "WARN",

@@ -53,8 +53,8 @@ def train(
 
     Raises:
       UserError: for fewer examples than a batch, for a run folder that holds another config or
-        other hparams, for a device that is not there, and for a batch that cannot be divided
-        evenly over the devices.
+        other hparams, for a device that is not there, for a batch that cannot be divided
+        evenly over the workers and their devices, and where the examples end before `num_steps`.
     """
     music_vae_train = magenta_compat.music_vae_train()
     tf.disable_v2_behavior()
@@ -65,11 +65,12 @@ def train(
         tfds_name = tfds_name or config.tfds_name
         if not tfds_name:
             raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
-    if num_sync_workers:
-        config.hparams.batch_size //= num_sync_workers
+    # How many workers there are without synchronizing is not known to any of them.
+    workers = max(num_sync_workers, 1)
     used = devices.use(device_names)
     cores.lay_out()
-    devices.require_divisible(config.hparams.batch_size, used)
+    devices.require_divisible(config.hparams.batch_size, used, workers)
+    config.hparams.batch_size //= workers
     train_dir = runs.train_dir(run_dir)
     os.makedirs(train_dir, exist_ok=True)
     before = runs.read_metadata(train_dir)
@@ -86,7 +87,7 @@ def train(
         leaks.require_none(examples_path)
     begun = time.monotonic()
     counts = examples.count(config, examples_path, tfds_name)
-    examples.require_batch(counts, config.hparams.batch_size, examples_path or tfds_name)
+    examples.require_batch(counts, config.hparams.batch_size * workers, examples_path or tfds_name)
     say(f"{counts.summary()}; counted in {time.monotonic() - begun:.1f} s")
     if task == 0:
         facts = {
@@ -102,8 +103,6 @@ def train(
             sort_keys=True,
         )
 
-    # How many workers there are without synchronizing is not known to any of them.
-    workers = max(num_sync_workers, 1)
     # A run that goes on must not see again what it saw first.
     graph_seed = None if seed is None else seed + start
 
@@ -168,7 +167,15 @@ def train(
         raise UserError(
             f"{train_dir}: the disk is full; free some of it and give the same command again"
         ) from error
-    say(f"finished at step {runs.last_step(train_dir)}: {train_dir}")
+    end = runs.last_step(train_dir)
+    # Only the first task saves checkpoints, perhaps after the others have ended.
+    if task == 0 and end < num_steps:
+        raise UserError(
+            f"{examples_path or tfds_name}: the examples ended at step {end} of {num_steps}, and "
+            "they should repeat for ever; were its files changed? Make the records again and give "
+            "the same command again"
+        )
+    say(f"finished at step {end}: {train_dir}")
     return num_steps - start
 
 

@@ -51,6 +51,12 @@ def test_a_command_that_fails_is_an_error(tmp_path):
     assert (tmp_path / "log").read_text() == "why\n"
 
 
+def test_a_number_that_is_given_twice_is_measured_once(monkeypatch):
+    given = types.SimpleNamespace(value=["8", "32", " 8", "08"])
+    monkeypatch.setattr(_compare.flags, "FLAGS", {"batch_sizes": given})
+    assert _compare.numbers("batch_sizes", "8,32") == [8, 32]
+
+
 def test_sides_take_turns_and_medians_are_compared():
     turns = []
 

@@ -43,16 +43,20 @@ def hierarchical(core, **kwargs):
     return lstm_models.HierarchicalLstmDecoder(core, level_lengths=[2, STEPS // 2], **kwargs)
 
 
-# A kind of Magenta's encoders and decoders each.
+def ours(encoder, decoder):
+    return accelerated(MusicVAE(encoder, decoder))
+
+
+# A kind of encoders and decoders each, in our layout, and one of Magenta's classes as they are.
 MODELS = {
-    "flat-groove": lambda: (encoder(), lstm_models.GrooveLstmDecoder()),
-    "flat-melody": lambda: (encoder(), lstm_models.CategoricalLstmDecoder()),
-    "hierarchical-groove": lambda: (
-        encoder(),
-        hierarchical(lstm_models.GrooveLstmDecoder(), disable_autoregression=True),
+    "flat-groove": lambda: ours(encoder(), lstm_models.GrooveLstmDecoder()),
+    "flat-melody": lambda: ours(encoder(), lstm_models.CategoricalLstmDecoder()),
+    "flat-melody-magentas": lambda: MusicVAE(encoder(), lstm_models.CategoricalLstmDecoder()),
+    "hierarchical-groove": lambda: ours(
+        encoder(), hierarchical(lstm_models.GrooveLstmDecoder(), disable_autoregression=True)
     ),
     # Two voices, with cores of their own.
-    "hierarchical-melody": lambda: (
+    "hierarchical-melody": lambda: ours(
         lstm_models.HierarchicalLstmEncoder(lstm_models.BidirectionalLstmEncoder, [STEPS // 2, 2]),
         hierarchical(
             lstm_models.SplitMultiOutLstmDecoder(
@@ -91,13 +95,11 @@ def train_in_graph(name, devices):
             batch_size=BATCH, max_seq_len=STEPS, z_size=4, enc_rnn_size=[5], dec_rnn_size=[5, 5]
         ),
     )
-    if name == "flat-melody":
-        # A rate that is no constant, and so has a summary; far from any sampling.
-        hparams.sampling_schedule, hparams.sampling_rate = "inverse_sigmoid", 1e30
+    if "melody" in name:
+        # Scheduled sampling of every input: the parts of a batch would draw which.
+        hparams.sampling_schedule, hparams.sampling_rate = "constant", 1.0
     with tf.Graph().as_default():
-        model = MusicVAE(*MODELS[name]())
-        if name.endswith("groove"):  # Magenta's own classes in the others.
-            model = accelerated(model)
+        model = MODELS[name]()
         if devices:
             model = DataParallelMusicVAE(model, devices)
         model.build(hparams, DEPTH, is_training=True)
@@ -160,6 +162,11 @@ def train_folders(records, folder):
     return results
 
 
+def likeliest(decoder, rnn_output, temperature=1.0):
+    """Stands in for CategoricalLstmDecoder._sample."""
+    return tf.one_hot(tf.argmax(rnn_output, axis=1), rnn_output.shape[1])
+
+
 def main(records, folder):
     """Writes what the tests compare to a file in `folder`."""
     tf.disable_v2_behavior()
@@ -167,6 +174,7 @@ def main(records, folder):
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     # The parts of a batch would draw other noise than the whole.
     tfp.distributions.MultivariateNormalDiag.sample = lambda self: self.mean()
+    lstm_models.CategoricalLstmDecoder._sample = likeliest
     results = {}
     tf.config.set_soft_device_placement(True)
     for name in MODELS:
@@ -196,7 +204,9 @@ def test_two_devices_compute_what_one_does(results, name):
     assert len(set(one["losses"])) == UPDATES  # The updates changed something.
     assert one["gradients"].keys() == two["gradients"].keys()
     for key, gradient in one["gradients"].items():
-        np.testing.assert_allclose(two["gradients"][key], gradient, rtol=1e-4, atol=1e-6)
+        # What is near 0 is a sum of what is not, rounded as that is.
+        atol = 1e-5 * np.max(np.abs(gradient))
+        np.testing.assert_allclose(two["gradients"][key], gradient, rtol=1e-5, atol=atol)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -211,7 +221,8 @@ def test_the_summaries_are_of_the_whole_batch_and_once(results, name):
     assert one["summaries"].keys() == two["summaries"].keys()
     for tag, value in one["summaries"].items():
         assert two["summaries"][tag] == pytest.approx(value, rel=1e-4, abs=1e-6), tag
-    assert ("sampling_probability" in one["summaries"]) == (name == "flat-melody")
+    sampling = any("sampling_probability" in tag for tag in one["summaries"])
+    assert sampling == ("melody" in name)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -231,7 +242,7 @@ def test_a_run_goes_from_one_device_to_two_and_back(results):
 
 
 def test_only_training_is_divided():
-    model = DataParallelMusicVAE(MusicVAE(*MODELS["flat-groove"]()), TWO)
+    model = DataParallelMusicVAE(MODELS["flat-groove"](), TWO)
     hparams = lstm_models.get_default_hparams()
     with pytest.raises(ValueError, match="only train"):
         model.build(hparams, DEPTH, is_training=False)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -153,12 +154,37 @@ def test_a_batch_that_cannot_be_divided_is_refused(batch_size, number, sizes):
     devices.require_divisible(batch_size * number, ["x"] * number)
 
 
+@pytest.mark.parametrize(
+    "batch_size, workers, number, message",
+    [
+        (33, 2, 1, "33 cannot be divided evenly over 2 workers; .*=32 or 34, or fewer workers"),
+        (10, 2, 2, "10 .* over 2 workers x 2 devices; .*=8 or 12, or fewer workers or devices"),
+        # More workers than examples: the only advice is a batch that all have a part of.
+        (3, 8, 1, "3 .* over 8 workers; .*=8, or"),
+        (1, 2, 3, "1 .* over 2 workers x 3 devices; .*=6, or"),
+    ],
+)
+def test_a_batch_is_shared_by_workers_first(batch_size, workers, number, message):
+    with pytest.raises(UserError, match=message) as error:
+        devices.require_divisible(batch_size, ["x"] * number, workers)
+    # What is advised is not refused.
+    advised = re.search(r"batch_size=(\d+)(?: or (\d+))?, ", str(error.value))
+    for size in filter(None, advised.groups()):
+        devices.require_divisible(int(size), ["x"] * number, workers)
+
+
 def test_train_refuses_such_a_batch_before_it_writes(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "use", lambda text: ["/device:GPU:0", "/device:GPU:1"])
-    with pytest.raises(UserError, match="--hparams=batch_size=6 or 8"):
-        training.train(
-            "flat-groove_4bar", str(tmp_path / "run"), "none*", 1, hparams="batch_size=7"
-        )
+    for hparams, workers, sizes in (("batch_size=7", 0, "6 or 8"), ("batch_size=10", 2, "8 or 12")):
+        with pytest.raises(UserError, match=f"--hparams=batch_size={sizes}, "):
+            training.train(
+                "flat-groove_4bar",
+                str(tmp_path / "run"),
+                "none*",
+                1,
+                hparams=hparams,
+                num_sync_workers=workers,
+            )
     assert not (tmp_path / "run").exists()
 
 

@@ -230,25 +230,29 @@ def test_inputs_that_should_be_the_outputs_are_checked():
 class Unknown(data.BaseNoteSequenceConverter):
     """A user's own: other inputs than outputs, several lengths, numbers of two kinds."""
 
-    def __init__(self):
-        super().__init__(3, np.float32, 5, np.bool_, control_depth=2)
+    def __init__(self, control_dtype):
+        super().__init__(3, np.float32, 5, np.bool_, control_depth=2, control_dtype=control_dtype)
 
 
-def test_a_users_converter_is_stored_whole():
+@pytest.mark.parametrize("control_dtype, kind", [(np.bool_, "bits"), (np.float32, "numbers")])
+def test_a_users_converter_is_stored_whole(control_dtype, kind):
     rng = np.random.default_rng(0)
+
+    def controls(n):
+        return rng.random((n, 2)) < 0.5 if kind == "bits" else np.full((n, 2), 0.5, "f4")
+
     made = [
-        Example(
-            rng.random((n, 3)).astype("f4"), rng.random((n, 5)) < 0.5, rng.random((n, 2)) < 0.5, n
-        )
+        Example(rng.random((n, 3)).astype("f4"), rng.random((n, 5)) < 0.5, controls(n), n)
         for n in (4, 2)
     ]
-    codec = Codec(Unknown())
+    codec = Codec(Unknown(control_dtype))
     assert {name: one["kind"] for name, one in codec.describe().items()} == {
         "outputs": "bits",
         "inputs": "numbers",
-        "controls": "bits",
+        "controls": kind,
     }
     got = decode(codec, [codec.encode("id", 0, 120.0, one) for one in made])
+    assert got[2].dtype == control_dtype
     for field, array in zip(Example._fields[:3], got):
         np.testing.assert_array_equal(array, padded(*(getattr(one, field) for one in made)))
     assert got[3].tolist() == [4, 2]

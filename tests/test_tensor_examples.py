@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -216,6 +217,80 @@ def test_files_that_the_manifest_does_not_name(grooves, tmp_path):
         stray.unlink()
 
 
+@pytest.fixture
+def copied(grooves, tmp_path):
+    """A copy of the tensors, to be spoilt."""
+    return pathlib.Path(shutil.copytree(grooves / "t", tmp_path / "t"))
+
+
+def shard_of(folder, number):
+    return folder / f"train.tfrecord-{number:05d}-of-00005"
+
+
+def refused(pattern, message):
+    """Counting, which comes before training, ends in one line that names the file and the fix."""
+    with pytest.raises(UserError, match=message) as raised:
+        examples.count(config_of("flat-groove_4bar", 16), str(pattern))
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("copy its folder again, or make the records again")
+
+
+def without_sizes(folder):
+    """Makes the manifest one of an older version."""
+    manifest = records.read_manifest(folder)
+    for split in manifest["splits"].values():
+        del split["bytes"]
+    files.write_json(folder / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_empty_shards_are_refused(copied, old):
+    if old:
+        without_sizes(copied)
+    shard_of(copied, 3).write_bytes(b"")
+    refused(f"{copied}/train.tfrecord*", "train.tfrecord-00003-of-00005 was cut short .* 0 bytes")
+    for number in range(5):
+        shard_of(copied, number).write_bytes(b"")
+    refused(f"{copied}/train.tfrecord*", "train.tfrecord-00000-of-00005 was cut short .* 0 bytes")
+
+
+def test_a_shard_cut_between_two_records_is_refused(copied):
+    """TensorFlow and `records.read` take it for a whole file."""
+    shard = shard_of(copied, 1)
+    size = shard.stat().st_size
+    *_, (last, _) = records.read_at(shard)
+    os.truncate(shard, last)
+    assert len(list(records.read(shard))) == 12
+    refused(
+        f"{copied}/train.tfrecord*",
+        f"00001-of-00005 was cut short .* {last} bytes and not the {size} that manifest.json",
+    )
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_missing_shards_are_refused(copied, old):
+    if old:
+        without_sizes(copied)
+    shard_of(copied, 4).unlink()
+    missing = "train.tfrecord-00004-of-00005 is missing, and manifest.json"
+    refused(f"{copied}/train.tfrecord*", missing)
+    refused(f"{copied}/train.tfrecord-0000[34]*", missing)
+    # A pattern that does not name it is of the others alone.
+    config = config_of("flat-groove_4bar", 16)
+    assert examples.count(config, f"{copied}/train.tfrecord-0000[0-3]*").examples == 51
+    assert examples.count(config, str(shard_of(copied, 0))).examples == 12
+
+
+def test_a_folder_without_any_shard_is_noticed_beside_another(grooves, copied, tmp_path):
+    shutil.copytree(grooves / "t", tmp_path / "u")
+    config = config_of("flat-groove_4bar", 16)
+    assert examples.count(config, f"{tmp_path}/*/train.tfrecord*").examples == 2 * 64
+    for number in range(5):
+        shard_of(copied, number).unlink()
+    refused(f"{tmp_path}/*/train.tfrecord*", "t/train.tfrecord-00000-of-00005 is missing")
+    assert examples.count(config, f"{tmp_path}/u/train.tfrecord*").examples == 64
+
+
 @pytest.mark.parametrize(
     "config, hparams, message",
     [
@@ -390,6 +465,22 @@ def test_training_from_tensors(grooves, tmp_path):
     assert train_run(folder, tmp_path / "run", num_steps=2, hparams=TINY) == 2
     assert os.path.exists(tmp_path / "run" / "train" / "run.json")
     assert train_run(folder, tmp_path / "run", num_steps=2, hparams=TINY) == 0
+
+
+@pytest.mark.slow
+def test_examples_that_end_are_an_error(grooves, tmp_path, monkeypatch):
+    """As where a shard is emptied once it was counted."""
+    endless = tensor_examples.training_dataset
+    monkeypatch.setattr(
+        tensor_examples,
+        "training_dataset",
+        lambda *args, **kwargs: endless(*args, **kwargs).take(2),
+    )
+    with pytest.raises(UserError, match="examples ended at step 2 of 5, .* Make the records again"):
+        train_run(grooves / "t", tmp_path / "run", num_steps=5, hparams=TINY)
+    monkeypatch.undo()
+    # What was trained stays.
+    assert train_run(grooves / "t", tmp_path / "run", num_steps=3, hparams=TINY) == 1
 
 
 def test_a_manifest_of_another_version_is_refused(grooves, tmp_path):

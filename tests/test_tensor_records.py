@@ -2,6 +2,7 @@
 
 import collections
 import json
+import re
 
 import numpy as np
 import pytest
@@ -79,10 +80,19 @@ def test_everything_read_is_used_or_rejected(tunes, tmp_path):
     # What convert left out before is no part of these numbers.
     assert (manifest["read"], manifest["used"], manifest["rejected"]) == (6, 3, 3)
     assert manifest["examples"] == manifest["full_length"] == 4 + 7 + 2
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / "t").iterdir()}
     assert manifest["splits"] == {
-        "train": {"records": 11, "shards": 3},
-        "validation": {"records": 0, "shards": 0},
-        "test": {"records": 2, "shards": 2},
+        "train": {
+            "records": 11,
+            "shards": 3,
+            "bytes": [sizes[f"train.tfrecord-0000{i}-of-00003"] for i in range(3)],
+        },
+        "validation": {"records": 0, "shards": 0, "bytes": []},
+        "test": {
+            "records": 2,
+            "shards": 2,
+            "bytes": [sizes[f"test.tfrecord-0000{i}-of-00002"] for i in range(2)],
+        },
     }
     assert manifest["reasons"] == {"malformed": 1, "out of range": 1, "wrong meter": 1}
     [jig, low, broken] = rejections(tmp_path / "t")
@@ -245,6 +255,50 @@ def test_folders_that_cannot_be_converted(tunes, tmp_path):
     refused("no record was kept out of 6 read", config="flat-slipjig_16bar")
 
 
+def test_a_link_to_the_input_is_no_output(tunes, tmp_path):
+    """Replacing what is there would remove the records that the tensors are made of."""
+    before = contents(tmp_path / "notes")
+    (tmp_path / "link").symlink_to(tunes)
+    with pytest.raises(UserError, match="link: is --input as well; name another --output"):
+        tensor_records.convert("flat-reel_2bar", tunes, str(tmp_path / "link"), overwrite=True)
+    with pytest.raises(UserError, match="notes: is --input as well"):
+        tensor_records.convert("flat-reel_2bar", str(tmp_path / "link"), tunes, overwrite=True)
+    assert contents(tmp_path / "notes") == before
+
+
+@pytest.mark.parametrize("arguments", [[], pytest.param(PROCESSES, marks=pytest.mark.slow)])
+def test_what_cannot_be_stored_is_one_line(tunes, tmp_path, arguments):
+    """A user's subclass of a known converter, which makes other inputs than outputs."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import configs\n"
+        "from models.melody_converter import MelodyConverter\n"
+        "class Odd(MelodyConverter):\n"
+        "    def to_tensors(self, piece):\n"
+        "        made = super().to_tensors(piece)\n"
+        "        return made._replace(inputs=[~window for window in made.outputs])\n"
+        "def mine():\n"
+        "    config = configs.get('flat-reel_2bar')\n"
+        "    config.data_converter.__class__ = Odd\n"
+        "    return config\n"
+        "CONFIG_MAP = {'mine': mine}\n"
+    )
+    with pytest.raises(UserError) as raised:
+        tensor_records.convert(
+            "mine",
+            tunes,
+            str(tmp_path / "t"),
+            config_file=str(path),
+            pipeline_arguments=arguments,
+        )
+    assert re.fullmatch(
+        "'(a/1|a/1:2|b/1)': what Odd makes of it cannot be stored as tensors "
+        r"\(inputs that differ from the outputs\); train from the NoteSequence records",
+        str(raised.value),
+    )
+    assert not (tmp_path / "t").exists()
+
+
 def test_missing_and_damaged_input_is_named(tunes, tmp_path):
     shard = sorted((tmp_path / "notes").glob("train*"))[0]
     good = shard.read_bytes()
@@ -264,7 +318,8 @@ def test_the_job(tunes, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == records.read_manifest(tmp_path / "t")
     assert "13 examples from 3 of 6 NoteSequences" in done.stderr
-    assert json.loads(done.stdout)["splits"]["train"] == {"records": 11, "shards": 4}
+    train = json.loads(done.stdout)["splits"]["train"]
+    assert (train["records"], train["shards"], len(train["bytes"])) == (11, 4, 4)
 
 
 def test_the_names_of_batches_are_unique_over_splits_and_shards(tunes, tmp_path):

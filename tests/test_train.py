@@ -259,9 +259,10 @@ def test_another_config_or_hparams_in_the_same_folder_is_refused(tiny_run, groov
         train_run(groove_records, tiny_run, hparams=TINY.replace("z_size=4", "z_size=5"))
 
 
-def test_fewer_examples_than_a_batch_are_refused(groove_records, tmp_path):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_fewer_examples_than_a_batch_are_refused(groove_records, tmp_path, workers):
     with pytest.raises(UserError, match="fewer than a batch of 100000"):
-        train_run(groove_records, tmp_path, hparams="batch_size=100000")
+        train_run(groove_records, tmp_path, hparams="batch_size=100000", num_sync_workers=workers)
     assert runs.last_step(str(tmp_path / "train")) == 0
 
 

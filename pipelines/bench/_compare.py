@@ -23,7 +23,7 @@ _PACKAGES = ("apache-beam", "tensorflow", "note-seq", "numpy", "protobuf")
 
 
 def numbers(flag: str, such_as: str) -> list[int]:
-    """The value of a list flag as positive numbers; raises UserError where it is something else."""
+    """The value of a list flag as positive numbers, each once; raises UserError for others."""
     given = flags.FLAGS[flag].value
     try:
         values = [int(value) for value in given]
@@ -31,7 +31,8 @@ def numbers(flag: str, such_as: str) -> list[int]:
         values = []
     if not values or min(values) < 1:
         raise UserError(f"--{flag}={','.join(given)}: give numbers such as {such_as}")
-    return values
+    # Each number is a case, with a title and a folder of its own.
+    return list(dict.fromkeys(values))
 
 
 def compare(

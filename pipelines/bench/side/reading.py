@@ -1,8 +1,11 @@
 """Reads training examples through an input pipeline, without a model. A job has
 
-reader: "magenta", Magenta's `get_dataset` without its cache, "notesequences" or "tensors", ours.
-config: {"name", "config_file", "hparams"}; for "magenta" a name of Magenta's, and its batch_size.
-examples_path: a glob of records; ours may be tensors.
+reader: "ours", our training dataset, or "magenta", Magenta's `get_dataset` without its cache.
+config: for "ours", {"name", "config_file", "hparams"}; for "magenta", {"name", "batch_size",
+  "every_window"}, the name one of Magenta's, and every_window whether it makes all windows of a
+  piece, a bar apart, as ours do, and not at most as many as its config says.
+mend: only for "magenta": whether it has to be made to run in this project's environment.
+examples_path: a glob of NoteSequence records; for "ours" tensors, too.
 seconds: how long to read, from the first batch on; at least two batches more are read.
 """
 
