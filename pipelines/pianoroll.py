@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pipelines.tempo_map import TempoMap
+
 # Pixels, from the left and from the top.
 LEFT, RIGHT, TOP, BOTTOM = 120, 24, 64, 16
 PLOT_WIDTH, MIN_WIDTH = 1280, 600
@@ -248,24 +250,6 @@ class _Page:
                     or INSTRUMENT_COLOURS[notes.all[at].instrument % len(INSTRUMENT_COLOURS)]
                 )
                 yield _box(left, top, right, bottom), _faded(colour, 0.3 + 0.7 * loudness)
-
-
-class TempoMap:
-    """Seconds to quarter notes, through all tempo changes; 120 a minute where nothing is said."""
-
-    def __init__(self, tempos: Sequence):
-        known = sorted((tempo.time, tempo.qpm) for tempo in tempos if tempo.qpm > 0)
-        self.first_qpm = known[0][1] if known else 120.0
-        # What holds at the first change has held since the start.
-        known = [(0.0, self.first_qpm)] + known[1:]
-        self._times = np.array([time for time, _ in known])
-        self._rates = np.array([qpm / 60 for _, qpm in known])
-        self._quarters = np.concatenate([[0.0], np.cumsum(np.diff(self._times) * self._rates[:-1])])
-
-    def __call__(self, seconds: np.ndarray) -> np.ndarray:
-        """Quarter notes since the start, for each of `seconds`."""
-        at = np.maximum(np.searchsorted(self._times, seconds, "right") - 1, 0)
-        return self._quarters[at] + (seconds - self._times[at]) * self._rates[at]
 
 
 def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[list[Bar], int]:

@@ -14,6 +14,7 @@ from note_seq.protobuf import music_pb2
 from PIL import Image
 
 from pipelines import pianoroll
+from pipelines.tempo_map import TempoMap
 
 KICK, SNARE, TOM, HAT, CYMBAL = "#b23a48", "#d1702a", "#7d5ba6", "#2a8c82", "#3b6ea8"
 
@@ -176,7 +177,7 @@ def test_a_long_piece_has_a_bounded_picture(tmp_path, meter):
 
 
 def test_bars_are_counted_beyond_what_is_drawn():
-    quarters = pianoroll.TempoMap([])
+    quarters = TempoMap([])
     bars, count = pianoroll.bars_until(4 * 1000 - 0.5, [], quarters)
     assert (len(bars), count) == (96, 1000)
     assert pianoroll.bars_until(16.0, [], quarters)[1] == 4
@@ -188,7 +189,7 @@ def test_the_meter_may_change():
     # Three seconds at 120 are six quarters: two bars of 3/4, and 6/8 from then on.
     sequence.time_signatures.add(time=3.0, numerator=6, denominator=8)
     bars, _ = pianoroll.bars_until(
-        11, sequence.time_signatures, pianoroll.TempoMap(sequence.tempos)
+        11, sequence.time_signatures, TempoMap(sequence.tempos)
     )
     assert [(bar.start, bar.length, bar.beat) for bar in bars] == [
         (0, 3, 1),

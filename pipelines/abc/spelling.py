@@ -111,6 +111,17 @@ def guess(weights: list[float], last_pitch: int) -> Key:
       weights: from `weigh`.
       last_pitch: the last note, which in a tune is mostly the tonic.
     """
+    return _key(*_likeliest(weights, last_pitch))
+
+
+def guess_tonic(weights: list[float], last_pitch: int) -> tuple[int, int]:
+    """As `guess`: the pitch class of the tonic, and the mode as NoteSequence counts them."""
+    fifths, mode = _likeliest(weights, last_pitch)
+    return 7 * (fifths + _MODES[mode][0]) % 12, mode
+
+
+def _likeliest(weights: list[float], last_pitch: int) -> tuple[int, int]:
+    """The sharps of the signature and the mode."""
     total = sum(weights)
     best = None
     for fifths in _SIGNATURES:
@@ -123,7 +134,7 @@ def guess(weights: list[float], last_pitch: int) -> Key:
             # Of equals the first, which has the fewest accidentals.
             if best is None or score > best[0] + 1e-9 * total:
                 best = score, fifths, mode
-    return _key(*best[1:])
+    return best[1:]
 
 
 class Accidentals:
