@@ -15,10 +15,9 @@ Meeting, Morris Off), which cannot be told from settings that went far.
 import bisect
 import math
 import operator
-import re
-import unicodedata
 from collections.abc import Iterator
 
+from pipelines import title_text
 from pipelines.protos import NoteSequence
 
 # What keys begin with.
@@ -40,120 +39,19 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     found = dict.fromkeys(_melody_keys(sequence, bars))
     titled = [a.text[2:] for a in sequence.text_annotations if a.text.startswith("T:")]
     for title in titled or [sequence.sequence_metadata.title]:
-        for words in title_words(title):
+        for words in title_text.title_words(title):
             found.update(dict.fromkeys(_title_keys(words, bars)))
     return tuple(found)
 
 
-# Titles
-
-# Words that some write and some do not, and that stand before a title or after it.
-_DROPPED = frozenset(
-    "the a an o and n y der die das den dem ein eine und le la les l un une du des et il lo gli "
-    "el los las det en ett och".split()
-)
-# What a tune is: a title may say so at its end or not.
-_KINDS = frozenset(
-    """
-    air allemanda allemande anglais angloise aria ballad barndance bourree brudmarsch brudpolska
-    carol choral clog contradance contredanse cotillion cotillon cottillion cottillon cottilon
-    courante csardas dance dans double dreher ecossaise engelska fling gallop galop gangar ganglat
-    gavotte gigue halling hambo highland hop hornpipe hymn jig jigs kadrilj lament lancashire
-    landler langdans lat lied march marche marsch mazurka melodie melody menuet menuett minuet
-    minuett minuetto musette planxty polka polonaise pols polska polskan psalm quadrille quickstep
-    rant redowa reel reels rheinlander rigadoon rigaudon rondeau rondo sang sarabande schottis
-    schottisch schottische set single skanklat slangpolska slide slip slow sonata song springar
-    steklat strathspey strathsy strathy strthspey tanz tune vals valse varsovienne visa vise waltz
-    waltze walz walzer zwiefacher
-    """.split()
-)
-# A title that has no other words than these names no tune.
-_GENERAL = _KINDS | frozenset(
-    """
-    adagio allegro american andante anon anonymous another bagpipe country danish ditto do dorian
-    dutch efter english favorite fife fiddle finnish first flat flute for fourth french from fran
-    gan ainm ger german given good grand great guitar harp hibernian hungarian i ii iii in irish
-    italian iv ix josa kand known largo last little major maj min minor mixolydian na name named
-    nameless namn new nn no none norwegian not nr num number old ohne okand op opus or other part
-    piano pipe pipes polish prelude presto pretty quick russian same sans scots scotch scottish
-    second session sett setting settings sharp spanish step swedish tbd test third til till titel
-    title titled titles titre to trad traditional turkish two unbekannt unbenannt unknown unnamed
-    untitled ur utan v var variation variations version versions vi vii viii violin welch welsh
-    whistle with without x xi xii
-    """.split()
-)
-_KEY_NAMES = frozenset("abcdefgh")
-_SPELLINGS = {
-    "captain": "capt",
-    "doctor": "dr",
-    "favourite": "favorite",
-    "jigg": "jig",
-    "mister": "mr",
-    "mistress": "mrs",
-    "o": "of",
-    "saint": "st",
-}
-_MAC = re.compile(r"^mac(?=[a-z]{3})")
-# A collection's own number, as in "Speed the Plow. LIT.048", and the number in front of a title.
-_CATALOGUE = re.compile(r"\b[a-z]{2,6}\d{0,2}\.\s?\d{2,4}[a-z]?\b\.?")
-_LEADING_NUMBER = re.compile(r"^\W*\d+[a-z]?\s?[.):]\s*(?=\S)")
-_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|%.*")
-# Settings and variants of a tune are counted in its title.
-_SETTING = re.compile(
-    r"[,;:\s-]+(?:(?:no|nr|num|number|version|vers|ver|setting|set|variant|v)\b[.:\s]*\d+"
-    r"|#\s*\d+|\d+(?:st|nd|rd|th)\s+(?:setting|set|version))\W*$"
-)
-# Where another title begins; "or" alone is part of many a title.
-_OTHER_TITLE = re.compile(
-    r"[,;.]\s*or,?\s+|\s*;\s*|\s+[/=]\s*|\s*[/=]\s+|[\s,;]*\b(?:aka|a\.k\.a\.?|alias)(?!\w)"
-)
-# What stands inside words: "Jack o'Neil's", "Rat:hkeale".
-_INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
-# "Higgins's" is "Higgins'".
-_SECOND_S = re.compile(r"(?<=s['’‘`´])s\b")
-_OF = re.compile(r"\bo['’‘`´]\s+")
-_WORDS = re.compile(r"[^\W_]+")
-# "Teetotaller" is "Teetotaler".
-_DOUBLED, _ONCE = re.compile(r"([a-z])\1"), r"\1"
-
-
-def title_words(title: str) -> Iterator[tuple[str, ...]]:
-    """The words that a title is recognised by, or several times words where it gives several.
-
-    Articles, accents, case, punctuation, numbering and remarks in brackets are gone.
-
-    Yields:
-      Words in lower case; nothing for a title that names no tune, such as "Irish Air", "Untitled"
-      or "A Do.".
-    """
-    text = title.casefold()
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text)
-        text = "".join(c for c in text if not unicodedata.combining(c))
-    text = _LEADING_NUMBER.sub("", _ASIDE.sub(" ", text))
-    text = _OF.sub("of ", _CATALOGUE.sub(" ", text))
-    for part in _OTHER_TITLE.split(text):
-        part = _SECOND_S.sub("", _SETTING.sub("", part))
-        words = _WORDS.findall(_INSIDE.sub("", part))
-        words = [_MAC.sub("mc", _SPELLINGS.get(word, word)) for word in words]
-        words = [word for word in words if word not in _DROPPED]
-        if not _names_nothing(words):
-            yield tuple(words)
-
-
-def _names_nothing(words: list[str]) -> bool:
-    return all(word in _GENERAL or word in _KEY_NAMES or word.isdigit() for word in words)
-
-
 def _title_keys(words: tuple[str, ...], bars: "_Bars") -> Iterator[str]:
-    # Without the spaces: "Honey Moon" is "Honey-Moon" and "Honeymoon".
-    yield f"{TITLE}{_DOUBLED.sub(_ONCE, ''.join(words))}"
+    yield f"{TITLE}{title_text.fold(words)}"
     # "Teetotaller's Reel" is "The Teetotaller", but "Paddy Ryan's Jig" not "Paddy Ryan's Reel".
     named = list(words)
-    while named and named[-1] in _KINDS:
+    while named and named[-1] in title_text.KINDS:
         named.pop()
-    if not _names_nothing(named):
-        stem = _DOUBLED.sub(_ONCE, "".join(named)).rstrip("s")
+    if not title_text.names_nothing(named):
+        stem = title_text.fold(named).rstrip("s")
         yield f"{TITLE}{stem} {bars.kind}"
 
 
