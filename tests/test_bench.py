@@ -226,6 +226,15 @@ def test_the_benchmark_of_tunes_converts_as_many_as_it_says(tmp_path):
     assert "| records | 1200 | 30 | 40.000 |  |" in done.stdout, done.stderr
 
 
+def test_the_benchmark_of_titles_searches_as_many_as_it_says():
+    done = bench("titles", "--titles=400,20", "--dimensions=8", "--queries=3", "--repeats=1")
+    assert done.returncode == 0, done.stderr
+    assert "| median of 1 | 400 titles | 20 titles | 400 titles / 20 titles |" in done.stdout
+    for name in ("ms a query", "ms of the slowest", "seconds to open", "peak MiB"):
+        assert f"| {name} | " in done.stdout
+    assert "8 dimensions**" in done.stdout
+
+
 def test_bad_flags_and_unknown_names_are_one_line(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to("/bin/false")
