@@ -9,6 +9,11 @@ from models import magenta_compat  # noqa: F401  before any test imports TensorF
 from tests import trained
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Titles first: Keras 3 needs TensorFlow 2's behaviour, which other tests turn off for good."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_titles_"))
+
+
 @pytest.fixture(scope="session")
 def corpora() -> pathlib.Path:
     """The folder of real corpora, named by REELGROOVE_CORPORA; skips where there is none."""

@@ -1,0 +1,113 @@
+"""Losses of a dual tower over a batch: each row of one tower has its own row of the other.
+
+`scores` are cosine similarities of all pairs, shaped [batch, batch]: row i are those of tune i with
+every title, and the diagonal holds the pairs that belong together. `same`, bool, shaped alike, says
+which pairs are no negatives of each other: the diagonal, settings of one tune, tunes of one title.
+A row without a negative adds nothing.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+# Representation Learning of Music Using Artist Labels (arXiv:1710.06648), section 3.3.
+MARGIN = 0.4
+# CLIP (arXiv:2103.00020), section 2.5: where the temperature begins, and its least value.
+FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01
+
+
+def hinge(scores, same, margin: float = MARGIN):
+    """The in-batch hinge loss on cosine similarity (arXiv:1710.06648, equation 1).
+
+    For each pair and either direction, the mean over its negatives of
+    max(0, margin - score of the pair + score with the negative).
+
+    Args:
+      scores: float tensor shaped [batch, batch].
+      same: bool tensor shaped [batch, batch].
+      margin: by how much a pair is to score higher than its negatives.
+
+    Returns:
+      A scalar: the mean over pairs, of the mean of the two directions.
+    """
+    negative = ops.cast(ops.logical_not(same), scores.dtype)
+    own = ops.diagonal(scores)
+    over_titles = _mean_of(ops.relu(margin - own[:, None] + scores), negative, axis=1)
+    over_tunes = _mean_of(ops.relu(margin - own[None, :] + scores), negative, axis=0)
+    return ops.mean(over_titles + over_tunes) / 2
+
+
+def info_nce(scores, same, temperature):
+    """The InfoNCE loss (arXiv:1807.03748, equation 4), both ways as in CLIP (arXiv:2103.00020).
+
+    For each pair and either direction, minus the log of the pair's share of
+    exp(score / temperature), summed over itself and its negatives.
+
+    Args:
+      scores: float tensor shaped [batch, batch].
+      same: bool tensor shaped [batch, batch].
+      temperature: positive scalar.
+
+    Returns:
+      A scalar: the mean over pairs, of the mean of the two directions.
+    """
+    size = ops.shape(scores)[0]
+    others = ops.logical_and(same, ops.logical_not(ops.eye(size, dtype="bool")))
+    # Not minus infinity, whose gradient is none.
+    logits = ops.where(others, ops.cast(-1e9, scores.dtype), scores / temperature)
+    own = ops.diagonal(logits)
+    over_titles = ops.logsumexp(logits, axis=1) - own
+    over_tunes = ops.logsumexp(logits, axis=0) - own
+    return ops.mean(over_titles + over_tunes) / 2
+
+
+def _mean_of(values, weights, axis):
+    """The weighted mean, 0 where all weights are."""
+    return ops.sum(values * weights, axis) / ops.maximum(ops.sum(weights, axis), 1)
+
+
+class Hinge(keras.layers.Layer):
+    """`hinge` as a layer, so that either loss is one."""
+
+    def call(self, scores, same):
+        """Returns the loss of a batch."""
+        return hinge(scores, same)
+
+
+class _AtLeast(keras.constraints.Constraint):
+    """Holds a weight at a least value after each step, as CLIP does.
+
+    A bound inside the loss would have no gradient beyond it, and so no way back.
+    """
+
+    def __init__(self, least: float):
+        self._least = least
+
+    def __call__(self, weight):
+        """Returns the weight, or the least value."""
+        return ops.maximum(weight, self._least)
+
+
+class InfoNCE(keras.layers.Layer):
+    """`info_nce` with a temperature that is learnt, as its logarithm."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_temperature = self.add_weight(
+            name="log_temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(FIRST_TEMPERATURE)),
+            constraint=_AtLeast(math.log(LEAST_TEMPERATURE)),
+        )
+
+    def temperature(self):
+        """The temperature now, a scalar."""
+        return ops.exp(self.log_temperature)
+
+    def call(self, scores, same):
+        """Returns the loss of a batch."""
+        return info_nce(scores, same, self.temperature())
+
+
+LOSSES = {"hinge": Hinge, "infonce": InfoNCE}

@@ -1,0 +1,180 @@
+"""The dual tower: tunes and titles to vectors of length one, whose dot product is their score.
+
+The tune tower looks at how often each n-gram of the melody occurs. A stack of dilated convolutions
+over the notes, in its place or beside it, took five times as long and found no more held-out titles
+(experiments/titles/README.md): what tells titles of some thousand tunes apart is local.
+"""
+
+import keras
+from keras import layers, ops
+
+from models.contrastive import LOSSES
+from pipelines.titles import melody
+
+_PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = melody.NOTE_SIZES.values()
+_DEGREES = 12
+# Vectors shorter than this are not brought to length one.
+_LEAST_LENGTH = 1e-3
+
+
+# What is counted: of each n-gram its parts, (feature, how many notes before the last).
+_GRAMS = {
+    "rhythm": (("length", 2), ("length", 1), ("length", 0)),
+    "contour": (("degree", 2), ("degree", 1), ("degree", 0)),
+    "meter": (("position", 0), ("length", 0)),
+    "degree": (("degree", 0),),
+    "pitch": (("pitch", 0),),
+    "interval": (("interval", 0),),
+}
+_SIZES = {
+    "pitch": _PITCHES,
+    "interval": _INTERVALS,
+    "length": _LENGTHS,
+    "position": _POSITIONS,
+    "degree": _DEGREES,
+}
+
+
+class NGrams(layers.Layer):
+    """How often each n-gram occurs in a melody, of each kind of n-gram: square roots of shares.
+
+    Square roots, so that vectors of shares are compared as by the Hellinger distance: a rare
+    n-gram that is there counts for more than its few occurrences.
+    """
+
+    def call(self, notes):
+        """Counts.
+
+        Args:
+          notes: int tensor shaped [batch, notes, 4], `Melody.notes` padded with zeros.
+
+        Returns:
+          A float tensor shaped [batch, sum of the numbers of n-grams]; 0 for an empty melody.
+        """
+        notes = ops.cast(notes, "int32")
+        features = dict(zip(melody.NOTE_SIZES, ops.unstack(notes, 4, axis=-1), strict=True))
+        # Pitch 1 lies two octaves under the tonic.
+        features["degree"] = (features["pitch"] - 1) % _DEGREES
+        there = ops.cast(features["pitch"] > 0, "float32")
+        length = ops.shape(notes)[1]
+        shares = []
+        for parts in _GRAMS.values():
+            first = max(back for _, back in parts)
+            code = 0
+            for name, back in parts:
+                code = code * _SIZES[name] + features[name][:, first - back : length - back]
+            counts = ops.bincount(code, weights=there[:, first:], minlength=_codes(parts))
+            # No code is beyond, but only this tells Keras.
+            counts = ops.reshape(counts, (-1, _codes(parts)))
+            total = ops.sum(counts, axis=1, keepdims=True)
+            shares.append(ops.sqrt(counts / ops.maximum(total, 1)))
+        return ops.concatenate(shares, axis=1)
+
+
+def _codes(parts) -> int:
+    codes = 1
+    for name, _ in parts:
+        codes *= _SIZES[name]
+    return codes
+
+
+class TuneTower(keras.Model):
+    """Melodies to vectors: n-grams, meter and mode, one hidden layer.
+
+    Args:
+      dimensions: of the vectors.
+      hidden: units of the hidden layer.
+      dropout: the share of what is dropped before each layer.
+    """
+
+    def __init__(self, dimensions: int, hidden: int, dropout: float):
+        super().__init__(name="tune_tower")
+        self.ngrams = NGrams()
+        self.meter = layers.CategoryEncoding(melody.METERS, "one_hot")
+        self.mode = layers.CategoryEncoding(melody.MODES, "one_hot")
+        self.dropouts = [layers.Dropout(dropout), layers.Dropout(dropout)]
+        self.hidden = layers.Dense(hidden, "gelu")
+        self.output_layer = layers.Dense(dimensions)
+
+    def call(self, inputs, training=False):
+        """Encodes a batch.
+
+        Args:
+          inputs: a dict of "notes", int [batch, notes, 4], "meter" and "mode", int [batch].
+          training: whether to drop.
+
+        Returns:
+          A float tensor shaped [batch, dimensions].
+        """
+        grams = self.dropouts[0](self.ngrams(inputs["notes"]), training=training)
+        # What there is one of is not dropped: it says which n-grams to expect.
+        features = [self.meter(inputs["meter"]), self.mode(inputs["mode"]), grams]
+        hidden = self.hidden(ops.concatenate(features, axis=1))
+        return _unit(self.output_layer(self.dropouts[1](hidden, training=training)))
+
+
+class TitleTower(keras.Model):
+    """Embeddings of titles to vectors: one linear layer.
+
+    Args:
+      dimensions: of the vectors.
+      dropout: the share of the embedding that is dropped.
+    """
+
+    def __init__(self, dimensions: int, dropout: float):
+        super().__init__(name="title_tower")
+        self.dropout = layers.Dropout(dropout)
+        self.output_layer = layers.Dense(dimensions)
+
+    def call(self, embeddings, training=False):
+        """Encodes a batch, float [batch, size of an embedding], to [batch, dimensions]."""
+        return _unit(self.output_layer(self.dropout(embeddings, training=training)))
+
+
+class DualTower(keras.Model):
+    """Both towers and their loss.
+
+    Args:
+      loss: a name of `contrastive.LOSSES`.
+      dimensions: of the space in which tunes and titles meet.
+      hidden: units of the tune tower's hidden layer.
+      tune_dropout, title_dropout: of either tower.
+    """
+
+    def __init__(
+        self,
+        loss: str,
+        dimensions: int = 64,
+        hidden: int = 128,
+        tune_dropout: float = 0.5,
+        title_dropout: float = 0.5,
+    ):
+        super().__init__(name="dual_tower")
+        self.tunes = TuneTower(dimensions, hidden, tune_dropout)
+        self.titles = TitleTower(dimensions, title_dropout)
+        self.contrast = LOSSES[loss]()
+
+    def call(self, inputs, training=False):
+        """The loss of a batch of pairs, a tune and a title a row.
+
+        Args:
+          inputs: what `TuneTower.call` takes, "title", float [batch, size of an embedding], and
+            "same", bool [batch, batch]: which pairs are no negatives of each other.
+          training: whether to drop.
+
+        Returns:
+          A scalar.
+        """
+        tunes = self.tunes(inputs, training=training)
+        titles = self.titles(inputs["title"], training=training)
+        return self.contrast(ops.matmul(tunes, ops.transpose(titles)), inputs["same"])
+
+
+def _unit(vectors):
+    """Vectors at length one; of zeros, zeros.
+
+    Unlike `ops.normalize`, with a gradient there that is a number: a title that the text encoder
+    knows nothing of, or of which all is dropped, is zeros at the first step.
+    """
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squares, _LEAST_LENGTH**2))
