@@ -27,24 +27,29 @@ _GREETING = re.compile(
 _NOTICE = re.compile("deprecated|^Setting non-training sampling schedule")
 
 
-def load() -> None:
+def load(with_magenta: bool = True) -> None:
     """Imports TensorFlow and Magenta's data modules, and does not look for devices yet.
 
     A process may fork after that: CUDA works only in the process that looked for the devices.
+
+    Args:
+      with_magenta: whether Magenta is wanted, which takes seconds.
     """
     with _without_greetings():
         import tensorflow.compat.v1  # noqa: F401
 
-        magenta_compat.apply()
+        if with_magenta:
+            magenta_compat.apply()
 
 
-def start(level: str) -> None:
+def start(level: str, with_magenta: bool = True) -> None:
     """Imports TensorFlow for a job, and Magenta's data modules with it.
 
     Args:
       level: the least severe messages to show from now on, e.g. "WARN".
+      with_magenta: as `load` takes it.
     """
-    load()
+    load(with_magenta)
     import tensorflow.compat.v1 as tf
 
     with _without_greetings():

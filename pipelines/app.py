@@ -17,12 +17,16 @@ class UserError(Exception):
     """Bad input: one line that names the file and the fix, shown without a traceback."""
 
 
-def run(main: Callable[[], None], required: Sequence[str] = ()) -> None:
-    """Parses the command line, runs `main()` and turns bad input into one line.
+def run(
+    main: Callable[..., None], required: Sequence[str] = (), with_arguments: bool = False
+) -> None:
+    """Parses the command line, runs `main` and turns bad input into one line.
 
     Args:
       main: the job; reads absl's FLAGS.
       required: names of flags without which the job cannot run; empty counts as missing.
+      with_arguments: whether it is called with the list of what is no flag, which may stand before
+        and after the flags; otherwise there must not be any.
     """
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
@@ -30,20 +34,21 @@ def run(main: Callable[[], None], required: Sequence[str] = ()) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # absl's own --help ends with status 1.
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", allow_override=True)
+    flags.FLAGS.set_gnu_getopt(with_arguments)
     try:
         arguments = flags.FLAGS(sys.argv)[1:]
         if flags.FLAGS.help:
             print(sys.modules["__main__"].__doc__)
             print(flags.FLAGS.main_module_help())
             return
-        if arguments:
+        if arguments and not with_arguments:
             raise UserError(f"{arguments[0]!r} is not a flag; write --name=value (see --help)")
         missing = [name for name in required if flags.FLAGS[name].value in (None, "")]
         if missing:
             raise UserError(
                 "missing " + ", ".join(f"--{name}" for name in missing) + " (see --help)"
             )
-        main()
+        main(*([arguments] if with_arguments else []))
     except flags.Error as error:
         _fail(f"{error} (see --help)")
     except UserError as error:
@@ -66,6 +71,11 @@ def path(name: str) -> str | None:
     """The value of a flag that is a path or a pattern; the shell leaves a quoted ~ to us."""
     value = flags.FLAGS[name].value
     return value and os.path.expanduser(value)
+
+
+def paths(name: str) -> list[str]:
+    """The values of a flag that is given once or several times, as `path` takes them."""
+    return [os.path.expanduser(value) for value in flags.FLAGS[name].value if value]
 
 
 def require_finite(*names: str) -> None:

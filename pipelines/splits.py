@@ -71,21 +71,33 @@ class Assignment(NamedTuple):
     largest: int
 
 
-def assign(
-    own: np.ndarray,
-    hashes: np.ndarray,
-    counts: np.ndarray,
-    percent: Sequence[int] = DEFAULT_PERCENT,
-) -> Assignment:
-    """Assigns pieces to splits.
+class Joined(NamedTuple):
+    """Which pieces are settings of one tune, and by which keys.
+
+    Attributes:
+      groups: int32 array shaped [pieces], of numbers below `pieces`: the same for settings of one
+        tune.
+      general: hashes of keys that turned out to name no tune, and joined nothing.
+      names: uint64 array: the hashes, each once.
+      owner, key: int32 arrays shaped [keys that joined]: a piece, and the place in `names` of a
+        key that it has.
+    """
+
+    groups: np.ndarray
+    general: frozenset[int]
+    names: np.ndarray
+    owner: np.ndarray
+    key: np.ndarray
+
+
+def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
+    """Joins pieces that share a key, and those that a chain of such pieces joins.
 
     Args:
-      own: uint64 array shaped [pieces]: a hash of each piece's name, for those without keys.
       hashes: uint64 array shaped [keys]: the hashes of all pieces' keys, piece after piece.
       counts: integer array shaped [pieces]: how many of them each piece has.
-      percent: the shares of train, validation and test.
     """
-    pieces = len(own)
+    pieces = len(counts)
     owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)
     names, key = np.unique(hashes, return_inverse=True)
     key = key.astype(np.int32)
@@ -101,6 +113,27 @@ def assign(
     joining = ~general[key]
     owner, key = owner[joining], key[joining]
     group = _components(pieces, len(names), owner, key)
+    general_hashes = frozenset(names[general].tolist())
+    return Joined(group, general_hashes, names, owner, key)
+
+
+def assign(
+    own: np.ndarray,
+    hashes: np.ndarray,
+    counts: np.ndarray,
+    percent: Sequence[int] = DEFAULT_PERCENT,
+) -> Assignment:
+    """Assigns pieces to splits.
+
+    Args:
+      own: uint64 array shaped [pieces]: a hash of each piece's name, for those without keys.
+      hashes: uint64 array shaped [keys]: the hashes of all pieces' keys, piece after piece.
+      counts: integer array shaped [pieces]: how many of them each piece has.
+      percent: the shares of train, validation and test.
+    """
+    pieces = len(own)
+    joined = join(hashes, counts)
+    group, names, owner, key = joined.groups, joined.names, joined.owner, joined.key
     # The smallest key names the group; a piece without keys is a group by itself.
     smallest = np.full(pieces, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, group[owner], names[key])
@@ -112,7 +145,7 @@ def assign(
         split_of[i] = _split(int(smallest[i]), percent)
     return Assignment(
         split_of[group],
-        frozenset(names[general].tolist()),
+        joined.general,
         int(np.count_nonzero(sizes)),
         int(sizes.max(initial=0)),
     )

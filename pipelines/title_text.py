@@ -134,6 +134,20 @@ def parse(written: str) -> list[Title]:
     return list(found.values())
 
 
+def query(written: str) -> str:
+    """A text in the form of `Title.text`, whether it names a tune or not.
+
+    Returns:
+      The words of all its alternatives; "" for emoji alone, and for more than MAX_LENGTH
+      characters.
+    """
+    shown = " ".join(_CONTROLS.sub(" ", written).split())
+    if len(shown) > MAX_LENGTH:
+        return ""
+    # An alternative may have no word.
+    return " ".join(" ".join(_texts(shown)).split())
+
+
 def without_rhythm(text: str) -> str:
     """The text of a title without the words that say what kind of tune it is.
 
@@ -143,18 +157,33 @@ def without_rhythm(text: str) -> str:
     Returns:
       The other words; "" where these are but articles.
     """
-    words = text.split()
+    kept = [word for word, kind in _told_apart(text.split()) if not kind]
+    return "" if all(word in _DROPPED for word in kept) else " ".join(kept)
+
+
+def significant(text: str) -> list[str]:
+    """The words of a `Title.text` without articles and possessives."""
+    words = (_POSSESSIVE.sub("", word).replace("'", "") for word in text.split())
+    return [word for word in words if word and word not in _DROPPED]
+
+
+def rhythm_words(text: str) -> str:
+    """The words of a `Title.text` that say what kind of tune it is, "" for none."""
+    return " ".join(word for word, kind in _told_apart(text.split()) if kind)
+
+
+def _told_apart(words: list[str]) -> list[tuple[str, bool]]:
+    """Words, and whether each says what kind of tune it is."""
     kinds = [_is_kind(word) for word in words]
-    for at, pair in enumerate(zip(words, words[1:])):
-        # "Quick step", "barn dance".
-        if _is_kind("".join(pair)):
-            kinds[at] = kinds[at + 1] = True
-    kept = [word for word, kind in zip(words, kinds) if not kind]
-    if all(word in _DROPPED for word in kept):
-        return ""
-    rest = " ".join(kept)
-    # "Quick reel step".
-    return rest if rest == text else without_rhythm(rest)
+    before, left = [], list(range(len(words)))
+    # Again for "quick reel step".
+    while left != before:
+        for one, other in zip(left, left[1:]):
+            # "Quick step", "barn dance".
+            if _is_kind(words[one] + words[other]):
+                kinds[one] = kinds[other] = True
+        before, left = left, [at for at in left if not kinds[at]]
+    return list(zip(words, kinds))
 
 
 def title_words(title: str) -> Iterator[tuple[str, ...]]:

@@ -78,3 +78,65 @@ def test_a_registry_without_anything_near_lists_all():
     assert list(registry) == ["a", "b"] and "a" in registry and len(registry) == 2
     with pytest.raises(UserError, match="no thing is named 'zzz'; there are a, b"):
         registry["zzz"]
+
+
+ARGUMENTS = """
+import os, sys
+from absl import flags
+from pipelines import app
+flags.DEFINE_integer("count", 1, "a number")
+flags.DEFINE_multi_string("name", [], "names")
+def main(*arguments):
+    print(arguments, flags.FLAGS.count, app.paths("name"))
+app.run(main, required=("count",), with_arguments=sys.argv.pop(1) == "yes")
+"""
+
+
+def with_arguments(*arguments):
+    """Runs a job that prints what it is called with."""
+    return subprocess.run(
+        [sys.executable, "-c", ARGUMENTS, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "HOME": "/home/someone"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, printed",
+    [
+        ([], "([],) 1 []"),
+        (["one", "two three", "--count=4"], "(['one', 'two three'],) 4 []"),
+        (["--count=4", "one", "two three"], "(['one', 'two three'],) 4 []"),
+        (["one", "--count", "4", "two"], "(['one', 'two'],) 4 []"),
+        (["--count=2", "--", "-lively", "--count=3"], "(['-lively', '--count=3'],) 2 []"),
+        (["", "-"], "(['', '-'],) 1 []"),
+        (["Ó Néill 🎻"], "(['Ó Néill 🎻'],) 1 []"),
+        (["--name=~/a", "x", "--name=", "--name", "b,c"],
+         "(['x'],) 1 ['/home/someone/a', 'b,c']"),
+    ],
+)  # fmt: skip
+def test_arguments_stand_before_and_after_flags(arguments, printed):
+    done = with_arguments("yes", *arguments)
+    assert done.returncode == 0 and done.stdout == f"{printed}\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["yes", "-lively"], "lively"),
+        (["yes", "one", "--cuont=3"], "cuont"),
+        (["yes", "--count=x", "one"], "count"),
+        (["no", "one", "--count=3"], "'one' is not a flag"),
+        (["no", "--count=3", "one"], "'one' is not a flag"),
+        (["no", "--", "one"], "'one' is not a flag"),
+    ],
+)
+def test_arguments_that_do_not_do(arguments, message):
+    assert message in error_of(with_arguments(*arguments))
+
+
+def test_a_job_without_arguments_is_called_with_none():
+    done = with_arguments("no", "--count=3", "--name=a", "--name=a")
+    assert done.returncode == 0 and done.stdout == "() 3 ['a', 'a']\n", done.stderr

@@ -137,3 +137,42 @@ def test_shares_that_are_none(values):
 
 def test_shares_are_parsed():
     assert splits.parse_percent(["70", "20", "10"]) == (70, 20, 10)
+
+
+def join(pieces):
+    """Joins {name: keys}."""
+    hashes = [splits.hash_keys(keys) for keys in pieces.values()]
+    counts = np.array([len(some) for some in hashes], np.int32)
+    return splits.join(np.concatenate([*hashes, np.zeros(0, ">u8")]), counts)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_joined_groups_are_those_of_brute_force(seed):
+    pieces = random_pieces(random.Random(seed), 60)
+    joined = join(pieces)
+    together: dict[int, set] = {}
+    for name, group in zip(pieces, joined.groups.tolist(), strict=True):
+        together.setdefault(group, set()).add(name)
+    assert sorted(map(sorted, together.values())) == sorted(map(sorted, groups(pieces)))
+    assert 0 <= min(together) and max(together) < len(pieces) and not joined.general
+    # Every key of every piece is there, by its place.
+    owned = {(int(one), int(joined.names[key])) for one, key in zip(joined.owner, joined.key)}
+    assert owned == {
+        (at, int(key)) for at, keys in enumerate(pieces.values()) for key in splits.hash_keys(keys)
+    }
+
+
+def test_joining_nothing_and_pieces_without_keys():
+    assert join({}).groups.tolist() == []
+    assert sorted(join({"a": (), "b": (), "c": ()}).groups.tolist()) == [0, 1, 2]
+    one, two, alone = join({"a": ("melody:1",), "b": ("melody:1",), "c": ()}).groups.tolist()
+    assert one == two != alone
+
+
+def test_titles_of_too_many_melodies_join_nothing():
+    polskas = {f"polska{i}": ("title:polska", f"melody:{i}") for i in range(60)}
+    joined = join(polskas)
+    assert len(set(joined.groups.tolist())) == 60
+    general = set(splits.hash_keys(["title:polska"]).tolist())
+    assert joined.general == general
+    assert not general & {int(joined.names[key]) for key in joined.key}

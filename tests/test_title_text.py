@@ -7,7 +7,14 @@ import unicodedata
 
 import pytest
 
-from pipelines.title_text import MAX_LENGTH, parse, title_words, without_rhythm
+from pipelines.title_text import (
+    MAX_LENGTH,
+    parse,
+    query,
+    rhythm_words,
+    title_words,
+    without_rhythm,
+)
 
 
 @pytest.mark.parametrize(
@@ -231,3 +238,77 @@ def test_long_and_odd_input_takes_no_time():
 )
 def test_without_the_words_of_rhythm(text, rest):
     assert without_rhythm(text) == rest
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("salamanca reel", "reel"),
+        ("the reel of tulloch", "reel"),
+        ("jigs and reels", "jigs reels"),
+        ("the barn dance", "barn dance"),
+        ("quick reel step", "quick reel step"),
+        ("barn door barn dance", "barn dance"),
+        ("step quick step", "quick step"),
+        ("miss gordon's strathspey", "strathspey"),
+        ("the frost is all over", ""),
+        ("the", ""),
+        ("", ""),
+    ],
+)
+def test_the_words_of_rhythm(text, words):
+    assert rhythm_words(text) == words
+
+
+def test_every_word_is_of_the_rhythm_or_not():
+    rng = random.Random(4)
+    words = "quick step barn dance reel jigs the of maid's fancy slip schottis che a".split()
+    for _ in range(3000):
+        text = " ".join(rng.choices(words, k=rng.randint(0, 7)))
+        rhythm, rest = rhythm_words(text).split(), without_rhythm(text).split()
+        both = sorted(rhythm + rest)
+        if rest:
+            assert both == sorted(text.split())
+        else:
+            # Articles and the like that are left alone are dropped.
+            left = list(text.split())
+            for word in rhythm:
+                left.remove(word)
+            assert set(left) <= {"the", "of", "a"}
+
+
+@pytest.mark.parametrize(
+    "written, words",
+    [
+        ("Lively reel about a fiddle", "lively reel about a fiddle"),
+        ("Ó NÉILL’S   Cáit 🎻", "o neill's cait"),
+        ("Maid's Fancy, The", "the maid's fancy"),
+        # What names no tune may be searched for.
+        ("Untitled", "untitled"),
+        ("a reel", "a reel"),
+        ("Mullindough, or the Black Laddie", "mullindough the black laddie"),
+        ("-sad waltz", "sad waltz"),
+        ("🎻 / reel", "reel"),
+        ("reel; 🎻 ; jig", "reel jig"),
+        ("🎻 / 🎶", ""),
+        ("\ud800\x00", ""),
+        ("", ""),
+        ("x" * MAX_LENGTH, "x" * MAX_LENGTH),
+        ("x" * (MAX_LENGTH + 1), ""),
+        (", no 1" * 5000, ""),
+    ],
+)
+def test_what_is_searched_for(written, words):
+    assert query(written) == words
+
+
+def test_any_text_is_a_query_that_stays():
+    rng = random.Random(5)
+    for _ in range(3000):
+        written = "".join(
+            rng.choice(PIECES) + rng.choice(["", " "]) for _ in range(rng.randint(1, 12))
+        )
+        words = query(written)
+        assert words == " ".join(words.split()) and words.isprintable()
+        for title in parse(written):
+            assert title.text in words
