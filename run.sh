@@ -14,6 +14,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   train        records to a trained model
   evaluate     measures a trained model on held-out records
   generate     new music from a trained model
+  titles       train, evaluate, match, search: titles for tunes, tunes for titles
   corpora      lists the corpora that convert reads
   configs      lists the configs that train takes
   bench        measures this project beside stock Magenta
@@ -172,7 +173,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | corpora | bench)
+  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

@@ -40,6 +40,10 @@ _TUNE_HPARAMS = (
 )
 
 
+_TITLE_EPOCHS = 30
+_IDEAS = 200
+
+
 def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
     """Makes two corpora; converts, trains, evaluates and generates from each, all in `output`."""
     drums = _drums(_places(output, "grooves"), num_steps)
@@ -56,7 +60,7 @@ What to try next:
 
 def _places(output: str, kind: str) -> dict[str, str]:
     """Where the corpus, the records, the run and the music of a chain are."""
-    names = ("corpus", "records", "run", "music")
+    names = ("corpus", "records", "run", "music", "titles")
     return {name: os.path.join(output, kind, name) for name in names}
 
 
@@ -120,6 +124,7 @@ def _reels(place: dict[str, str], num_steps: int) -> str:
     found = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.abc")))
     with open(found[0], encoding="utf-8") as file:
         print(f"\n{file.read().strip()}")
+    named = _named(place)
     right = {
         name: metrics["onset_accuracy"]
         for name, metrics in {**measured, **baseline}.items()
@@ -130,9 +135,40 @@ notes of held-out reels that come back at their step with their pitch:
                             {right["sampled"]:.3f} decoded from z, sampled
                             {right["likeliest"]:.3f} decoded from z, the likeliest events
                             {right["constant"]:.3f} the commonest bar
+titles that fit the new bars:
+{named}
 music, MIDI, ABC and piano rolls:  {place["music"]}
 {_where(place)}
+which titles fit which tunes:      {place["titles"]}
 the tunebooks:                     {place["corpus"]}"""
+
+
+def _named(place: dict[str, str]) -> str:
+    """Learns which titles fit which tunes, and finds one for each of the new ones."""
+    _title(f"which titles fit which tunes, {_TITLE_EPOCHS} epochs")
+    _job(
+        "titles",
+        "train",
+        run_dir=place["titles"],
+        examples_path=_records(place, "train"),
+        validation_path=_records(place, "validation"),
+        text_encoder="builtin",
+        num_epochs=_TITLE_EPOCHS,
+        batch_size=64,
+    )
+
+    _title("titles for the new bars, from a list of ideas; those of known tunes are marked")
+    ideas = os.path.join(os.path.dirname(place["music"]), "ideas.txt")
+    tunes.write_titles(ideas, _IDEAS)
+    pieces = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.mid")))
+    with tempfile.NamedTemporaryFile() as file:
+        shared = dict(run_dir=place["titles"], titles=ideas, top_k=3)
+        _job("titles", "match", *pieces, stdout=file.name, **shared)
+        with open(file.name, encoding="utf-8") as printed:
+            lines = printed.read().splitlines()
+    print("\n".join(lines))
+    best = [line.split("\t") for line in lines if line.startswith("1\t")]
+    return "\n".join(f"{'':28}{title} ({score}, {status})" for _, score, status, title in best)
 
 
 def _where(place: dict[str, str]) -> str:
@@ -164,7 +200,7 @@ def _measure(place: dict[str, str]) -> tuple[dict, dict]:
     with tempfile.NamedTemporaryFile() as file:
         measured = []
         for extra in ({}, baseline):
-            _job("evaluate", file.name, **shared, **extra)
+            _job("evaluate", stdout=file.name, **shared, **extra)
             with open(file.name, encoding="utf-8") as printed:
                 measured.append(json.load(printed))
     return measured[0], measured[1]
@@ -178,10 +214,14 @@ def _title(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-def _job(job: str, stdout: str | None = None, **arguments) -> None:
+def _job(job: str, *words: str, stdout: str | None = None, **arguments) -> None:
     """Runs a job as `./run.sh` does, having shown its command."""
     given = [
-        f"--{name}" if value is None else f"--{name}={value}" for name, value in arguments.items()
+        *words,
+        *(
+            f"--{name}" if value is None else f"--{name}={value}"
+            for name, value in arguments.items()
+        ),
     ]
     print(f"$ ./run.sh {shlex.join([job, *given])}", flush=True)
     if forked_jobs.run(job, given, stdout):

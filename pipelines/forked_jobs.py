@@ -18,7 +18,7 @@ from absl import flags
 
 from models import tensorflow_start
 
-_WITH_MODELS = ("train", "evaluate", "generate")
+_WITH_MODELS = ("train", "evaluate", "generate", "titles")
 
 
 def run(job: str, arguments: Sequence[str], stdout: str | None = None) -> int:
@@ -26,7 +26,7 @@ def run(job: str, arguments: Sequence[str], stdout: str | None = None) -> int:
 
     Args:
       job: the name of a module in `pipelines`.
-      arguments: its flags.
+      arguments: its flags, and before them the words that belong to its name.
       stdout: a file for what it prints, if that is not to be seen.
 
     Returns:

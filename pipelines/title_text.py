@@ -75,6 +75,8 @@ _OTHER_TITLE = re.compile(
 _INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
 # "Higgins's" is "Higgins'".
 _SECOND_S = re.compile(r"(?<=s['’‘`´])s\b")
+# "Ó Néill" is "O'Neill".
+_PATRONYMIC = re.compile(r"\bó\s+(?=[^\W\d_])")
 _OF = re.compile(r"\bo['’‘`´]\s+")
 _WORDS = re.compile(r"[^\W_]+")
 # "Teetotaller" is "Teetotaler".
@@ -219,6 +221,7 @@ def _parts(title: str) -> Iterator[str]:
     """The alternatives in lower case, without accents, numbering and remarks in brackets."""
     text = title.casefold()
     if not text.isascii():
+        text = _PATRONYMIC.sub("o'", unicodedata.normalize("NFC", text))
         text = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in text if not unicodedata.combining(c))
     text = _LEADING_NUMBER.sub("", _ASIDE.sub(" ", text))

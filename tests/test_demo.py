@@ -22,7 +22,14 @@ def test_the_whole_chain(tmp_path):
         assert done.returncode == 0, done.stderr
         for verb in ("convert", "train", "evaluate", "generate"):
             assert done.stdout.count(f"$ ./run.sh {verb} ") >= 2
-    assert done.stderr.count("nothing left to do") == 2
+        assert "$ ./run.sh titles train " in done.stdout
+    assert done.stderr.count("nothing left to do") == 3
+    # What was generated has titles, of which each is either known or not.
+    matches = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
+    assert len(matches) % 3 == 0 and 3 <= len(matches) <= 12
+    ideas = (output / "tunes" / "ideas.txt").read_text().splitlines()
+    assert {status for _, _, status, _ in matches} <= {"new", "exists"}
+    assert {title for *_, title in matches} <= set(ideas)
     # Of drums four samples, a reconstruction, five steps from one groove to another.
     for kind, read, pieces in (("grooves", 260, 10), ("tunes", 365, 4)):
         place = output / kind

@@ -8,6 +8,7 @@ import sys
 from typing import NamedTuple
 
 from pipelines import notesequences
+from pipelines.titles.hparams import Hparams
 from tests.trained import ROOT
 
 PEOPLE = "Piper Miller Widow Tinker Sailor Weaver Fiddler Cobbler Shepherd Drover".split()
@@ -81,7 +82,7 @@ def book() -> str:
 def make(base: pathlib.Path) -> Titled:
     """Makes all of it in a folder, or finds it there."""
     # Where TensorFlow is loaded already.
-    from pipelines.titles import towers, training
+    from pipelines.titles import training
 
     made = Titled(base / "titled.abc", base / "titled-records", base / "titled-run")
     if not made.run.exists():
@@ -89,7 +90,7 @@ def make(base: pathlib.Path) -> Titled:
         notesequences.convert(
             "abc", str(made.book), str(made.records), num_shards=2, split_percent=(100, 0, 0)
         )
-        hparams = towers.Hparams(num_epochs=20, batch_size=16)
+        hparams = Hparams(num_epochs=20, batch_size=16)
         training.train(made.examples, str(made.run), "builtin", hparams=hparams)
     return made
 

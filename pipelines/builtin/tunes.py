@@ -10,6 +10,7 @@ bytes on every machine.
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Sequence
 
 from pipelines.builtin import dances
@@ -17,7 +18,7 @@ from pipelines.builtin.composing import Composer, another_setting, steps_of, wei
 from pipelines.builtin.dances import HIGHEST, KEYS, LETTERS, LOWEST
 from pipelines.builtin.dice import Dice
 from pipelines.builtin.engraving import Notation, Tune
-from pipelines.files import new_folder
+from pipelines.files import new_folder, writing
 
 BOOKS = {
     "reels": ((dances.REEL, 160),),
@@ -139,6 +140,14 @@ def _moved_key(name: str, by: int) -> str:
     tonic = LETTERS[(key.tonic_step + by) % 7]
     same = [other.name for other in KEYS.values() if (other.tonic, other.mode) == (tonic, key.mode)]
     return same[0] if same else ""
+
+
+def write_titles(path: str | os.PathLike, count: int, seed: int = 1) -> None:
+    """Writes a list of titles, one a line; with another seed than the corpus's most are new."""
+    words = Words(Dice(seed, "titles"))
+    titles = [words.title(dances.REEL.name) for _ in range(count)]
+    with writing(pathlib.Path(path)) as file:
+        file.write("\n".join([*titles, ""]).encode())
 
 
 def to_abc(book: str, tunes: Sequence[Tune], seed: int) -> str:

@@ -123,7 +123,8 @@ def open_index(
         ]
         if other:
             raise UserError(
-                f"{folder} was made with another {' and '.join(other)}; make the index again"
+                f"{folder} was made with another {' and '.join(other)}; remove it, or name "
+                "another folder, and make the index again"
             )
     vectors = _read_vectors(folder, about)
     return Index(folder, about, vectors, _open_entries(folder, about))
