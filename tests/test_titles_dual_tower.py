@@ -20,9 +20,9 @@ from pipelines.titles.melody import METERS, MODES, NOTE_SIZES, Melody
 PITCHES, INTERVALS, LENGTHS, POSITIONS = NOTE_SIZES.values()
 KINDS = {
     "rhythm": LENGTHS**3,
-    "contour": 12**3,
+    "melody": 12**3,
     "meter": POSITIONS * LENGTHS,
-    "degree": 12,
+    "pitch_class": 12,
     "pitch": PITCHES,
     "interval": INTERVALS,
 }
@@ -54,9 +54,9 @@ def counted(notes):
     for at in range(len(notes)):
         if at >= 2:
             found["rhythm"][tuple(length[at - 2 : at + 1])] += 1
-            found["contour"][tuple(degree[at - 2 : at + 1])] += 1
+            found["melody"][tuple(degree[at - 2 : at + 1])] += 1
         found["meter"][position[at], length[at]] += 1
-        found["degree"][degree[at],] += 1
+        found["pitch_class"][degree[at],] += 1
         found["pitch"][pitch[at],] += 1
         found["interval"][interval[at],] += 1
     return found
@@ -69,8 +69,8 @@ def test_ngrams_are_those_of_counting(seed):
     given = NGrams()(padded(notes, 64)).numpy()[0]
     assert given.shape == (sum(KINDS.values()),)
     bases = {
-        "rhythm": (LENGTHS,) * 3, "contour": (12,) * 3, "meter": (POSITIONS, LENGTHS),
-        "degree": (12,), "pitch": (PITCHES,), "interval": (INTERVALS,),
+        "rhythm": (LENGTHS,) * 3, "melody": (12,) * 3, "meter": (POSITIONS, LENGTHS),
+        "pitch_class": (12,), "pitch": (PITCHES,), "interval": (INTERVALS,),
     }  # fmt: skip
     start = 0
     for kind, grams in counted(notes).items():
@@ -89,7 +89,7 @@ def test_melodies_of_a_few_notes(count):
     for room in {max(count, 1), 3, 256}:
         given = np.split(NGrams()(padded(notes, room)).numpy()[0], np.cumsum(list(KINDS.values())))
         for kind, part in zip(KINDS, given):
-            there = int(count >= (3 if kind in ("rhythm", "contour") else 1))
+            there = int(count >= (3 if kind in ("rhythm", "melody") else 1))
             assert np.linalg.norm(part) == pytest.approx(there, abs=1e-6), kind
 
 

@@ -169,7 +169,9 @@ def test_a_run_that_was_killed_goes_on(loss, dozen, encoder, tmp_path, monkeypat
             patch.setattr(training.Pairs, "epoch", epochs)
             with pytest.raises(Killed):
                 training.train(dozen, parts, encoder, None, hparams)
-        with pytest.raises(UserError, match="its training has not ended; give the same `titles train` command"):
+        with pytest.raises(
+            UserError, match="its training has not ended; give the same `titles train` command"
+        ):
             towers.open_run(parts)
     training.train(dozen, parts, encoder, None, hparams)
     said = capsys.readouterr().err
@@ -211,16 +213,20 @@ def test_a_finished_run_has_nothing_left_to_do(run, dozen, encoder, capsys):
 def test_other_settings_are_another_run(run, dozen, encoder):
     validation = str(pathlib.Path(run).parent / "validation.tfrecord")
     settings = [dozen, run, encoder, validation, TINY, 0]
+    # Whatever the name of the file: its content counts.
+    other_records = str(pathlib.Path(run).parent / "other-records.tfrecord")
+    pathlib.Path(other_records).write_bytes(pathlib.Path(validation).read_bytes())
     for at, value, name in (
-        (0, dozen + "*", "examples_path"),
+        (0, other_records, "records"),
         (2, "builtin", "text_encoder"),
-        (3, None, "validation_path"),
         (4, dataclasses.replace(TINY, loss="hinge"), "hparams"),
         (4, dataclasses.replace(TINY, num_epochs=5), "hparams"),
         (5, 1, "seed"),
     ):
         other = [*settings[:at], value, *settings[at + 1 :]]
-        with pytest.raises(UserError, match=f"begun with another {name} .*name another --run_dir"):
+        with pytest.raises(
+            UserError, match=f"begun with another {name}\\b.*name another --run_dir"
+        ):
             training.train(*other)
 
 
@@ -350,7 +356,7 @@ def test_rhythm_words_and_keys_are_now_and_then_left_out(sequences, encoder, tmp
 def test_one_tune_is_too_few(sequences, encoder, tmp_path):
     for count, tunes in enumerate(([sequences["reels"][7]], [sequences["reels"][8]] * 3)):
         path = write(tmp_path / f"{count}.tfrecord", tunes)
-        with pytest.raises(UserError, match="1 different tunes have a title .* 2 are needed"):
+        with pytest.raises(UserError, match="1 different tunes have 1 .* 2 are needed"):
             training.train(path, str(tmp_path / "run"), encoder, None, TINY)
     assert not (tmp_path / "run").exists()
 
@@ -360,7 +366,7 @@ def test_no_titles_and_no_notes(sequences, encoder, tmp_path):
     for sequence in sequences["reels"][10:13]:
         untitled.append(titled_tunes.NoteSequence(id=sequence.id, notes=sequence.notes))
     for tunes, message in (
-        (untitled, "0 different tunes have a title"),
+        (untitled, "0 different tunes have 0 different titles"),
         ([titled_tunes.NoteSequence()] * 2, "no tune with a melody"),
     ):
         path = write(tmp_path / "x.tfrecord", tunes)

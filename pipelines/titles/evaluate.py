@@ -1,10 +1,11 @@
 """Measures a dual tower on held-out tunes: titles found for tunes, and tunes for titles.
 
-Candidates are all titles, or all tunes, of the records. Prints R@1, 5, 10 and 100, MRR and the
-median rank, each with a 95% bootstrap interval over tunes, beside four baselines measured the same
-way: random, the most frequent words, meter and mode alone, and the title of the nearest training
-tune; then once more without the words that name a rhythm ("reel", "jig", "waltz"), and among the
-candidates of the same source alone. The same goes to RUN_DIR/eval as JSON, and to TensorBoard.
+Candidates are all titles, or all tunes, of the records; what training has, or nearly has, is left
+out. Prints R@1, 5, 10 and 100, MRR and the median rank, each with a 95% bootstrap interval over
+tunes, beside baselines that are measured the same way: random, the most frequent words, meter and
+mode alone, the title of the nearest training tune, and those of the ten nearest. Then once more
+without the words that name a rhythm ("reel", "jig", "waltz"), and among the candidates of the same
+source alone. The same goes to RUN_DIR/eval as JSON, and to TensorBoard.
 
 Example:
   ./run.sh titles evaluate --run_dir=runs/titles --examples_path='tfrecords/tunes/test.tfrecord*'
@@ -28,8 +29,13 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "training_path",
     None,
-    "Glob of the training records, from which the baselines are made; where the run had them, "
-    "unless given.",
+    "Glob of the run's training records, where they were moved: what training has does not count, "
+    "and the baselines are made of it.",
+)
+flags.DEFINE_bool(
+    "near_duplicates",
+    False,
+    "Keep titles that are spelt nearly as one in training, and tunes with nearly such a melody.",
 )
 flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lower_bound=0)
@@ -41,7 +47,11 @@ def main() -> None:
     from pipelines.titles import evaluation, measuring
 
     result = measuring.measure(
-        app.path("run_dir"), app.path("examples_path"), app.path("training_path"), FLAGS.seed
+        app.path("run_dir"),
+        app.path("examples_path"),
+        app.path("training_path"),
+        FLAGS.seed,
+        FLAGS.near_duplicates,
     )
     print(json.dumps(result, indent=2) if FLAGS.json else evaluation.table(result))
 

@@ -5,7 +5,7 @@ or nearly has is left out, and titles of other settings of a query's tune are ne
 wrong.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -46,6 +46,18 @@ class Scorer(Protocol):
           tunes: whose titles must not be looked at.
           texts: `Title.text` of titles, or what `title_text.without_rhythm` leaves of them.
         """
+
+
+class Ranked(NamedTuple):
+    """The ranks of some queries.
+
+    Attributes:
+      ranks: int arrays shaped [queries], by scorer.
+      groups: int array shaped [queries], the same for queries of one tune.
+    """
+
+    ranks: dict[str, np.ndarray]
+    groups: np.ndarray
 
 
 class _Titles(NamedTuple):
@@ -91,6 +103,8 @@ def evaluate(
     training: Tunes,
     seed: int = 0,
     resamples: int = 2000,
+    keep: MutableMapping[tuple[str, str], Ranked] | None = None,
+    near_duplicates: bool = False,
 ) -> dict:
     """Ranks titles for each tune, and tunes for each title, by every scorer.
 
@@ -119,6 +133,8 @@ def evaluate(
       training: what the scorers were made from.
       seed: of the order of ties and of the bootstrap, the same for all scorers.
       resamples: of the bootstrap.
+      keep: gets the ranks behind the numbers, by section and direction, if it is given.
+      near_duplicates: whether to keep what is nearly in training, but not the same.
 
     Returns:
       What JSON can hold:
@@ -149,7 +165,7 @@ def evaluate(
     """
     if not scorers:
         raise ValueError("no scorer")
-    known = _known(held_out, training)
+    known = _known(held_out, training, near_duplicates)
     seen = np.logical_or.reduce(list(known.values()))
     tunes = [tune for tune, is_seen in zip(held_out.tunes, seen, strict=True) if not is_seen]
     groups = held_out.groups[~seen]
@@ -160,7 +176,7 @@ def evaluate(
         (_AS_THEY_ARE, str),
         (_WITHOUT_RHYTHM, title_text.without_rhythm),
     ):
-        titles = _titles(tunes, groups, sources, training.tunes, change)
+        titles = _titles(tunes, groups, sources, training.tunes, change, near_duplicates)
         both = {names[0]: _tasks(titles, groups, near=False)}
         if several:
             both[names[1]] = _tasks(titles, groups, near=True)
@@ -171,9 +187,10 @@ def evaluate(
         for name, two in tasks.items():
             sections[name] = {"titles": len(titles.texts), "dropped": titles.dropped}
             for at, direction in enumerate(DIRECTIONS):
-                sections[name][direction] = _measured(
-                    two[at], {s: found[s, name, at] for s in scorers}, seed, resamples
-                )
+                ranks = {scorer: found[scorer, name, at] for scorer in scorers}
+                sections[name][direction] = _measured(two[at], ranks, seed, resamples)
+                if keep is not None:
+                    keep[name, direction] = Ranked(ranks, two[at].groups)
     return {
         "tunes": len(tunes),
         "titles": sections[_AS_THEY_ARE[0]]["titles"],
@@ -263,14 +280,16 @@ def _but(dropped: Mapping[str, int]) -> str:
     return f" (left out: {', '.join(parts)})" if parts else ""
 
 
-def _known(held_out: Tunes, training: Tunes) -> dict[str, np.ndarray]:
+def _known(
+    held_out: Tunes, training: Tunes, near_duplicates: bool = False
+) -> dict[str, np.ndarray]:
     """Which held-out tunes are tunes of training, bool [tunes], by how that is seen."""
     both = [*held_out.tunes, *training.tunes]
     hashes = np.array([key for tune in both for key in tune.keys], np.uint64)
     joined = splits.join(hashes, np.array([len(tune.keys) for tune in both], np.int64)).groups
     count = len(held_out.tunes)
     settings = np.isin(joined[:count], joined[count:])
-    if training.tunes:
+    if training.tunes and not near_duplicates:
         melodies = likeness.Melodies(training.tunes, held_out.tunes)
         _, cosines = melodies.nearest(held_out.tunes, 1)
         alike = cosines[:, 0] >= _MELODIES_ALIKE
@@ -290,6 +309,7 @@ def _titles(
     sources: np.ndarray,
     training: Sequence[Tune],
     change: Callable[[str], str],
+    near_duplicates: bool = False,
 ) -> _Titles:
     spellings: dict[str, set[str]] = {}
     members: list[tuple[int, str]] = []
@@ -311,6 +331,8 @@ def _titles(
     of_training = sorted({t.text for tune in training for t in tune.titles})
     alike = likeness.titles_alike([text for _, text in pairs], of_training)
     near = {fold for (fold, _), by in zip(pairs, alike, strict=True) if by >= _TITLES_ALIKE}
+    if near_duplicates:
+        near = set()
     folds = [fold for fold in fresh if fold not in near]
     places = {fold: place for place, fold in enumerate(folds)}
     right = np.zeros((len(tunes), len(folds)), bool)

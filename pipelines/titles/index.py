@@ -349,7 +349,7 @@ def _about(folder: pathlib.Path) -> dict[str, Any]:
     """What index.json says; raises UserError where there is none, or where it is no such thing."""
     path = folder / ABOUT
     if not path.is_file():
-        raise UserError(f"{folder} holds no index ({ABOUT} is missing); name one, or make it first")
+        raise UserError(f"{folder} holds no index ({ABOUT} is missing); name one, or a new folder")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         sound = (

@@ -34,6 +34,11 @@ def write_run_index(run_dir: str, towers: Towers, tunes: Tunes) -> None:
     _write_tunes(folder_of(run_dir, "tunes"), towers, tunes.tunes, {})
 
 
+def has_run_index(run_dir: str) -> bool:
+    """Whether a run has both of its indexes."""
+    return all(os.path.exists(folder_of(run_dir, kind)) for kind in ("titles", "tunes"))
+
+
 def open_run_index(run_dir: str, kind: str, towers: Towers) -> Index:
     """Opens the index of a run's training "titles" or "tunes"."""
     return index.open_index(folder_of(run_dir, kind), kind, towers.made_with())
@@ -81,7 +86,7 @@ def of_tunes(examples_path: str, towers: Towers, folder: str | None, scratch: st
 
     Arguments and errors as those of `of_titles`, but for `examples_path`, a glob of the records.
     """
-    made_with = {"set_of_records": _digest(records.glob(examples_path))} if folder else {}
+    made_with = {"set_of_records": records.digest(records.glob(examples_path))} if folder else {}
     where = folder or os.path.join(scratch, "tunes")
     if _is_free(where):
         tunes = titled_tunes.read(examples_path)
@@ -93,15 +98,6 @@ def of_tunes(examples_path: str, towers: Towers, folder: str | None, scratch: st
 def _is_free(folder: str) -> bool:
     """Whether an index is to be written to a place: nothing is there, or an empty folder."""
     return not os.path.exists(folder) or (os.path.isdir(folder) and not os.listdir(folder))
-
-
-def _digest(paths: Iterable[str]) -> str:
-    """A hash of the content of files, wherever they lie."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _titles_of(tunes: Iterable[Tune]) -> list[tuple[Title, dict[str, Any]]]:

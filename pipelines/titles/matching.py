@@ -57,7 +57,8 @@ class Matcher:
     ):
         if index_dir and not titles_path:
             raise UserError("--index keeps the index of --titles; give both, or neither")
-        self._towers, _ = towers.open_run(run_dir)
+        # A list of titles is kept by --index, and not in the run.
+        self._towers, _ = towers.open_run(run_dir, keep_embeddings=False)
         own = indexing.open_run_index(run_dir, "titles", self._towers)
         self._taken = {entry["fold"] for entry in own.entries()}
         for path in taken_paths:

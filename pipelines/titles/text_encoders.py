@@ -148,6 +148,12 @@ def prepare(
     return os.fspath(folder)
 
 
+def absolute(name: str) -> str:
+    """The same encoder from any working directory: folders by their whole paths."""
+    local = os.path.expanduser(name)
+    return os.path.abspath(local) if os.path.isdir(local) else name
+
+
 def load(handle: str) -> TextEncoder:
     """Loads an encoder.
 

@@ -182,8 +182,14 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True)
     Raises:
       UserError: if it cannot be loaded, or is not the one that the run was trained with.
     """
-    handle = text_encoders.prepare(encoder["name"], text_encoder_dir(run_dir))
-    loaded = text_encoders.load(handle)
+    try:
+        handle = text_encoders.prepare(encoder["name"], text_encoder_dir(run_dir))
+        loaded = text_encoders.load(handle)
+    except UserError as error:
+        raise UserError(
+            f"the text encoder of {run_dir}, {encoder['name']}, cannot be had; restore it, or "
+            f"train again in another folder ({error})"
+        ) from error
     if not text_encoders.same_encoder(loaded.fingerprint, encoder["fingerprint"]):
         raise UserError(
             f"{handle} is another text encoder than the one that {run_dir} was trained with; "

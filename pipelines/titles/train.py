@@ -100,8 +100,10 @@ def _require_no_music(run_dir: str) -> None:
         os.path.exists(os.path.join(run_dir, *name))
         for name in (["run.json"], ["train", "run.json"], ["train", "checkpoint"])
     )
-    if music or (checkpoint and not ours):
+    if music:
         raise UserError(f"{run_dir} is a run of `train`, not of titles; name another --run_dir")
+    if checkpoint and not ours:
+        raise UserError(f"{run_dir} has checkpoints but no run.json; name another --run_dir")
 
 
 if __name__ == "__main__":

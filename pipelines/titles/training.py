@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import title_text
+from pipelines import leaks, records, title_text
 from pipelines.app import Progress, UserError, say
 from pipelines.titles import evaluation, indexing, projector, text_encoders, towers
 from pipelines.titles import tunes as titled_tunes
@@ -105,22 +106,27 @@ def train(
         another run.
     """
     hparams = hparams or Hparams()
+    text_encoder = text_encoders.absolute(text_encoder)
+    leaks.require_none(examples_path)
     settings: dict[str, Any] = {
         "kind": towers.KIND,
-        "examples_path": examples_path,
-        "validation_path": validation_path,
+        "records": records.digest(records.glob(examples_path)),
         "hparams": dataclasses.asdict(hparams),
         "seed": seed,
     }
     before = towers.read_metadata(run_dir)
     if before is not None:
         _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
-        if before["finished"]:
+        if before["finished"] and indexing.has_run_index(run_dir):
             say(f"{run_dir} is trained; nothing left to do")
             return
     tunes = titled_tunes.require_titled(
         titled_tunes.read(examples_path, guess_keys=True), examples_path, least=2
     )
+    if before is not None and before["finished"]:
+        say(f"{run_dir} is trained, and its index is made again")
+        indexing.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes)
+        return
     monitor = None
     if validation_path:
         held_out = titled_tunes.read(validation_path)
@@ -133,6 +139,8 @@ def train(
     encoder = embeddings.encoder
     metadata = {
         **settings,
+        "examples_path": examples_path,
+        "validation_path": validation_path,
         "text_encoder": {
             "name": text_encoder,
             "fingerprint": encoder.fingerprint,
@@ -144,46 +152,63 @@ def train(
     }
     os.makedirs(run_dir, exist_ok=True)
     towers.write_metadata(run_dir, metadata)
-    pairs = Pairs(tunes, embeddings, hparams, seed)
-    model = _fit(run_dir, pairs, embeddings, hparams, seed, monitor)
-    trained = Towers(model, embeddings)
+    trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)
     indexing.write_run_index(run_dir, trained, tunes)
     projector.write(towers.checkpoint_dir(run_dir), trained, tunes.tunes, seed)
     towers.write_metadata(run_dir, {**metadata, "finished": True})
 
 
 def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raises UserError where a run was begun with other settings."""
+    """Raises UserError where a run was begun with other settings, or on other records."""
     was = {**before, "text_encoder": {"name": before["text_encoder"]["name"]}}
     other = [name for name, value in settings.items() if was.get(name) != value]
     if other:
+        # A hash tells nobody anything.
+        told = ", ".join(str(was.get(name)) for name in other if name != "records")
         raise UserError(
-            f"{run_dir} was begun with another {' and '.join(other)} "
-            f"({', '.join(str(was.get(name)) for name in other)}); name another --run_dir"
+            f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
+            "name another --run_dir"
         )
 
 
 def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any] | None) -> Embeddings:
     if before is not None:
         return towers.open_embeddings(run_dir, before["text_encoder"])
-
-    def training_texts() -> list[str]:
-        texts = [title.text for tune in tunes.tunes for title in tune.titles]
-        return texts + [bare for text in texts if (bare := title_text.without_rhythm(text))]
-
-    handle = text_encoders.prepare(name, towers.text_encoder_dir(run_dir), training_texts)
+    folder = towers.text_encoder_dir(run_dir)
+    # Of a run that ended before it had a run.json, and perhaps of other titles.
+    shutil.rmtree(folder, ignore_errors=True)
+    handle = text_encoders.prepare(name, folder, lambda: encoder_texts(tunes))
     return Embeddings(text_encoders.load(handle), os.path.join(run_dir, "embeddings"))
 
 
-def _fit(
+def encoder_texts(tunes: Tunes) -> list[str]:
+    """What the encoder `builtin` is made of: the titles, with and without their rhythm words."""
+    texts = [title.text for tune in tunes.tunes for title in tune.titles]
+    return texts + [bare for text in texts if (bare := title_text.without_rhythm(text))]
+
+
+def fit(
     run_dir: str,
-    pairs: Pairs,
+    tunes: Tunes,
     embeddings: Embeddings,
     hparams: Hparams,
     seed: int,
-    monitor: evaluation.Monitor | None,
-):
-    """Trains from the last checkpoint, or from the begin; returns the model."""
+    monitor: evaluation.Monitor | None = None,
+) -> Towers:
+    """Trains from the last checkpoint, or from the begin.
+
+    Args:
+      run_dir: the run's folder, for checkpoints and summaries.
+      tunes: those with a title, read with guessed keys.
+      embeddings: of titles.
+      hparams: what is trained, and how.
+      seed: of all that is drawn.
+      monitor: measures the towers after each epoch, for TensorBoard.
+
+    Raises:
+      UserError: where the loss is no number any more, or the checkpoint is damaged.
+    """
+    pairs = Pairs(tunes, embeddings, hparams, seed)
     # NumPy takes no seed of more bits.
     keras.utils.set_random_seed(seed % 2**32)
     model = towers.untrained(hparams)
@@ -253,4 +278,4 @@ def _fit(
         progress.update(epoch + 1, f"loss {loss:.3f}")
     progress.close()
     writer.close()
-    return model
+    return measured

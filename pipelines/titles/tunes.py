@@ -70,7 +70,9 @@ class Tunes(NamedTuple):
         line = f"{read} records: {titled} tunes with a title"
         parts = [f"{count} with {reason}" for reason, count in sorted(self.untitled.items())]
         parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
-        return ", ".join([line, *parts])
+        line = ", ".join([line, *parts])
+        chords = sum(tune.melody.chords > 0 for tune in self.tunes)
+        return f"{line}; {chords} have chords: the highest notes count" if chords else line
 
 
 def read(examples_path: str, guess_keys: bool = False) -> Tunes:
@@ -186,14 +188,16 @@ def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
     """Those with a title, having said what there was.
 
     Raises:
-      UserError: where they are settings of fewer than `least` different tunes.
+      UserError: where they are settings of fewer than `least` different tunes, or have fewer
+        different titles.
     """
     say(tunes.summary())
     titled = tunes.titled()
     different = len(set(titled.groups.tolist()))
-    if different < least:
+    titles = len({title.fold for tune in titled.tunes for title in tune.titles})
+    if min(different, titles) < least:
         raise UserError(
-            f"{examples_path}: {different} different tunes have a title that names them; "
-            f"{least} are needed. Convert more tunes (titles are the T: lines of ABC)"
+            f"{examples_path}: {different} different tunes have {titles} different titles that "
+            f"name them; {least} are needed. Convert more tunes (titles are the T: lines of ABC)"
         )
     return titled

@@ -1,0 +1,148 @@
+"""Measures the dual tower on every tune: in each of ten parts, by towers trained on the others.
+
+    python -m experiments.titles.crossvalidate --examples_path='tfrecords/tunes/*.tfrecord-*' \
+        --text_encoder=builtin --loss=infonce --json=experiments/titles/builtin-infonce-folds.json
+
+A test split of a tenth has few hundred queries, and wide intervals. Here each tune is a query once;
+candidates are those of its part. Settings of a tune are in one part, and what is nearly in training
+is left out, as `titles evaluate` does it. Prints the table of the ranks of all parts together.
+"""
+
+import collections
+import os
+import tempfile
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from models import tensorflow_start
+from pipelines import app, files
+from pipelines.app import say
+
+FLAGS = flags.FLAGS
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("examples_path", None, "Glob of NoteSequence records, all splits together.")
+    flags.DEFINE_string("text_encoder", "builtin", "As `titles train` takes it.")
+    flags.DEFINE_enum("loss", "infonce", ["infonce", "hinge"], "As `titles train` takes it.")
+    flags.DEFINE_integer("parts", 10, "How many parts.", lower_bound=2)
+    flags.DEFINE_integer("seed", 0, "Seeds the parts and the training.", lower_bound=0)
+    flags.DEFINE_string("json", None, "File for the result.")
+
+
+def main() -> None:
+    """Runs the experiment from its flags."""
+    tensorflow_start.start("WARN", with_magenta=False)
+    from pipelines.titles import baselines, evaluation, retrieval, tunes
+    from pipelines.titles.hparams import Hparams
+
+    everything = tunes.read(app.path("examples_path"), guess_keys=True)
+    say(everything.summary())
+    groups = np.unique(everything.groups, return_inverse=True)[1]
+    # Each group in one part, and as many groups in each.
+    order = np.random.default_rng(FLAGS.seed).permutation(groups.max() + 1)
+    part_of = (order % FLAGS.parts)[groups]
+    kept: dict[tuple[str, str], list] = collections.defaultdict(list)
+    dropped: collections.Counter[str] = collections.Counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        for part in range(FLAGS.parts):
+            held_out = _those(everything, part_of == part)
+            training = _those(everything, part_of != part).titled()
+            run_dir = os.path.join(scratch, str(part))
+            trained = _trained(run_dir, scratch, training, Hparams(loss=FLAGS.loss))
+            scorers = {"towers": trained, **baselines.of(training.tunes, FLAGS.seed)}
+            ranked: dict[tuple[str, str], Any] = {}
+            result = evaluation.evaluate(
+                scorers, held_out, training, FLAGS.seed, resamples=1, keep=ranked
+            )
+            dropped.update(result["dropped"])
+            for name, found in ranked.items():
+                candidates = result["sections"][name[0]][name[1]]["candidates"]
+                kept[name].append((found, candidates))
+            say(f"part {part + 1} of {FLAGS.parts}: {result['tunes']} tunes measured")
+    sections: dict[str, Any] = collections.defaultdict(dict)
+    for (section, direction), parts in kept.items():
+        # Groups have the same number in all parts.
+        of_queries = np.concatenate([found.groups for found, _ in parts])
+        ranks = {
+            name: np.concatenate([found.ranks[name] for found, _ in parts])
+            for name in parts[0][0].ranks
+        }
+        most = max(candidates for _, candidates in parts)
+        sections[section][direction] = {
+            "queries": len(of_queries),
+            "candidates": float(np.mean([candidates for _, candidates in parts])),
+            "scorers": {
+                name: retrieval.summary(each, of_queries, most, np.random.default_rng(FLAGS.seed))
+                for name, each in ranks.items()
+            },
+            "differences": {
+                f"towers - {name}": retrieval.difference(
+                    ranks["towers"], each, of_queries, np.random.default_rng(FLAGS.seed)
+                )
+                for name, each in ranks.items()
+                if name != "towers"
+            },
+        }
+    result = {
+        "text_encoder": FLAGS.text_encoder,
+        "loss": FLAGS.loss,
+        "parts": FLAGS.parts,
+        "dropped": dict(dropped),
+        "sections": sections,
+    }
+    path = app.path("json")
+    if path:
+        files.write_json(path, result)
+    print(_table(result))
+
+
+def _those(everything, which: np.ndarray):
+    """Some of the tunes."""
+    some = [tune for tune, kept in zip(everything.tunes, which, strict=True) if kept]
+    return everything._replace(tunes=some, groups=everything.groups[which])
+
+
+def _trained(run_dir: str, scratch: str, training, hparams):
+    from pipelines.titles import text_encoders
+    from pipelines.titles import training as titles_training
+    from pipelines.titles.embeddings import Embeddings
+
+    # `builtin` is made of each part's training titles; others are the same for all.
+    of_part = FLAGS.text_encoder == text_encoders.BUILTIN
+    place = run_dir if of_part else scratch
+    handle = text_encoders.prepare(
+        FLAGS.text_encoder,
+        os.path.join(place, "encoder"),
+        lambda: titles_training.encoder_texts(training),
+    )
+    embeddings = Embeddings(text_encoders.load(handle), os.path.join(place, "embeddings"))
+    return titles_training.fit(run_dir, training, embeddings, hparams, FLAGS.seed)
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = []
+    for section, directions in result["sections"].items():
+        for direction, measured in directions.items():
+            lines += [
+                "",
+                f"{section}, {direction}: {measured['queries']} queries, "
+                f"{measured['candidates']:.0f} candidates each",
+                "",
+                "| | MRR | R@1 | R@10 | R@100 | towers' MRR less this one's |",
+                "|---|---|---|---|---|---|",
+            ]
+            for name, values in measured["scorers"].items():
+                less = measured["differences"].get(f"towers - {name}")
+                cells = [values[what] for what in ("MRR", "R@1", "R@10", "R@100")]
+                cells += [less] if less else []
+                shown = [f"{c['value']:.4f} ({c['low']:.4f} to {c['high']:.4f})" for c in cells]
+                lines.append(f"| {name} | {' | '.join(shown + [''] * (5 - len(shown)))} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    app.run(main, required=("examples_path",))
