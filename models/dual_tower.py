@@ -9,9 +9,9 @@ import keras
 from keras import layers, ops
 
 from models.contrastive import LOSSES
-from pipelines.titles import melody
+from models.melody_features import METERS, MODES, NOTE_SIZES
 
-_PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = melody.NOTE_SIZES.values()
+_PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = NOTE_SIZES.values()
 _PITCH_CLASSES = 12
 # Vectors shorter than this are not brought to length one.
 _LEAST_LENGTH = 1e-3
@@ -52,7 +52,7 @@ class NGrams(layers.Layer):
           A float tensor shaped [batch, sum of the numbers of n-grams]; 0 for an empty melody.
         """
         notes = ops.cast(notes, "int32")
-        features = dict(zip(melody.NOTE_SIZES, ops.unstack(notes, 4, axis=-1), strict=True))
+        features = dict(zip(NOTE_SIZES, ops.unstack(notes, 4, axis=-1), strict=True))
         # Pitch 1 lies two octaves under the tonic.
         features["pitch_class"] = (features["pitch"] - 1) % _PITCH_CLASSES
         there = ops.cast(features["pitch"] > 0, "float32")
@@ -90,8 +90,8 @@ class TuneTower(keras.Model):
     def __init__(self, dimensions: int, hidden: int, dropout: float):
         super().__init__(name="tune_tower")
         self.ngrams = NGrams()
-        self.meter = layers.CategoryEncoding(melody.METERS, "one_hot")
-        self.mode = layers.CategoryEncoding(melody.MODES, "one_hot")
+        self.meter = layers.CategoryEncoding(METERS, "one_hot")
+        self.mode = layers.CategoryEncoding(MODES, "one_hot")
         self.dropouts = [layers.Dropout(dropout), layers.Dropout(dropout)]
         self.hidden = layers.Dense(hidden, "gelu")
         self.output_layer = layers.Dense(dimensions)

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from models.melody_features import NOTE_SIZES
 from pipelines.title_text import parse
 from pipelines.titles import baselines
-from pipelines.titles.melody import NOTE_SIZES, Melody
+from pipelines.titles.melody import Melody
 from pipelines.titles.tunes import Tune
 
 TONIC = NOTE_SIZES["pitch"] // 2

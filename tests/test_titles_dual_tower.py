@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from models import dual_tower
 from models.dual_tower import DualTower, NGrams, TitleTower, TuneTower
+from models.melody_features import METERS, MODES, NOTE_SIZES
 from pipelines.protos import NoteSequence
 from pipelines.titles import melody, towers
-from pipelines.titles.melody import METERS, MODES, NOTE_SIZES, Melody
+from pipelines.titles.melody import Melody
 
 # The kinds of n-grams in their order, and how many there are of each.
 PITCHES, INTERVALS, LENGTHS, POSITIONS = NOTE_SIZES.values()

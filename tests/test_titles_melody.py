@@ -5,11 +5,12 @@ import random
 import numpy as np
 import pytest
 
+from models.melody_features import METERS, MODES, NOTE_SIZES
 from pipelines import midi
 from pipelines.abc import reading, tunebook
 from pipelines.protos import NoteSequence
 from pipelines.titles import melody
-from pipelines.titles.melody import MAX_NOTES, METERS, MODES, NOTE_SIZES, NoMelodyError
+from pipelines.titles.melody import MAX_NOTES, NoMelodyError
 
 Mode = NoteSequence.KeySignature
 MIDI = NoteSequence.SourceInfo.MIDI

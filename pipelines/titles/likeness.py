@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
+from models.melody_features import NOTE_SIZES
 from pipelines import title_text
-from pipelines.titles.melody import NOTE_SIZES
 from pipelines.titles.tunes import Tune
 
 _LENGTHS = (2, 3, 4, 5)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.melody_features import BAR, KNOWN_METERS, KNOWN_MODES, LENGTHS, REACH, TICKS
 from pipelines.abc import spelling
 from pipelines.protos import NoteSequence
 from pipelines.tempo_map import TempoMap
@@ -18,40 +19,14 @@ MIN_NOTES = 4
 # What comes after is not looked at: as played, nine of ten folk tunes are shorter.
 MAX_NOTES = 256
 
-# Ticks of a quarter note: whole numbers for triplets and for sixteenths.
-_TICKS = 12
 # Each in so many parts, a power of two: what lies between two ticks, as thirty-second notes and
 # the ticks of MIDI files do, is then exact and goes the same way however its seconds were rounded.
 _PARTS = 1024
 # Some centuries of quarter notes, whose parts are whole numbers with digits to spare.
 _MOST_QUARTERS = 2.0**34
-# Pitches are counted from the tonic that is nearest to their mean.
-_REACH = 24
-# In ticks, from a thirty-second note to more than a whole one.
-_LENGTHS = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 36, 48, 60])
-# The longest common bar is 6/4 or 12/8.
-_BAR = 6 * _TICKS
-_METERS = ((2, 2), (2, 4), (3, 4), (4, 4), (3, 8), (6, 8), (9, 8), (12, 8), (3, 2), (6, 4))
+_LENGTHS = np.array(LENGTHS)
 _Mode = NoteSequence.KeySignature
-_MODES = (
-    _Mode.MAJOR,
-    _Mode.MINOR,
-    _Mode.DORIAN,
-    _Mode.MIXOLYDIAN,
-    _Mode.PHRYGIAN,
-    _Mode.LYDIAN,
-    _Mode.LOCRIAN,
-)
-
-# How many different numbers there are in each column of `Melody.notes`, and of meters and modes.
-NOTE_SIZES = {
-    "pitch": 2 * _REACH + 2,
-    "interval": 2 * _REACH + 2,
-    "length": len(_LENGTHS) + 1,
-    "position": _BAR + 1,
-}
-METERS = len(_METERS) + 2
-MODES = len(_MODES) + 1
+_MODES = tuple(_Mode.Mode.Value(name) for name in KNOWN_MODES)
 
 
 class NoMelodyError(ValueError):
@@ -146,7 +121,7 @@ def _in_parts(quarters: TempoMap, seconds: np.ndarray) -> tuple[np.ndarray, np.n
         at = quarters(seconds)
     # What is no number is not less either.
     counted = np.abs(at) < _MOST_QUARTERS
-    parts = np.round(np.where(counted, at, 0) * (_TICKS * _PARTS))
+    parts = np.round(np.where(counted, at, 0) * (TICKS * _PARTS))
     return parts.astype(np.int64), counted
 
 
@@ -156,7 +131,7 @@ def _in_ticks(parts: np.ndarray) -> np.ndarray:
 
 
 def _clipped(semitones: np.ndarray) -> np.ndarray:
-    return np.clip(semitones, -_REACH, _REACH) + _REACH + 1
+    return np.clip(semitones, -REACH, REACH) + REACH + 1
 
 
 def _reference(pitches: np.ndarray, lengths: np.ndarray, tonic: int) -> int:
@@ -205,11 +180,11 @@ def _meter(
         signatures.insert(0, (0, 4, 4))
     position = np.zeros(len(starts), np.int64)
     for time, numerator, denominator in signatures:
-        bar = max(1, round(4 * _TICKS * numerator / denominator))
+        bar = max(1, round(4 * TICKS * numerator / denominator))
         within = starts >= time
-        position[within] = 1 + (starts[within] - time) % bar % _BAR
+        position[within] = 1 + (starts[within] - time) % bar % BAR
     if not signatures:
         return 0, position
     begun = [signature for signature in signatures if signature[0] <= starts[0]]
     meter = (begun or signatures[:1])[-1][1:]
-    return (2 + _METERS.index(meter) if meter in _METERS else 1), position
+    return (2 + KNOWN_METERS.index(meter) if meter in KNOWN_METERS else 1), position

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.dual_tower import DualTower
+from models.melody_features import NOTE_SIZES
 from pipelines import files
 from pipelines.app import UserError
 from pipelines.titles import melody, text_encoders
@@ -91,7 +92,7 @@ class Towers:
 
 def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
     """Melodies as the tune tower takes them, padded with zeros to `melody.MAX_NOTES`."""
-    notes = np.zeros((len(melodies), melody.MAX_NOTES, len(melody.NOTE_SIZES)), np.uint8)
+    notes = np.zeros((len(melodies), melody.MAX_NOTES, len(NOTE_SIZES)), np.uint8)
     for row, each in zip(notes, melodies):
         row[: len(each.notes)] = each.notes
     return {
@@ -202,7 +203,7 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True)
 
 def build(model: DualTower, embedding_size: int) -> None:
     """Makes the variables of a dual tower."""
-    pair = arrays([Melody(np.ones((1, len(melody.NOTE_SIZES)), np.uint8), 0, 0, 0)])
+    pair = arrays([Melody(np.ones((1, len(NOTE_SIZES)), np.uint8), 0, 0, 0)])
     pair["title"] = np.zeros((1, embedding_size), np.float32)
     pair["same"] = np.ones((1, 1), bool)
     model(pair)
