@@ -240,8 +240,8 @@ def test_an_index_of_something_else(tmp_path):
     with pytest.raises(UserError, match="index of titles, not of tunes"):
         index.open_index(folder, "tunes", MADE_WITH)
     for made_with, message in [
-        ({**MADE_WITH, "text_encoder": "minilm"}, "with another text encoder; make the index"),
-        ({**MADE_WITH, "towers": "124"}, "with another towers; make the index"),
+        ({**MADE_WITH, "text_encoder": "minilm"}, "with another text encoder; remove it"),
+        ({**MADE_WITH, "towers": "124"}, "with another towers; remove it"),
         ({"text_encoder": "x", "towers": "y"}, "another text encoder and towers; make"),
         ({"towers": "123"}, "another text encoder;"),
         ({**MADE_WITH, "notes": 3}, "another notes;"),
