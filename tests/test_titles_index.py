@@ -242,7 +242,7 @@ def test_an_index_of_something_else(tmp_path):
     for made_with, message in [
         ({**MADE_WITH, "text_encoder": "minilm"}, "with another text encoder; remove it"),
         ({**MADE_WITH, "towers": "124"}, "with another towers; remove it"),
-        ({"text_encoder": "x", "towers": "y"}, "another text encoder and towers; make"),
+        ({"text_encoder": "x", "towers": "y"}, "another text encoder and towers; remove"),
         ({"towers": "123"}, "another text encoder;"),
         ({**MADE_WITH, "notes": 3}, "another notes;"),
     ]:
