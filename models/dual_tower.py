@@ -1,8 +1,8 @@
 """The dual tower: tunes and titles to vectors of length one, whose dot product is their score.
 
-The tune tower looks at how often each n-gram of the melody occurs. A stack of dilated convolutions
-over the notes, in its place or beside it, took five times as long and found no more held-out titles
-(experiments/titles/README.md): what tells titles of some thousand tunes apart is local.
+The tune tower looks at how often each short n-gram of the melody occurs. A stack of dilated
+convolutions over the notes, in its place or beside it, took four times as long and did not find
+more held-out titles (experiments/titles/README.md).
 """
 
 import keras
