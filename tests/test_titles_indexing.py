@@ -26,7 +26,7 @@ class Fake:
         seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8], "big") for key in keys]
         return np.stack([np.random.default_rng(seed).normal(size=6) for seed in seeds])
 
-    def title_vectors(self, texts):
+    def title_vectors(self, texts, remember=True):
         return self._vectors([text.encode() for text in texts]).astype(np.float32)
 
     def tune_vectors(self, melodies):

@@ -144,7 +144,9 @@ def _write_titles(
     titles: Sequence[tuple[Title, dict[str, Any]]],
     made_with: dict[str, str],
 ) -> None:
-    vectors = towers.title_vectors([title.text for title, _ in titles])
+    # What the run was trained on is known already; a list is needed but once.
+    remember = not made_with
+    vectors = towers.title_vectors([title.text for title, _ in titles], remember)
     entries = ({"title": title.shown, "fold": title.fold, **about} for title, about in titles)
     _write(folder, "titles", vectors, entries, {**towers.made_with(), **made_with})
 

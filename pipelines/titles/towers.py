@@ -23,7 +23,7 @@ import tensorflow as tf
 from models.dual_tower import DualTower
 from models.melody_features import NOTE_SIZES
 from pipelines import files
-from pipelines.app import UserError
+from pipelines.app import Progress, UserError
 from pipelines.titles import melody, text_encoders
 from pipelines.titles.embeddings import Embeddings
 from pipelines.titles.hparams import Hparams
@@ -35,6 +35,7 @@ KIND = "titles"
 # What TensorFlow raises where a checkpoint cannot be read: IndexError where it ends too soon.
 DAMAGED = (tf.errors.OpError, IndexError, ValueError)
 _BATCH = 256
+_TITLES = 1024
 
 
 def untrained(hparams: Hparams) -> DualTower:
@@ -67,12 +68,24 @@ class Towers:
         batches = (melodies[start : start + _BATCH] for start in range(0, len(melodies), _BATCH))
         return np.concatenate([self._tunes(arrays(batch)).numpy() for batch in batches])
 
-    def title_vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """The vectors of `Title.text`s: float32 [texts, dimensions], each of length one."""
+    def title_vectors(self, texts: Sequence[str], remember: bool = True) -> np.ndarray:
+        """The vectors of titles.
+
+        Args:
+          texts: `Title.text`s.
+          remember: whether their embeddings are kept, in memory too. Those of a million titles
+            are gigabytes.
+
+        Returns:
+          Float32 [texts, dimensions], each of length one.
+        """
+        embed = self.embeddings if remember else self.embeddings.encoder
+        progress = Progress("titles encoded", len(texts))
         vectors = []
-        # Embeddings of a million titles at once would be gigabytes.
-        for start in range(0, len(texts), 32 * _BATCH):
-            vectors.append(self._titles(self.embeddings(texts[start : start + 32 * _BATCH])))
+        for start in range(0, len(texts), _TITLES):
+            vectors.append(self._titles(embed(texts[start : start + _TITLES])))
+            progress.update(start)
+        progress.close()
         return np.concatenate(vectors)
 
     def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
@@ -123,7 +136,8 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["kind"] == KIND:
             found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
-            found["text_encoder"]["name"], found["text_encoder"]["fingerprint"], found["finished"]
+            found["text_encoder"]["name"], found["text_encoder"]["fingerprint"]
+            found["finished"], found["records"], found["examples_path"]
             return found
     except FileNotFoundError:
         return None
