@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import melody_features
 from pipelines.app import UserError
 from pipelines.protos import NoteSequence
 from pipelines.titles import melody, tunes
@@ -282,5 +283,5 @@ def test_any_records_give_sound_tunes(tmp_path):
         assert len({title.fold for title in tune.titles}) == len(tune.titles)
         for each in (tune.melody, tune.guessed):
             assert each.notes.shape[1] == 4 and 4 <= len(each.notes) <= melody.MAX_NOTES
-            assert (each.notes < tuple(melody.NOTE_SIZES.values())).all()
-            assert each.meter < melody.METERS and each.mode < melody.MODES
+            assert (each.notes < tuple(melody_features.NOTE_SIZES.values())).all()
+            assert each.meter < melody_features.METERS and each.mode < melody_features.MODES
