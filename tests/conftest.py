@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import pytest
 
@@ -12,6 +13,19 @@ from tests import trained
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Titles first: Keras 3 needs TensorFlow 2's behaviour, which other tests turn off for good."""
     items.sort(key=lambda item: not item.path.name.startswith("test_titles_"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_graph():
+    """Lookup tables of a text encoder leave an initializer, None, in TensorFlow 1's default graph.
+
+    No job has both; here the tests of one would meet what those of the other left.
+    """
+    yield
+    if "tensorflow" in sys.modules:
+        import tensorflow.compat.v1 as tf
+
+        tf.get_default_graph().clear_collection(tf.GraphKeys.TABLE_INITIALIZERS)
 
 
 @pytest.fixture(scope="session")
