@@ -128,7 +128,7 @@ def parse(written: str) -> list[Title]:
       The alternatives in their order, each text once; none where the title names no tune ("Irish
       Air", "Untitled", nothing but emoji) or is longer than MAX_LENGTH.
     """
-    shown = " ".join(_CONTROLS.sub(" ", written).split())
+    shown = one_line(written)
     if len(shown) > MAX_LENGTH:
         return []
     found = {}
@@ -147,11 +147,16 @@ def query(written: str) -> str:
       The words of all its alternatives; "" for emoji alone, and for more than MAX_LENGTH
       characters.
     """
-    shown = " ".join(_CONTROLS.sub(" ", written).split())
+    shown = one_line(written)
     if len(shown) > MAX_LENGTH:
         return ""
     # An alternative may have no word.
     return " ".join(" ".join(_texts(shown)).split())
+
+
+def one_line(written: str) -> str:
+    """A text without control characters, with single spaces."""
+    return " ".join(_CONTROLS.sub(" ", written).split())
 
 
 def without_rhythm(text: str) -> str:

@@ -48,8 +48,8 @@ def main() -> None:
     dropped: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as scratch:
         for part in range(FLAGS.parts):
-            held_out = _those(everything, part_of == part)
-            training = _those(everything, part_of != part).titled()
+            held_out = everything.those(part_of == part)
+            training = everything.those(part_of != part).titled()
             run_dir = os.path.join(scratch, str(part))
             trained = _trained(run_dir, scratch, training, Hparams(loss=FLAGS.loss))
             scorers = {"towers": trained, **baselines.of(training.tunes, FLAGS.seed)}
@@ -97,12 +97,6 @@ def main() -> None:
     if path:
         files.write_json(path, result)
     print(_table(result))
-
-
-def _those(everything, which: np.ndarray):
-    """Some of the tunes."""
-    some = [tune for tune, kept in zip(everything.tunes, which, strict=True) if kept]
-    return everything._replace(tunes=some, groups=everything.groups[which])
 
 
 def _trained(run_dir: str, scratch: str, training, hparams):

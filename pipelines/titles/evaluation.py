@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipelines import splits, title_text
+from pipelines import title_text
 from pipelines.app import UserError
 from pipelines.titles import likeness, retrieval
+from pipelines.titles import tunes as titled_tunes
 from pipelines.titles.tunes import Tune, Tunes
 
 DIRECTIONS = ("tune_to_title", "title_to_tune")
@@ -167,8 +168,7 @@ def evaluate(
         raise ValueError("no scorer")
     known = _known(held_out, training, near_duplicates)
     seen = np.logical_or.reduce(list(known.values()))
-    tunes = [tune for tune, is_seen in zip(held_out.tunes, seen, strict=True) if not is_seen]
-    groups = held_out.groups[~seen]
+    tunes, groups, *_ = held_out.those(~seen)
     sources = np.unique([tune.id.partition("/")[0] for tune in tunes], return_inverse=True)[1]
     several = len(set(sources.tolist())) > 1
     sections = {}
@@ -209,10 +209,7 @@ class Monitor:
 
     def __init__(self, held_out: Tunes, training: Tunes):
         seen = np.logical_or.reduce(list(_known(held_out, training).values()))
-        self._tunes = [
-            tune for tune, is_seen in zip(held_out.tunes, seen, strict=True) if not is_seen
-        ]
-        groups = held_out.groups[~seen]
+        self._tunes, groups, *_ = held_out.those(~seen)
         titles = _titles(self._tunes, groups, groups, training.tunes, str)
         both = _tasks(titles, groups, near=False)
         if not all(len(task.queries) for task in both):
@@ -284,9 +281,7 @@ def _known(
     held_out: Tunes, training: Tunes, near_duplicates: bool = False
 ) -> dict[str, np.ndarray]:
     """Which held-out tunes are tunes of training, bool [tunes], by how that is seen."""
-    both = [*held_out.tunes, *training.tunes]
-    hashes = np.array([key for tune in both for key in tune.keys], np.uint64)
-    joined = splits.join(hashes, np.array([len(tune.keys) for tune in both], np.int64)).groups
+    joined = titled_tunes.groups_of([*held_out.tunes, *training.tunes])
     count = len(held_out.tunes)
     settings = np.isin(joined[:count], joined[count:])
     if training.tunes and not near_duplicates:
@@ -326,13 +321,13 @@ def _titles(
         fold for tune in training for t in tune.titles for fold, _ in _changed(t.text, change)
     }
     fresh = sorted(spellings.keys() - in_training)
-    # Any of its spellings may be like one of training.
-    pairs = [(fold, text) for fold in fresh for text in sorted(spellings[fold])]
-    of_training = sorted({t.text for tune in training for t in tune.titles})
-    alike = likeness.titles_alike([text for _, text in pairs], of_training)
-    near = {fold for (fold, _), by in zip(pairs, alike, strict=True) if by >= _TITLES_ALIKE}
-    if near_duplicates:
-        near = set()
+    near: set[str] = set()
+    if not near_duplicates:
+        # Any of its spellings may be like one of training.
+        pairs = [(fold, text) for fold in fresh for text in sorted(spellings[fold])]
+        of_training = sorted({t.text for tune in training for t in tune.titles})
+        alike = likeness.titles_alike([text for _, text in pairs], of_training)
+        near = {fold for (fold, _), by in zip(pairs, alike, strict=True) if by >= _TITLES_ALIKE}
     folds = [fold for fold in fresh if fold not in near]
     places = {fold: place for place, fold in enumerate(folds)}
     right = np.zeros((len(tunes), len(folds)), bool)

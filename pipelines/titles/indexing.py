@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from pipelines import records, title_text
 from pipelines.abc import tunebook
 from pipelines.app import UserError, say
@@ -148,7 +146,9 @@ def _write_titles(
     remember = not made_with
     vectors = towers.title_vectors([title.text for title, _ in titles], remember)
     entries = ({"title": title.shown, "fold": title.fold, **about} for title, about in titles)
-    _write(folder, "titles", vectors, entries, {**towers.made_with(), **made_with})
+    index.write(
+        folder, "titles", vectors, entries, {**towers.made_with(), **made_with}, overwrite=True
+    )
 
 
 def _write_tunes(
@@ -156,11 +156,9 @@ def _write_tunes(
 ) -> None:
     vectors = towers.tune_vectors([tune.melody for tune in tunes])
     entries = (describe(tune) for tune in tunes)
-    _write(folder, "tunes", vectors, entries, {**towers.made_with(), **made_with})
-
-
-def _write(folder: str, kind: str, vectors: np.ndarray, entries, made_with) -> None:
-    index.write(folder, kind, vectors, entries, made_with, overwrite=True)
+    index.write(
+        folder, "tunes", vectors, entries, {**towers.made_with(), **made_with}, overwrite=True
+    )
 
 
 def describe(tune: Tune) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import functools
 import pathlib
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from pipelines.protos import NoteSequence
 from pipelines.titles import indexing, melody, towers
 
 _MIDI = (".mid", ".midi", ".smf", ".kar")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Match(NamedTuple):
@@ -169,7 +167,7 @@ def read_tunes(path: str) -> Iterator[NoteSequence]:
 def _one_line(text: str) -> str:
     """Text of people's files, or a name of one, that is to be printed on a line."""
     printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return " ".join(_CONTROLS.sub(" ", printable).split())
+    return title_text.one_line(printable)
 
 
 def search(

@@ -2,7 +2,7 @@
 
 import collections
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,11 +57,14 @@ class Tunes(NamedTuple):
     left_out: collections.Counter[str]
     untitled: collections.Counter[str]
 
+    def those(self, which: Sequence[bool] | np.ndarray) -> "Tunes":
+        """Some of the tunes, by a bool for each; what was read is counted as before."""
+        kept = [tune for tune, is_kept in zip(self.tunes, which, strict=True) if is_kept]
+        return self._replace(tunes=kept, groups=self.groups[np.asarray(which, bool)])
+
     def titled(self) -> "Tunes":
         """Those with a title."""
-        with_title = [bool(tune.titles) for tune in self.tunes]
-        kept = [tune for tune in self.tunes if tune.titles]
-        return Tunes(kept, self.groups[with_title], self.left_out, self.untitled)
+        return self.those([bool(tune.titles) for tune in self.tunes])
 
     def summary(self) -> str:
         """What was read and what was left out, which always add up."""
@@ -113,7 +116,7 @@ def read(examples_path: str, guess_keys: bool = False) -> Tunes:
             f"{examples_path} has no tune with a melody ({reasons or 'no record'}); "
             "convert tunebooks first"
         )
-    return Tunes(found, _groups(found), left_out, untitled)
+    return Tunes(found, groups_of(found), left_out, untitled)
 
 
 def of_sequence(
@@ -178,9 +181,10 @@ def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, 
             yield sequence, known[folder].get(sequence.id)
 
 
-def _groups(found: list[Tune]) -> np.ndarray:
-    hashes = np.array([key for tune in found for key in tune.keys], np.uint64)
-    counts = np.array([len(tune.keys) for tune in found])
+def groups_of(tunes: Sequence[Tune]) -> np.ndarray:
+    """Int array shaped [tunes], the same number for settings of one tune, by `splits.join`."""
+    hashes = np.array([key for tune in tunes for key in tune.keys], np.uint64)
+    counts = np.array([len(tune.keys) for tune in tunes], np.int64)
     return splits.join(hashes, counts).groups
 
 
