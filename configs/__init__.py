@@ -13,9 +13,9 @@ import pathlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 
-from models import magenta_compat
-from pipelines.app import UserError
-from pipelines.registry import Registry, modules_of
+from pipelines.runtime import magenta_compat
+from pipelines.runtime.app import UserError
+from pipelines.runtime.registry import Registry, modules_of
 
 
 def builders(config_file: str | None = None) -> Mapping[str, Callable]:

@@ -10,15 +10,14 @@ import functools
 from absl import flags
 
 import configs
-from models import tensorflow_start
-from pipelines import app
+from pipelines.runtime import app, tensorflow
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
 
 
 def main():
-    tensorflow_start.start("WARN")
+    tensorflow.start("WARN")
     builders = configs.builders(app.path("config_file"))
     width = max(map(len, builders))
     for name in builders:

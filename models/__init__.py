@@ -1,3 +1,3 @@
-"""The networks that this project adds to Magenta, and what Magenta needs to run today."""
+"""The networks that this project adds to Magenta's."""
 
-from models import magenta_compat  # noqa: F401  chooses Keras, before TensorFlow is imported
+import pipelines  # noqa: F401  chooses Keras, before a module here imports TensorFlow

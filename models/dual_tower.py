@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from models.contrastive import LOSSES
-from models.melody_features import METERS, MODES, NOTE_SIZES
+from pipelines.representations.melody_features import METERS, MODES, NOTE_SIZES
 
 _PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = NOTE_SIZES.values()
 _PITCH_CLASSES = 12

@@ -1,3 +1,3 @@
-"""The stages of the chain: corpus, records, tensors, model, music; one module a stage."""
+"""The jobs: a file here is a command, and a folder is a room (docs/architecture.md)."""
 
-import models  # noqa: F401  chooses Keras, before a module here imports TensorFlow
+from pipelines.runtime import magenta_compat  # noqa: F401  chooses Keras, before TensorFlow

@@ -17,10 +17,11 @@ import os
 
 from absl import flags
 
-from pipelines import app, notesequences, splits
-from pipelines.app import UserError
-from pipelines.corpora import Limits
-from pipelines.midi import MAX_NOTES, MAX_SECONDS
+from pipelines.corpora import Limits, conversion
+from pipelines.music.midi_reader import MAX_NOTES, MAX_SECONDS
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError
+from pipelines.tunes import splits
 
 FLAGS = flags.FLAGS
 
@@ -48,7 +49,7 @@ flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --
 def main() -> None:
     """Runs the job from its flags."""
     app.require_finite("max_seconds")
-    manifest = notesequences.convert(
+    manifest = conversion.convert(
         FLAGS.corpus,
         _paths(FLAGS.input),
         app.path("output"),

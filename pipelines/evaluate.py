@@ -28,9 +28,8 @@ import tempfile
 
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app
-from pipelines.app import UserError, say
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError, say
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
@@ -74,14 +73,18 @@ flags.DEFINE_enum(
 
 def main():
     app.require_finite("temperature")
-    tensorflow_start.start(FLAGS.log)
-    from pipelines import devices, evaluation, examples, files, leaks, losses, runs
+    tensorflow.start(FLAGS.log)
+    from pipelines import runs
+    from pipelines.examples import reading
+    from pipelines.records import leakage
+    from pipelines.runtime import devices, files
+    from pipelines.systems.musicvae import evaluation, losses
 
     examples_path = app.path("examples_path")
-    examples.require_note_sequences(examples_path)
+    reading.require_note_sequences(examples_path)
     run = runs.open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
-    leaks.warn(examples_path, run.metadata.get("examples_path"))
+    leakage.warn(examples_path, run.metadata.get("examples_path"))
     if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:
             raise UserError(f"--baseline={FLAGS.baseline} needs --baseline_examples_path")

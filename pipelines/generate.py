@@ -16,9 +16,8 @@ import secrets
 
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app
-from pipelines.app import UserError, say
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError, say
 
 FLAGS = flags.FLAGS
 
@@ -107,8 +106,10 @@ def _inputs() -> tuple[str, ...]:
 def main():
     inputs = _inputs()
     app.require_finite("temperature", "qpm")
-    tensorflow_start.start(FLAGS.log)
-    from pipelines import devices, generation, runs
+    tensorflow.start(FLAGS.log)
+    from pipelines import runs
+    from pipelines.runtime import devices
+    from pipelines.systems.musicvae import generation
 
     run = runs.open_from_flags(FLAGS)
     devices.use(FLAGS.devices)

@@ -23,8 +23,8 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 import configs
-from pipelines import app
-from pipelines.app import UserError, say
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError, say
 
 METADATA = "run.json"
 _MEND_METADATA = "restore it, or move it away and name --config and --hparams"

@@ -21,9 +21,8 @@ import json
 
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app
-from pipelines.app import UserError
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
@@ -42,13 +41,13 @@ def main():
     """Runs the job from its flags."""
     if not (FLAGS.dry_run or FLAGS.output):
         raise UserError("missing --output, or --dry_run for a report alone (see --help)")
-    tensorflow_start.start("WARN")
+    tensorflow.start("WARN")
     if FLAGS.dry_run:
         _report()
         return
-    from pipelines import tensor_records
+    from pipelines.examples import conversion
 
-    manifest = tensor_records.convert(
+    manifest = conversion.convert(
         FLAGS.config,
         app.path("input"),
         app.path("output"),
@@ -62,7 +61,8 @@ def main():
 
 
 def _report():
-    from pipelines import coverage, runs
+    from pipelines import runs
+    from pipelines.examples import report as coverage
 
     config = runs.configure(FLAGS.config, app.path("config_file"), FLAGS.hparams)
     folder = app.path("input")

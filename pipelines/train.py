@@ -11,10 +11,9 @@ Example:
 
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app
-from pipelines.app import UserError
-from pipelines.stages import Stages
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Stages
 
 FLAGS = flags.FLAGS
 
@@ -83,8 +82,8 @@ def main():
         raise UserError("only one of --examples_path and --tfds_name can be given")
     with Stages() as stages:
         stages.begin("loading TensorFlow and Magenta")
-        tensorflow_start.start(FLAGS.log)
-        from pipelines import training
+        tensorflow.start(FLAGS.log)
+        from pipelines.systems.musicvae import training
 
         stages.end("loaded")
 

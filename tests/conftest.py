@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from models import magenta_compat  # noqa: F401  before any test imports TensorFlow
-from tests import trained
+from pipelines.runtime import magenta_compat  # noqa: F401  before any test imports TensorFlow
+from tests.support import trained
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,9 +7,10 @@ import tarfile
 
 import pytest
 
-from pipelines import files, runs
-from pipelines.app import UserError
-from tests.trained import TINY
+from pipelines import runs
+from pipelines.runtime import files
+from pipelines.runtime.app import UserError
+from tests.support.trained import TINY
 
 
 def checkpoint(run):

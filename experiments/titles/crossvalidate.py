@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app, files
-from pipelines.app import say
+from pipelines.runtime import app, files, tensorflow
+from pipelines.runtime.app import say
 
 FLAGS = flags.FLAGS
 
@@ -34,9 +33,10 @@ def _define_flags() -> None:
 
 def main() -> None:
     """Runs the experiment from its flags."""
-    tensorflow_start.start("WARN", with_magenta=False)
-    from pipelines.titles import baselines, evaluation, retrieval, tunes
-    from pipelines.titles.hparams import Hparams
+    tensorflow.start("WARN", with_magenta=False)
+    from configs.titles import Hparams
+    from pipelines.systems.titles import baselines, evaluation, tunes
+    from pipelines.systems.titles import ranks as retrieval
 
     everything = tunes.read(app.path("examples_path"), guess_keys=True)
     say(everything.summary())
@@ -100,9 +100,9 @@ def main() -> None:
 
 
 def _trained(run_dir: str, scratch: str, training, hparams):
-    from pipelines.titles import text_encoders
-    from pipelines.titles import training as titles_training
-    from pipelines.titles.embeddings import Embeddings
+    from pipelines.systems.titles import text_encoders
+    from pipelines.systems.titles import training as titles_training
+    from pipelines.systems.titles.embeddings import Embeddings
 
     # `builtin` is made of each part's training titles; others are the same for all.
     of_part = FLAGS.text_encoder == text_encoders.BUILTIN

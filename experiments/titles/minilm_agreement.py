@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from models import tensorflow_start
-from pipelines import app, files, records
-from pipelines.app import UserError
-from pipelines.protos import NoteSequence
-from pipelines.titles import text_encoders
+from pipelines import records
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.runtime import app, files, tensorflow
+from pipelines.runtime.app import UserError
+from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
 PROGRAM = pathlib.Path(__file__).parent / "programs" / "minilm_vectors.py"
@@ -93,9 +93,9 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
     Raises:
       UserError: if the other Python cannot be run, or gives none.
     """
-    from pipelines.titles import minilm_encoder  # which imports TensorFlow
+    from pipelines.systems.titles.text_encoders import minilm  # which imports TensorFlow
 
-    command = [python, os.fspath(PROGRAM), os.fspath(minilm_encoder.model_folder())]
+    command = [python, os.fspath(PROGRAM), os.fspath(minilm.model_folder())]
     # The environment of this process would show its packages to the other Python.
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     try:
@@ -113,7 +113,7 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
 
 def main() -> None:
     """Compares, prints, and fails where the vectors differ."""
-    tensorflow_start.start("WARN")
+    tensorflow.start("WARN")
     every = titles()
     drawn = random.Random(FLAGS.seed).sample(every, min(FLAGS.count, len(every)))
     texts = [*drawn, *HARD]

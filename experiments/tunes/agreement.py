@@ -25,10 +25,10 @@ from experiments.tunes import comparing, readers, shared
 from experiments.tunes.comparing import Difference, Voices
 from experiments.tunes.readers import Reader
 from experiments.tunes.rules import RULES
-from pipelines import app, files
-from pipelines.abc.tunebook import TuneText
-from pipelines.app import UserError
+from pipelines.music.abc.tunebook import TuneText
 from pipelines.records import Rejected
+from pipelines.runtime import app, files
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from experiments.tunes.readers import Reading
-from pipelines.abc import notation, reading
-from pipelines.abc.tunebook import TuneText
+from pipelines.music.abc import notation, reader
+from pipelines.music.abc.tunebook import TuneText
 
 # Pitch and length, as a fraction of a whole note, of the notes of each voice.
 Voices = list[list[tuple[int, Fraction]]]
@@ -48,7 +48,7 @@ def played(tune: TuneText) -> Voices:
       Rejected: if it does not read the tune.
     """
     voices: dict[int, list[tuple[float, int, Fraction]]] = {}
-    for note in reading.read(tune).notes:
+    for note in reader.read(tune).notes:
         length = Fraction(note.numerator, note.denominator)
         voices.setdefault(note.instrument, []).append((note.start_time, note.pitch, length))
     return [
@@ -59,7 +59,7 @@ def played(tune: TuneText) -> Voices:
 
 def written(tune: TuneText) -> Voices:
     """What this project reads, as written."""
-    return [list(voice) for voice in reading.written(tune)]
+    return [list(voice) for voice in reader.written(tune)]
 
 
 def theirs(of: Reading) -> Voices:

@@ -32,11 +32,11 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from experiments.tunes import shared
-from pipelines import app, files
-from pipelines.abc import reading, tunebook
-from pipelines.abc.tunebook import TuneText
-from pipelines.app import UserError
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.abc.tunebook import TuneText
 from pipelines.records import Rejected
+from pipelines.runtime import app, files
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 
@@ -183,7 +183,7 @@ def _read(tune: TuneText) -> tuple[bytes, float]:
     """The NoteSequence as bytes, or the reason of its rejection; and the processor time."""
     start = time.process_time()
     try:
-        read = reading.read(tune).SerializeToString(deterministic=True)
+        read = reader.read(tune).SerializeToString(deterministic=True)
     except Rejected as error:
         read = f"rejected: {error.reason}".encode()
     return read, time.process_time() - start
@@ -262,7 +262,7 @@ def _placed(tune: TuneText) -> bytes:
 
 
 def _notes(text: str) -> list[tuple[int, float, float, int]]:
-    sequence = reading.read(next(tunebook.tunes(text)))
+    sequence = reader.read(next(tunebook.tunes(text)))
     return [(n.pitch, n.start_time, n.end_time, n.instrument) for n in sequence.notes]
 
 

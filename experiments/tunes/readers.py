@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, Protocol
 
 import mido
 
-from pipelines.abc.tunebook import TuneText
-from pipelines.app import UserError
+from pipelines.music.abc.tunebook import TuneText
+from pipelines.runtime.app import UserError
 
 _PROGRAMS = pathlib.Path(__file__).parent / "programs"
 # Twenty times what the slowest reader takes for the longest shared tune.

@@ -7,7 +7,7 @@ Both are given the rewritten tune.
 import re
 from collections.abc import Callable
 
-from pipelines.abc.tunebook import TuneText
+from pipelines.music.abc.tunebook import TuneText
 
 Rule = Callable[[TuneText], TuneText]
 

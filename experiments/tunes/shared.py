@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipelines.abc import tunebook
-from pipelines.abc.tunebook import TuneText
-from pipelines.app import UserError
+from pipelines.music.abc import tunebook
+from pipelines.music.abc.tunebook import TuneText
+from pipelines.runtime.app import UserError
 
 CORPORA = ("nottingham", "oneills1850", "ryansMammoth", "airdsAirs", "litten-ms")
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 from magenta.contrib import rnn as contrib_rnn
 
-from models import cores
+from pipelines.runtime import cores
 
 _FORGET_BIAS = 1.0
 

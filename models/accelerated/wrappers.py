@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 from magenta.contrib import rnn as contrib_rnn
 from magenta.models.music_vae import base_model
 
-from models import cores
+from pipelines.runtime import cores
 
 NO_COUNTERPART = "it has no counterpart here"
 _OTHER_CELLS = "its cells are not plain LSTMs (residual connections have no counterpart)"

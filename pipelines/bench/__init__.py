@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pipelines.registry import Registry, discovered
+from pipelines.runtime.registry import Registry, discovered
 
 
 class Comparison(NamedTuple):

@@ -13,8 +13,8 @@ import sys
 
 from absl import flags
 
-from pipelines import app, files
 from pipelines.bench import _compare, _magenta, benchmarks
+from pipelines.runtime import app, files
 
 FLAGS = flags.FLAGS
 

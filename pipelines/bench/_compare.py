@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 from absl import flags
 
-from pipelines.app import UserError, say
 from pipelines.bench import Benchmark
+from pipelines.runtime.app import UserError, say
 
 _POLL_SECONDS = 0.1
 _PACKAGES = ("apache-beam", "tensorflow", "note-seq", "numpy", "protobuf")

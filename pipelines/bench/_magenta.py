@@ -8,10 +8,12 @@ import time
 
 from absl import flags
 
-from models import magenta_compat  # noqa: F401  chooses Keras 2 for Magenta in other processes too
-from pipelines import files
-from pipelines.app import UserError
 from pipelines.bench._compare import require_success
+from pipelines.runtime import (
+    files,
+    magenta_compat,  # noqa: F401  chooses Keras 2 for Magenta in other processes too
+)
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 _SIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "side")

@@ -5,7 +5,7 @@ from typing import Any
 
 from magenta.models.music_vae import base_model
 
-from pipelines.app import UserError
+from pipelines.runtime.app import UserError
 
 
 def plan(part: Any) -> Any:

@@ -8,10 +8,12 @@ import sys
 
 from absl import flags
 
-from pipelines import app, places, records
-from pipelines.app import UserError
+from pipelines import records
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import measure
+from pipelines.corpora import _archives
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 
@@ -71,7 +73,7 @@ def _size(pattern: str) -> dict[str, float]:
 
 def copy_groove(where: str, target: pathlib.Path, copies: int) -> None:
     """Lays out copies of the dataset as one release, each drummer under a name of each copy."""
-    place, root = places.open_place(where, "info.csv")
+    place, root = _archives.open_place(where, "info.csv")
     table = place.read(root + "info.csv", 1 << 28).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
     target.mkdir()

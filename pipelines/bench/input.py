@@ -11,11 +11,11 @@ import sys
 
 from absl import flags
 
-from pipelines import app
-from pipelines.app import UserError, say
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import numbers
 from pipelines.bench.convert import copy_groove
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError, say
 
 FLAGS = flags.FLAGS
 

@@ -13,11 +13,12 @@ import sys
 
 from absl import flags
 
-from pipelines import app, midi
-from pipelines.app import say
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import measure, numbers, require_success
-from pipelines.builtin import grooves
+from pipelines.demo import grooves
+from pipelines.music import midi_reader
+from pipelines.runtime import app
+from pipelines.runtime.app import say
 
 FLAGS = flags.FLAGS
 # One model by both names: stock Magenta knows only its own.
@@ -81,14 +82,14 @@ def _prepare(scratch: str) -> Comparison:
 
 def _trained(scratch: str) -> str:
     """Trains on the built-in corpus; returns the prefix of the checkpoint."""
-    from pipelines import notesequences  # Seconds to import.
+    from pipelines.corpora import conversion  # Seconds to import.
 
     say(f"training {_OURS} for {_TRAINING_STEPS} steps, for something to sample from ...")
     corpus, converted, run_dir = (
         os.path.join(scratch, name) for name in ("midi", "records", "run")
     )
     grooves.write_corpus(corpus)
-    notesequences.convert("groove", corpus, converted)
+    conversion.convert("groove", corpus, converted)
     command = [
         sys.executable,
         "-m",
@@ -113,7 +114,8 @@ def _run(command: list[str], pieces: int, path: str, number: int) -> dict[str, f
     # Magenta's program ends with 0 where it has failed, too.
     require_success(len(files) != pieces, command, f"{output}.log")
     notes = [
-        len(midi.midi_to_note_sequence(file.read_bytes()).notes) for file in files[:_FILES_READ]
+        len(midi_reader.midi_to_note_sequence(file.read_bytes()).notes)
+        for file in files[:_FILES_READ]
     ]
     # Every round starts with the same disk.
     shutil.rmtree(output)

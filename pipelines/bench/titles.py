@@ -18,7 +18,7 @@ from absl import flags
 from pipelines.bench import Benchmark, Comparison
 from pipelines.bench._compare import measure, numbers
 from pipelines.bench.side import figures
-from pipelines.titles import index
+from pipelines.systems.titles import index
 
 FLAGS = flags.FLAGS
 _TOP_K = 10

@@ -10,10 +10,10 @@ import sys
 import numpy as np
 from absl import flags
 
-from pipelines import app
-from pipelines.app import UserError
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import numbers
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 _BATCHES = 4
@@ -37,9 +37,9 @@ def _define_flags() -> None:
 
 
 def _prepare(scratch: str) -> Comparison:
-    from models import tensorflow_start
+    from pipelines.runtime import tensorflow
 
-    tensorflow_start.load()
+    tensorflow.load()
     import configs
     from pipelines import runs
     from pipelines.bench import _model_plan
@@ -128,12 +128,12 @@ def _random(config) -> dict[str, np.ndarray]:
 
 def _real(config, examples_path: str) -> dict[str, np.ndarray]:
     """The first examples of records, over and over where there are too few; as in `_random`."""
-    from pipelines import examples
+    from pipelines.examples import reading
 
-    examples.require_note_sequences(examples_path)
-    counts = examples.Counts()
+    reading.require_note_sequences(examples_path)
+    counts = reading.Counts()
     size = config.hparams.batch_size
-    found = list(examples.batches(config, examples_path, size, counts, _BATCHES))
+    found = list(reading.batches(config, examples_path, size, counts, _BATCHES))
     if not found:
         raise UserError(f"{examples_path}: {counts.summary()}; give records of other music")
     converter = config.data_converter
@@ -147,7 +147,7 @@ def _real(config, examples_path: str) -> dict[str, np.ndarray]:
         rows = itertools.cycle(row for batch in found for row in getattr(batch, name))
         return list(itertools.islice(rows, _BATCHES * size))
 
-    arrays = {name: examples.Batch.padded(filled(name), depth) for name, depth in depths.items()}
+    arrays = {name: reading.Batch.padded(filled(name), depth) for name, depth in depths.items()}
     arrays["lengths"] = np.array(filled("lengths"), np.int32)
     return {name: array.reshape(_BATCHES, size, *array.shape[1:]) for name, array in arrays.items()}
 

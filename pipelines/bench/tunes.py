@@ -13,11 +13,12 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from pipelines import places, records
-from pipelines.abc import tunebook
-from pipelines.app import UserError
+from pipelines import records
 from pipelines.bench import Benchmark, Comparison
 from pipelines.bench._compare import measure, numbers
+from pipelines.corpora import _archives
+from pipelines.music.abc import tunebook
+from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
 _TUNES_OF_A_FILE = 1000
@@ -45,8 +46,8 @@ def _prepare(scratch: str) -> Comparison:
 
 def _tunes(where: str) -> Iterator[tuple[str, ...]]:
     """The lines of each tune, without those of its titles and number."""
-    path, members, _ = places.open_files(where)
-    place = places.reopen_place(path)
+    path, members, _ = _archives.open_files(where)
+    place = _archives.reopen_place(path)
     for member in members:
         try:
             text = tunebook.decode(place.read(member, _MAX_BYTES))

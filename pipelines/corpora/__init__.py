@@ -2,7 +2,7 @@
 
 A corpus is data and two small functions: `sources` says what there is to read, in the job's own
 process; `sequences` reads one source, in a worker. What is the same for all corpora, the Beam job,
-limits, shards and counts, is in `pipelines.notesequences`.
+limits, shards and counts, is in `pipelines.corpora.conversion`.
 """
 
 import functools
@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.app import UserError
-from pipelines.midi import MAX_NOTES, MAX_SECONDS
-from pipelines.protos import NoteSequence
-from pipelines.registry import Registry, discovered
+from pipelines.music.midi_reader import MAX_NOTES, MAX_SECONDS
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.runtime.app import UserError
+from pipelines.runtime.registry import Registry, discovered
 
 
 class Source(NamedTuple):
@@ -106,4 +106,4 @@ def one_path(name: str, paths: Sequence[str]) -> str:
 @functools.cache
 def corpora() -> Registry[Corpus]:
     """All corpora by name."""
-    return discovered("corpus", sys.modules[__name__], "CORPUS")
+    return discovered("corpus", sys.modules[__name__], "CORPUS", but=("conversion", "worker"))

@@ -3,8 +3,8 @@
 ./run.sh corpora
 """
 
-from pipelines import app
 from pipelines.corpora import corpora
+from pipelines.runtime import app
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines import records
-from pipelines.app import UserError
+from pipelines.runtime.app import UserError
 
 
 def examples(

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipelines import places, same_tune
-from pipelines.abc import reading, tunebook
-from pipelines.app import UserError
-from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, one_path
+from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, _archives, one_path
+from pipelines.music.abc import reader, tunebook
 from pipelines.records import Rejected
+from pipelines.runtime.app import UserError
+from pipelines.tunes import identity
 
 # Some 1,000 tunes, a second's work. In a zip each slice is reached from the file's begin on, so
 # there are not too many of them.
@@ -91,7 +91,7 @@ def _corpus(
 
 def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator[Book | Skipped]:
     path = one_path(name, paths)
-    place, root = places.open_place(path, files[0])
+    place, root = _archives.open_place(path, files[0])
     members = [member for member in place.names(root) if member.startswith(root)]
     missing = [file for file in files if root + file not in members]
     if missing:
@@ -106,7 +106,7 @@ def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator
 
 def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
     for path, end in zip(paths, _ends(paths)):
-        place, members, alone = places.open_files(path)
+        place, members, alone = _archives.open_files(path)
         begin = f"{end}/" if len(paths) > 1 else ""
         for member in members:
             # Some programs write "./" in front of all names of a zip.
@@ -114,10 +114,10 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
             file = _printable(end if alone else begin + name)
             if any(part[:1] == "." or part == "__MACOSX" for part in name.split("/")):
                 # What version control and file managers keep there; "../x" is outside.
-                if places.is_inside(member):
+                if _archives.is_inside(member):
                     continue
-            if not places.is_inside(member):
-                yield Skipped(file, "outside", places.OUTSIDE)
+            if not _archives.is_inside(member):
+                yield Skipped(file, "outside", _archives.OUTSIDE)
             elif member.endswith("/"):
                 yield Skipped(file, "unreadable", _UNLISTED)
             else:
@@ -147,7 +147,7 @@ def _ends(paths: Sequence[str]) -> list[str]:
 
 def _slices(book: Book) -> Iterator[Source]:
     """A file as one source, or a large one as several."""
-    place = places.reopen_place(book.place)
+    place = _archives.reopen_place(book.place)
     size = place.size(book.member)
     facts = book._asdict()
     cuts: list[tuple[int, int]] = []
@@ -165,7 +165,7 @@ def _slices(book: Book) -> Iterator[Source]:
         yield Source(f"{book.file}:{line}", {**facts, **part}, weight)
 
 
-def _cuts(place: places.Place, member: str) -> tuple[int, list[tuple[int, int]], int]:
+def _cuts(place: _archives.Place, member: str) -> tuple[int, list[tuple[int, int]], int]:
     """Where to cut a file: before an `X:` line that follows a blank one.
 
     Returns:
@@ -234,7 +234,7 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
 
 def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The text of a source, and what the file's begin, if not in it, has for all tunes."""
-    place, member = places.reopen_place(facts["place"]), facts["member"]
+    place, member = _archives.reopen_place(facts["place"]), facts["member"]
     if "start" not in facts:
         return tunebook.decode(place.read(member, _MAX_BYTES)), ()
     start, end = facts["start"], facts["end"]
@@ -256,7 +256,7 @@ def _piece(
 ) -> Piece | Skipped:
     key = f"{file}:{tune.line}"
     try:
-        sequence = reading.read(tune, *limits)
+        sequence = reader.read(tune, *limits)
     except Rejected as rejected:
         return Skipped(key, rejected.reason, rejected.detail)
     except Exception as error:
@@ -265,4 +265,4 @@ def _piece(
     sequence.id = name
     sequence.filename = file
     sequence.collection_name = corpus
-    return Piece(None, sequence, same_tune.keys(sequence))
+    return Piece(None, sequence, identity.keys(sequence))

@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines import midi, places
-from pipelines.app import UserError
-from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _tfds, one_path
-from pipelines.protos import NoteSequence
+from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _archives, _tfds, one_path
+from pipelines.music import midi_reader
+from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import SPLITS, Rejected
+from pipelines.runtime.app import UserError
 
 _TABLE = "info.csv"
 _MAX_TABLE_BYTES = 1 << 28
@@ -42,7 +42,7 @@ def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
 
 
 def _from_release(path: str) -> Iterator[Source | Skipped]:
-    place, root = places.open_place(path, _TABLE)
+    place, root = _archives.open_place(path, _TABLE)
     seen, ids = set(), set()
     for number, row in enumerate(_rows(place, root, path), start=2):
         name = row["midi_filename"] or f"{_TABLE}, row {number}"
@@ -65,13 +65,13 @@ def _from_release(path: str) -> Iterator[Source | Skipped]:
         if name.endswith("/"):
             yield Skipped(name, "unreadable", "the folder cannot be listed")
         elif name.lower().endswith((".mid", ".midi")) and name not in seen:
-            if places.is_inside(member):
+            if _archives.is_inside(member):
                 yield Skipped(name, "no_row", f"{_TABLE} has no row for it")
             else:
-                yield Skipped(name, "outside", places.OUTSIDE)
+                yield Skipped(name, "outside", _archives.OUTSIDE)
 
 
-def _rows(place: places.Place, root: str, path: str) -> list[dict[str, str]]:
+def _rows(place: _archives.Place, root: str, path: str) -> list[dict[str, str]]:
     try:
         text = place.read(root + _TABLE, _MAX_TABLE_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
@@ -108,10 +108,10 @@ def _sequences(source: Source, limits: Limits) -> Iterator[Piece]:
     if "tfds" in facts:
         data = _tfds.feature(facts["tfds"], "midi")
     else:
-        data = places.reopen_place(facts["place"]).read(
-            facts["member"], midi.byte_limit(limits.max_notes)
+        data = _archives.reopen_place(facts["place"]).read(
+            facts["member"], midi_reader.byte_limit(limits.max_notes)
         )
-    sequence = midi.midi_to_note_sequence(data, *limits)
+    sequence = midi_reader.midi_to_note_sequence(data, *limits)
     _label(sequence, facts)
     yield Piece(facts["split"], sequence)
 

@@ -47,7 +47,7 @@ def measure(job):
 
 def _magenta(job):
     if job["mend"]:
-        from models import magenta_compat
+        from pipelines.runtime import magenta_compat
 
         magenta_compat.apply()
     from magenta.models.music_vae import configs, data
@@ -67,15 +67,16 @@ def _magenta(job):
 
 
 def _ours(job):
-    from models import tensorflow_start
+    from pipelines.runtime import tensorflow
 
-    tensorflow_start.start("WARN")
-    from pipelines import examples, runs
+    tensorflow.start("WARN")
+    from pipelines import runs
+    from pipelines.examples import reading
 
     config = runs.configure(**job["config"])
 
     def dataset_fn():
-        return examples.training_dataset(config, job["examples_path"])
+        return reading.training_dataset(config, job["examples_path"])
 
     return dataset_fn, config.hparams.batch_size
 

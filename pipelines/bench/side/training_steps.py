@@ -86,11 +86,11 @@ def measure(job):
 
 def _ours(job):
     """What `train` of this project trains: the config, and Magenta's module."""
-    from models import magenta_compat, tensorflow_start
+    from pipelines.runtime import magenta_compat, tensorflow
 
-    tensorflow_start.start("WARN")
-    from models import cores
-    from pipelines import devices, runs
+    tensorflow.start("WARN")
+    from pipelines import runs
+    from pipelines.runtime import cores, devices
 
     # One device is measured, but as `train` sets it up.
     devices.use("")

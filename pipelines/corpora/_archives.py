@@ -1,0 +1,229 @@
+"""Folders and zip archives, read in the same way, by name, and never unpacked."""
+
+import contextlib
+import functools
+import lzma
+import os
+import pathlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+from pipelines.records import Rejected
+from pipelines.runtime.app import UserError
+
+OUTSIDE = "points outside the corpus"
+# What zipfile and its decompressors raise on damaged bytes; ValueError for names too.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+
+
+class Place(Protocol):
+    """Files by name; names are relative, with slashes, and only those inside the place are read."""
+
+    def names(self, root: str) -> Iterator[str]:
+        """Names of the files whose names begin with `root`, and of those that point outside.
+
+        The name of a folder that cannot be listed ends in a slash.
+        """
+
+    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Opens a file to read it piece by piece, or from a position on.
+
+        Raises:
+          Rejected: "missing", "outside" or "unreadable", also while it is read.
+        """
+
+    def size(self, name: str) -> int:
+        """About how many bytes a file has; 0 where that cannot be told."""
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        """The content of a file, from the byte `start` on.
+
+        Raises:
+          Rejected: "missing", "outside", "unreadable", or "too_large" before it is read.
+        """
+
+
+def open_place(path: str, marker: str) -> tuple[Place, str]:
+    """Opens a folder or a zip archive.
+
+    Args:
+      path: the folder or archive.
+      marker: a file that has to lie at the top of it or in one of its folders.
+
+    Returns:
+      The place, and the folder in it where the marker lies: "" or "name/".
+
+    Raises:
+      UserError: if it is neither, or has no marker.
+    """
+    place: Place
+    if os.path.isdir(path):
+        inner = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+        found = [
+            root
+            for root in ["", *(f"{name}/" for name in inner)]
+            if os.path.isfile(os.path.join(path, root, marker))
+        ]
+    elif os.path.isfile(path):
+        found = [
+            name.removesuffix(marker)
+            for name in sorted(_require_zip(path).namelist(), key=lambda n: n.count("/"))
+            if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1
+        ]
+    else:
+        raise UserError(f"{path} does not exist; give a zip archive or a folder")
+    if not found:
+        raise UserError(f"{path} has no {marker}, at its top or one folder down")
+    place = _Folder(path) if os.path.isdir(path) else _Zip(path)
+    return place, found[0]
+
+
+def open_files(path: str) -> tuple[str, list[str], bool]:
+    """What is at a path: a folder, a zip archive, or a file by itself.
+
+    Returns:
+      The place for `reopen_place`, the names of the files in it that are meant, as `Place.names`
+      gives them, those of links to folders, which are not followed, as of folders that cannot be
+      listed; and whether it is a file by itself.
+
+    Raises:
+      UserError: if there is nothing, or a damaged archive.
+    """
+    if os.path.isdir(path):
+        folder = _Folder(path)
+        return path, [*folder.names(""), *folder.links()], False
+    if not os.path.isfile(path):
+        raise UserError(f"{path} does not exist; give a file, a folder or a zip archive")
+    if path.lower().endswith(".zip") or zipfile.is_zipfile(path):
+        _require_zip(path)
+        return path, list(_Zip(path).names("")), False
+    # A link to a file is meant, wherever it leads.
+    folder, name = os.path.split(os.path.realpath(path))
+    return folder, [name], True
+
+
+def reopen_place(path: str) -> Place:
+    """The place at a path that was opened before, in a worker perhaps."""
+    return _Folder(path) if os.path.isdir(path) else _Zip(path)
+
+
+def _require_zip(path: str) -> zipfile.ZipFile:
+    try:
+        return _zip(path, os.stat(path).st_mtime_ns)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UserError(
+            f"{path} is no zip archive ({error}); give the zip or its folder"
+        ) from error
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name from an archive or a table stays inside its place."""
+    parts = name.replace("\\", "/").split("/")
+    return bool(name) and not (name[0] in "/\\" or ".." in parts or parts[0].endswith(":"))
+
+
+class _Folder:
+    def __init__(self, path: str):
+        self._path = pathlib.Path(path)
+
+    def names(self, root: str) -> Iterator[str]:
+        unlisted: list[str] = []
+        walk = os.walk(self._path / root, onerror=lambda error: unlisted.append(error.filename))
+        for folder, folders, files in walk:
+            folders.sort()
+            for file in sorted(files):
+                yield pathlib.Path(folder, file).relative_to(self._path).as_posix()
+        for folder in sorted(unlisted):
+            yield f"{pathlib.Path(folder).relative_to(self._path).as_posix()}/"
+
+    def links(self) -> Iterator[str]:
+        """Names of the links to folders, each with a slash at its end."""
+        for folder, folders, _ in os.walk(self._path):
+            for link in sorted(filter(os.path.islink, (os.path.join(folder, f) for f in folders))):
+                yield f"{pathlib.Path(link).relative_to(self._path).as_posix()}/"
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        path = self._path / name
+        if not is_inside(name):
+            raise Rejected("outside", OUTSIDE)
+        try:
+            # A link may lead anywhere, so the real place of a file counts, not only its name.
+            if not path.resolve().is_relative_to(self._path.resolve()):
+                raise Rejected("outside", OUTSIDE)
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise Rejected("unreadable", "not a file")
+            with open(path, "rb") as file:
+                yield file
+        except FileNotFoundError:
+            raise Rejected("missing", "no such file") from None
+        except OSError as error:
+            raise Rejected("unreadable", error.strerror or str(error)) from error
+        except RuntimeError:
+            raise Rejected("unreadable", "links in a circle") from None
+        except ValueError as error:  # A name with a NUL.
+            raise Rejected("unreadable", str(error)) from error
+
+    def size(self, name: str) -> int:
+        try:
+            return (self._path / name).stat().st_size if is_inside(name) else 0
+        except (OSError, RuntimeError, ValueError):
+            return 0
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
+
+
+class _Zip:
+    def __init__(self, path: str):
+        self._path = path
+
+    def _archive(self) -> zipfile.ZipFile:
+        return _zip(self._path, os.stat(self._path).st_mtime_ns)
+
+    def names(self, root: str) -> Iterator[str]:
+        # A damaged directory may name a member "".
+        names = {name for name in self._archive().namelist() if name and name[-1] != "/"}
+        return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        if not is_inside(name):
+            raise Rejected("outside", OUTSIDE)
+        try:
+            with self._archive().open(name) as file:
+                yield file
+        except KeyError:
+            raise Rejected("missing", "no such file") from None
+        except _DAMAGE as error:
+            raise Rejected("unreadable", f"damaged in the archive: {error}") from error
+        except (RuntimeError, NotImplementedError) as error:
+            raise Rejected("unreadable", f"cannot be read from the archive: {error}") from error
+
+    def size(self, name: str) -> int:
+        try:
+            return self._archive().getinfo(name).file_size
+        except KeyError:
+            return 0
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
+
+
+@functools.lru_cache(maxsize=2)
+def _zip(path: str, _changed: int) -> zipfile.ZipFile:
+    """An open archive; kept, because reading the directory of a large one takes a while."""
+    return zipfile.ZipFile(path)
+
+
+def _read(place: Place, name: str, max_bytes: int, start: int) -> bytes:
+    with place.open(name) as file:
+        file.seek(start)
+        # Read up to the limit only: what a zip says of its sizes may be untrue.
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise Rejected("too_large", f"more than {max_bytes} bytes")
+    return data

@@ -1,0 +1,118 @@
+"""A corpus to NoteSequence records: the work of the `convert` job.
+
+The job's process lists the sources; workers convert them in batches (`beam_batches`).
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines import records
+from pipelines.corpora import Corpus, Limits, Skipped, Source, corpora
+from pipelines.records import Folder, Part, beam_batches
+from pipelines.runtime import beam_runner
+from pipelines.runtime.app import UserError, say
+from pipelines.tunes import splits
+
+# Small enough to spread evenly over workers, large enough that a part is more than overhead.
+_MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
+
+DEFAULT_LIMITS = Limits()
+
+
+def convert(
+    corpus_name: str,
+    where: str | Sequence[str],
+    output: str,
+    num_shards: int = 4,
+    limits: Limits = DEFAULT_LIMITS,
+    pipeline_arguments: Sequence[str] | None = None,
+    overwrite: bool = False,
+    split_percent: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Converts a corpus to TFRecords of NoteSequences.
+
+    Args:
+      corpus_name: a corpus of `pipelines.corpora`.
+      where: where the corpus is, as it takes it: one path or several.
+      output: the folder for the records.
+      num_shards: how many files for each split.
+      limits: what a piece may not exceed.
+      pipeline_arguments: Beam's options; by default those that suit the size of the corpus.
+      overwrite: whether to replace an older run in `output`.
+      split_percent: the shares of train, validation and test, for corpora that do not say which
+        piece is in which; 80, 10 and 10 by default.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      UserError: for an unknown corpus, unusable input or output, or if nothing was kept.
+    """
+    corpus = corpora()[corpus_name]
+    about: dict[str, Any] = {"limits": limits._asdict()}
+    if not corpus.has_splits:
+        split_percent = tuple(split_percent or splits.DEFAULT_PERCENT)
+        about["split_percent"] = split_percent
+    elif split_percent:
+        raise UserError(f"--split_percent: {corpus_name} has splits of its own; leave the flag out")
+    paths = [where] if isinstance(where, str) else list(where)
+    with Folder(output, overwrite) as folder:
+        # Workers may have another working directory.
+        parts = os.fspath(folder.parts.absolute())
+        sources = []
+        with Part(parts, "listed") as part:
+            for found in corpus.sources(paths):
+                if isinstance(found, Skipped):
+                    part.reject(*found)
+                else:
+                    sources.append(found)
+        batches = _write_batches(parts, sources)
+        if pipeline_arguments is None:
+            pipeline_arguments = beam_runner.default_arguments(sum(s.weight for s in sources))
+
+        def worker():
+            from pipelines.corpora.worker import ConvertBatch
+
+            return ConvertBatch(corpus_name, parts, tuple(limits))
+
+        beam_batches.run(
+            folder, batches, worker, pipeline_arguments, len(sources), "sources converted"
+        )
+        manifest = folder.finish(
+            "notesequence",
+            corpus_name,
+            num_shards,
+            len(sources),
+            about,
+            split_percent or splits.DEFAULT_PERCENT,
+        )
+    _report(corpus, manifest)
+    return manifest
+
+
+def _write_batches(parts: str, sources: list[Source]) -> list[str]:
+    """Writes batches of about equal weights; returns their names."""
+    weight = sum(source.weight for source in sources)
+    size = min(_MAX_BATCH, max(_MIN_BATCH, weight // _BATCHES))
+    batches: list[str] = []
+    start = weight = 0
+    for end, source in enumerate(sources, start=1):
+        weight += source.weight
+        if weight >= size or end == len(sources):
+            batches.append(f"batch-{start:09d}")
+            records.write_batch(parts, batches[-1], sources[start:end])
+            start, weight = end, 0
+    return batches
+
+
+def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:
+    """Says what came of it."""
+    read, clean = manifest["read"], manifest["clean"]
+    kept = read - manifest["rejected"]
+    if read != (corpus.pieces or read):
+        say(f"warning: {read} were read, but {corpus.name} has {corpus.pieces}")
+    say(
+        f"{kept} of {read} kept ({kept / read:.1%}); {clean} of these are clean "
+        f"({clean / kept:.1%}), the others carry warnings"
+    )

@@ -1,0 +1,252 @@
+"""Runs the whole chain, on drum grooves and on dance tunes that the project makes itself, offline.
+
+Example:
+  ./run.sh demo
+  ./run.sh demo --output=/tmp/demo
+
+Each step is one of the commands that you would give yourself, and is shown before it runs. All of
+it is seeded; a demo that was stopped goes on where it was.
+"""
+
+import glob
+import json
+import os
+import shlex
+import tempfile
+
+from absl import flags
+
+from pipelines.demo import forked_jobs, grooves, tunes
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError, say
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
+flags.DEFINE_integer("num_steps", 500, "Training steps of the drum model.", lower_bound=1)
+flags.DEFINE_integer("num_tune_steps", 700, "Training steps of the tune model.", lower_bound=1)
+
+# With GrooVAE's sizes two cores need a quarter of an hour to show something. These models have a
+# quarter of the weights and less, no dropout and a faster start.
+_GROOVES = "flat-groove_4bar"
+_GROOVE_HPARAMS = (
+    "batch_size=32,enc_rnn_size=[256],dec_rnn_size=[256],z_size=64,"
+    "dropout_keep_prob=1.0,learning_rate=0.002"
+)
+_TUNES = "flat-reel_2bar"
+_TUNE_HPARAMS = (
+    "batch_size=64,enc_rnn_size=[128],dec_rnn_size=[128],z_size=32,"
+    # Samples need a posterior that is near the prior within a few hundred steps.
+    "max_beta=0.04,beta_rate=0.99,learning_rate=0.008"
+)
+
+
+_TITLE_EPOCHS = 30
+_IDEAS = 200
+
+
+def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
+    """Makes two corpora; converts, trains, evaluates and generates from each, all in `output`."""
+    drums = _drums(_places(output, "grooves"), num_steps)
+    reels = _reels(_places(output, "tunes"), num_tune_steps)
+    _title("done")
+    print(f"{drums}\n\n{reels}")
+    print(f"""
+What to try next:
+  ./run.sh tensorboard {shlex.quote(output)}
+  ./run.sh train ... --num_steps=3000     the same command as above: the run goes on
+  ./run.sh configs                        the other models
+  the Groove MIDI Dataset and tunebooks: see "On real data" in README.md""")
+
+
+def _places(output: str, kind: str) -> dict[str, str]:
+    """Where the corpus, the records, the run and the music of a chain are."""
+    names = ("corpus", "records", "run", "music", "titles")
+    return {name: os.path.join(output, kind, name) for name in names}
+
+
+def _drums(place: dict[str, str], num_steps: int) -> str:
+    """The chain on drum grooves; returns what came of it."""
+    _title("a corpus of drum grooves, in the layout of the Groove MIDI Dataset")
+    if not os.path.isdir(place["corpus"]):
+        grooves.write_corpus(place["corpus"])
+    print(place["corpus"])
+
+    _title("MIDI files to NoteSequence TFRecords")
+    _convert("groove", place)
+    _title(f"a small MusicVAE of drums, {num_steps} steps")
+    _train(_GROOVES, _GROOVE_HPARAMS, place, num_steps)
+
+    _title("how near it comes to held-out grooves, beside the commonest bar of the training ones")
+    measured, baseline = _measure(place)
+
+    _title("new grooves")
+    beats = os.path.join(glob.escape(place["corpus"]), "*", "*", "*_beat_4-4.mid")
+    first, second = sorted(glob.glob(beats))[:2]
+    shared = dict(run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None)
+    _job("generate", mode="sample", num_outputs=4, **shared)
+    _job("generate", mode="reconstruct", input_midi=first, **shared)
+    _job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
+    return f"""\
+hit F1 on held-out grooves: {measured["sampled"]["f1"]:.3f} decoded from z, sampled
+                            {measured["thresholded"]["f1"]:.3f} decoded from z, thresholded
+                            {baseline["constant"]["f1"]:.3f} the commonest bar
+music, MIDI and piano rolls:       {place["music"]}
+{_where(place)}
+the corpus:                        {place["corpus"]}"""
+
+
+def _reels(place: dict[str, str], num_steps: int) -> str:
+    """The chain on dance tunes; returns what came of it."""
+    _title("tunebooks of reels, jigs and other dances in ABC notation")
+    if not os.path.isdir(place["corpus"]):
+        tunes.write_corpus(place["corpus"])
+    for path in sorted(glob.glob(os.path.join(glob.escape(place["corpus"]), "*"))):
+        print(path)
+
+    _title("ABC notation to NoteSequence TFRecords")
+    _convert("abc", place)
+    _title(f"a small MusicVAE of two bars of a reel, {num_steps} steps")
+    _train(_TUNES, _TUNE_HPARAMS, place, num_steps)
+
+    _title("how near it comes to held-out reels, beside the commonest bar of the training ones")
+    measured, baseline = _measure(place)
+
+    _title("new bars of reels, with their notation")
+    _job(
+        "generate",
+        mode="sample",
+        num_outputs=4,
+        run_dir=place["run"],
+        output_dir=place["music"],
+        seed=1,
+        overwrite=None,
+    )
+    found = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.abc")))
+    with open(found[0], encoding="utf-8") as file:
+        print(f"\n{file.read().strip()}")
+    named = _named(place)
+    right = {
+        name: metrics["onset_accuracy"]
+        for name, metrics in {**measured, **baseline}.items()
+        if name in ("sampled", "likeliest", "constant")
+    }
+    return f"""\
+notes of held-out reels that come back at their step with their pitch:
+                            {right["sampled"]:.3f} decoded from z, sampled
+                            {right["likeliest"]:.3f} decoded from z, the likeliest events
+                            {right["constant"]:.3f} the commonest bar
+titles that fit the new bars:
+{named}
+music, MIDI, ABC and piano rolls:  {place["music"]}
+{_where(place)}
+which titles fit which tunes:      {place["titles"]}
+the tunebooks:                     {place["corpus"]}"""
+
+
+def _named(place: dict[str, str]) -> str:
+    """Learns which titles fit which tunes, and finds one for each of the new ones."""
+    _title(f"which titles fit which tunes, {_TITLE_EPOCHS} epochs")
+    _job(
+        "titles",
+        "train",
+        run_dir=place["titles"],
+        examples_path=_records(place, "train"),
+        validation_path=_records(place, "validation"),
+        text_encoder="builtin",
+        num_epochs=_TITLE_EPOCHS,
+        batch_size=64,
+    )
+
+    _title("titles for the new bars, from a list of ideas; those of known tunes are marked")
+    ideas = os.path.join(os.path.dirname(place["music"]), "ideas.txt")
+    tunes.write_titles(ideas, _IDEAS)
+    pieces = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.mid")))
+    with tempfile.NamedTemporaryFile() as file:
+        shared = dict(run_dir=place["titles"], titles=ideas, top_k=3)
+        # After few steps a model may write less than a melody.
+        _job("titles", "match", *pieces, stdout=file.name, needed=False, **shared)
+        with open(file.name, encoding="utf-8") as printed:
+            lines = printed.read().splitlines()
+    print("\n".join(lines))
+    best = [line.split("\t") for line in lines if line.startswith("1\t")]
+    named = [f"{'':28}{title} ({score}, {status})" for _, score, status, title in best]
+    return "\n".join(named) or f"{'':28}none: no piece has a melody"
+
+
+def _where(place: dict[str, str]) -> str:
+    return f"""\
+checkpoints and metrics:           {place["run"]}
+NoteSequence TFRecords:            {place["records"]}"""
+
+
+def _convert(corpus: str, place: dict[str, str]) -> None:
+    _job("convert", corpus=corpus, input=place["corpus"], output=place["records"], overwrite=None)
+
+
+def _train(config: str, hparams: str, place: dict[str, str], num_steps: int) -> None:
+    _job(
+        "train",
+        config=config,
+        examples_path=_records(place, "train"),
+        run_dir=place["run"],
+        num_steps=num_steps,
+        hparams=hparams,
+        seed=0,
+    )
+
+
+def _measure(place: dict[str, str]) -> tuple[dict, dict]:
+    """Evaluates the model and a baseline on the validation split."""
+    shared = dict(run_dir=place["run"], examples_path=_records(place, "validation"))
+    baseline = dict(baseline="most_frequent_bar", baseline_examples_path=_records(place, "train"))
+    with tempfile.NamedTemporaryFile() as file:
+        measured = []
+        for extra in ({}, baseline):
+            _job("evaluate", stdout=file.name, **shared, **extra)
+            with open(file.name, encoding="utf-8") as printed:
+                measured.append(json.load(printed))
+    return measured[0], measured[1]
+
+
+def _records(place: dict[str, str], split: str) -> str:
+    return os.path.join(place["records"], f"{split}.tfrecord*")
+
+
+def _title(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+def _job(
+    job: str, *words: str, stdout: str | None = None, needed: bool = True, **arguments
+) -> None:
+    """Runs a job as `./run.sh` does, having shown its command; ends the demo where it fails.
+
+    Args:
+      job: its name.
+      words: what it takes besides flags.
+      stdout: a file for what it prints, if that is not to be seen.
+      needed: whether the demo ends where it fails.
+      arguments: its flags; None for those without a value.
+    """
+    given = [
+        *words,
+        *(
+            f"--{name}" if value is None else f"--{name}={value}"
+            for name, value in arguments.items()
+        ),
+    ]
+    print(f"$ ./run.sh {shlex.join([job, *given])}", flush=True)
+    if forked_jobs.run(job, given, stdout) and needed:
+        raise UserError(
+            f"{job} failed; the lines above say why. To start afresh, remove the demo's folder"
+        )
+
+
+def main():
+    output = app.path("output")
+    demo(output, FLAGS.num_steps, FLAGS.num_tune_steps)
+    say(f"see {os.path.join(output, 'tunes', 'music')}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,1 @@
+"""NoteSequence records to batches of training examples."""

@@ -1,0 +1,107 @@
+"""NoteSequence records to training tensors for one config: the work of the `tensors` job.
+
+The job's process lists where in the shards the NoteSequences are; workers convert them in batches
+(`beam_batches`).
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines import records, runs
+from pipelines.examples import fingerprint, report
+from pipelines.records import Folder, beam_batches
+from pipelines.runtime import beam_runner
+from pipelines.runtime.app import UserError, say
+
+# Small enough to spread evenly over workers, large enough that a part is more than overhead.
+_MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
+# A worker process imports TensorFlow in the time in which it converts 10,000 NoteSequences: five
+# times as many as repay a worker of `convert`, which the default is made for.
+_COST_OF_A_WORKER = 5
+
+
+def convert(
+    config_name: str,
+    where: str,
+    output: str,
+    *,
+    config_file: str | None = None,
+    hparams: str = "",
+    num_shards: int = 4,
+    pipeline_arguments: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Converts a folder of NoteSequence records to one of tensors.
+
+    Args:
+      config_name, config_file, hparams: the config, as `runs.configure` takes it.
+      where: a finished folder of NoteSequence records.
+      output: the folder for the tensors.
+      num_shards: how many files for each split.
+      pipeline_arguments: Beam's options; by default those that suit the size of the input.
+      overwrite: whether to replace an older run in `output`.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      UserError: for an unknown config, unusable input or output, if no piece gave an example, or
+        if what the converter makes of one cannot be stored.
+    """
+    # Workers may have another working directory.
+    where, output = os.path.abspath(where), os.path.abspath(output)
+    config_file = config_file and os.path.abspath(config_file)
+    config = runs.configure(config_name, config_file, hparams)
+    about = fingerprint.describe(config)
+    source = report.open_folder(where)
+    # Replacing the tensors of an older run would remove the records that these are made of.
+    if os.path.realpath(where) == os.path.realpath(output):
+        raise UserError(f"{output}: is --input as well; name another --output")
+    for line in fingerprint.left_out(config):
+        say(f"{config_name}: {line}")
+    with Folder(output, overwrite) as folder:
+        parts = os.fspath(folder.parts)
+        batches, sources = _write_batches(parts, where, source)
+        if pipeline_arguments is None:
+            pipeline_arguments = beam_runner.default_arguments(sources // _COST_OF_A_WORKER)
+
+        def worker():
+            from pipelines.examples.worker import TensorBatch
+
+            return TensorBatch(config_name, config_file, hparams, parts)
+
+        what = "NoteSequences converted"
+        beam_batches.run(folder, batches, worker, pipeline_arguments, sources, what)
+        manifest = folder.finish(
+            "tensors",
+            source["corpus"],
+            num_shards,
+            sources,
+            {"config": config_name, **about},
+            tunes=where,
+            sizes=True,
+        )
+    say(
+        f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "
+        f"NoteSequences; {records.REJECTED} says why the others gave none"
+    )
+    return manifest
+
+
+def _write_batches(parts: str, where: str, source: dict[str, Any]) -> tuple[list[str], int]:
+    """Writes batches of ranges of the input's shards; returns their names and how many records."""
+    expected = report.records_of(source)
+    size = min(_MAX_BATCH, max(_MIN_BATCH, sum(expected.values()) // _BATCHES))
+    batches: list[str] = []
+    for split, count in expected.items():
+        found = 0
+        for path in records.glob(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
+            offsets = [offset for offset, _ in records.read_at(path)]
+            for start in range(0, len(offsets), size):
+                ranges = [(split, path, offsets[start], len(offsets[start : start + size]))]
+                batches.append(f"batch-{len(batches):09d}")
+                records.write_batch(parts, batches[-1], ranges)
+            found += len(offsets)
+        report.require_all(where, split, count, found)
+    return batches, sum(expected.values())

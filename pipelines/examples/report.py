@@ -1,0 +1,143 @@
+"""How many examples a config makes of a folder of records, and why others make none."""
+
+import collections
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipelines import records
+from pipelines.examples import reading
+from pipelines.runtime.app import UserError
+
+
+def measure(config, folder: str) -> dict:
+    """Converts every record of a folder once, as training does, and counts what comes out.
+
+    Args:
+      config: a Magenta Config; its model is not built.
+      folder: a finished folder of NoteSequence records.
+
+    Returns:
+      JSON values: "corpus", "read" and "rejected" of the folder's manifest, and under "splits" for
+      each split and under "all" for their sum
+        records   how many there are; the sum of used and of the reasons
+        used      how many of them give examples
+        examples  how many these give
+        reasons   why the others give none, by category, with the particulars under "details"
+        noted     what the converter counts itself, such as notes that share a step
+
+    Raises:
+      UserError: where there is no such folder, or it is not finished, holds other records, or not
+        as many as its manifest says.
+    """
+    manifest = open_folder(folder)
+    splits = {}
+    for split, expected in records_of(manifest).items():
+        counts = reading.Counts()
+        if expected:
+            counts = reading.count(config, os.path.join(folder, f"{split}.tfrecord-*"))
+        require_all(folder, split, expected, counts.records)
+        splits[split] = counts
+    return {
+        **{name: manifest.get(name) for name in ("corpus", "read", "rejected")},
+        "splits": {split: _described(counts) for split, counts in splits.items()},
+        "all": _described(_sum(splits.values())),
+    }
+
+
+def open_folder(folder: str) -> dict[str, Any]:
+    """The manifest of a finished folder of NoteSequence records.
+
+    Raises:
+      UserError: where there is no such folder, or it is not finished, or holds other records.
+    """
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
+    manifest = records.read_manifest(folder)
+    if manifest["kind"] != "notesequence":
+        raise UserError(
+            f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
+            "the folder that they were made from"
+        )
+    return manifest
+
+
+def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many records a manifest names, by split."""
+    return {
+        split: manifest["splits"].get(split, {"records": 0})["records"] for split in records.SPLITS
+    }
+
+
+def require_all(folder: str, split: str, expected: int, found: int) -> None:
+    """Raises UserError where a folder has not as many records as its manifest says."""
+    if found != expected:
+        raise UserError(
+            f"{folder}: its manifest names {expected} records of {split}, and there are {found}; "
+            "make the records again"
+        )
+
+
+def _sum(parts: Iterable[reading.Counts]) -> reading.Counts:
+    total = reading.Counts()
+    for part in parts:
+        total.records += part.records
+        total.used += part.used
+        total.examples += part.examples
+        total.unused.update(part.unused)
+        total.notes.update(part.notes)
+    return total
+
+
+def _described(counts: reading.Counts) -> dict:
+    reasons = collections.Counter()
+    for reason, n in counts.unused.items():
+        reasons[_category(reason)] += n
+    return {
+        "records": counts.records,
+        "used": counts.used,
+        "examples": counts.examples,
+        "reasons": dict(reasons.most_common()),
+        "details": dict(counts.unused.most_common()),
+        "noted": {name: n for name, n in sorted(counts.notes.items()) if n},
+    }
+
+
+def _category(reason: str) -> str:
+    """What a converter's explanation begins with, up to its particulars."""
+    return reason.partition(": ")[0]
+
+
+def table(report: dict) -> str:
+    """What `measure` returns, for people: a column a split, a line a count."""
+    columns = {**report["splits"], "all": report["all"]}
+    rows = [("", list(columns))]
+
+    def add(title, *keys):
+        cells = []
+        for column in columns.values():
+            for key in keys:
+                column = column.get(key, 0)
+            cells.append(column)
+        rows.append((title, [str(cell) for cell in cells]))
+
+    add("records", "records")
+    add("give examples", "used")
+    details = report["all"]["details"]
+    for category in report["all"]["reasons"]:
+        add(f"  no: {category}", "reasons", category)
+        particulars = [reason for reason in details if _category(reason) == category]
+        if len(particulars) > 1:
+            for reason in particulars:
+                text = reason.removeprefix(f"{category}: ").partition("; ")[0]
+                add(f"        {text}", "details", reason)
+    add("examples", "examples")
+    for name in report["all"]["noted"]:
+        add(f"  {name.replace('_', ' ')}", "noted", name)
+
+    first = max(len(title) for title, _ in rows)
+    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows))]
+    return "\n".join(
+        title.ljust(first) + "".join(f"  {cell:>{w}}" for cell, w in zip(cells, widths))
+        for title, cells in rows
+    )

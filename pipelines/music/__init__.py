@@ -1,0 +1,1 @@
+"""NoteSequences and notation: MIDI and ABC, in and out."""

@@ -1,0 +1,438 @@
+"""The text of a tune to a score: what is written, and nothing of how it is played.
+
+The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, chapter 4 for the signs, 3 for
+the fields, 7 for voices; chapter 8 for what older standards allowed, which tunebooks are full of.
+A sign that nobody reads is left out with a warning; only too many notes raise.
+"""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from pipelines.music.abc import fields, lines, tokens
+from pipelines.music.abc.fields import Key
+from pipelines.music.abc.macros import Macros
+from pipelines.music.abc.score import Score, Voice
+from pipelines.music.abc.ticks import WHOLE, scaled
+from pipelines.music.abc.tokens import Note
+from pipelines.music.abc.tunebook import TuneText
+from pipelines.music.abc.voice_state import VoiceState
+from pipelines.music.midi_reader import MAX_NOTES
+from pipelines.records import Rejected
+
+_MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
+# abc2midi's word for music that has none: nothing would ever end an accidental.
+_NO_BAR_LINES = re.compile(r"\s*MIDI[ =]+nobarlines\b")
+_PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
+_NO_HEADERS = frozenset("wWsmUV+")
+# Fields that say how the next notes sound; in the body they are not headers.
+_STATE_FIELDS = frozenset("KMLQPVI")
+_MAX_WARNINGS = 20
+# Bars of rests in a tune, `Z` counting as many as it says.
+_MAX_RESTS = 999
+
+
+def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
+    """What the text of a tune says.
+
+    Raises:
+      Rejected: "too_many_notes" where more are written.
+    """
+    return _Notation(tune, max_notes).score
+
+
+class _Notation:
+    def __init__(self, tune: TuneText, max_notes: int):
+        self.score = Score()
+        self._max_notes = max_notes
+        self._notes = 0
+        self._rests_left = _MAX_RESTS
+        self._line = tune.line
+        self._in_header = True
+        self._has_unit = False
+        self._accidentals_hold = "pitch"
+        self._macros = Macros()
+        self._voices: dict[str, VoiceState] = {}
+        self._voice_fields: dict[str, str] = {}
+        self._voice_names: dict[str, str] = {}
+        # What the header says, for all voices.
+        self._state = VoiceState(Voice(), tune.line)
+        self._here = self._state
+        self._last_letter = ""
+        for text in tune.file_header:
+            field = lines.field(text)
+            if field is None or field[0] not in "XK":
+                self._read_line(text)
+        first_music = lines.first_music(tune.lines)
+        for number, text in enumerate(tune.lines):
+            self._line = tune.line + number
+            if self._in_header and number == first_music:
+                self._warn("the key (K:) is missing; read without sharps and flats")
+                self._end_header()
+            self._read_line(text)
+        if tune.left_over:
+            self._line = tune.left_over
+            self._warn("music after the empty line that ends the tune is left out")
+        self._finish()
+
+    def _warn(self, what: str) -> None:
+        warnings = self.score.warnings
+        if len(warnings) < _MAX_WARNINGS:
+            warnings.append((self._line, what))
+
+    def _finish(self) -> None:
+        for state in self._voices.values():
+            state.end_bar(self._line)
+        self.score.voices = [
+            state.voice for state in self._voices.values() if any(b.notes for b in state.voice.bars)
+        ]
+
+    # Lines
+
+    def _read_line(self, text: str) -> None:
+        if "%" in text:
+            if text.lstrip().startswith("%%"):
+                self._instruction(text.lstrip()[2:])
+                return
+            text = lines.without_comment(text)
+        if lines.is_blank(text):
+            return
+        if field := lines.field(text):
+            self._field(*field)
+            return
+        if self._in_header:
+            # Older standards let a history run over several lines.
+            if self.score.headers:
+                letter, value = self.score.headers[-1]
+                self.score.headers[-1] = (letter, f"{value} {text.strip()}")
+            return
+        for prepare in (lines.music_in, self._macros.expand, lines.without_words):
+            text, warnings = prepare(text)
+            for what in warnings:
+                self._warn(what)
+        self._music(text)
+        self._require_few_notes()
+
+    def _require_few_notes(self) -> None:
+        if self._notes > self._max_notes:
+            raise Rejected("too_many_notes", f"more than {self._max_notes} are written")
+
+    def _end_header(self) -> None:
+        self._in_header = False
+        first = next(iter(self._voice_fields), "1")
+        self._here = self._voice(first)
+
+    def _voice(self, name: str) -> VoiceState:
+        state = self._voices.get(name)
+        if state is None:
+            voice = Voice(self._voice_names.get(name))
+            state = self._voices[name] = VoiceState(voice, self._line, self._state)
+            shift = fields.transposition(self._voice_fields.get(name, ""))
+            if shift is not None:
+                state.transposition = shift
+        return state
+
+    # Fields
+
+    def _field(self, letter: str, value: str, inline: bool = False) -> None:
+        value = value.strip()
+        if letter == "+":
+            if self.score.headers and self._last_letter not in _NO_HEADERS:
+                name, before = self.score.headers[-1]
+                if name == self._last_letter:
+                    self.score.headers[-1] = (name, f"{before} {value}")
+            return
+        self._last_letter = letter
+        if letter not in _NO_HEADERS and letter != "r":
+            if self._in_header or (letter not in _STATE_FIELDS and not inline):
+                if letter.isupper():
+                    self.score.headers.append((letter, value.replace("\\%", "%")))
+        read = _FIELDS.get(letter)
+        if read:
+            try:
+                read(self, value)
+            except ValueError as error:
+                self._warn(f"{error}; left out")
+
+    def _key(self, value: str) -> None:
+        # A key that cannot be read still ends the header.
+        targets = [self._state, *self._voices.values()] if self._in_header else [self._here]
+        try:
+            for state in targets:
+                try:
+                    state.key = fields.key(value, state.key)
+                except fields.UnknownModeError as error:
+                    state.key = error.key
+                    if state is self._here:
+                        self._warn(str(error))
+                shift = fields.transposition(value)
+                if shift is not None:
+                    state.transposition = shift
+        finally:
+            if self._in_header:
+                self._end_header()
+        self._changed(self._here, key=self._here.key)
+
+    def _meter(self, value: str) -> None:
+        meter = fields.meter(value)
+        self._here.meter, self._here.measure = meter, fields.measure(meter)
+        if not self._has_unit and (self._in_header or not self._has_music()):
+            self._here.unit = fields.default_unit(meter)
+        if self._here.is_empty():
+            self._here.show()
+
+    def _has_music(self) -> bool:
+        return bool(self._here.voice.bars) or not self._here.is_empty()
+
+    def _unit(self, value: str) -> None:
+        self._here.unit = fields.unit(value)
+        self._has_unit = True
+
+    def _tempo(self, value: str) -> None:
+        tempo = fields.tempo(value, self._here.unit)
+        if tempo is not None:
+            self._here.tempo = tempo
+            self._changed(self._here, tempo=tempo)
+
+    def _changed(self, state: VoiceState, tempo: Fraction | None = None, key: Key | None = None):
+        if state.is_empty():
+            state.show()
+        else:
+            state.bar.changes.append((state.position, tempo, key))
+
+    def _parts(self, value: str) -> None:
+        if self._in_header:
+            self.score.parts = fields.parts(value)
+        elif value:
+            label = value.strip('" .')[:1]
+            for state in self._voices.values():
+                if state is self._here and not state.is_empty():
+                    state.end_bar(self._line)
+                if state.is_empty():
+                    state.bar.part = label
+
+    def _voice_field(self, value: str) -> None:
+        identifier, name = fields.voice(value)
+        if name:
+            self._voice_names[identifier] = name
+        if self._in_header:
+            self._voice_fields.setdefault(identifier, value)
+            return
+        known = identifier in self._voices
+        self._voice_fields.setdefault(identifier, value)
+        self._here = self._voice(identifier)
+        shift = fields.transposition(value) if known else None
+        if shift is not None:
+            self._here.transposition = shift
+
+    def _instruction(self, value: str) -> None:
+        """An `I:` field, or a line that begins with %%."""
+        if match := _PROPAGATE.match(value):
+            self._accidentals_hold = match[1].lower()
+        elif _NO_BAR_LINES.match(value):
+            self._accidentals_hold = "not"
+        elif match := _MIDI.match(value):
+            self._midi(match[1], int(match[2]))
+
+    def _midi(self, what: str, value: int) -> None:
+        """%%MIDI of abc2midi's manual: programs and transposition."""
+        if what == "program" and 0 <= value <= 127:
+            self._here.program = value
+            if self._here.is_empty():
+                self._here.show()
+        elif what == "transpose" and -60 <= value <= 60:
+            self._here.transposition = value
+
+    def _macro(self, value: str) -> None:
+        self._macros.define(value)
+
+    # Music
+
+    def _music(self, text: str) -> None:
+        here = self._here
+        for match in tokens.TOKEN.finditer(text):
+            kind = match.lastgroup
+            if kind == "note":
+                note = tokens.note(match.group())
+                length = here.takes(note.numerator, note.denominator)
+                pitch = self._pitch(here, note)
+                if here.tied:
+                    here.tied = {}
+                if pitch is None:
+                    here.passes(length, [])
+                else:
+                    heard = [here.position, length, pitch, False, here.overlay, note.staff]
+                    here.bar.notes.append(heard)
+                    self._notes += 1
+                    here.passes(length, [heard])
+            elif kind not in tokens.SILENT:
+                getattr(self, f"_{kind}")(match.group())
+                here = self._here
+
+    def _pitch(self, here: VoiceState, note: Note) -> int | None:
+        accidental = note.accidental
+        if accidental is not None:
+            if self._accidentals_hold != "not":
+                here.accidentals[self._holds_for(note)] = accidental
+        elif note.staff in here.tied:
+            # A tied note keeps its accidental over the bar line.
+            return here.tied[note.staff]
+        else:
+            accidental = here.accidentals.get(self._holds_for(note)) if here.accidentals else None
+            if accidental is None:
+                accidental = here.key.accidentals[note.step]
+        pitch = note.natural + accidental + here.transposition
+        if not 0 <= pitch <= 127:
+            self._warn("a note is higher or lower than MIDI goes; left out")
+            return None
+        return pitch
+
+    def _holds_for(self, note: Note) -> int:
+        """What an accidental holds for until the bar line: all octaves, or one (11.3)."""
+        return note.step if self._accidentals_hold == "pitch" else note.staff
+
+    def _bar(self, token: str) -> None:
+        here = self._here
+        here.end_bar(self._line)
+        # A line may be as long as the file.
+        self._require_few_notes()
+        if token == "|":
+            return
+        line = tokens.bar_line(token)
+        if here.voice.bars:
+            before = here.voice.bars[-1]
+            before.closes_repeat = max(before.closes_repeat, line.closes)
+            before.ends_section |= line.thick
+        here.bar.opens_repeat |= line.opens
+
+    def _rest(self, token: str) -> None:
+        here = self._here
+        here.passes(here.takes(*tokens.length(token[1:])), [])
+        here.tied = {}
+
+    def _rests(self, token: str) -> None:
+        here = self._here
+        count = int(token[1:] or 1)
+        if self._rests_left < count:
+            self._warn(f"{token} is left out: more than {_MAX_RESTS} bars of rests")
+            return
+        self._rests_left -= count
+        for number in range(count):
+            if number:
+                here.end_bar(self._line)
+            here.passes(here.measure or WHOLE, [])
+        here.tied = {}
+
+    def _text(self, token: str) -> None:
+        text = token[1:-1].strip()
+        if tokens.CHORD_SYMBOL.match(text):
+            self._here.bar.chord_symbols.append((self._here.position, text))
+
+    def _broken(self, token: str) -> None:
+        here = self._here
+        power = min(len(token), 6)
+        if here.last_length is None:
+            self._warn(f"{token} has no note before it; left out")
+            return
+        short, long = (1, 2 ** (power + 1) - 1)
+        before, after = (long, short) if token[0] == ">" else (short, long)
+        length = scaled(here.last_length, before, 2**power)
+        for note in here.last:
+            note[1] = scaled(note[1], before, 2**power)
+        here.position += length - here.last_length
+        here.last_length = length
+        here.broken = after, 2**power
+
+    def _tie(self, _: str) -> None:
+        for note in self._here.last:
+            note[3] = True
+        self._here.tied = {note[5]: note[2] for note in self._here.last}
+
+    def _tuplet(self, token: str) -> None:
+        here = self._here
+        try:
+            tuplet = tokens.tuplet(token, fields.is_compound(here.meter))
+        except ValueError as error:
+            self._warn(f"{error}; left out")
+        else:
+            here.tuplet_notes, here.tuplet_time, here.tuplet_left = tuplet
+
+    def _grace(self, token: str) -> None:
+        here = self._here
+        for note in tokens.notes_in(token):
+            self.score.grace_notes += 1
+            if note.accidental is not None and self._accidentals_hold != "not":
+                here.accidentals[self._holds_for(note)] = note.accidental
+
+    def _named(self, token: str) -> None:
+        """A decoration with a name; only the jumps among them would change what is played."""
+        if token[1:-1].lower().rstrip(".") in tokens.JUMPS:
+            self._warn(f"{token} is not played out")
+
+    def _plus(self, token: str) -> None:
+        """Between plus signs a chord, as the first standards had it, or a decoration."""
+        if tokens.OLD_CHORD.fullmatch(token):
+            self._chord(f"[{token[1:-1]}]")
+        else:
+            self._named(token)
+
+    def _overlay(self, _: str) -> None:
+        here = self._here
+        here.bar.length = max(here.bar.length, here.position)
+        here.position = 0
+        here.overlay += 1
+        here.last, here.last_length = [], None
+
+    def _ending(self, token: str) -> None:
+        here = self._here
+        if not here.is_empty():
+            here.end_bar(self._line)
+        here.bar.ending = tokens.ending(token)
+
+    def _inline(self, token: str) -> None:
+        self._field(token[1], token[3:-1], inline=True)
+
+    def _chord(self, token: str) -> None:
+        here = self._here
+        inner, _, outer = token[1:].rpartition("]")
+        numerator, denominator = tokens.length(outer)
+        read = tokens.notes_in(inner)
+        if not read:
+            if inner.strip():
+                self._warn(f"[{inner[:20]}] is no chord; left out")
+            return
+        pitches = [self._pitch(here, note) for note in read]
+        # A chord lasts as long as its first note, whatever the others say (4.17).
+        first = read[0]
+        length = here.takes(first.numerator * numerator, first.denominator * denominator)
+        notes = [
+            [here.position, length, pitch, note.ties, here.overlay, note.staff]
+            for note, pitch in zip(read, pitches, strict=True)
+            if pitch is not None
+        ]
+        here.tied = {note[5]: note[2] for note in notes if note[3]}
+        here.bar.notes += notes
+        self._notes += len(notes)
+        here.passes(length, notes)
+
+    def _microtone(self, _: str) -> None:
+        self._warn("quarter tones are read as the whole note beside them")
+
+    def _other(self, token: str) -> None:
+        if token.isdecimal() and self._here.is_empty():
+            # A variant ending whose number stands apart from its bar line.
+            self._ending(token)
+        elif token != ":":
+            self._warn(f"{token!r} has no meaning here; left out")
+
+
+_FIELDS: dict[str, Callable[[_Notation, str], None]] = {
+    "K": _Notation._key,
+    "M": _Notation._meter,
+    "L": _Notation._unit,
+    "Q": _Notation._tempo,
+    "P": _Notation._parts,
+    "V": _Notation._voice_field,
+    "I": _Notation._instruction,
+    "m": _Notation._macro,
+}

@@ -1,0 +1,174 @@
+"""What each sign in a line of ABC music says by itself: tokens, notes, lengths, bar lines.
+
+The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, chapter 4.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from pipelines.music.abc.fields import ACCIDENTALS, SEMITONES, STEPS
+
+_LENGTH = r"\d{0,6}(?:/+\d{0,6})?"
+_NOTE = r"(?:\^{1,2}|_{1,2}|=)?[A-Ga-g][,']*" + _LENGTH
+# What each kind of token looks like, the commonest first; the first that matches is taken.
+_KINDS = {
+    "note": _NOTE,
+    "skip": r"[ \t`]+",
+    # Any mixture of the signs of bar lines that begins like one: | || |] [| :| |: :: :|] [|]:|
+    "bar": r"\.?:*(?:\[\||\|)[|\]:]*(?:\[\|\]*:*)?|::+",
+    "text": r'"[^"]*"',
+    "rest": r"[zx]" + _LENGTH,
+    "broken": r">+|<+",
+    "tie": r"\.?-",
+    "tuplet": r"\(\d{1,3}(?::\d{0,3})?(?::\d{0,3})?",
+    "slur": r"\.?[()]",
+    "grace": r"\{[^{}]*\}",
+    # Letters that stand for a decoration, all that U: may define among them.
+    "decoration": r"[~.HIJKLMNOPQRSTUVWhijklmnopqrstuvw]",
+    "named": r"![^!\s|]{1,40}!",
+    "plus": r"\+[^+\s|]{1,40}\+",
+    "inline": r"\[[A-Za-z]:[^\]]{0,1000}\]",
+    "ending": r"\[[ \t]*\d[\d,.\-]*|(?<=[|:\]])\d[\d,.\-]*",
+    "chord": r'\[[^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\]' + _LENGTH,
+    "rests": r"[ZX]\d{0,3}",
+    "overlay": r"&",
+    "spacer": r"y" + _LENGTH,
+    # Line breaks of several standards, and reserved signs that say nothing.
+    "layout": r"[\\$!*;?@\r]",
+    "microtone": r"[\^_]\d{0,2}/\d{0,2}(?=[A-Ga-g])",
+    "other": r".",
+}
+TOKEN = re.compile("|".join(f"(?P<{kind}>{sign})" for kind, sign in _KINDS.items()), re.DOTALL)
+# Kinds of tokens that change nothing that is heard.
+SILENT = frozenset(("skip", "slur", "decoration", "layout", "spacer"))
+# Decorations that ask to go on elsewhere, without their last dot.
+JUMPS = frozenset(
+    ("d.c", "d.s", "dc", "ds", "dacapo", "dacoda", "dalsegno", "fine", "coda", "segno")
+)
+OLD_CHORD = re.compile(rf"\+(?!f+\+)(?:{_NOTE}){{2,}}\+")
+
+_QUALITY = "maj|min|mi|ma|m|M|dim|aug|sus|add|alt|no|omit|o|°|ø|\\+|-|\\^|#|b|♯|♭|[(),0-9]"
+CHORD_SYMBOL = re.compile(
+    rf"\(?[A-G][#b♯♭]?(?:{_QUALITY}){{0,12}}(?:/[A-Ga-g][#b♯♭]?)?\)?$|N\.?C\.?$"
+)
+
+_NOTE_PARTS = re.compile(r"(\^{1,2}|_{1,2}|=)?([A-Ga-g])([,']*)(.*)")
+# Behind a note of a chord, other signs may part it from its tie.
+_NOTE_AND_TIE = re.compile(rf'"[^"]*"|![^!]*!|({_NOTE})(-?)')
+_BAR_PARTS = re.compile(
+    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>\|+:+)|(?P<both>::+)|(?P<late>:)|."
+)
+_TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
+
+
+class Note(NamedTuple):
+    """What the letters of a note say.
+
+    Attributes:
+      staff: its place on the staff, in steps.
+      natural: its MIDI pitch without accidentals.
+      step: its letter, C is 0.
+      accidental: semitones, None where it has none of its own.
+      numerator, denominator: its length in unit note lengths.
+      ties: whether it is tied to the next, inside a chord.
+    """
+
+    staff: int
+    natural: int
+    step: int
+    accidental: int | None
+    numerator: int
+    denominator: int
+    ties: bool = False
+
+
+# What the letters say does not depend on the tune, and tunebooks have few different notes.
+@lru_cache(maxsize=20_000)
+def note(token: str) -> Note:
+    """Reads a token of the kind "note" (4.1 to 4.3)."""
+    accidental, letter, octaves, its_length = _NOTE_PARTS.fullmatch(token).groups()
+    step = STEPS.index(letter.upper())
+    # C is the middle C, c the one above.
+    octave = (5 if letter.isupper() else 6) + octaves.count("'") - octaves.count(",")
+    return Note(
+        step + 7 * octave,
+        SEMITONES[step] + 12 * octave,
+        step,
+        ACCIDENTALS.get(accidental),
+        *length(its_length),
+    )
+
+
+def length(text: str) -> tuple[int, int]:
+    """A length such as 3, /2, 3/2, // as numerator and denominator; 0 counts as 1 (4.3)."""
+    if not text:
+        return 1, 1
+    before, _, after = text.partition("/")
+    numerator = int(before) if before else 1
+    if before == text:
+        return numerator or 1, 1
+    digits = after.lstrip("/")
+    denominator = int(digits) if digits else 2 ** min(len(after) + 1, 10)
+    return numerator or 1, denominator or 1
+
+
+def notes_in(text: str) -> list[Note]:
+    """The notes of a chord or of a group of grace notes, which other signs may stand between."""
+    return [
+        note(match[1])._replace(ties=bool(match[2])) if match[2] else note(match[1])
+        for match in _NOTE_AND_TIE.finditer(text)
+        if match[1]
+    ]
+
+
+def tuplet(token: str, compound: bool) -> tuple[int, int, int]:
+    """A tuplet `(p:q:r`: p notes in the time of q, for the next r notes (4.13).
+
+    Args:
+      compound: whether the meter is; 5, 7 and 9 notes then take the time of 3, otherwise of 2.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    numbers = [int(part or 0) for part in token[1:].split(":")] + [0, 0]
+    notes, time, count = numbers[:3]
+    if not time:
+        time = _TUPLETS.get(notes, (3 if compound else 2) if notes in (5, 7, 9) else 0)
+    if not notes or not time:
+        raise ValueError(f"{token} is no tuplet")
+    return notes, time, count or notes
+
+
+class BarLine(NamedTuple):
+    """What a bar line says: how often it sends back, whether a repeat begins, a section ends."""
+
+    closes: int
+    opens: bool
+    thick: bool
+
+
+def bar_line(token: str) -> BarLine:
+    """Reads a token of the kind "bar" (4.8), from left to right: |:||| opens, [|]:| closes."""
+    closes, opens = 0, False
+    for part in _BAR_PARTS.finditer(token):
+        if part.lastgroup == "closing":
+            closes = max(closes, part.group().count(":"))
+        elif part.lastgroup == "both":
+            closes, opens = max(closes, len(part.group()) // 2), True
+        elif part.lastgroup in ("opening", "late"):
+            opens = True
+    return BarLine(closes, opens, "||" in token or "[" in token or "]" in token)
+
+
+def ending(token: str) -> frozenset[int]:
+    """The passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10).
+
+    One that names no pass that there is, such as [0, is played the first time.
+    """
+    passes: set[int] = set()
+    for part in re.sub(r"[^\d,\-]", "", token).split(","):
+        numbers = [int(number[:3]) for number in part.split("-") if number]
+        if numbers:
+            passes.update(range(max(min(numbers), 1), min(max(numbers), 99) + 1))
+    return frozenset(passes or (1,))

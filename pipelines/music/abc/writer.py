@@ -1,0 +1,85 @@
+"""NoteSequences to ABC notation that players and this project's own reader take back.
+
+Bars, beams and line breaks follow the grid of the meter; what sounds over a bar line, or as long
+as no single note can be, is tied. What the reader plays is written out: no repeat signs.
+
+Times have to be on the grid of musical time (`grid`): music that somebody played freely is refused.
+"""
+
+from pipelines.music.abc import values
+from pipelines.music.abc.grid import WHOLE, Music, Voice
+from pipelines.music.abc.voices import voice_lines
+from pipelines.music.note_sequence import NoteSequence
+
+_HEADERS = "TCARODSBNHFGZ"
+_CHORD = NoteSequence.TextAnnotation.CHORD_SYMBOL
+
+
+def is_melody(sequence: NoteSequence) -> bool:
+    """Whether a sequence is what ABC notation is for: notes, and no drums among them."""
+    return bool(sequence.notes) and not any(note.is_drum for note in sequence.notes)
+
+
+def write(sequence: NoteSequence, title: str = "") -> str:
+    """Writes a sequence as one tune.
+
+    Each instrument is a voice; notes of one that overlap without beginning and ending together
+    are spread over several. Without a time signature the meter is free where the sequence came
+    from ABC, and 4/4, as in MIDI, elsewhere. Without a key signature that fits the notes the key
+    is guessed from them. Header fields are taken from the annotations that the reader makes.
+
+    Args:
+      sequence: notes with times in seconds, not quantized.
+      title: for a sequence that has none.
+
+    Raises:
+      ValueError: where it holds no notes, or drums, or its times are on no grid.
+    """
+    if not is_melody(sequence):
+        raise ValueError("only music with notes and without drums can be written as ABC")
+    music = Music(sequence)
+    head = _header(sequence, title)
+    head.append(f"M:{values.meter(music.bars[0].meter)}")
+    head.append(f"L:1/{WHOLE // music.unit}")
+    head.append(f"Q:{values.tempo(music.tempos[0][1], music.bars[0].meter)}")
+    many = len(music.voices) > 1
+    if many:
+        head += [_voice_header(number, voice) for number, voice in enumerate(music.voices, 1)]
+    elif music.voices[0].program:
+        head.append(f"%%MIDI program {music.voices[0].program}")
+    head.append(f"K:{music.keys[0][1].name}")
+    body: list[str] = []
+    for number, voice in enumerate(music.voices, 1):
+        if many:
+            body.append(f"V:{number}")
+            if voice.program:
+                body.append(f"%%MIDI program {voice.program}")
+        body += voice_lines(music, voice, is_first=number == 1)
+    return "\n".join([*head, *body]) + "\n"
+
+
+def _header(sequence: NoteSequence, title: str) -> list[str]:
+    """The fields before the meter."""
+    fields = []
+    for annotation in sequence.text_annotations:
+        letter, colon, value = annotation.text.partition(":")
+        if annotation.annotation_type != _CHORD and colon and len(letter) == 1:
+            if letter in _HEADERS and not annotation.time:
+                fields.append((letter, value))
+    given = {letter for letter, _ in fields}
+    metadata = sequence.sequence_metadata
+    others = [("T", values.text(metadata.title) or values.text(title) or "Untitled")]
+    others += [("C", composer) for composer in metadata.composers]
+    others += [("R", genre) for genre in metadata.genre[:1]]
+    fields += [field for field in others if field[0] not in given]
+    # Titles come first; a program shows the first of them as the tune's name.
+    fields.sort(key=lambda field: field[0] != "T")
+    return [
+        f"X:{max(sequence.reference_number, 1)}",
+        *(f"{letter}:{values.text(value)}" for letter, value in fields),
+    ]
+
+
+def _voice_header(number: int, voice: Voice) -> str:
+    name = values.text(voice.name).replace('"', "'")
+    return f'V:{number} name="{name}"' if name else f"V:{number}"

@@ -1,0 +1,102 @@
+"""Tunes that are on both sides: trained on in one folder of records, held out in another.
+
+One run of `convert` keeps the settings of a tune together. Folders that were converted apart each
+divide their tunes alone, so a tune of one's training records may be in another's test split. The
+lists of tunes beside the records tell (tfrecords/README.md); records without a list pass.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from pipelines import records
+from pipelines.records import Tune
+from pipelines.runtime.app import UserError, say
+
+_NAMED = 3
+
+
+def require_none(examples_path: str) -> None:
+    """Refuses to train on records with tunes that another of their folders holds out.
+
+    Args:
+      examples_path: a glob of the training records, over one folder or several.
+
+    Raises:
+      UserError: naming the first few such tunes.
+    """
+    used = _splits_used(records.glob(examples_path))
+    if len(used) < 2:
+        return
+    trained, held_out = [], []
+    for folder, splits in sorted(used.items()):
+        for tune in records.read_tunes(folder):
+            (trained if tune.split in splits else held_out).append((folder, tune))
+    found = _shared(trained, held_out)
+    if found:
+        names = ", ".join(
+            f"{a.title or a.id!r} ({a.split} of {first} and {b.split} of {second})"
+            for (first, a), (second, b) in found[:_NAMED]
+        )
+        raise UserError(
+            f"{examples_path}: {len(found)} tunes to train on are held out in the other folder: "
+            f"{names}{', ...' if len(found) > _NAMED else ''}; convert them together, in one run "
+            "with an --input for each"
+        )
+
+
+def warn(examples_path: str, training_path: str | None) -> int:
+    """Says so where records to measure are settings of tunes that were trained on.
+
+    Args:
+      examples_path: a glob of the records to measure.
+      training_path: the glob that was trained on; nothing is known where it is None, or matches
+        nothing any more.
+
+    Returns:
+      How many records are.
+    """
+    try:
+        trained = list(_tunes_of(records.glob(training_path or "")))
+    except UserError:
+        return 0
+    measured = list(_tunes_of(records.glob(examples_path)))
+    known = len(_shared(measured, trained))
+    if known:
+        say(
+            f"warning: {known} of the {len(measured)} records to measure are settings of tunes "
+            f"that the run was trained on ({training_path})"
+        )
+    return known
+
+
+def _splits_used(paths: Iterable[str]) -> dict[str, set[str]]:
+    """The splits, of each folder, that files are of."""
+    used: dict[str, set[str]] = {}
+    for path in paths:
+        folder, name = os.path.split(os.path.realpath(path))
+        used.setdefault(folder, set()).add(name.split(".")[0])
+    return used
+
+
+def _tunes_of(paths: Iterable[str]) -> Iterator[tuple[str, Tune]]:
+    for folder, splits in sorted(_splits_used(paths).items()):
+        for tune in records.read_tunes(folder):
+            if tune.split in splits:
+                yield folder, tune
+
+
+def _shared(
+    ours: list[tuple[str, Tune]], theirs: list[tuple[str, Tune]]
+) -> list[tuple[tuple[str, Tune], tuple[str, Tune]]]:
+    """Those of ours that have a key in common with one of theirs, each with the first such."""
+    our_keys = {key for _, tune in ours for key in tune.keys}
+    their_tune: dict[int, tuple[str, Tune]] = {}
+    for one in theirs:
+        for key in our_keys.intersection(one[1].keys):
+            their_tune.setdefault(key, one)
+    shared = []
+    for one in ours:
+        key = next((key for key in one[1].keys if key in their_tune), None)
+        if key is not None:
+            shared.append((one, their_tune[key]))
+    return shared

@@ -1,0 +1,141 @@
+"""How near decoded drums are to the piece that they were decoded from.
+
+Everything is counted on the grid, step by step and class by class. A number that there was nothing
+to measure for is None, never 0.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+from magenta.models.music_vae import data
+
+from pipelines.representations.groove import CLASS_NAMES
+
+# What a hit wherever its probability is over 0.5 is reported as.
+GREEDY = "thresholded"
+
+
+def measures(config) -> bool:
+    """Whether a config's outputs are 9 hits, 9 velocities and 9 offsets, with nothing to control.
+
+    The other variants of Magenta's GrooveConverter (categorical, split instruments, hits as
+    controls) have losses, but no hit metrics.
+    """
+    converter = config.data_converter
+    return (
+        isinstance(converter, data.GrooveConverter)
+        and converter.output_depth == 27
+        and converter.control_depth == 0
+    )
+
+
+def metrics(converter) -> "GrooveMetrics":
+    """The metrics for what a converter makes."""
+    return GrooveMetrics(converter._steps_per_quarter)
+
+
+def activate(rnn_output: np.ndarray) -> np.ndarray:
+    """Turns the raw outputs of Magenta's GrooveLstmDecoder into hits, velocities and offsets.
+
+    Args:
+      rnn_output: array shaped [..., 27] of hit logits, velocity logits and untransformed offsets.
+
+    Returns:
+      An array of the same shape: hits thresholded at probability 0.5, velocities in [0, 1] and
+      offsets in [-1, 1] (`GrooveLstmDecoder._activate_outputs`).
+    """
+    hits, velocities, offsets = np.split(rnn_output, 3, axis=-1)
+    return np.concatenate([hits > 0, (1 + np.tanh(velocities / 2)) / 2, np.tanh(offsets)], axis=-1)
+
+
+@dataclasses.dataclass
+class GrooveMetrics:
+    """Hit precision, recall and F1; velocity and timing errors on the hits that are right.
+
+    Args:
+      steps_per_quarter: steps of the grid in a quarter note.
+    """
+
+    steps_per_quarter: int = 4
+
+    def __post_init__(self):
+        # Per class: hits that are right, hits in all, hits that should be.
+        self._right, self._predicted, self._target = np.zeros((3, len(CLASS_NAMES)), np.int64)
+        self._velocity_error = np.zeros(len(CLASS_NAMES))
+        self._timing_error = np.zeros(len(CLASS_NAMES))
+
+    def update(self, target: np.ndarray, predicted: np.ndarray, qpm: np.ndarray) -> None:
+        """Adds windows.
+
+        Args:
+          target: array shaped [n, steps, 27] of hits in {0, 1}, velocities in [0, 1] and offsets
+            in [-1, 1] of half a step, as `GrooveConverter.to_tensors` gives it.
+          predicted: the same for what was decoded.
+          qpm: array shaped [n]: the tempo of each window's piece, in quarters a minute.
+        """
+        target_hits, target_velocity, target_offset = np.split(np.asarray(target), 3, axis=-1)
+        hits, velocity, offset = np.split(np.asarray(predicted), 3, axis=-1)
+        should, does = target_hits > 0.5, hits > 0.5
+        right = should & does
+        self._target += should.sum((0, 1))
+        self._predicted += does.sum((0, 1))
+        self._right += right.sum((0, 1))
+        # MIDI velocities are 0 to 127.
+        self._velocity_error += (127 * np.abs(velocity - target_velocity) * right).sum((0, 1))
+        # An offset of 1 is half a step.
+        half_step_ms = 60_000 / np.asarray(qpm) / self.steps_per_quarter / 2
+        error_ms = np.abs(offset - target_offset) * half_step_ms[:, None, None]
+        self._timing_error += (error_ms * right).sum((0, 1))
+
+    def result(self) -> dict:
+        """Returns the metrics over all classes, and per class under "classes".
+
+        Velocity errors are in MIDI velocity (0 to 127), timing errors in milliseconds.
+        """
+        overall = self._measure(slice(None))
+        overall["classes"] = {
+            name: self._measure(slice(i, i + 1)) for i, name in enumerate(CLASS_NAMES)
+        }
+        return overall
+
+    def _measure(self, which: slice) -> dict:
+        right, predicted, target = (
+            int(counts[which].sum()) for counts in (self._right, self._predicted, self._target)
+        )
+        return {
+            "hits": target,
+            "hits_decoded": predicted,
+            "precision": _ratio(right, predicted),
+            "recall": _ratio(right, target),
+            # The harmonic mean of the two: 2 TP / (2 TP + FP + FN).
+            "f1": _ratio(2 * right, predicted + target),
+            "velocity_mae": _ratio(float(self._velocity_error[which].sum()), right),
+            "timing_mae_ms": _ratio(float(self._timing_error[which].sum()), right),
+        }
+
+
+def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
+    """The bar that a model has to beat: the commonest pattern of hits, empty bars aside.
+
+    Args:
+      windows: arrays shaped [steps, 27].
+      steps_per_bar: steps in a bar; it divides the steps of a window.
+
+    Returns:
+      An array shaped [steps_per_bar, 27], with the mean velocity and offset of each hit over the
+      bars that have just these hits. Of equally frequent patterns, the first by their bytes.
+    """
+    bars = np.array(list(windows)).reshape(-1, steps_per_bar, 27)
+    hits = bars[:, :, :9] > 0.5
+    packed = np.packbits(hits.reshape(len(bars), -1), axis=1)
+    patterns, index, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
+    counts = np.where(patterns.any(axis=1), counts, 0)
+    return bars[index.reshape(-1) == counts.argmax()].mean(axis=0)
+
+
+BASELINES = {"most_frequent_bar": most_frequent_bar}
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None

@@ -1,0 +1,136 @@
+"""How near a decoded melody is to the tune that it was decoded from.
+
+Everything is counted on the grid. Most steps of a melody have no event, so an accuracy over all
+steps flatters: a melody that never begins a note has most of them right. The numbers about the
+beginnings of notes tell more. A number that there was nothing to measure for is None, never 0.
+"""
+
+import collections
+from collections.abc import Iterable
+
+import numpy as np
+
+from pipelines.representations.melody import FIRST_PITCH, MelodyConverter
+
+# What a likeliest event at each step is reported as.
+GREEDY = "likeliest"
+
+
+def measures(config) -> bool:
+    """Whether a config's outputs are one-hot melody events, as these metrics need them."""
+    return isinstance(config.data_converter, MelodyConverter)
+
+
+def metrics(converter) -> "MelodyMetrics":
+    """The metrics for what a converter makes."""
+    return MelodyMetrics(converter._steps_per_bar)
+
+
+def activate(rnn_output: np.ndarray) -> np.ndarray:
+    """Returns the logits of Magenta's CategoricalLstmDecoder: the largest is the event."""
+    return rnn_output
+
+
+class MelodyMetrics:
+    """Accuracy over all steps and over the beginnings of notes, and both bar by bar.
+
+    Args:
+      steps_per_bar: steps in a bar.
+    """
+
+    def __init__(self, steps_per_bar: int):
+        self._steps_per_bar = steps_per_bar
+        # Of each bar of a window, counts named in `update`.
+        self._counts = collections.defaultdict(int)
+
+    def update(self, target: np.ndarray, predicted: np.ndarray, qpm: np.ndarray) -> None:
+        """Adds windows.
+
+        Args:
+          target: array shaped [n, steps, depth], one-hot, as `MelodyConverter.to_tensors` gives it.
+          predicted: the same for what was decoded, or logits.
+          qpm: array shaped [n], not looked at: a melody has no times but its steps.
+        """
+        target, predicted = (np.argmax(array, axis=-1) for array in (target, predicted))
+        should, does, same = target >= FIRST_PITCH, predicted >= FIRST_PITCH, target == predicted
+        for name, cells in (
+            ("steps", np.ones_like(same)),
+            ("right", same),
+            ("onsets", should),
+            ("decoded", does),
+            ("onsets_right", should & does),
+            ("notes_right", should & same),
+        ):
+            # Windows, bars, steps.
+            bars = cells.reshape(len(cells), -1, self._steps_per_bar)
+            self._counts[name] = self._counts[name] + bars.sum((0, 2))
+
+    def result(self) -> dict:
+        """Returns the metrics over all bars, and those of each bar of a window under "bars".
+
+        accuracy: the share of all steps with the right event;
+        onset_accuracy: the share of the notes that should begin that begin on their step with their
+          pitch; onset_precision: the share of the notes decoded that should; onset_f1: of both;
+        rhythm_f1: the same for beginnings of any pitch;
+        pitch_accuracy: where a note should begin and one does, the share with the right pitch.
+        """
+        overall = self._measure(slice(None))
+        overall["bars"] = {
+            f"{bar + 1:02d}": self._measure(slice(bar, bar + 1))
+            for bar in range(len(self._counts["steps"]))
+        }
+        return overall
+
+    def _measure(self, which: slice) -> dict:
+        counts = {name: int(values[which].sum()) for name, values in self._counts.items()}
+        onsets, decoded = counts["onsets"], counts["decoded"]
+        onsets_right, notes_right = counts["onsets_right"], counts["notes_right"]
+        return {
+            "steps": counts["steps"],
+            "onsets": onsets,
+            "onsets_decoded": decoded,
+            "accuracy": _ratio(counts["right"], counts["steps"]),
+            "onset_accuracy": _ratio(notes_right, onsets),
+            "onset_precision": _ratio(notes_right, decoded),
+            # The harmonic mean of the two: 2 TP / (2 TP + FP + FN).
+            "onset_f1": _ratio(2 * notes_right, onsets + decoded),
+            "rhythm_f1": _ratio(2 * onsets_right, onsets + decoded),
+            "pitch_accuracy": _ratio(notes_right, onsets_right),
+        }
+
+
+def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
+    """The bar that a model has to beat: the commonest one, those without a note aside.
+
+    Args:
+      windows: arrays shaped [steps, depth], one-hot.
+      steps_per_bar: steps in a bar; it divides the steps of a window.
+
+    Returns:
+      An array shaped [steps_per_bar, depth], one-hot. Of equally frequent bars, the one whose
+      events come first in order.
+    """
+    counts = collections.Counter()
+    for window in windows:
+        depth = window.shape[-1]
+        for bar in np.argmax(window, axis=-1).reshape(-1, steps_per_bar):
+            if bar.max() >= FIRST_PITCH:
+                counts[tuple(bar.tolist())] += 1
+    commonest = min(counts, key=lambda bar: (-counts[bar], bar))
+    return np.eye(depth)[list(commonest)]
+
+
+def most_frequent_event(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
+    """The event that accuracy over all steps has to be held against, at every step of a bar.
+
+    Arguments and result as those of `most_frequent_bar`; of equally frequent events, the first.
+    """
+    counts = sum(np.sum(window, axis=0, dtype=np.int64) for window in windows)
+    return np.tile(np.eye(len(counts))[counts.argmax()], (steps_per_bar, 1))
+
+
+BASELINES = {"most_frequent_bar": most_frequent_bar, "most_frequent_event": most_frequent_event}
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None

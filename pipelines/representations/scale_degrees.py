@@ -1,0 +1,197 @@
+"""The melody of a NoteSequence as the tune tower reads it: the same in every key and octave.
+
+Every number of it is an index for an embedding, 0 for what is not there.
+"""
+
+import math
+import operator
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.music import keys
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.timing import TempoMap
+from pipelines.representations.melody_features import (
+    BAR,
+    KNOWN_METERS,
+    KNOWN_MODES,
+    LENGTHS,
+    REACH,
+    TICKS,
+)
+
+# Fewer notes than this are no tune to name.
+MIN_NOTES = 4
+# What comes after is not looked at: as played, nine of ten folk tunes are shorter.
+MAX_NOTES = 256
+
+# Each in so many parts, a power of two: what lies between two ticks, as thirty-second notes and
+# the ticks of MIDI files do, is then exact and goes the same way however its seconds were rounded.
+_PARTS = 1024
+# Some centuries of quarter notes, whose parts are whole numbers with digits to spare.
+_MOST_QUARTERS = 2.0**34
+_LENGTHS = np.array(LENGTHS)
+_Mode = NoteSequence.KeySignature
+_MODES = tuple(_Mode.Mode.Value(name) for name in KNOWN_MODES)
+
+
+class NoMelodyError(ValueError):
+    """A NoteSequence in which there is no melody.
+
+    Args:
+      reason: why, in a few words to count by.
+      detail: about this piece.
+    """
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class Melody(NamedTuple):
+    """What the tune tower sees.
+
+    Attributes:
+      notes: uint8 array shaped [notes, 4], at most MAX_NOTES of them, with columns
+        pitch: semitones above the tonic, clipped to two octaves around it, from 1;
+        interval: semitones from the note before, clipped likewise, 0 for the first note;
+        length: the nearest of some note lengths, from 1;
+        position: in the bar, in twelfths of a quarter note, from 1; 0 in free meter.
+      meter: 0 in free meter, 1 for one that is rare.
+      mode: from 1; 0 is kept for one that is not known.
+      chords: how many notes were left out because a higher one begins with them.
+    """
+
+    notes: np.ndarray
+    meter: int
+    mode: int
+    chords: int
+
+
+def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
+    """Reads the first voice, drums aside; of notes that begin together, the highest.
+
+    The tonic and the mode are those of the key signature. Where there is none, where it does not
+    fit the notes, and in MIDI files, whose signatures are often left at C major and know no modes,
+    they are guessed from the notes.
+
+    Args:
+      sequence: a tune, unquantized.
+      guess_key: whether to guess the key in any case.
+
+    Raises:
+      NoMelodyError: for fewer than MIN_NOTES notes, or times that are none.
+    """
+    notes = [note for note in sequence.notes if not note.is_drum]
+    voice = min((note.instrument for note in notes), default=0)
+    notes = [note for note in notes if note.instrument == voice]
+    if len(notes) < MIN_NOTES:
+        raise NoMelodyError(
+            "too few notes", f"{len(notes)} in its first voice, drums aside; {MIN_NOTES} are needed"
+        )
+    times = np.array([(note.start_time, note.end_time) for note in notes])
+    tempos = [one for one in sequence.tempos if math.isfinite(one.time) and one.qpm < math.inf]
+    quarters = TempoMap(tempos)
+    parts, counted = _in_parts(quarters, times)
+    if not counted.all():
+        raise NoMelodyError("broken times", "a note at no time that can be counted")
+    pitches = np.array([note.pitch for note in notes])
+    ticks = _in_ticks(parts[:, 0])
+    # Of one pitch the longest, whatever their order.
+    order = np.lexsort((-parts[:, 1], -pitches, ticks))
+    first = np.unique(ticks[order], return_index=True)[1]
+    top = order[first]
+    if len(top) < MIN_NOTES:
+        raise NoMelodyError(
+            "too few notes", f"{len(top)} that do not begin together; {MIN_NOTES} are needed"
+        )
+    starts, pitches = ticks[top], pitches[top]
+    lengths = np.maximum(parts[top, 1] - parts[top, 0], 1)
+    tonic, mode = _key(sequence, pitches, lengths, guess_key)
+    meter, position = _meter(sequence, quarters, starts)
+    columns = np.stack(
+        [
+            _clipped(pitches - _reference(pitches, lengths, tonic)),
+            np.append(0, _clipped(np.diff(pitches))),
+            1 + np.abs(np.log(lengths[:, None] / (_LENGTHS * _PARTS))).argmin(axis=1),
+            position,
+        ],
+        axis=1,
+    )
+    return Melody(columns[:MAX_NOTES].astype(np.uint8), meter, mode, len(notes) - len(top))
+
+
+def _in_parts(quarters: TempoMap, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times in parts of ticks, and which of them can be counted."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        at = quarters(seconds)
+    # What is no number is not less either.
+    counted = np.abs(at) < _MOST_QUARTERS
+    parts = np.round(np.where(counted, at, 0) * (TICKS * _PARTS))
+    return parts.astype(np.int64), counted
+
+
+def _in_ticks(parts: np.ndarray) -> np.ndarray:
+    """The nearest ticks; of two the later."""
+    return (parts + _PARTS // 2) // _PARTS
+
+
+def _clipped(semitones: np.ndarray) -> np.ndarray:
+    return np.clip(semitones, -REACH, REACH) + REACH + 1
+
+
+def _reference(pitches: np.ndarray, lengths: np.ndarray, tonic: int) -> int:
+    """The tonic, of any octave, that is nearest to the mean pitch; of two the higher."""
+    # In whole numbers, so that no rounding makes a difference between octaves.
+    total = sum(lengths.tolist())
+    above = sum(map(operator.mul, pitches.tolist(), lengths.tolist())) - tonic * total
+    return tonic + 12 * ((above + 6 * total) // (12 * total))
+
+
+def _key(
+    sequence: NoteSequence, pitches: np.ndarray, lengths: np.ndarray, guess: bool
+) -> tuple[int, int]:
+    """The pitch class of the tonic, and the mode as an index."""
+    last = int(pitches[-1])
+    # Counted from the last note, which is mostly the tonic: a guess is the same in every key.
+    weights = np.bincount((pitches - last) % 12, weights=lengths, minlength=12).tolist()
+    if not guess and sequence.source_info.encoding_type != NoteSequence.SourceInfo.MIDI:
+        signatures = sorted(sequence.key_signatures, key=lambda one: one.time)
+        for signature in signatures[:1]:
+            if signature.mode in _MODES:
+                tonic = signature.key - last
+                moved = _Mode(key=tonic % 12, mode=signature.mode)
+                if keys.fits(keys.from_signature(moved), weights):
+                    return signature.key % 12, 1 + _MODES.index(signature.mode)
+    tonic, mode = keys.guess_tonic(weights, 0)
+    return (tonic + last) % 12, 1 + _MODES.index(mode)
+
+
+def _meter(
+    sequence: NoteSequence, quarters: TempoMap, starts: np.ndarray
+) -> tuple[int, np.ndarray]:
+    """The meter of the first note as an index, and the place in its bar of each note."""
+    given = sequence.time_signatures
+    parts, counted = _in_parts(quarters, np.array([one.time for one in given], float))
+    signatures = [
+        (time, one.numerator, one.denominator)
+        for time, one, known in zip(_in_ticks(parts).tolist(), given, counted.tolist(), strict=True)
+        if known and one.numerator > 0 and one.denominator > 0
+    ]
+    # Of several at one time the last holds.
+    signatures.sort(key=lambda one: one[0])
+    from_midi = sequence.source_info.encoding_type == NoteSequence.SourceInfo.MIDI
+    if from_midi and not any(time <= 0 for time, _, _ in signatures):
+        # As the MIDI file format has it.
+        signatures.insert(0, (0, 4, 4))
+    position = np.zeros(len(starts), np.int64)
+    for time, numerator, denominator in signatures:
+        bar = max(1, round(4 * TICKS * numerator / denominator))
+        within = starts >= time
+        position[within] = 1 + (starts[within] - time) % bar % BAR
+    if not signatures:
+        return 0, position
+    begun = [signature for signature in signatures if signature[0] <= starts[0]]
+    meter = (begun or signatures[:1])[-1][1:]
+    return (2 + KNOWN_METERS.index(meter) if meter in KNOWN_METERS else 1), position

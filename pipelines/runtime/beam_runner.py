@@ -1,0 +1,182 @@
+"""How jobs start Beam: the runner, its options, and its own chatter kept off the screen.
+
+`apache_beam.Pipeline()` left to itself looks for a runner binary on the internet. The in-process
+runner is named here instead; `--pipeline_options=--runner=FlinkRunner,...` chooses another.
+"""
+
+import contextlib
+import difflib
+import io
+import logging
+import os
+import pathlib
+import re
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import psutil
+
+from pipelines.runtime import cores
+from pipelines.runtime.app import UserError
+
+_WORKER = "pipelines.runtime.beam_worker"
+_CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+# A worker process repays the seconds that its imports take from about this many sources on.
+_SOURCES_PER_PROCESS = 2000
+
+
+def default_arguments(sources: int) -> list[str]:
+    """The Beam options that suit a number of sources on this machine."""
+    workers = min(cores.count(), sources // _SOURCES_PER_PROCESS)
+    if workers < 2:
+        return []
+    return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+
+
+def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
+    """Builds a Beam pipeline with `build(pipeline)` and runs it to its end.
+
+    Args:
+      build: adds the transforms to the pipeline that it is given.
+      arguments: Beam's options, as on a command line: ["--direct_num_workers=2"].
+
+    Raises:
+      UserError: if an option is unknown, or a worker met a full disk or the like.
+    """
+    # Beam's import takes seconds and warns of packages that we do without.
+    with _log_level_above(logging.WARNING):
+        import apache_beam as beam
+    with _log_level_above(logging.ERROR):
+        runner, options = _runner(list(arguments))
+        try:
+            with _workers_end_with_the_run() as signals:
+                with beam.Pipeline(runner=runner, options=options) as pipeline:
+                    build(pipeline)
+        except UserError:
+            raise
+        except Exception as error:
+            # Beam also wraps what a signal raised.
+            if signal.SIGINT in signals:
+                raise KeyboardInterrupt from None
+            # Beam wraps what a worker raised, from another process as text.
+            failure = re.search(
+                r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
+            )
+            if failure is None:
+                raise
+            raise UserError(f"a worker failed: {failure[1]}") from error
+
+
+def _runner(arguments: list[str]):
+    """Beam's runner and options for these arguments."""
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+    from apache_beam.runners import create_runner
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    known = PipelineOptions([]).get_all_options()
+    for argument in arguments:
+        name = re.fullmatch(r"--(?:no_)?([a-z0-9_]+)(?:=.*)?", argument, re.DOTALL)
+        if name is None or name[1] not in known:
+            bare = argument.lstrip("-").split("=")[0]
+            nearest = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
+            hint = f"; nearest: {', '.join(f'--{other}' for other in nearest)}" if nearest else ""
+            raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
+    options = PipelineOptions(arguments)
+    # argparse answers a value it does not take with a page on stderr and the end of the process.
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            given = options.get_all_options(drop_default=True)
+    except SystemExit:
+        message = complaint.getvalue().splitlines()[-1].partition("error: ")[2]
+        raise UserError(f"--pipeline_options: {message}") from None
+    if "runner" in given:
+        try:
+            return create_runner(given["runner"]), options
+        except (ImportError, ValueError) as error:
+            raise UserError(f"--pipeline_options: {str(error).splitlines()[0]}") from error
+    direct = options.view_as(DirectOptions)
+    if direct.direct_num_workers < 0:
+        raise UserError("--pipeline_options: direct_num_workers must not be negative")
+    if direct.direct_running_mode != "multi_processing":
+        return FnApiRunner(), options
+    # The runner's own mode of this name starts workers that log every step.
+    direct.direct_running_mode = "in_memory"
+    # Workers import the DoFns by name, wherever the job was started.
+    paths = [str(_CHECKOUT), os.environ.get("PYTHONPATH")]
+    command = [
+        "env",
+        f"PYTHONPATH={os.pathsep.join(filter(None, paths))}",
+        sys.executable,
+        "-m",
+        _WORKER,
+        str(os.getpid()),
+    ]
+    # Beam starts it through a shell; `exec` makes it the job's own child, which it watches.
+    environment = SubprocessSDKEnvironment.from_command_string(f"exec {shlex.join(command)}")
+    return FnApiRunner(default_environment=environment), options
+
+
+@contextlib.contextmanager
+def _workers_end_with_the_run() -> Iterator[list[int]]:
+    """Ends worker processes when one of them dies, or at Ctrl-C.
+
+    Beam raises the death of a worker in the thread that started it, where nobody sees it, and
+    waits for its answer forever; and it does not let go of a run before all its workers end. So a
+    signal takes the main thread out of its wait, and the other workers are killed first.
+
+    Yields:
+      The signals that came, in order.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def notice(args):
+        # Once the run is ending, so do its threads, each with a complaint.
+        if came:
+            return
+        if "Worker subprocess exited" in str(args.exc_value):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        else:
+            others(args)
+
+    def stop(number, frame):
+        # What ends the workers at Ctrl-C looks like the death of a worker.
+        if came and number == signal.SIGUSR1:
+            return
+        came.append(number)
+        for child in psutil.Process().children():
+            if _WORKER in child.cmdline():
+                child.kill()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise UserError(
+            "a worker process was killed, perhaps for want of memory; use fewer workers, as in "
+            "--pipeline_options=--direct_num_workers=1"
+        )
+
+    others = threading.excepthook
+    threading.excepthook = notice
+    before = {number: signal.signal(number, stop) for number in (signal.SIGUSR1, signal.SIGINT)}
+    try:
+        yield came
+    finally:
+        threading.excepthook = others
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _log_level_above(level: int) -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(max(level, before))
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,75 @@
+"""Named things that users choose from: corpora and configs."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from pipelines.runtime.app import UserError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping of names to things that rejects duplicates and explains unknown names.
+
+    Args:
+      kind: what the names are names of, for messages ("corpus", "config").
+    """
+
+    def __init__(self, kind: str):
+        self._kind = kind
+        self._things: dict[str, T] = {}
+
+    def add(self, name: str, thing: T) -> None:
+        """Registers `thing`; raises ValueError where the name is taken."""
+        if name in self._things:
+            raise ValueError(f"two {self._kind} entries are named {name!r}")
+        self._things[name] = thing
+
+    def update(self, things: Mapping[str, T]) -> None:
+        """Registers every item of `things`, as `add` does."""
+        for name, thing in things.items():
+            self.add(name, thing)
+
+    def __getitem__(self, name: str) -> T:
+        """Returns the thing of that name; raises UserError with the nearest names."""
+        if name in self._things:
+            return self._things[name]
+        nearest = difflib.get_close_matches(name, self._things, n=3, cutoff=0.3)
+        hint = f"nearest: {', '.join(nearest)}" if nearest else f"there are {', '.join(self)}"
+        raise UserError(f"no {self._kind} is named {name!r}; {hint}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._things
+
+    def __iter__(self):
+        return iter(sorted(self._things))
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+
+def modules_of(package: ModuleType, but: Iterable[str] = ()) -> Iterable[ModuleType]:
+    """Imports and yields the modules of a package, by name, so that a new file is a new entry.
+
+    Args:
+      package: the package; a module whose name begins with "_" is no entry.
+      but: names of other modules in it that are no entries.
+    """
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        if not info.name.startswith("_") and info.name not in but:
+            yield importlib.import_module(f"{package.__name__}.{info.name}")
+
+
+def discovered(
+    kind: str, package: ModuleType, attribute: str, but: Iterable[str] = ()
+) -> Registry:
+    """A registry of what each module of a package exports as `attribute`, by its name."""
+    registry: Registry = Registry(kind)
+    for module in modules_of(package, but):
+        thing = getattr(module, attribute)
+        registry.add(thing.name, thing)
+    return registry

@@ -1,0 +1,1 @@
+"""MusicVAE: training, evaluation and generation around Magenta."""

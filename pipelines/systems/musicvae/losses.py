@@ -1,0 +1,141 @@
+"""The teacher-forced loss of a checkpoint."""
+
+import copy
+import dataclasses
+import math
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae.base_model import BaseDecoder, MusicVAE
+
+from pipelines import runs
+from pipelines.examples.reading import Batch
+from pipelines.systems.musicvae import model as trained_model
+
+
+class _Recorder(BaseDecoder):
+    """A decoder that keeps what its reconstruction loss was computed from."""
+
+    def __init__(self, decoder: BaseDecoder):
+        self._decoder = decoder
+        self.rnn_output = None
+
+    def build(self, hparams, output_depth, is_training=True):
+        self._decoder.build(hparams, output_depth, is_training)
+
+    def reconstruction_loss(self, *args, **kwargs):
+        loss, metrics, results = self._decoder.reconstruction_loss(*args, **kwargs)
+        self.rnn_output = results.rnn_output
+        return loss, metrics, results
+
+    def sample(self, *args, **kwargs):
+        return self._decoder.sample(*args, **kwargs)
+
+
+class Losses:
+    """The teacher-forced loss of a checkpoint, as Magenta's training computes it.
+
+    `MusicVAE._compute_model_loss`, with no dropout and no scheduled sampling, averaged over every
+    example: a batch that is not full is padded with examples of length 0, which are not counted.
+
+    Args:
+      run: from `runs.open_run`.
+      batch_size: examples in a batch.
+      seed: of z, one draw from the posterior for each example.
+    """
+
+    def __init__(self, run: runs.Run, batch_size: int, seed: int):
+        tf.disable_v2_behavior()
+        config = copy.deepcopy(run.config)
+        config.data_converter.set_mode("eval")
+        config.hparams.batch_size = batch_size
+        # When not training, Magenta turns any other schedule into feeding back every output.
+        config.hparams.sampling_schedule = "constant"
+        config.hparams.sampling_rate = 0.0
+        converter = config.data_converter
+        self._batch_size = batch_size
+        self._depths = converter.input_depth, converter.output_depth, converter.control_depth
+        with tf.Graph().as_default() as graph:
+            tf.set_random_seed(seed)
+            decoder = _Recorder(config.model.decoder)
+            model = MusicVAE(config.model.encoder, decoder)
+            model.build(config.hparams, converter.output_depth, is_training=False)
+            self._inputs, self._outputs, self._controls = (
+                tf.placeholder(tf.float32, [batch_size, None, depth]) for depth in self._depths
+            )
+            self._lengths = tf.placeholder(tf.int32, [batch_size, *converter.length_shape])
+            metrics, scalars = model._compute_model_loss(
+                self._inputs,
+                self._outputs,
+                self._lengths,
+                self._controls if converter.control_depth else None,
+            )
+            self._fetches = {
+                "reconstruction": scalars["losses/r_loss"],
+                "kl_bits": tf.reshape(scalars["losses/kl_bits"], [batch_size]),
+                "kl_loss": tf.reshape(scalars["losses/kl_loss"], [batch_size]),
+                "beta": scalars["losses/kl_beta"],
+                "rnn_output": decoder.rnn_output,
+            }
+            # A hierarchical decoder's metrics are means over its segments' metrics, which are
+            # what has to be updated; one value a segment is more than anybody reads.
+            self._updates = [update for _, update in metrics.values()]
+            self._metrics = {
+                name: value
+                for name, (value, _) in metrics.items()
+                if not name.startswith("segment/")
+            }
+            saver = tf.train.Saver(tf.global_variables())
+            self._session = tf.Session(graph=graph)
+            self._session.run(tf.local_variables_initializer())
+            trained_model.restore(saver, self._session, run)
+        self._sums = {name: 0.0 for name in ("reconstruction", "kl_bits", "kl_loss")}
+        self._examples = 0
+        self._beta = None
+
+    def update(self, batch: Batch) -> np.ndarray:
+        """Adds a batch and returns the decoder's raw outputs, [examples, steps, output_depth]."""
+        n = len(batch.inputs)
+        tensors = (batch.inputs, batch.outputs, batch.controls)
+        feeds = [
+            batch.padded(t, depth, self._batch_size) for t, depth in zip(tensors, self._depths)
+        ]
+        lengths = np.zeros([self._batch_size, *np.shape(batch.lengths)[1:]], np.int32)
+        lengths[:n] = batch.lengths
+        feed = dict(zip((self._inputs, self._outputs, self._controls), feeds))
+        feed[self._lengths] = lengths
+        values, _ = self._session.run([self._fetches, self._updates], feed)
+        for name in self._sums:
+            self._sums[name] += float(values[name][:n].sum(dtype=np.float64))
+        self._beta = float(values["beta"])
+        self._examples += n
+        return values["rnn_output"][:n]
+
+    def result(self) -> dict:
+        """Means over all examples; losses and KL in nats unless their name says bits."""
+        means = {name: total / self._examples for name, total in self._sums.items()}
+        return {
+            "loss": means["reconstruction"] + self._beta * means["kl_loss"],
+            "reconstruction_loss": means["reconstruction"],
+            "kl_loss": means["kl_loss"],
+            "kl_nats": means["kl_bits"] * math.log(2),
+            "kl_bits": means["kl_bits"],
+            "kl_beta": self._beta,
+            "metrics": {
+                name: float(value) for name, value in self._session.run(self._metrics).items()
+            },
+        }
+
+
+def untrained(run: runs.Run, directory: str, seed: int) -> runs.Run:
+    """Returns the same run at its first step: a checkpoint of initial variables in `directory`."""
+    tf.disable_v2_behavior()
+    config = trained_model.seeded(run.config, seed)
+    with tf.Graph().as_default():
+        trained_model.build_variables(config)
+        checkpoint = os.path.join(directory, "model.ckpt")
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            checkpoint = tf.train.Saver().save(session, checkpoint, global_step=0)
+    return dataclasses.replace(run, checkpoint=checkpoint, step=0)

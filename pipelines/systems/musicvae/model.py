@@ -1,0 +1,127 @@
+"""A checkpoint, loaded to encode and decode: Magenta's TrainedModel, seeded."""
+
+import copy
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae import trained_model
+from magenta.models.music_vae.base_model import MusicVAE
+
+from pipelines import runs
+from pipelines.runtime.app import UserError
+from pipelines.runtime.ordered_loops import ordered_loops
+
+# Logits divided by this are so far from 0 that a Bernoulli hit is its probability rounded at 0.5,
+# and a categorical event the likeliest one.
+THRESHOLD_TEMPERATURE = 1e-6
+
+
+class SeededMusicVAE(MusicVAE):
+    """A MusicVAE that seeds the graph that it is built in.
+
+    Magenta's TrainedModel makes its own graph, so nobody else can.
+    """
+
+    def __init__(self, model: MusicVAE, seed: int):
+        super().__init__(model.encoder, model.decoder)
+        self._seed = seed
+
+    def build(self, hparams, output_depth, is_training):
+        """Seeds the graph and builds the model in it; arguments as in MusicVAE.build."""
+        tf.set_random_seed(self._seed)
+        super().build(hparams, output_depth, is_training)
+
+
+def seeded(config, seed: int):
+    """Returns a copy of a config whose model seeds its graph."""
+    config = copy.deepcopy(config)
+    return config._replace(model=SeededMusicVAE(config.model, seed))
+
+
+def load(run: runs.Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
+    """Loads a run's checkpoint.
+
+    Args:
+      run: from `runs.open_run`.
+      batch_size: how many sequences are encoded or decoded at once.
+      seed: of what is drawn in the graph.
+
+    Raises:
+      UserError: where the checkpoint does not fit the config, naming the variables.
+    """
+    tf.disable_v2_behavior()
+    config = seeded(run.config, seed)
+    try:
+        with ordered_loops():
+            return trained_model.TrainedModel(config, batch_size, run.checkpoint)
+    except runs.DAMAGE as error:
+        raise _restore_error(run, error) from error
+
+
+def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:
+    """Encodes windows; returns the means of their posteriors, shaped [n, z_size].
+
+    Args:
+      model: from `load`.
+      windows: has inputs, lengths and controls, a sequence of arrays each.
+    """
+    # Magenta pads the lists that it is given, in place.
+    _, means, _ = model.encode_tensors(
+        list(windows.inputs), list(windows.lengths), list(windows.controls)
+    )
+    return means
+
+
+def decode(
+    model: trained_model.TrainedModel, z: np.ndarray, length: int, temperature: float
+) -> np.ndarray:
+    """Decodes latent vectors autoregressively.
+
+    Args:
+      model: from `load`.
+      z: float array shaped [n, z_size].
+      length: steps to decode.
+      temperature: of the sampling; THRESHOLD_TEMPERATURE takes the likeliest.
+
+    Returns:
+      An array shaped [n, length, output_depth].
+    """
+    return np.array(model.decode_to_tensors(z, length=length, temperature=temperature))
+
+
+def build_variables(config) -> None:
+    """Adds to the default graph every variable that encoding and decoding with a config needs."""
+    config.data_converter.set_mode("infer")
+    hparams, converter = config.hparams, config.data_converter
+    config.model.build(hparams, converter.output_depth, is_training=False)
+    batch, steps = hparams.batch_size, hparams.max_seq_len
+    controls = tf.zeros([batch, steps, converter.control_depth])
+    config.model.encode(
+        tf.zeros([batch, steps, converter.input_depth]),
+        tf.zeros([batch, *converter.length_shape], tf.int32),
+        controls,
+    )
+    config.model.sample(
+        batch,
+        max_length=steps,
+        z=tf.zeros([batch, hparams.z_size]),
+        c_input=controls[0] if converter.control_depth else None,
+        temperature=1.0,  # CategoricalLstmDecoder has no default that it can divide by.
+    )
+
+
+def restore(saver: tf.train.Saver, session: tf.Session, run: runs.Run) -> None:
+    """Restores a checkpoint; raises UserError where it does not fit, naming the variables."""
+    try:
+        saver.restore(session, run.checkpoint)
+    except runs.DAMAGE as error:
+        raise _restore_error(run, error) from error
+
+
+def _restore_error(run: runs.Run, error: Exception) -> UserError:
+    """Says what is wrong with a checkpoint that TensorFlow could not restore."""
+    with tf.Graph().as_default():
+        build_variables(copy.deepcopy(run.config))
+        shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+    mismatch = runs.shape_mismatch(run.checkpoint, shapes)
+    return UserError(mismatch) if mismatch else runs.damaged(run.checkpoint, error)

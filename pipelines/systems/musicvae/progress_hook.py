@@ -1,0 +1,125 @@
+"""What a training run says about itself while it runs."""
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.progress import Stages
+
+
+class ProgressHook(tf.train.SessionRunHook):
+    """Shows on stderr what there is to wait for, then the step, loss, speed and time left.
+
+    Args:
+      model: the MusicVAE that is trained; its loss exists by the time the session does.
+      num_steps: the step that training ends at.
+      batch_size: examples in a step.
+      stages: says what is being waited for; the graph is being built when the hook begins.
+      start: the step that the variables are restored from; 0 for a new run.
+    """
+
+    def __init__(self, model, num_steps: int, batch_size: int, stages: Stages, start: int = 0):
+        self._model = model
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._stages = stages
+        self._start = start
+        self._progress = Progress("steps", num_steps)
+        self._begun = False
+        self._first: tuple[int, float] | None = None
+
+    def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Returns the same dataset, which says when its first element is asked for and is there.
+
+        A session's first `run` optimises the graph, then waits for the input, then computes: only
+        the dataset can tell these apart.
+        """
+
+        def asked_for():
+            self._stages.end("graph optimised")
+            self._stages.begin("waiting for the first batch, while the shuffle buffers fill")
+
+        def there():
+            self._stages.end("first batch there")
+            self._stages.begin("computing the first step")
+
+        # A zipped dataset takes its elements from left to right.
+        zipped = tf.data.Dataset.zip((_calling(asked_for), dataset, _calling(there)))
+        return zipped.map(lambda _, element, __: element)
+
+    def begin(self):
+        # Here the session does not exist yet.
+        graph = tf.get_default_graph()
+        self._stages.end(f"graph of {len(graph.get_operations())} nodes built")
+        self._stages.begin("opening the session")
+        self._fetches = {"step": tf.train.get_global_step(), "loss": self._model.loss}
+
+    def after_create_session(self, session, coord):
+        if self._begun:
+            return  # A worker that lost its session has got another.
+        count = sum(variable.shape.num_elements() for variable in tf.trainable_variables())
+        origin = f"restored from step {self._start}" if self._start else "drawn"
+        self._stages.end(f"session open, {count:,} weights {origin}")
+        # TensorFlow optimises the graph anew for each set of tensors to fetch. Magenta's summaries
+        # are fetched every hundredth step and cost next to nothing, so they are always fetched:
+        # one optimisation instead of two.
+        self._fetches["summaries"] = tf.get_collection(tf.GraphKeys.SUMMARY_OP)
+
+    def before_run(self, run_context):
+        if not self._begun:
+            self._begun = True
+            self._stages.begin("optimising the graph")
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        step, loss = int(run_values.results["step"]), run_values.results["loss"]
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {step}; go on from the last checkpoint with a lower "
+                "--hparams=learning_rate=X"
+            )
+        now = time.monotonic()
+        if self._first is None:
+            # Speed counts from here: the first step also pays for the start.
+            self._first = step, now
+            self._stages.end("first step done")
+            return
+        first_step, first_time = self._first
+        speed = (step - first_step) / (now - first_time)
+        if speed:
+            left = (self._num_steps - step) / speed
+            self._progress.update(
+                step,
+                f"loss {loss:.3f}, {speed:.2f} steps/s ({speed * self._batch_size:.0f} "
+                f"examples/s), {duration(left)} left",
+            )
+
+    def end(self, session):
+        self._progress.close()
+
+
+def _calling(function: Callable[[], None]) -> tf.data.Dataset:
+    """An endless dataset of zeros that calls a function when the first of them is taken."""
+
+    def first(zero):
+        def call(value):
+            function()
+            return value
+
+        value = tf.numpy_function(call, [zero], zero.dtype)
+        value.set_shape(zero.shape)
+        return value
+
+    zero = tf.data.Dataset.from_tensors(np.int32(0))
+    return zero.map(tf.autograph.experimental.do_not_convert(first)).concatenate(zero.repeat())
+
+
+def duration(seconds: float) -> str:
+    """Writes seconds as 2:03 or 1:02:03."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

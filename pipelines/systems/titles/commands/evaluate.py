@@ -1,0 +1,59 @@
+"""Measures a dual tower on held-out tunes: titles found for tunes, and tunes for titles.
+
+Candidates are all titles, or all tunes, of the records; what training has, or nearly has, is left
+out. Prints R@1, 5, 10 and 100, MRR and the median rank, each with a 95% bootstrap interval over
+tunes, beside baselines that are measured the same way: random, the most frequent words, meter and
+mode alone, the title of the nearest training tune, and those of the ten nearest. Then once more
+without the words that name a rhythm ("reel", "jig", "waltz"), and among the candidates of the same
+source alone. The same goes to RUN_DIR/eval as JSON, and to TensorBoard.
+
+Example:
+  ./run.sh titles evaluate --run_dir=runs/titles --examples_path='tfrecords/tunes/test.tfrecord*'
+"""
+
+import json
+
+from absl import flags
+
+from pipelines.runtime import app, tensorflow
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "Glob of TFRecord files of held-out NoteSequences, e.g. 'DIR/test.tfrecord*'.",
+)
+flags.DEFINE_string(
+    "training_path",
+    None,
+    "Glob of the run's training records, where they were moved: what training has does not count, "
+    "and the baselines are made of it.",
+)
+flags.DEFINE_bool(
+    "near_duplicates",
+    False,
+    "Keep titles that are spelt nearly as one in training, and tunes with nearly such a melody.",
+)
+flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lower_bound=0)
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.systems.titles import evaluation, measuring
+
+    result = measuring.measure(
+        app.path("run_dir"),
+        app.path("examples_path"),
+        app.path("training_path"),
+        FLAGS.seed,
+        FLAGS.near_duplicates,
+    )
+    print(json.dumps(result, indent=2) if FLAGS.json else evaluation.table(result))
+
+
+if __name__ == "__main__":
+    app.run(main, required=("run_dir", "examples_path"))

@@ -1,0 +1,84 @@
+"""Names a tune: prints the titles that fit a MIDI file or the tunes of a tunebook best.
+
+A line a title, its fields divided by tabs: the rank, the cosine of tune and title, "exists" where a
+tune of that title is known already, else "new", and the title. Before the titles of each tune
+there is a line "# " and the tune.
+
+Examples:
+  ./run.sh titles match music/sample.mid --run_dir=runs/titles
+  ./run.sh titles match tune.abc --run_dir=runs/titles --titles=ideas.txt --exclude_existing
+"""
+
+from absl import flags
+
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError, say
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_integer("top_k", 10, "How many titles for each tune.", lower_bound=1)
+flags.DEFINE_string(
+    "titles",
+    None,
+    "A text file of titles to choose from, one a line; by default those that the run learnt from.",
+)
+flags.DEFINE_string(
+    "index",
+    None,
+    "A folder in which the vectors of --titles are kept, so that they are not computed again the "
+    "next time.",
+)
+flags.DEFINE_multi_string(
+    "taken", [], "A text file of titles that exist already, one a line; may be repeated."
+)
+flags.DEFINE_bool(
+    "exclude_existing", False, "Leave out titles that exist: those of the run's tunes and --taken."
+)
+
+
+def main(paths: list[str]) -> None:
+    """Runs the job from its flags."""
+    if not paths:
+        raise UserError("name the tunes: ./run.sh titles match FILE.mid --run_dir=DIR (see --help)")
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.representations import scale_degrees
+    from pipelines.systems.titles import matching
+
+    matcher = matching.Matcher(
+        app.path("run_dir"), app.path("titles"), app.path("index"), app.paths("taken")
+    )
+    matched = unread = 0
+    for path in paths:
+        try:
+            sequences = list(matching.read_tunes(path))
+        except (UserError, OSError) as error:
+            # One of several files takes no other along.
+            if len(paths) == 1:
+                raise
+            why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            say(f"left out: {why}")
+            unread += 1
+            continue
+        for sequence in sequences:
+            try:
+                found = matcher.match(sequence, FLAGS.top_k, FLAGS.exclude_existing)
+            except scale_degrees.NoMelodyError as error:
+                say(f"{sequence.id}: left out: {error}")
+                continue
+            matched += 1
+            print(f"# {sequence.id}")
+            for rank, each in enumerate(found, start=1):
+                status = "exists" if each.existing else "new"
+                print(f"{rank}\t{each.score:.3f}\t{status}\t{each.title}")
+    if not matched:
+        raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
+    if unread:
+        raise UserError(
+            f"{unread} of {len(paths)} files could not be read, see above; mend them or leave them "
+            "out"
+        )
+
+
+if __name__ == "__main__":
+    app.run(main, required=("run_dir",), with_arguments=True)

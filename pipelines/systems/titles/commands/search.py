@@ -1,0 +1,59 @@
+"""Finds tunes: prints those that fit a title, or other words, best.
+
+A line a tune, its fields divided by tabs: the rank, the cosine of tune and words, the tune's id,
+its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none.
+
+Examples:
+  ./run.sh titles search 'lively reel about a fiddle' --run_dir=runs/titles
+  ./run.sh titles search 'a sad waltz' --run_dir=runs/titles --examples_path='mine/*.tfrecord*'
+"""
+
+from absl import flags
+
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_integer("top_k", 10, "How many tunes.", lower_bound=1)
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "Glob of TFRecord files of the NoteSequences to search; by default those that the run learnt "
+    "from.",
+)
+flags.DEFINE_string(
+    "index",
+    None,
+    "A folder in which the vectors of --examples_path are kept, so that they are not computed "
+    "again the next time.",
+)
+
+
+def main(words: list[str]) -> None:
+    """Runs the job from its flags."""
+    if not words:
+        raise UserError(
+            "say what to search for: ./run.sh titles search 'a sad waltz' --run_dir=DIR"
+        )
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.systems.titles import matching
+
+    found = matching.search(
+        app.path("run_dir"),
+        " ".join(words),
+        FLAGS.top_k,
+        app.path("examples_path"),
+        app.path("index"),
+    )
+    for rank, (score, tune) in enumerate(found, start=1):
+        titles = " / ".join(tune["titles"])
+        fields = (tune["id"], titles, tune["rhythm"], tune["meter"], tune["mode"])
+        # Neither a tab nor a line end may stand in a field.
+        shown = (" ".join(field.split()) or "-" for field in fields)
+        print("\t".join([str(rank), f"{score:.3f}", *shown]))
+
+
+if __name__ == "__main__":
+    app.run(main, required=("run_dir",), with_arguments=True)

@@ -1,0 +1,109 @@
+"""Trains a dual tower that tells which titles fit which tunes.
+
+Reads NoteSequence records of tunes with titles, as `convert` makes them of tunebooks. The run's
+folder holds the towers, the embeddings of the titles, and an index of both for `match` and
+`search`; TensorBoard shows the losses, and the titles in its projector. A run that was stopped
+goes on.
+
+Example:
+  ./run.sh titles train --run_dir=runs/titles --text_encoder=builtin \\
+      --examples_path='tfrecords/tunes/train.tfrecord*' \\
+      --validation_path='tfrecords/tunes/validation.tfrecord*'
+"""
+
+import os
+
+from absl import flags
+
+from configs.titles import Hparams
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError, say
+from pipelines.systems.titles import text_encoders
+
+FLAGS = flags.FLAGS
+_DEFAULTS = Hparams()
+
+flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_string(
+    "examples_path",
+    None,
+    "Glob of TFRecord files of NoteSequences to train on, e.g. 'DIR/train.tfrecord*'.",
+)
+flags.DEFINE_string(
+    "validation_path",
+    None,
+    "Glob of those to measure retrieval on after each epoch, for TensorBoard. Nothing is chosen "
+    "by it.",
+)
+flags.DEFINE_string(
+    "text_encoder",
+    text_encoders.DEFAULT,
+    "What turns titles into vectors: a TF-Hub handle, the folder of a SavedModel, or, without a "
+    "network, builtin (character n-grams, made of the training titles) or minilm "
+    "(all-MiniLM-L6-v2, from a Python package).",
+)
+flags.DEFINE_enum("loss", _DEFAULTS.loss, ["infonce", "hinge"], "The contrastive loss.")
+flags.DEFINE_integer(
+    "num_epochs", _DEFAULTS.num_epochs, "Passes over the pairs of tune and title.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "batch_size",
+    _DEFAULTS.batch_size,
+    "Pairs a batch; all there are where these are fewer.",
+    lower_bound=2,
+)
+flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "At the first step.", lower_bound=0)
+flags.DEFINE_integer(
+    "dimensions", _DEFAULTS.dimensions, "Of the vectors of tunes and titles.", lower_bound=2
+)
+flags.DEFINE_integer("seed", 0, "Seeds what is drawn.", lower_bound=0)
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow finds "
+    "one by default, else the CPU.",
+)
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    app.require_finite("learning_rate")
+    run_dir = app.path("run_dir")
+    _require_no_music(run_dir)
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.runtime import devices
+    from pipelines.systems.titles import training
+
+    devices.use(FLAGS.devices)
+    training.train(
+        app.path("examples_path"),
+        run_dir,
+        FLAGS.text_encoder,
+        app.path("validation_path"),
+        Hparams(
+            loss=FLAGS.loss,
+            dimensions=FLAGS.dimensions,
+            batch_size=FLAGS.batch_size,
+            num_epochs=FLAGS.num_epochs,
+            learning_rate=FLAGS.learning_rate,
+        ),
+        FLAGS.seed,
+    )
+    say(f"trained: {run_dir}")
+    print(run_dir)
+
+
+def _require_no_music(run_dir: str) -> None:
+    """Refuses a run of MusicVAE: its checkpoints would be taken for this run's, and replaced."""
+    ours, music, checkpoint = (
+        os.path.exists(os.path.join(run_dir, *name))
+        for name in (["run.json"], ["train", "run.json"], ["train", "checkpoint"])
+    )
+    if music:
+        raise UserError(f"{run_dir} is a run of `train`, not of titles; name another --run_dir")
+    if checkpoint and not ours:
+        raise UserError(f"{run_dir} has checkpoints but no run.json; name another --run_dir")
+
+
+if __name__ == "__main__":
+    app.run(main, required=("run_dir", "examples_path", "text_encoder"))

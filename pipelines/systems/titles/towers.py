@@ -1,0 +1,224 @@
+"""A trained dual tower on disk, and tunes and titles as its vectors.
+
+A run's folder holds
+
+    run.json        what it was trained with and on, and whether it is finished; data only
+    train/          TensorFlow's checkpoints of the towers, and summaries for TensorBoard
+    text_encoder/   the text encoder, where the project exported it
+    embeddings/     what that gave for each title (`embeddings`)
+    index/          the vectors of the training titles and tunes (`index`)
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from configs.titles import Hparams
+from models.dual_tower import DualTower
+from pipelines.representations import scale_degrees
+from pipelines.representations.melody_features import NOTE_SIZES
+from pipelines.representations.scale_degrees import Melody
+from pipelines.runtime import files
+from pipelines.runtime.app import Progress, UserError
+from pipelines.systems.titles import text_encoders
+from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.tunes import Tune
+
+METADATA = "run.json"
+KIND = "titles"
+# What TensorFlow raises where a checkpoint cannot be read: IndexError where it ends too soon.
+DAMAGED = (tf.errors.OpError, IndexError, ValueError)
+_BATCH = 256
+_TITLES = 1024
+
+
+def untrained(hparams: Hparams) -> DualTower:
+    """A dual tower that is not trained."""
+    return DualTower(
+        hparams.loss,
+        dimensions=hparams.dimensions,
+        hidden=hparams.hidden,
+        tune_dropout=hparams.tune_dropout,
+        title_dropout=hparams.title_dropout,
+    )
+
+
+class Towers:
+    """Tunes and titles as vectors of one space.
+
+    Args:
+      model: the dual tower.
+      embeddings: of titles.
+    """
+
+    def __init__(self, model: DualTower, embeddings: Embeddings):
+        self._model = model
+        self.embeddings = embeddings
+        self._tunes = tf.function(model.tunes, reduce_retracing=True)
+        self._titles = tf.function(model.titles, reduce_retracing=True)
+
+    def tune_vectors(self, melodies: Sequence[Melody]) -> np.ndarray:
+        """The vectors of melodies: float32 [melodies, dimensions], each of length one."""
+        batches = (melodies[start : start + _BATCH] for start in range(0, len(melodies), _BATCH))
+        return np.concatenate([self._tunes(arrays(batch)).numpy() for batch in batches])
+
+    def title_vectors(self, texts: Sequence[str], remember: bool = True) -> np.ndarray:
+        """The vectors of titles.
+
+        Args:
+          texts: `Title.text`s.
+          remember: whether their embeddings are kept, in memory too. Those of a million titles
+            are gigabytes.
+
+        Returns:
+          Float32 [texts, dimensions], each of length one.
+        """
+        embed = self.embeddings if remember else self.embeddings.encoder
+        progress = Progress("titles encoded", len(texts))
+        vectors = []
+        for start in range(0, len(texts), _TITLES):
+            vectors.append(self._titles(embed(texts[start : start + _TITLES])))
+            progress.update(start)
+        progress.close()
+        return np.concatenate(vectors)
+
+    def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
+        """Cosines of all tunes with all texts: float32 [tunes, texts]."""
+        return self.tune_vectors([tune.melody for tune in tunes]) @ self.title_vectors(texts).T
+
+    def made_with(self) -> dict[str, str]:
+        """What the vectors depend on, for an index: the text encoder and the towers' weights."""
+        digest = hashlib.blake2b(digest_size=16)
+        for variable in (*self._model.tunes.weights, *self._model.titles.weights):
+            digest.update(np.asarray(variable, np.float32).tobytes())
+        return {
+            "text_encoder": self.embeddings.encoder.fingerprint,
+            "towers": digest.hexdigest(),
+        }
+
+
+def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
+    """Melodies as the tune tower takes them, padded with zeros to `melody.MAX_NOTES`."""
+    notes = np.zeros((len(melodies), scale_degrees.MAX_NOTES, len(NOTE_SIZES)), np.uint8)
+    for row, each in zip(notes, melodies):
+        row[: len(each.notes)] = each.notes
+    return {
+        "notes": notes,
+        "meter": np.array([each.meter for each in melodies], np.int32),
+        "mode": np.array([each.mode for each in melodies], np.int32),
+    }
+
+
+def checkpoint_dir(run_dir: str | os.PathLike) -> str:
+    """The folder of a run's checkpoints and summaries."""
+    return os.path.join(run_dir, "train")
+
+
+def text_encoder_dir(run_dir: str | os.PathLike) -> str:
+    """The folder of a text encoder that the project exported for a run."""
+    return os.path.join(run_dir, "text_encoder")
+
+
+def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any] | None:
+    """What run.json says; None where there is none.
+
+    Raises:
+      UserError: where it is damaged or of another kind of run.
+    """
+    path = pathlib.Path(run_dir, METADATA)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["kind"] == KIND:
+            found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
+            found["text_encoder"]["name"], found["text_encoder"]["fingerprint"]
+            found["finished"], found["records"], found["examples_path"]
+            return found
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}); train again in another folder") from error
+    raise UserError(f"{path} is no run of `titles train`; name the folder of one")
+
+
+def write_metadata(run_dir: str | os.PathLike, metadata: Mapping[str, Any]) -> None:
+    """Writes run.json."""
+    files.write_json(pathlib.Path(run_dir, METADATA), metadata)
+
+
+def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[str, Any]]:
+    """Loads the towers of a finished run, and its text encoder.
+
+    Args:
+      run_dir: the run's folder.
+      keep_embeddings: whether embeddings of titles are kept in the run's folder.
+
+    Returns:
+      The towers and what run.json says.
+
+    Raises:
+      UserError: where there is no such run, or its text encoder cannot be had or is another now.
+    """
+    metadata = read_metadata(run_dir)
+    if metadata is None:
+        raise UserError(
+            f"{run_dir} has no {METADATA}: no run of titles there; ./run.sh titles train makes one"
+        )
+    if not metadata["finished"]:
+        raise UserError(
+            f"{run_dir}: its training has not ended; give the same `titles train` command again"
+        )
+    embeddings = open_embeddings(run_dir, metadata["text_encoder"], keep_embeddings)
+    model = untrained(Hparams(**metadata["hparams"]))
+    build(model, embeddings.dimensions)
+    saved = tf.train.latest_checkpoint(checkpoint_dir(run_dir))
+    if saved is None:
+        raise UserError(f"{checkpoint_dir(run_dir)} has no checkpoint; train again")
+    try:
+        tf.train.Checkpoint(model=model).restore(saved).expect_partial()
+    except DAMAGED as error:
+        raise UserError(f"{saved} is damaged; train again in another folder") from error
+    return Towers(model, embeddings), metadata
+
+
+def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True) -> Embeddings:
+    """The text encoder of a run, and what it gave so far.
+
+    Args:
+      run_dir: the run's folder.
+      encoder: what run.json says of it.
+      keep: whether embeddings are kept there.
+
+    Raises:
+      UserError: if it cannot be loaded, or is not the one that the run was trained with.
+    """
+    try:
+        handle = text_encoders.prepare(encoder["name"], text_encoder_dir(run_dir))
+        loaded = text_encoders.load(handle)
+    except UserError as error:
+        raise UserError(
+            f"the text encoder of {run_dir}, {encoder['name']}, cannot be had; restore it, or "
+            f"train again in another folder ({error})"
+        ) from error
+    if not text_encoders.same_encoder(loaded.fingerprint, encoder["fingerprint"]):
+        raise UserError(
+            f"{handle} is another text encoder than the one that {run_dir} was trained with; "
+            "restore it, or train again in another folder"
+        )
+    # As it was when the run was trained: another machine's differs in the last digit.
+    loaded.fingerprint = encoder["fingerprint"]
+    return Embeddings(loaded, os.path.join(run_dir, "embeddings") if keep else None)
+
+
+def build(model: DualTower, embedding_size: int) -> None:
+    """Makes the variables of a dual tower."""
+    pair = arrays([Melody(np.ones((1, len(NOTE_SIZES)), np.uint8), 0, 0, 0)])
+    pair["title"] = np.zeros((1, embedding_size), np.float32)
+    pair["same"] = np.ones((1, 1), bool)
+    model(pair)

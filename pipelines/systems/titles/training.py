@@ -1,0 +1,283 @@
+"""Training a dual tower of tunes and titles: the work of `titles train`."""
+
+import dataclasses
+import importlib.metadata
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from configs.titles import Hparams
+from pipelines import records
+from pipelines.records import leakage
+from pipelines.runtime.app import Progress, UserError, say
+from pipelines.systems.titles import evaluation, indexing, projector, text_encoders, towers
+from pipelines.systems.titles import tunes as titled_tunes
+from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.towers import Towers
+from pipelines.systems.titles.tunes import Tunes
+from pipelines.tunes import title_text
+
+# Of work that an interruption costs.
+_SAVE_SECONDS = 20.0
+_PACKAGES = ("keras", "tensorflow", "tensorflow-hub", "numpy")
+
+
+class Pairs:
+    """Pairs of a tune and one of its titles, in batches.
+
+    Args:
+      tunes: those with a title.
+      embeddings: of their titles, and of these without their rhythm words.
+      hparams: what a batch is like.
+      seed: of the order, and of what is drawn.
+    """
+
+    def __init__(self, tunes: Tunes, embeddings: Embeddings, hparams: Hparams, seed: int):
+        self._hparams = hparams
+        self._seed = seed
+        written = towers.arrays([tune.melody for tune in tunes.tunes])
+        guessed = towers.arrays([tune.guessed for tune in tunes.tunes])
+        # As written, and in the guessed key: of each, [2, tunes, ...].
+        self._melodies = {name: np.stack([written[name], guessed[name]]) for name in written}
+        self._tunes = np.repeat(
+            np.arange(len(tunes.tunes)), [len(tune.titles) for tune in tunes.tunes]
+        )
+        self._groups = tunes.groups[self._tunes]
+        titles = [title for tune in tunes.tunes for title in tune.titles]
+        self._folds = np.unique([title.fold for title in titles], return_inverse=True)[1]
+        whole = [title.text for title in titles]
+        # A title of nothing but rhythm words stays as it is.
+        bare = [title_text.without_rhythm(text) or text for text in whole]
+        self._texts = np.stack([embeddings(whole), embeddings(bare)])
+        self.batch_size = min(hparams.batch_size, len(titles))
+        self.batches = len(titles) // self.batch_size
+
+    def __len__(self) -> int:
+        return len(self._tunes)
+
+    def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        """The batches of an epoch, the same for the same number; what `DualTower.call` takes.
+
+        All are of one size. The pairs that are left over are others each time.
+        """
+        rng = np.random.default_rng([self._seed, number])
+        order = rng.permutation(len(self))
+        for start in range(0, self.batches * self.batch_size, self.batch_size):
+            yield self._batch(order[start : start + self.batch_size], rng)
+
+    def _batch(self, pairs: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        tunes, groups, folds = self._tunes[pairs], self._groups[pairs], self._folds[pairs]
+        guessed = (rng.random(len(pairs)) < self._hparams.guessed_key).astype(int)
+        bare = (rng.random(len(pairs)) < self._hparams.without_rhythm).astype(int)
+        batch = {name: values[guessed, tunes] for name, values in self._melodies.items()}
+        batch["title"] = self._texts[bare, pairs]
+        # Settings of one tune, and tunes of one title, are not each other's negatives.
+        batch["same"] = (groups[:, None] == groups) | (folds[:, None] == folds)
+        return batch
+
+
+def train(
+    examples_path: str,
+    run_dir: str,
+    text_encoder: str,
+    validation_path: str | None = None,
+    hparams: Hparams | None = None,
+    seed: int = 0,
+) -> None:
+    """Trains a dual tower, and writes its index of the training titles and tunes.
+
+    A run that was stopped goes on from its last checkpoint.
+
+    Args:
+      examples_path: a glob of NoteSequence records to train on.
+      run_dir: the run's folder.
+      text_encoder: as `text_encoders.prepare` takes it.
+      validation_path: a glob of records to measure retrieval on after each epoch, for TensorBoard;
+        nothing is chosen by it.
+      hparams: the defaults where it is None.
+      seed: of all that is drawn.
+
+    Raises:
+      UserError: for records that do not do, a text encoder that cannot be had, or a folder with
+        another run.
+    """
+    hparams = hparams or Hparams()
+    text_encoder = text_encoders.absolute(text_encoder)
+    leakage.require_none(examples_path)
+    settings: dict[str, Any] = {
+        "kind": towers.KIND,
+        "records": records.digest(records.glob(examples_path)),
+        "hparams": dataclasses.asdict(hparams),
+        "seed": seed,
+    }
+    before = towers.read_metadata(run_dir)
+    if before is not None:
+        _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
+        if before["finished"] and indexing.has_run_index(run_dir):
+            say(f"{run_dir} is trained; nothing left to do")
+            return
+    tunes = titled_tunes.require_titled(
+        titled_tunes.read(examples_path, guess_keys=True), examples_path, least=2
+    )
+    if before is not None and before["finished"]:
+        say(f"{run_dir} is trained, and its index is made again")
+        indexing.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes)
+        return
+    monitor = None
+    if validation_path:
+        held_out = titled_tunes.read(validation_path)
+        try:
+            monitor = evaluation.Monitor(held_out, tunes)
+        except UserError as error:
+            # It is only to look at.
+            say(f"{validation_path}: retrieval is not measured while training: {error}")
+    embeddings = _embeddings(run_dir, text_encoder, tunes, before)
+    encoder = embeddings.encoder
+    metadata = {
+        **settings,
+        "examples_path": examples_path,
+        "validation_path": validation_path,
+        "text_encoder": {
+            "name": text_encoder,
+            "fingerprint": encoder.fingerprint,
+            "dimensions": encoder.dimensions,
+        },
+        "tunes": len(tunes.tunes),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "finished": False,
+    }
+    os.makedirs(run_dir, exist_ok=True)
+    towers.write_metadata(run_dir, metadata)
+    trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)
+    indexing.write_run_index(run_dir, trained, tunes)
+    projector.write(towers.checkpoint_dir(run_dir), trained, tunes.tunes, seed)
+    towers.write_metadata(run_dir, {**metadata, "finished": True})
+
+
+def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raises UserError where a run was begun with other settings, or on other records."""
+    was = {**before, "text_encoder": {"name": before["text_encoder"]["name"]}}
+    other = [name for name, value in settings.items() if was.get(name) != value]
+    if other:
+        # A hash tells nobody anything.
+        told = ", ".join(str(was.get(name)) for name in other if name != "records")
+        raise UserError(
+            f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
+            "name another --run_dir"
+        )
+
+
+def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any] | None) -> Embeddings:
+    if before is not None:
+        return towers.open_embeddings(run_dir, before["text_encoder"])
+    folder = towers.text_encoder_dir(run_dir)
+    # Of a run that ended before it had a run.json, and perhaps of other titles.
+    shutil.rmtree(folder, ignore_errors=True)
+    handle = text_encoders.prepare(name, folder, lambda: encoder_texts(tunes))
+    return Embeddings(text_encoders.load(handle), os.path.join(run_dir, "embeddings"))
+
+
+def encoder_texts(tunes: Tunes) -> list[str]:
+    """What the encoder `builtin` is made of: the titles, with and without their rhythm words."""
+    texts = [title.text for tune in tunes.tunes for title in tune.titles]
+    return texts + [bare for text in texts if (bare := title_text.without_rhythm(text))]
+
+
+def fit(
+    run_dir: str,
+    tunes: Tunes,
+    embeddings: Embeddings,
+    hparams: Hparams,
+    seed: int,
+    monitor: evaluation.Monitor | None = None,
+) -> Towers:
+    """Trains from the last checkpoint, or from the begin.
+
+    Args:
+      run_dir: the run's folder, for checkpoints and summaries.
+      tunes: those with a title, read with guessed keys.
+      embeddings: of titles.
+      hparams: what is trained, and how.
+      seed: of all that is drawn.
+      monitor: measures the towers after each epoch, for TensorBoard.
+
+    Raises:
+      UserError: where the loss is no number any more, or the checkpoint is damaged.
+    """
+    pairs = Pairs(tunes, embeddings, hparams, seed)
+    # NumPy takes no seed of more bits.
+    keras.utils.set_random_seed(seed % 2**32)
+    model = towers.untrained(hparams)
+    towers.build(model, embeddings.dimensions)
+    steps = pairs.batches * hparams.num_epochs
+    optimizer = keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(hparams.learning_rate, steps),
+        weight_decay=hparams.weight_decay,
+    )
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(batch):
+        with tf.GradientTape() as tape:
+            loss = model(batch, training=True)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    epochs = tf.Variable(0, trainable=False, dtype=tf.int64)
+    directory = towers.checkpoint_dir(run_dir)
+    weights = {id(weight) for weight in model.weights}
+    # What dropout draws next, which TensorFlow does not find by itself.
+    drawing = [one.value for one in model.variables if id(one) not in weights]
+    state = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs=epochs, drawing=drawing)
+    manager = tf.train.CheckpointManager(state, directory, 1)
+    try:
+        restored = manager.restore_or_initialize()
+    except towers.DAMAGED as error:
+        raise UserError(
+            f"{manager.latest_checkpoint} is damaged; train again in another folder"
+        ) from error
+    if restored:
+        say(f"going on after epoch {epochs.numpy()} of {hparams.num_epochs}")
+    say(
+        f"{len(pairs)} pairs of a tune and a title, {pairs.batches} batches of {pairs.batch_size} "
+        f"an epoch"
+    )
+    measured = Towers(model, embeddings)
+    writer = tf.summary.create_file_writer(directory)
+    progress = Progress("epochs", hparams.num_epochs)
+    saved = time.monotonic()
+    for epoch in range(int(epochs.numpy()), hparams.num_epochs):
+        losses = []
+        for batch in pairs.epoch(epoch):
+            losses.append(step(batch))
+        loss = float(np.mean(losses))
+        # The loss is from before the last step.
+        after = model.tunes(batch), model.titles(batch["title"])
+        if not all(np.isfinite(values).all() for values in (loss, *after)):
+            raise UserError(
+                f"the loss is {loss:g} in epoch {epoch + 1}, and vectors after it are no numbers; "
+                f"lower --learning_rate (now {hparams.learning_rate:g})"
+            )
+        epochs.assign(epoch + 1)
+        with writer.as_default(step=epoch + 1):
+            tf.summary.scalar("loss", loss)
+            if hparams.loss == "infonce":
+                tf.summary.scalar("temperature", model.contrast.temperature())
+            if monitor is not None:
+                for name, value in monitor(measured).items():
+                    tf.summary.scalar(f"validation/{name}", value)
+        writer.flush()
+        if time.monotonic() - saved > _SAVE_SECONDS or epoch + 1 == hparams.num_epochs:
+            manager.save(epoch + 1)
+            saved = time.monotonic()
+        progress.update(epoch + 1, f"loss {loss:.3f}")
+    progress.close()
+    writer.close()
+    return measured

@@ -1,0 +1,208 @@
+"""Records to tunes with their melodies and titles."""
+
+import collections
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import records
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.representations import scale_degrees as melody
+from pipelines.representations.scale_degrees import Melody
+from pipelines.runtime.app import Progress, UserError, say
+from pipelines.tunes import identity, splits, title_text
+from pipelines.tunes.title_text import Title
+
+_MODE_NAMES = {value: name.lower() for name, value in NoteSequence.KeySignature.Mode.items()}
+# Why a title is none.
+NO_TITLE, NAMELESS, LONG = "no title", "no title that names a tune", "a title that is too long"
+
+
+class Tune(NamedTuple):
+    """A tune that has a melody.
+
+    Attributes:
+      id: of its record.
+      titles: those that name a tune, each once; perhaps none.
+      melody: in the key that it is written in.
+      guessed: the same in the key that its notes suggest; None where that was not asked for.
+      keys: what its settings are recognised by, as `splits.hash_keys` gives them.
+      collection, rhythm, mode, meter: what its record says of it, "" where it does not.
+    """
+
+    id: str
+    titles: tuple[Title, ...]
+    melody: Melody
+    guessed: Melody | None
+    keys: tuple[int, ...]
+    collection: str
+    rhythm: str
+    mode: str
+    meter: str
+
+
+class Tunes(NamedTuple):
+    """What is in some records.
+
+    Attributes:
+      tunes: the tunes, in the records' order.
+      groups: int array shaped [tunes], the same number for settings of one tune.
+      left_out: how many records give no tune, by reason.
+      untitled: how many tunes have no title that names them, by reason.
+    """
+
+    tunes: list[Tune]
+    groups: np.ndarray
+    left_out: collections.Counter[str]
+    untitled: collections.Counter[str]
+
+    def those(self, which: Sequence[bool] | np.ndarray) -> "Tunes":
+        """Some of the tunes, by a bool for each; what was read is counted as before."""
+        kept = [tune for tune, is_kept in zip(self.tunes, which, strict=True) if is_kept]
+        return self._replace(tunes=kept, groups=self.groups[np.asarray(which, bool)])
+
+    def titled(self) -> "Tunes":
+        """Those with a title."""
+        return self.those([bool(tune.titles) for tune in self.tunes])
+
+    def summary(self) -> str:
+        """What was read and what was left out, which always add up."""
+        titled = sum(bool(tune.titles) for tune in self.tunes)
+        read = titled + self.untitled.total() + self.left_out.total()
+        line = f"{read} records: {titled} tunes with a title"
+        parts = [f"{count} with {reason}" for reason, count in sorted(self.untitled.items())]
+        parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
+        line = ", ".join([line, *parts])
+        chords = sum(tune.melody.chords > 0 for tune in self.tunes)
+        return f"{line}; {chords} have chords: the highest notes count" if chords else line
+
+
+def read(examples_path: str, guess_keys: bool = False) -> Tunes:
+    """Reads NoteSequence records.
+
+    Args:
+      examples_path: a glob of TFRecord files of NoteSequences.
+      guess_keys: whether to read each melody in the guessed key too.
+
+    Raises:
+      UserError: where no file matches, a file is damaged or holds something else, or no record
+        has a melody.
+    """
+    paths = records.glob(examples_path)
+    if records.kind_of(paths) != "notesequence":
+        raise UserError(
+            f"{examples_path} holds tensors; titles are learnt from the NoteSequence records that "
+            "they were made of"
+        )
+    found: list[Tune] = []
+    left_out: collections.Counter[str] = collections.Counter()
+    untitled: collections.Counter[str] = collections.Counter()
+    progress = Progress("records read")
+    for count, (sequence, keys) in enumerate(_sequences(paths), start=1):
+        progress.update(count)
+        try:
+            tune, why_untitled = of_sequence(sequence, guess_keys, keys)
+        except melody.NoMelodyError as error:
+            left_out[error.reason] += 1
+            continue
+        if why_untitled:
+            untitled[why_untitled] += 1
+        found.append(tune)
+    progress.close()
+    if not found:
+        reasons = ", ".join(f"{count} with {reason}" for reason, count in left_out.items())
+        raise UserError(
+            f"{examples_path} has no tune with a melody ({reasons or 'no record'}); "
+            "convert tunebooks first"
+        )
+    return Tunes(found, groups_of(found), left_out, untitled)
+
+
+def of_sequence(
+    sequence: NoteSequence, guess_keys: bool = False, keys: tuple[int, ...] | None = None
+) -> tuple[Tune, str]:
+    """A NoteSequence as a tune, and why it has no title, "" where it has one.
+
+    Args:
+      sequence: from a record, a MIDI file or a tunebook.
+      guess_keys: whether to read the melody in the guessed key too.
+      keys: what its settings are recognised by, where that is known.
+
+    Raises:
+      melody.NoMelodyError: if it has no melody.
+    """
+    read = melody.read(sequence)
+    guessed = melody.read(sequence, guess_key=True) if guess_keys else None
+    # A chord symbol or a remark over the notes may begin so too.
+    plain = NoteSequence.TextAnnotation.UNKNOWN
+    lines = [a.text for a in sequence.text_annotations if a.annotation_type == plain]
+    written = [line[2:] for line in lines if line.startswith("T:")]
+    written = [text for text in written or [sequence.sequence_metadata.title] if text.strip()]
+    titles: dict[str, Title] = {}
+    for text in written:
+        for title in title_text.parse(text):
+            titles.setdefault(title.fold, title)
+    why_untitled = ""
+    if not written:
+        why_untitled = NO_TITLE
+    elif not titles:
+        too_long = any(len(text) > title_text.MAX_LENGTH for text in written)
+        why_untitled = LONG if too_long else NAMELESS
+    if keys is None:
+        keys = tuple(splits.hash_keys(identity.keys(sequence)).tolist())
+    meters, signatures = sequence.time_signatures, sequence.key_signatures
+    tune = Tune(
+        sequence.id,
+        tuple(titles.values()),
+        read,
+        guessed,
+        keys,
+        sequence.collection_name,
+        " ".join(sequence.sequence_metadata.genre).casefold(),
+        _MODE_NAMES.get(signatures[0].mode, "") if signatures else "",
+        f"{meters[0].numerator}/{meters[0].denominator}" if meters else "",
+    )
+    return tune, why_untitled
+
+
+def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, ...] | None]]:
+    """The records of files, and the keys that `convert` recognised their tunes by, if it did."""
+    known: dict[str, dict[str, tuple[int, ...]]] = {}
+    for path in paths:
+        folder = os.path.dirname(path)
+        if folder not in known:
+            known[folder] = {tune.id: tune.keys for tune in records.read_tunes(folder or ".")}
+        for record in records.read(path):
+            try:
+                sequence = NoteSequence.FromString(record)
+            except Exception as error:
+                raise UserError(f"{path} has a record that is no NoteSequence ({error})") from error
+            yield sequence, known[folder].get(sequence.id)
+
+
+def groups_of(tunes: Sequence[Tune]) -> np.ndarray:
+    """Int array shaped [tunes], the same number for settings of one tune, by `splits.join`."""
+    hashes = np.array([key for tune in tunes for key in tune.keys], np.uint64)
+    counts = np.array([len(tune.keys) for tune in tunes], np.int64)
+    return splits.join(hashes, counts).groups
+
+
+def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
+    """Those with a title, having said what there was.
+
+    Raises:
+      UserError: where they are settings of fewer than `least` different tunes, or have fewer
+        different titles.
+    """
+    say(tunes.summary())
+    titled = tunes.titled()
+    different = len(set(titled.groups.tolist()))
+    titles = len({title.fold for tune in titled.tunes for title in tune.titles})
+    if min(different, titles) < least:
+        raise UserError(
+            f"{examples_path}: {different} different tunes have {titles} different titles that "
+            f"name them; {least} are needed. Convert more tunes (titles are the T: lines of ABC)"
+        )
+    return titled

@@ -1,0 +1,38 @@
+"""Titles for tunes, and tunes for titles.
+
+  titles train      learns which titles fit which tunes, from NoteSequence records
+  titles evaluate   measures that on held-out records, beside baselines
+  titles match      names a tune: titles that fit a MIDI file or a tunebook
+  titles search     finds tunes that fit a title or other words
+
+./run.sh titles COMMAND --help shows the flags of each, with an example.
+"""
+
+import runpy
+import sys
+
+COMMANDS = ("train", "evaluate", "match", "search")
+
+
+def main() -> None:
+    """Runs the command that the first argument names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if name in ("help", "-h", "-help", "--help"):
+        print(__doc__)
+        return
+    if name not in COMMANDS:
+        print(
+            f"error: titles has no command {name!r}; it has {', '.join(COMMANDS)} "
+            "(./run.sh titles --help)",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    del sys.argv[1]
+    # A command is a program of its own: only its flags are defined.
+    runpy.run_module(
+        f"pipelines.systems.titles.commands.{name}", run_name="__main__", alter_sys=True
+    )
+
+
+if __name__ == "__main__":
+    main()

