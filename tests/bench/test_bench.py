@@ -18,7 +18,7 @@ from pipelines.bench import train as bench_train
 from pipelines.demo import grooves
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import losses
-from tests.support.trained import job
+from tests.support.jobs import job
 
 SIDE = pathlib.Path(_magenta.__file__).parent / "side"
 

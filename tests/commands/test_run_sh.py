@@ -19,7 +19,7 @@ COMMANDS = {
     "train": "pipelines.train",
     "evaluate": "pipelines.evaluate",
     "generate": "pipelines.generate",
-    "titles": "pipelines.systems.titles",
+    "titles": "pipelines.titles",
     "corpora": "pipelines.corpora",
     "configs": "configs",
     "bench": "pipelines.bench",

@@ -9,9 +9,9 @@ import pytest
 
 from pipelines.music import midi_writer
 from tests.support import titled
-from tests.support.titled import LADDIE, command, tune
-from tests.support.trained import error_of
-from tests.systems.titles.test_tunes import SCALE, randomly, sequence, write
+from tests.support.datasets import write
+from tests.support.jobs import error_of
+from tests.support.titled import LADDIE, SCALE, command, randomly, sequence, tune
 
 pytestmark = pytest.mark.slow
 

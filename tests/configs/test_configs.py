@@ -12,7 +12,7 @@ from note_seq.protobuf import music_pb2
 import configs
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry
-from tests.representations.test_melody import scale
+from tests.support.pieces import scale
 
 OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
 MELODY = {"reel": 16, "jig": 12, "waltz": 12, "polka": 8, "slipjig": 18}  # Steps in a bar.

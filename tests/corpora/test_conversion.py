@@ -21,7 +21,7 @@ from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError
 from tests.support import groove_release
-from tests.support.trained import ROOT
+from tests.support.jobs import ROOT
 
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pipelines.music.abc import reader, tunebook
-from tests.support.trained import ROOT, job
+from tests.support.jobs import ROOT, job
 
 
 @pytest.mark.slow

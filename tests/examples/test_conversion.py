@@ -15,25 +15,11 @@ from pipelines.examples import report as coverage
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import Folder, Part, leakage
 from pipelines.runtime.app import UserError
-from tests.examples.test_report import named
-from tests.representations.test_melody import scale, tune
-from tests.support.trained import drums, job
+from tests.support.datasets import finish
+from tests.support.jobs import job
+from tests.support.pieces import drums, named, scale, tune
 
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
-
-
-def finish(path, pieces, percent=(80, 10, 10), num_shards=2):
-    """Writes {id: (split or None, NoteSequence or bytes)} as convert leaves them."""
-    with Folder(path) as folder:
-        with Part(folder.parts, "one") as part:
-            for name, (split, piece) in pieces.items():
-                if not isinstance(piece, bytes):
-                    piece.id = name
-                    piece = piece.SerializeToString()
-                part.add(split, name, piece, (f"melody:{name}",), f"Tune {name}")
-            part.reject("x.abc:1", "no_notes", "none")
-        folder.finish("notesequence", "mine", num_shards, 0, {}, percent)
-    return str(path)
 
 
 def contents(path):

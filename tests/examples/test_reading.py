@@ -15,36 +15,8 @@ from pipelines.examples import reading
 from pipelines.media import pieces as music
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.support.trained import drums
-
-
-def write(path, pieces):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for piece in pieces:
-            writer.write(piece.SerializeToString())
-    return str(path)
-
-
-def melody(pitches, seconds=0.5):
-    """Quarter notes, each as long as given."""
-    sequence = music_pb2.NoteSequence()
-    sequence.tempos.add(qpm=60 / seconds)
-    sequence.time_signatures.add(numerator=4, denominator=4)
-    for i, pitch in enumerate(pitches):
-        sequence.notes.add(
-            pitch=pitch, velocity=80, start_time=i * seconds, end_time=(i + 1) * seconds
-        )
-    sequence.total_time = len(pitches) * seconds
-    return sequence
-
-
-def run_dataset(make, n):
-    """Builds a dataset in a graph of its own and returns its first n batches."""
-    tf.disable_v2_behavior()
-    with tf.Graph().as_default():
-        batch = tf.data.make_one_shot_iterator(make()).get_next()
-        with tf.Session() as session:
-            return [session.run(batch) for _ in range(n)]
+from tests.support.datasets import run_dataset, write
+from tests.support.pieces import drums, melody
 
 
 @pytest.fixture

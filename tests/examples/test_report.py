@@ -8,9 +8,9 @@ import configs
 from pipelines.examples import report as coverage
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.examples.test_reading import write
-from tests.representations.test_melody import scale, tune
-from tests.support.trained import drums, error_of, job
+from tests.support.datasets import write
+from tests.support.jobs import error_of, job
+from tests.support.pieces import drums, named, scale, tune
 
 
 def finish(folder, splits):
@@ -27,11 +27,6 @@ def finish(folder, splits):
     }
     files.write_json(str(folder / "manifest.json"), manifest)
     return str(folder)
-
-
-def named(rhythm, piece):
-    piece.sequence_metadata.genre.append(rhythm)
-    return piece
 
 
 @pytest.fixture

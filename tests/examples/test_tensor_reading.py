@@ -17,10 +17,10 @@ from pipelines import records
 from pipelines.examples import conversion, fingerprint, reading, tensor_reading
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.examples.test_conversion import finish
-from tests.examples.test_reading import run_dataset
-from tests.representations.test_melody import random_tune
-from tests.support.trained import ROOT, TINY, drums, train_run
+from tests.support.datasets import finish, run_dataset
+from tests.support.jobs import ROOT
+from tests.support.pieces import drums, piece_for, random_tune
+from tests.support.trained import TINY, train_run
 
 
 @pytest.fixture(scope="module")
@@ -427,8 +427,6 @@ def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
 
 @pytest.mark.slow
 def test_lengths_of_segments(tmp_path):
-    from tests.representations.test_encodings import piece_for
-
     config = config_of("hier-multiperf_vel_1bar_med_chords", 4)
     notes = finish(tmp_path / "notes", {"a": ("train", piece_for(config))})
     conversion.convert("hier-multiperf_vel_1bar_med_chords", notes, str(tmp_path / "t"))

@@ -26,7 +26,8 @@ from models.accelerated import accelerated  # noqa: E402
 from models.data_parallel import DataParallelMusicVAE  # noqa: E402
 from pipelines import runs  # noqa: E402
 from pipelines.systems.musicvae.progress_hook import ProgressHook  # noqa: E402
-from tests.support.trained import ROOT, TINY, train_run  # noqa: E402
+from tests.support.jobs import ROOT  # noqa: E402
+from tests.support.trained import TINY, train_run  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tests.support import xla_program
-from tests.support.trained import ROOT
+from tests.support.jobs import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from pipelines.music import keys, midi_reader
 from pipelines.music.abc import reader, tunebook, writer
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError
-from tests.support.trained import drums
+from tests.support.pieces import drums
 
 Modes = NoteSequence.KeySignature
 CHORD = NoteSequence.TextAnnotation.CHORD_SYMBOL

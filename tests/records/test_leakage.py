@@ -5,7 +5,7 @@ import pytest
 from pipelines import records
 from pipelines.records import Folder, Part, leakage
 from pipelines.runtime.app import UserError
-from tests.support import trained
+from tests.support.jobs import error_of, job
 
 
 def make(path, tunes, percent, **decided):
@@ -82,10 +82,10 @@ def test_a_damaged_list_is_named(folders, line):
 
 @pytest.mark.slow
 def test_the_job_refuses(folders):
-    done = trained.job(
+    done = job(
         "train",
         "--config=flat-groove_4bar",
         f"--examples_path={folders}/a/train.tfrecord*,{folders}/b/train.tfrecord*",
         f"--run_dir={folders}/run",
     )
-    assert "3 tunes to train on are held out" in trained.error_of(done)
+    assert "3 tunes to train on are held out" in error_of(done)

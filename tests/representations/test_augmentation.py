@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from pipelines.representations.groove import GrooveConverter
 from pipelines.representations.melody import FIRST_PITCH, MelodyConverter
-from tests.representations.test_groove import DROPPED_VELOCITIES, TASKS, check_dropout
-from tests.representations.test_melody import REEL
+from tests.support.drum_tasks import DROPPED_VELOCITIES, TASKS, check_dropout
 
+REEL = ((4, 4), (2, 2))
 DROPOUT = dict(max_note_dropout_probability=0.8)
 
 

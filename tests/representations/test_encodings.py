@@ -6,47 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from magenta.models.music_vae import data
-from note_seq.protobuf import music_pb2
 
 import configs
 from pipelines.representations import encodings
 from pipelines.representations.encodings import Bits, Codec, Example, Groove, Numbers, Tokens
 from pipelines.representations.groove import GrooveConverter
-from tests.support.trained import drums
-
-
-def piece_for(config, seed=0):
-    """A NoteSequence of 20 bars that the config's converter makes examples of."""
-    rng = np.random.default_rng(seed)
-    converter = config.data_converter
-    if isinstance(converter, data.GrooveConverter):
-        # All velocities but 0; offsets of up to half a sixteenth, 1/16 of a second.
-        hits = [
-            (max(step / 8 + float(rng.uniform(-0.06, 0.06)), 0), int(pitch), i % 127 + 1)
-            for i, step in enumerate(range(320))
-            for pitch in rng.choice([36, 38, 42, 46, 43, 47, 50, 49, 51], 2, replace=False)
-        ]
-        return drums(hits)
-    meter = getattr(converter, "_meters", [(4, 4)])[0]
-    sequence = music_pb2.NoteSequence(ticks_per_quarter=220)
-    sequence.tempos.add(qpm=120)
-    sequence.time_signatures.add(numerator=meter[0], denominator=meter[1])
-    # Melody, bass and drums, a note each eighth; the drums in five combinations.
-    for instrument, program, low in ((0, 0, 60), (1, 33, 30), (9, 0, None)):
-        for i in range(160):
-            pitches = [low + int(rng.integers(12))] if low else [36, 38, 42, 46][: i % 5]
-            for pitch in pitches:
-                sequence.notes.add(
-                    pitch=pitch,
-                    velocity=80,
-                    start_time=i / 4,
-                    end_time=(i + 1) / 4,
-                    instrument=instrument,
-                    program=program,
-                    is_drum=low is None,
-                )
-    sequence.total_time = 40
-    return sequence
+from tests.support.pieces import piece_for
 
 
 def decode(codec, serialized, **kwargs):

@@ -10,7 +10,8 @@ import configs
 from pipelines.examples import reading
 from pipelines.media import pieces
 from pipelines.representations.melody import FIRST_PITCH, NO_EVENT, NOTE_OFF, MelodyConverter
-from tests.examples.test_reading import run_dataset, write
+from tests.support.datasets import run_dataset, write
+from tests.support.pieces import random_tune, scale, tune
 
 REEL, JIG, WALTZ, POLKA, SLIPJIG = ((4, 4), (2, 2)), ((6, 8),), ((3, 4),), ((2, 4),), ((9, 8),)
 BAR_STEPS = {REEL: 16, JIG: 12, WALTZ: 12, POLKA: 8, SLIPJIG: 18}
@@ -20,44 +21,6 @@ def converter(mode="eval", meters=REEL, bars=1, **kwargs):
     made = MelodyConverter(meters, bars, **kwargs)
     made.set_mode(mode)
     return made
-
-
-def tune(notes, meter=(4, 4), qpm=120.0, **fields):
-    """A NoteSequence of one voice.
-
-    Args:
-      notes: (pitch, start, length) in sixteenths, for each.
-    """
-    sequence = music_pb2.NoteSequence()
-    sequence.tempos.add(qpm=qpm)
-    if meter:
-        sequence.time_signatures.add(numerator=meter[0], denominator=meter[1])
-    step = 60 / qpm / 4
-    for pitch, start, length in notes:
-        end = (start + length) * step
-        sequence.notes.add(
-            pitch=pitch, velocity=90, start_time=start * step, end_time=end, **fields
-        )
-        sequence.total_time = max(sequence.total_time, end)
-    return sequence
-
-
-def scale(steps, length=2, **kwargs):
-    """Notes without rests from time 0 until so many steps, all pitches of the range in turn."""
-    starts = range(0, steps, length)
-    return tune([(55 + i % 46, start, length) for i, start in enumerate(starts)], **kwargs)
-
-
-def random_tune(rng, meter=(4, 4), steps=300):
-    """Notes and rests of whole steps, some of them long; the first bar has a note."""
-    notes, step = [], int(rng.integers(4))
-    while step < steps:
-        length = int(rng.integers(1, 7))
-        notes.append((int(rng.integers(55, 101)), step, length))
-        step += length
-        if rng.random() < 0.1:
-            step += int(rng.integers(1, 50))
-    return tune(notes, meter, qpm=float(rng.integers(50, 250)))
 
 
 def events(windows):

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.runtime.app import Progress, UserError
 from pipelines.runtime.registry import Registry
-from tests.support.trained import ROOT, error_of, job
+from tests.support.jobs import ROOT, error_of, job
 
 JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench"]
 

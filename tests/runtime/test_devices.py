@@ -11,7 +11,7 @@ import pytest
 from pipelines.runtime import devices
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import training
-from tests.support.trained import ROOT, error_of, job
+from tests.support.jobs import ROOT, error_of, job
 
 tf = devices.tf
 

@@ -1,21 +1,21 @@
 """A small tunebook, its records and a briefly trained dual tower, for the tests of titles."""
 
-import os
 import pathlib
 import random
 import subprocess
-import sys
 from typing import NamedTuple
 
 from configs.titles import Hparams
 from pipelines.corpora import conversion
-from tests.support.trained import ROOT
+from pipelines.music.note_sequence import NoteSequence
+from tests.support.jobs import job
 
 PEOPLE = "Piper Miller Widow Tinker Sailor Weaver Fiddler Cobbler Shepherd Drover".split()
 THINGS = "Hat Lantern Kettle Garden".split()
 LADDIE = "Mullindough, or the Black Laddie"
 IRISH = "Ó Néill's Cáit"
 LONG = "x" * 10_000
+SCALE = (67, 69, 71, 72, 74, 76, 78, 79)
 
 
 class Titled(NamedTuple):
@@ -97,10 +97,31 @@ def make(base: pathlib.Path) -> Titled:
 
 def command(*arguments, **kwargs) -> subprocess.CompletedProcess:
     """Runs `titles` in a process of its own, as run.sh does."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.systems.titles", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        **kwargs,
-    )
+    return job("titles", *arguments, **kwargs)
+
+
+def sequence(*titles, pitches=SCALE, name="", mode=None, meter=(4, 4), genre="", is_drum=False):
+    """Quarter notes at 120 a minute, with the annotations that the ABC reader makes."""
+    made = NoteSequence(id=name)
+    made.source_info.encoding_type = NoteSequence.SourceInfo.ABC
+    made.tempos.add(qpm=120)
+    if meter:
+        made.time_signatures.add(numerator=meter[0], denominator=meter[1])
+    if mode is not None:
+        made.key_signatures.add(key=7, mode=mode)
+    for title in titles:
+        made.text_annotations.add(text=f"T:{title}")
+    if genre:
+        made.sequence_metadata.genre.append(genre)
+    for place, pitch in enumerate(pitches):
+        made.notes.add(
+            pitch=pitch, velocity=80, start_time=place / 2, end_time=place / 2 + 0.5,
+            is_drum=is_drum,
+        )  # fmt: skip
+    return made
+
+
+def randomly(seed, count=40):
+    """Random pitches of the scale, the same for the same seed."""
+    rng = random.Random(seed)
+    return [rng.choice(SCALE) for _ in range(count)]

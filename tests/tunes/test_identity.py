@@ -8,7 +8,7 @@ from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.tunes import identity
 from pipelines.tunes.identity import MELODY, TITLE
-from tests.support.trained import drums
+from tests.support.pieces import drums
 
 PART_A = "GABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|GABc dedB|dedB dedB|c2ec B2dB|A2A2 G4"
 PART_B = "gfga bgef|g2fd edBA|BAGB A2GE|DEGA B4|gfga bgef|g2fd edBA|BAGB A2GE|D2F2 G4"

@@ -17,9 +17,10 @@ from pipelines.representations.groove import CLASS_NAMES
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import evaluation, generation, losses
 from pipelines.systems.musicvae import model as trained_model
-from tests.examples.test_reading import write
-from tests.representations.test_melody import random_tune, tune
-from tests.support.trained import drums, error_of, job, train_run
+from tests.support.datasets import write
+from tests.support.jobs import error_of, job
+from tests.support.pieces import drums, random_tune, tune
+from tests.support.trained import train_run
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from pipelines.media import pieces
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import generation
 from pipelines.systems.musicvae import model as trained_model
-from tests.examples.test_reading import melody
-from tests.support.trained import ROOT, drums, error_of, job
+from tests.support.jobs import ROOT, error_of, job
+from tests.support.pieces import drums, melody
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,10 @@ from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae.progress_hook import ProgressHook, duration
-from tests.examples.test_reading import melody, write
-from tests.support.trained import ROOT, TINY, drums, error_of, job, train_run
+from tests.support.datasets import write
+from tests.support.jobs import ROOT, error_of, job
+from tests.support.pieces import drums, melody
+from tests.support.trained import TINY, train_run
 
 pytestmark = pytest.mark.slow
 

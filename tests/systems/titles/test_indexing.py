@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import index, indexing, tunes
-from tests.systems.titles.test_tunes import randomly, sequence, write
+from tests.support.datasets import write
+from tests.support.titled import randomly, sequence
 
 
 class Fake:

@@ -19,8 +19,8 @@ from pipelines.systems.titles import matching, towers
 from pipelines.systems.titles.matching import Matcher
 from pipelines.systems.titles.text_encoders import builtin
 from tests.support import titled
-from tests.support.titled import LADDIE, tune
-from tests.systems.titles.test_tunes import SCALE, randomly, sequence, write
+from tests.support.datasets import write
+from tests.support.titled import LADDIE, SCALE, randomly, sequence, tune
 
 
 @pytest.fixture(scope="session")

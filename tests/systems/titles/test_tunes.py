@@ -6,49 +6,14 @@ import random
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import melody_features, scale_degrees
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import tunes
 from pipelines.systems.titles.tunes import LONG, NAMELESS, NO_TITLE
-
-SCALE = (67, 69, 71, 72, 74, 76, 78, 79)
-
-
-def sequence(*titles, pitches=SCALE, name="", mode=None, meter=(4, 4), genre="", is_drum=False):
-    """Quarter notes at 120 a minute, with the annotations that the ABC reader makes."""
-    made = NoteSequence(id=name)
-    made.source_info.encoding_type = NoteSequence.SourceInfo.ABC
-    made.tempos.add(qpm=120)
-    if meter:
-        made.time_signatures.add(numerator=meter[0], denominator=meter[1])
-    if mode is not None:
-        made.key_signatures.add(key=7, mode=mode)
-    for title in titles:
-        made.text_annotations.add(text=f"T:{title}")
-    if genre:
-        made.sequence_metadata.genre.append(genre)
-    for place, pitch in enumerate(pitches):
-        made.notes.add(
-            pitch=pitch, velocity=80, start_time=place / 2, end_time=place / 2 + 0.5,
-            is_drum=is_drum,
-        )  # fmt: skip
-    return made
-
-
-def write(path, records) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record if isinstance(record, bytes) else record.SerializeToString())
-    return str(path)
-
-
-def randomly(seed, count=40):
-    rng = random.Random(seed)
-    return [rng.choice(SCALE) for _ in range(count)]
+from tests.support.datasets import write
+from tests.support.titled import SCALE, randomly, sequence
 
 
 @pytest.mark.parametrize(
