@@ -3,19 +3,61 @@
 A file in this folder is a family. It defines CONFIGS, a dict from names to functions that take no
 arguments and return a `magenta.models.music_vae.configs.Config`; the first line of a function's
 docstring is what `./run.sh configs` shows. A new file is found without being named anywhere.
+
+What travels between jobs and workers is a `ConfigRef`, not a built config: it can be written to
+JSON and pickled, and whoever builds it gets a model that nothing else holds.
 """
 
 import contextlib
 import copy
 import hashlib
 import importlib.util
+import os
 import pathlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
+from configs import hparams as config_hparams
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, modules_of
+
+
+class ConfigRef(NamedTuple):
+    """Which config is meant: what the flags --config, --config_file and --hparams say.
+
+    Attributes:
+      name: the config's name.
+      file: the user's Python file that may define it, or None.
+      hparams: changes to its hparams, "name=value,...".
+    """
+
+    name: str
+    file: str | None = None
+    hparams: str = ""
+
+    def build(self):
+        """Builds the config with its hparams changed.
+
+        Returns:
+          A `magenta.models.music_vae.configs.Config` that nothing else holds.
+
+        Raises:
+          UserError: for an unknown config, hparam or value.
+        """
+        config = get(self.name, self.file)
+        config_hparams.merge(config, self.name, self.hparams)
+        return config
+
+    def absolute(self) -> "ConfigRef":
+        """The same config for a process in another working directory."""
+        return self._replace(file=self.file and os.path.abspath(self.file))
+
+    @property
+    def own_file(self) -> str | None:
+        """The user's file if it defines this config; None for a built-in config."""
+        return self.file if self.file and self.name not in builders() else None
 
 
 def builders(config_file: str | None = None) -> Mapping[str, Callable]:
@@ -60,6 +102,7 @@ def get(name: str, config_file: str | None = None):
     from magenta.models.music_vae import configs as magenta_configs
 
     from models import accelerated
+    from pipelines import representations
 
     with _naming(config_file):
         config = build()
@@ -67,9 +110,7 @@ def get(name: str, config_file: str | None = None):
         raise UserError(f"{config_file}: {name} is no magenta.models.music_vae.configs.Config")
     # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing; those
     # of melodies keep one of those that are alike, in an order that changes from run to run.
-    config.data_converter.max_tensors_per_notesequence = None
-    if hasattr(config.data_converter, "_dedupe_event_lists"):
-        config.data_converter._dedupe_event_lists = False
+    representations.of(config.data_converter).keep_every_example()
     return config._replace(model=accelerated.accelerated(config.model))
 
 

@@ -7,7 +7,7 @@ velocity and an offset. Everything that is not named here is Magenta's default.
 from magenta.models.music_vae import configs, lstm_models
 from magenta.models.music_vae.base_model import MusicVAE
 
-from pipelines.representations.groove import GrooveConverter
+from pipelines.representations.groove_converter import GrooveConverter
 
 STEPS_PER_BAR = 16
 

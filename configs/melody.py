@@ -18,7 +18,7 @@ from typing import NamedTuple
 from magenta.models.music_vae import configs, lstm_models
 from magenta.models.music_vae.base_model import MusicVAE
 
-from pipelines.representations.melody import MelodyConverter
+from pipelines.representations.melody_converter import MelodyConverter
 
 
 class _Tune(NamedTuple):

@@ -53,12 +53,11 @@ flags.DEFINE_string(
     "What to compute on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow "
     "finds one by default, else the CPU.",
 )
-flags.DEFINE_enum(
+flags.DEFINE_string(
     "baseline",
     None,
-    ["untrained", "most_frequent_bar", "most_frequent_event"],
-    "Measure a baseline instead, the same way: the run's model before its first "
-    "step, the commonest bar of --baseline_examples_path, or (melodies) its commonest event.",
+    "Measure a baseline instead, the same way: untrained (the run's model before its first step), "
+    "most_frequent_bar (of --baseline_examples_path) or, for melodies, most_frequent_event.",
 )
 flags.DEFINE_string(
     "baseline_examples_path", None, "Where most_frequent_... is counted: the training records."
@@ -79,40 +78,31 @@ def main():
     from pipelines.records import leakage
     from pipelines.runtime import devices, files
     from pipelines.systems.musicvae import evaluation, losses
+    from pipelines.systems.musicvae.run import open_from_flags
 
-    examples_path = app.path("examples_path")
-    reading.require_note_sequences(examples_path)
-    run = runs.open_from_flags(FLAGS)
+    held_out = reading.open_note_sequences(app.path("examples_path"))
+    run = open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
-    leakage.warn(examples_path, run.metadata.get("examples_path"))
+    for trained_on in run.trained_on():
+        leakage.warn(held_out.source, trained_on)
+    options = evaluation.Options(
+        FLAGS.temperature, FLAGS.batch_size, FLAGS.eval_num_batches, FLAGS.seed
+    )
     if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:
             raise UserError(f"--baseline={FLAGS.baseline} needs --baseline_examples_path")
-        result = evaluation.evaluate_constant(
-            run,
-            FLAGS.baseline,
-            examples_path,
-            app.path("baseline_examples_path"),
-            FLAGS.batch_size,
-            FLAGS.eval_num_batches,
-        )
+        training = reading.open_note_sequences(app.path("baseline_examples_path"))
+        result = evaluation.evaluate_constant(run, FLAGS.baseline, held_out, training, options)
     else:
         with tempfile.TemporaryDirectory() as directory:
             if FLAGS.baseline == "untrained":
                 run = losses.untrained(run, directory, FLAGS.seed)
-            result = evaluation.evaluate(
-                run,
-                examples_path,
-                temperature=FLAGS.temperature,
-                batch_size=FLAGS.batch_size,
-                num_batches=FLAGS.eval_num_batches,
-                seed=FLAGS.seed,
-            )
+            result = evaluation.evaluate(run, held_out, options)
     result["baseline"] = FLAGS.baseline
-    eval_dir = os.path.join(app.path("run_dir"), f"eval{FLAGS.eval_dir_suffix}")
+    eval_dir = runs.eval_dir(app.path("run_dir"), FLAGS.eval_dir_suffix)
     os.makedirs(eval_dir, exist_ok=True)
     # Splits are told apart in the names of the files and as runs of TensorBoard.
-    label = evaluation.label(examples_path)
+    label = evaluation.label(held_out.source)
     measured = FLAGS.baseline or f"step-{result['step']}"
     path = os.path.join(eval_dir, f"{label}-{measured}.json")
     files.write_json(path, result, sort_keys=True)

@@ -107,21 +107,17 @@ def main():
     inputs = _inputs()
     app.require_finite("temperature", "qpm")
     tensorflow.start(FLAGS.log)
-    from pipelines import runs
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation
+    from pipelines.systems.musicvae.run import open_from_flags
 
-    run = runs.open_from_flags(FLAGS)
+    run = open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)
         say(f"seed: {seed}")
-    paths = generation.generate(
-        run,
-        FLAGS.mode,
-        app.path("output_dir"),
-        inputs=inputs,
+    options = generation.Options(
         num_outputs=FLAGS.num_outputs,
         max_batch_size=FLAGS.max_batch_size,
         temperature=FLAGS.temperature,
@@ -130,6 +126,7 @@ def main():
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
     )
+    paths = generation.generate(run, FLAGS.mode, app.path("output_dir"), inputs, options)
     for path in paths:
         print(path)
 

@@ -21,6 +21,7 @@ import json
 
 from absl import flags
 
+from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 
@@ -48,11 +49,9 @@ def main():
     from pipelines.examples import conversion
 
     manifest = conversion.convert(
-        FLAGS.config,
+        _ref(),
         app.path("input"),
         app.path("output"),
-        config_file=app.path("config_file"),
-        hparams=FLAGS.hparams,
         num_shards=FLAGS.num_shards,
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
@@ -60,11 +59,14 @@ def main():
     print(json.dumps(manifest, indent=2, ensure_ascii=False))
 
 
+def _ref() -> ConfigRef:
+    return ConfigRef(FLAGS.config, app.path("config_file"), FLAGS.hparams)
+
+
 def _report():
-    from pipelines import runs
     from pipelines.examples import report as coverage
 
-    config = runs.configure(FLAGS.config, app.path("config_file"), FLAGS.hparams)
+    config = _ref().build()
     folder = app.path("input")
     report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
     if FLAGS.json:

@@ -9,8 +9,11 @@ Example:
       --run_dir=/data/runs/first --num_steps=2000 --hparams=batch_size=32
 """
 
+import dataclasses
+
 from absl import flags
 
+from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Stages
@@ -87,30 +90,25 @@ def main():
 
         stages.end("loaded")
 
-    training.train(
-        FLAGS.config,
-        app.path("run_dir"),
-        app.path("examples_path"),
-        FLAGS.num_steps,
-        config_file=app.path("config_file"),
-        device_names=FLAGS.devices,
-        **{
-            name: FLAGS[name].value
-            for name in (
-                "tfds_name",
-                "hparams",
-                "seed",
-                "cache_dataset",
-                "save_checkpoint_secs",
-                "checkpoints_to_keep",
-                "keep_checkpoint_every_n_hours",
-                "master",
-                "task",
-                "num_ps_tasks",
-                "num_sync_workers",
-            )
-        },
+    ref = ConfigRef(FLAGS.config, app.path("config_file"), FLAGS.hparams)
+    options = training.Options(
+        **{field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)}
     )
+    training.train(ref, app.path("run_dir"), _open_examples, FLAGS.num_steps, options)
+
+
+def _open_examples(config):
+    """Opens the records that --examples_path names, or a dataset of TensorFlow Datasets."""
+    from pipelines.examples import reading
+
+    path = app.path("examples_path")
+    if path:
+        return reading.open_examples(path)
+    # Some of Magenta's configs name a dataset.
+    name = FLAGS.tfds_name or config.tfds_name
+    if not name:
+        raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
+    return reading.open_tfds(name)
 
 
 if __name__ == "__main__":

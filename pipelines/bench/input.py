@@ -35,7 +35,7 @@ def _prepare(scratch: str) -> Comparison:
     sides = _magenta.sides()
     config = {
         "name": FLAGS.config,
-        "config_file": None,
+        "file": None,
         "hparams": f"batch_size={FLAGS.batch_size}",
     }
     theirs = {"name": FLAGS.stock_config, "batch_size": FLAGS.batch_size, "every_window": False}

@@ -41,7 +41,7 @@ def _prepare(scratch: str) -> Comparison:
 
     tensorflow.load()
     import configs
-    from pipelines import runs
+    from configs import ConfigRef
     from pipelines.bench import _model_plan
 
     sides = _magenta.sides()
@@ -49,7 +49,8 @@ def _prepare(scratch: str) -> Comparison:
     cases = {}
     for size in numbers("batch_sizes", "8,32,128") if FLAGS.batch_sizes else [None]:
         hparams = ",".join(filter(None, [FLAGS.hparams, size and f"batch_size={size}"]))
-        config = runs.configure(FLAGS.config, config_file, hparams)
+        ref = ConfigRef(FLAGS.config, config_file, hparams)
+        config = ref.build()
         # Magenta's classes; `configs.get` gives ours.
         model = configs.builders(config_file)[FLAGS.config]().model
         folder = pathlib.Path(scratch, f"batches-of-{config.hparams.batch_size}")
@@ -61,7 +62,6 @@ def _prepare(scratch: str) -> Comparison:
             "steps": FLAGS.steps,
             "seconds": FLAGS.seconds,
         }
-        ours = {"name": FLAGS.config, "config_file": config_file, "hparams": hparams}
         theirs = {
             "encoder": _model_plan.plan(model.encoder),
             "decoder": _model_plan.plan(model.decoder),
@@ -71,7 +71,7 @@ def _prepare(scratch: str) -> Comparison:
             "reelgroove": functools.partial(
                 _run,
                 [sys.executable],
-                {**job, "config": ours},
+                {**job, "config": ref._asdict()},
                 str(folder / "ours"),
             ),
             _magenta.name(): functools.partial(
@@ -129,11 +129,12 @@ def _random(config) -> dict[str, np.ndarray]:
 def _real(config, examples_path: str) -> dict[str, np.ndarray]:
     """The first examples of records, over and over where there are too few; as in `_random`."""
     from pipelines.examples import reading
+    from pipelines.examples.base import Batch, Counts
 
-    reading.require_note_sequences(examples_path)
-    counts = reading.Counts()
+    counts = Counts()
     size = config.hparams.batch_size
-    found = list(reading.batches(config, examples_path, size, counts, _BATCHES))
+    held_out = reading.open_note_sequences(examples_path)
+    found = list(held_out.batches(config, size, counts, _BATCHES))
     if not found:
         raise UserError(f"{examples_path}: {counts.summary()}; give records of other music")
     converter = config.data_converter
@@ -147,7 +148,7 @@ def _real(config, examples_path: str) -> dict[str, np.ndarray]:
         rows = itertools.cycle(row for batch in found for row in getattr(batch, name))
         return list(itertools.islice(rows, _BATCHES * size))
 
-    arrays = {name: reading.Batch.padded(filled(name), depth) for name, depth in depths.items()}
+    arrays = {name: Batch.padded(filled(name), depth) for name, depth in depths.items()}
     arrays["lengths"] = np.array(filled("lengths"), np.int32)
     return {name: array.reshape(_BATCHES, size, *array.shape[1:]) for name, array in arrays.items()}
 

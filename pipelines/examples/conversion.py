@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines import records, runs
+from configs import ConfigRef
+from pipelines import records
 from pipelines.examples import fingerprint, report
 from pipelines.records import Folder, beam_batches
 from pipelines.runtime import beam_runner
@@ -22,12 +23,10 @@ _COST_OF_A_WORKER = 5
 
 
 def convert(
-    config_name: str,
+    ref: ConfigRef,
     where: str,
     output: str,
     *,
-    config_file: str | None = None,
-    hparams: str = "",
     num_shards: int = 4,
     pipeline_arguments: Sequence[str] | None = None,
     overwrite: bool = False,
@@ -35,7 +34,7 @@ def convert(
     """Converts a folder of NoteSequence records to one of tensors.
 
     Args:
-      config_name, config_file, hparams: the config, as `runs.configure` takes it.
+      ref: names the config.
       where: a finished folder of NoteSequence records.
       output: the folder for the tensors.
       num_shards: how many files for each split.
@@ -51,15 +50,15 @@ def convert(
     """
     # Workers may have another working directory.
     where, output = os.path.abspath(where), os.path.abspath(output)
-    config_file = config_file and os.path.abspath(config_file)
-    config = runs.configure(config_name, config_file, hparams)
+    ref = ref.absolute()
+    config = ref.build()
     about = fingerprint.describe(config)
     source = report.open_folder(where)
     # Replacing the tensors of an older run would remove the records that these are made of.
     if os.path.realpath(where) == os.path.realpath(output):
         raise UserError(f"{output}: is --input as well; name another --output")
     for line in fingerprint.left_out(config):
-        say(f"{config_name}: {line}")
+        say(f"{ref.name}: {line}")
     with Folder(output, overwrite) as folder:
         parts = os.fspath(folder.parts)
         batches, sources = _write_batches(parts, where, source)
@@ -69,7 +68,7 @@ def convert(
         def worker():
             from pipelines.examples.worker import TensorBatch
 
-            return TensorBatch(config_name, config_file, hparams, parts)
+            return TensorBatch(ref, parts)
 
         what = "NoteSequences converted"
         beam_batches.run(folder, batches, worker, pipeline_arguments, sources, what)
@@ -78,7 +77,7 @@ def convert(
             source["corpus"],
             num_shards,
             sources,
-            {"config": config_name, **about},
+            {"config": ref.name, **about},
             tunes=where,
             sizes=True,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines import records
 from pipelines.examples import reading
+from pipelines.examples.base import Counts
 from pipelines.runtime.app import UserError
 
 
@@ -33,9 +34,10 @@ def measure(config, folder: str) -> dict:
     manifest = open_folder(folder)
     splits = {}
     for split, expected in records_of(manifest).items():
-        counts = reading.Counts()
+        counts = Counts()
         if expected:
-            counts = reading.count(config, os.path.join(folder, f"{split}.tfrecord-*"))
+            pattern = os.path.join(folder, f"{split}.tfrecord-*")
+            counts = reading.open_note_sequences(pattern).count(config)
         require_all(folder, split, expected, counts.records)
         splits[split] = counts
     return {
@@ -78,8 +80,8 @@ def require_all(folder: str, split: str, expected: int, found: int) -> None:
         )
 
 
-def _sum(parts: Iterable[reading.Counts]) -> reading.Counts:
-    total = reading.Counts()
+def _sum(parts: Iterable[Counts]) -> Counts:
+    total = Counts()
     for part in parts:
         total.records += part.records
         total.used += part.used
@@ -89,7 +91,7 @@ def _sum(parts: Iterable[reading.Counts]) -> reading.Counts:
     return total
 
 
-def _described(counts: reading.Counts) -> dict:
+def _described(counts: Counts) -> dict:
     reasons = collections.Counter()
     for reason, n in counts.unused.items():
         reasons[_category(reason)] += n

@@ -11,6 +11,7 @@ import apache_beam as beam
 import numpy as np
 from google.protobuf import message
 
+from configs import ConfigRef
 from pipelines import records
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import Part
@@ -25,12 +26,12 @@ class TensorBatch(beam.DoFn):
     """Turns the name of a batch of NoteSequence records into a part of tensors; emits nothing.
 
     Args:
-      config_name, config_file, hparams: the config, as `runs.configure` takes it.
+      ref: names the config; a user's file by its absolute path.
       parts: the folder of batches and parts, which all workers have to reach.
     """
 
-    def __init__(self, config_name: str, config_file: str | None, hparams: str, parts: str):
-        self._configure = config_name, config_file, hparams
+    def __init__(self, ref: ConfigRef, parts: str):
+        self._ref = ref
         self._parts = parts
 
     def setup(self) -> None:
@@ -39,27 +40,26 @@ class TensorBatch(beam.DoFn):
 
         with _ONE_AT_A_TIME:
             tensorflow.load()
-        from pipelines import runs
-        from pipelines.examples import reading
-        from pipelines.representations import encodings
+        from pipelines import representations
+        from pipelines.representations.codec import Codec
+        from pipelines.representations.contract import EVAL
 
-        self._to_tensors, self._examples_of = reading.to_tensors, encodings.examples_of
-        config = runs.configure(*self._configure)
-        self._converter = config.data_converter
+        config = self._ref.build()
+        self._representation = representations.of(config.data_converter)
         # What is stored is converted as it is measured: what training draws afresh is left to it.
-        self._converter.set_mode("eval")
-        self._codec = encodings.Codec(self._converter)
+        self._representation.set_mode(EVAL)
+        self._codec = Codec(self._representation)
         self._steps = config.hparams.max_seq_len
 
     def process(self, batch: str) -> Iterable[None]:
         """Converts one batch."""
         with Part(self._parts, batch) as part:
-            before = collections.Counter(getattr(self._converter, "counts", {}))
+            before = collections.Counter(self._representation.counts)
             for split, path, offset, number in records.read_batch(self._parts, batch):
                 for _, (at, record) in zip(range(number), records.read_at(path, offset)):
                     self._add(part, split, f"{os.path.basename(path)}:{at}", record)
                     part.add_source()
-            noted = collections.Counter(getattr(self._converter, "counts", {}))
+            noted = collections.Counter(self._representation.counts)
             for name, count in (noted - before).items():
                 part.count(name, count)
         return ()
@@ -82,22 +82,22 @@ class TensorBatch(beam.DoFn):
             seed = hashlib.blake2b(source.encode("utf-8", "replace"), digest_size=4).digest()
             random.seed(seed)
             np.random.seed(int.from_bytes(seed, "big"))
-            tensors, why_not = self._to_tensors(self._converter, piece)
-        if why_not:
-            reason, _, detail = why_not.partition(": ")
+            encoded = self._representation.encode(piece)
+        if encoded.reason:
+            reason, _, detail = encoded.reason.partition(": ")
             part.reject(source, reason, detail)
             return
-        windows = self._examples_of(self._converter, tensors)
+        windows = self._representation.ordered(encoded.examples)
         for window, example in enumerate(windows):
             key = f"{source}:{window}"
             try:
-                encoded = self._codec.encode(source, window, qpm, example)
+                record = self._codec.encode(source, window, qpm, example)
             except ValueError as error:
                 raise UserError(
-                    f"{source!r}: what {type(self._converter).__name__} makes of it cannot be "
+                    f"{source!r}: what {type(self._representation.converter).__name__} makes of it cannot be "
                     f"stored as tensors ({error}); train from the NoteSequence records"
                 ) from error
-            part.add(split, key, encoded)
+            part.add(split, key, record)
             part.count("full_length", int(len(example.outputs) == self._steps))
         part.count("used")
         part.count("examples", len(windows))

@@ -1,51 +1,38 @@
-"""Examples of a config as compact tf.train.Example records, and batches of these as its tensors.
+"""Encodings: how a tensor of an example is stored in a record, compactly and without loss.
 
 A worker writes an example at a time with NumPy; training reads a batch at a time with TensorFlow
-and no Python. tfrecords/README.md documents the records. Which encoding a tensor has follows from
-the config's converter, and every encoding gives back exactly what the converter made.
+and no Python. tfrecords/README.md documents the records. Which encoding a tensor has is the
+representation's choice, and every encoding gives back exactly what was encoded.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
-from magenta.models.music_vae import data, data_hierarchical
 
-from pipelines.representations.melody import MelodyConverter
-
-# Their inputs and outputs are the same one-hot rows, of zeros where an example is padded.
-_ONE_HOT = (
-    MelodyConverter,
-    data.OneHotMelodyConverter,
-    data_hierarchical.MultiInstrumentPerformanceConverter,
-)
-# They go through Python's sets, whose order may be another in each process.
-_UNORDERED = (data.LegacyEventListOneHotConverter, data.DrumsConverter)
 _VELOCITIES = (np.arange(128) / 127.0).astype(np.float32)
 _BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 
 
-class Example(NamedTuple):
-    """What a converter makes of one window.
+class Encoding(Protocol):
+    """How one tensor of an example is stored in a record."""
 
-    Attributes:
-      inputs, outputs, controls: arrays shaped [steps, depth].
-      length: the steps, or those of each segment.
-    """
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of it."""
 
-    inputs: np.ndarray
-    outputs: np.ndarray
-    controls: np.ndarray
-    length: int | np.ndarray
+    def encode(self, array: np.ndarray) -> dict[str, bytes]:
+        """Encodes an array shaped [steps, depth] as features by name.
 
+        Raises:
+          ValueError: for an array that `decode` could not give back exactly.
+        """
 
-def examples_of(converter, tensors: data.ConverterTensors) -> list[Example]:
-    """What a converter made of a NoteSequence, in an order that is the same in every process."""
-    examples = [Example(*example) for example in zip(*tensors)]
-    if isinstance(converter, _UNORDERED):
-        examples.sort(key=lambda example: (example.outputs.tobytes(), example.controls.tobytes()))
-    return examples
+    def features(self) -> dict[str, Any]:
+        """What `tf.io.parse_example` is to find."""
+
+    def decode(self, parsed: dict[str, tf.Tensor], steps) -> tf.Tensor:
+        """Decodes a batch to [batch, steps, depth], zeros after the end of an example."""
 
 
 class Tokens:
@@ -225,144 +212,9 @@ class Numbers:
         return tf.reshape(flat, [-1, steps, self._depth])
 
 
-class Codec:
-    """How the examples of one config are written and read.
-
-    Inputs are stored where the converter makes others than the outputs, unless it can make them
-    from these in TensorFlow (`draw_inputs`), and controls where the config has them.
-
-    Args:
-      converter: a `magenta.models.music_vae.data.BaseNoteSequenceConverter`.
-    """
-
-    def __init__(self, converter):
-        self._converter = converter
-        self._outputs = _encoding("outputs", converter)
-        self._draws_inputs = hasattr(converter, "draw_inputs")
-        self._transposes = hasattr(converter, "transpose_tokens")
-        self._same = not self._draws_inputs and _inputs_are_outputs(converter)
-        self._stored = {"outputs": self._outputs}
-        if not (self._same or self._draws_inputs):
-            self._stored["inputs"] = _encoding("inputs", converter)
-        if converter.control_depth:
-            self._stored["controls"] = _plain(
-                "controls", converter.control_depth, converter.control_dtype
-            )
-
-    def describe(self) -> dict:
-        """What the manifest says of the tensors: the encoding of each that is stored."""
-        return {name: encoding.describe() for name, encoding in self._stored.items()}
-
-    def encode(self, source: str, window: int, qpm: float, example: Example) -> bytes:
-        """Encodes an example.
-
-        Args:
-          source: the id of its NoteSequence.
-          window: its number in that, from 0.
-          qpm: the tempo of that, in quarters a minute.
-          example: its arrays.
-
-        Returns:
-          A serialized tf.train.Example: the same bytes for the same example.
-
-        Raises:
-          ValueError: where the arrays are not what the converter is known to make.
-        """
-        if self._same and not np.array_equal(example.inputs, example.outputs):
-            raise ValueError("inputs that differ from the outputs")
-        record = tf.train.Example()
-        features = record.features.feature
-        for name, encoding in self._stored.items():
-            for key, value in encoding.encode(getattr(example, name)).items():
-                features[key].bytes_list.value.append(value)
-        features["steps"].int64_list.value.append(len(example.outputs))
-        features["lengths"].int64_list.value.extend(np.ravel(example.length).tolist())
-        features["source"].bytes_list.value.append(source.encode("utf-8", "surrogateescape"))
-        features["window"].int64_list.value.append(window)
-        features["qpm"].float_list.value.append(qpm)
-        return record.SerializeToString(deterministic=True)
-
-    def decode(
-        self, records: tf.Tensor, seed: tf.Tensor | None = None, steps: int | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Decodes a batch, and makes of it what the converter draws.
-
-        Args:
-          records: string tensor shaped [batch].
-          seed: integer tensor shaped [2] for what is drawn; None draws nothing.
-          steps: the length of each example, where all have the same one; None pads to the longest.
-
-        Returns:
-          inputs, outputs and controls, shaped [batch, steps, depth], of the converter's dtypes, and
-          lengths, int32 shaped [batch] or [batch, segments].
-        """
-        converter = self._converter
-        features = {
-            "steps": tf.io.FixedLenFeature([], tf.int64),
-            "lengths": tf.io.FixedLenFeature(list(map(int, converter.length_shape)), tf.int64),
-        }
-        for encoding in self._stored.values():
-            features.update(encoding.features())
-        parsed = tf.io.parse_example(records, features)
-        if steps is None:
-            steps = tf.cast(tf.reduce_max(parsed["steps"]), tf.int32)
-        if self._transposes and seed is not None:
-            tokens = self._outputs.tokens(parsed, steps)
-            moved = converter.transpose_tokens(tokens[:, :, 0], seed)
-            outputs = self._outputs.one_hot(moved[:, :, None])
-        else:
-            outputs = self._outputs.decode(parsed, steps)
-        if self._draws_inputs:
-            inputs = converter.draw_inputs(outputs, seed)
-        elif self._same:
-            inputs = outputs
-        else:
-            inputs = self._stored["inputs"].decode(parsed, steps)
-        if "controls" in self._stored:
-            controls = self._stored["controls"].decode(parsed, steps)
-        else:
-            controls = tf.zeros([tf.shape(outputs)[0], steps, 0], converter.control_dtype)
-        batch = records.shape.concatenate([steps if isinstance(steps, int) else None])
-        outputs.set_shape(batch.concatenate(converter.output_depth))
-        inputs.set_shape(batch.concatenate(converter.input_depth))
-        controls.set_shape(batch.concatenate(converter.control_depth or 0))
-        return inputs, outputs, controls, tf.cast(parsed["lengths"], tf.int32)
-
-
-def _encoding(name: str, converter):
-    """The encoding of a converter's "inputs" or "outputs"."""
-    kind = name.removesuffix("s")
-    depth = getattr(converter, f"{kind}_depth")
-    dtype = np.dtype(getattr(converter, f"{kind}_dtype"))
-    one_hot = isinstance(converter, _ONE_HOT) or (
-        isinstance(converter, data.DrumsConverter) and not getattr(converter, f"_roll_{kind}")
-    )
-    groove = isinstance(converter, data.GrooveConverter) and not converter._categorical_outputs
-    if one_hot:
-        return Tokens(name, [depth], dtype)
-    if isinstance(converter, data.TrioConverter):
-        return Tokens(name, converter._split_output_depths, dtype)
-    if groove:
-        return Groove(name, depth, dtype)
-    return _plain(name, depth, dtype)
-
-
-def _plain(name: str, depth: int, dtype) -> Bits | Numbers:
+def plain(name: str, depth: int, dtype) -> Encoding:
     """The encoding of rows of which nothing but their type is known."""
     return (Bits if np.dtype(dtype) == np.bool_ else Numbers)(name, depth, dtype)
-
-
-def _inputs_are_outputs(converter) -> bool:
-    """Whether a converter makes the same tensors twice."""
-    if isinstance(converter, data.GrooveConverter):
-        return not (
-            converter._humanize
-            or converter._tapify
-            or converter._add_instruments
-            or converter._fixed_velocities
-            or converter._note_dropout
-        )
-    return isinstance(converter, (*_ONE_HOT, data.TrioConverter))
 
 
 def _decode_raw(strings: tf.Tensor, dtype: np.dtype, count) -> tf.Tensor:

@@ -1,354 +1,208 @@
-"""Drum NoteSequences as hit, velocity and offset tensors, with every window kept.
+"""Grooves: drums as hits, velocities and offsets, and how near decoded drums are to their piece.
 
-Magenta's GrooveConverter, with the differences that training on whole pieces needs. Where its
-result is defined for the same input, ours is equal to it (tests/representations/test_groove.py).
+Metrics are counted on the grid, step by step and class by class. A metric that there was nothing
+to measure for is None, never 0.
 """
 
 import collections
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 from magenta.models.music_vae import data
-from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
-from pipelines.representations.no_examples import NoExamplesError
-
-# Names of Magenta's nine drum classes, in the order of its ROLAND_DRUM_PITCH_CLASSES.
-CLASS_NAMES = (
-    "kick",
-    "snare",
-    "closed_hihat",
-    "open_hihat",
-    "low_tom",
-    "mid_tom",
-    "high_tom",
-    "crash",
-    "ride",
-)
-
-# Roland's kit decides, since the Groove MIDI Dataset was played on one; General MIDI's other
-# percussion goes to the class that Magenta's reduced map puts it in. One map for reading and for
-# writing: Magenta infers with the reduced map, in which a tom written as pitch 45 is read back as
-# another class than it was written from.
-_PITCH_TO_CLASS = {
-    pitch: index
-    for classes in (data.REDUCED_DRUM_PITCH_CLASSES, data.ROLAND_DRUM_PITCH_CLASSES)
-    for index, pitches in enumerate(classes)
-    for pitch in pitches
-}
-_ROLAND_PITCHES = {pitch for pitches in data.ROLAND_DRUM_PITCH_CLASSES for pitch in pitches}
-
-# The grid is allocated up to the last hit, and a corrupt file can put that anywhere: 10,000 bars
-# are hours of music and 17 MB.
-_MAX_BARS = 10_000
-
-# The class that Magenta puts taps on.
-_OPEN_HIHAT = np.array(CLASS_NAMES) == "open_hihat"
-
-# Magenta's note dropout spares loud hits, but none more than this.
-_LEAST_DROPOUT_WEIGHT = 0.2
+from pipelines.representations import encodings
+from pipelines.representations.contract import Baseline, Metrics
+from pipelines.representations.groove_converter import CLASS_NAMES, GrooveConverter
+from pipelines.representations.magenta import MagentaRepresentation
 
 
-class GrooveConverter(data.GrooveConverter):
-    """Magenta's GrooveConverter (`magenta.models.music_vae.data`) for pieces of any length.
-
-    The outputs are performances. The inputs are the same, or what a task of GrooVAE
-    (arXiv:1905.06118) leaves of them, so that a model learns to play the rest: note dropout,
-    `tapify`, `humanize` and `fixed_velocities`, applied in this order.
-
-    It differs in six ways:
-      - windows hop by `hop_bars` when training and evaluating, as the four-bar release of the
-        Groove MIDI Dataset in TensorFlow Datasets does; when inferring they follow each other
-        without overlap and the last is padded with silence, so that no bar is left out;
-      - there is no cap on the windows of a piece;
-      - a pitch outside Roland's kit counts as its nearest class and, where there is none, is left
-        out; Magenta raises KeyError. `counts` says how often either happened;
-      - notes that are not drums are ignored;
-      - notes are dropped when training alone, so that an evaluation measures what `generate` does
-        with a piece. Each window draws its probability; Magenta draws one for a whole piece, and
-        drops notes when evaluating and inferring too;
-      - a note that was dropped is gone. Magenta's `tapify` finds the loudest hit of a step among
-        those that are left but takes it from the performance, and where none is left it finds
-        class 0: a kick that was dropped comes back as a tap.
+class GrooveMetrics:
+    """Hit precision, recall and F1; velocity and timing errors on the hits that are right.
 
     Args:
-      split_bars: length of a window in bars.
-      hop_bars: distance between the starts of windows in bars.
       steps_per_quarter: steps of the grid in a quarter note.
-      quarters_per_bar: quarter notes in a bar; pieces in another meter give no examples.
-      humanize: the inputs have no velocities and no offsets: the score.
-      tapify: the inputs have the loudest hit of each step alone, on the open hi-hat: the rhythm.
-      fixed_velocities: the inputs have no velocities.
-      max_note_dropout_probability: each window draws a probability p, uniform between 0 and this,
-        and loses each hit of its inputs, of velocity v in [0, 1], with probability
-        p max(0.2, 1 - v). None drops none.
-
-    Attributes:
-      counts: a Counter with "mapped" and "left_out", notes seen by `to_tensors` so far.
-
-    Raises:
-      ValueError: where `max_note_dropout_probability` is no probability.
     """
 
-    def __init__(
-        self,
-        split_bars,
-        hop_bars=1,
-        steps_per_quarter=4,
-        quarters_per_bar=4,
-        *,
-        humanize=False,
-        tapify=False,
-        fixed_velocities=False,
-        max_note_dropout_probability=None,
-    ):
-        if not 0 <= (max_note_dropout_probability or 0) <= 1:
-            raise ValueError(f"{max_note_dropout_probability} is no probability")
-        super().__init__(
-            split_bars=split_bars,
-            hop_size=hop_bars * steps_per_quarter * quarters_per_bar,
-            steps_per_quarter=steps_per_quarter,
-            quarters_per_bar=quarters_per_bar,
-            max_tensors_per_notesequence=None,
-            pitch_classes=data.ROLAND_DRUM_PITCH_CLASSES,
-            humanize=humanize,
-            tapify=tapify,
-            fixed_velocities=fixed_velocities,
-            max_note_dropout_probability=max_note_dropout_probability,
+    def __init__(self, steps_per_quarter: int = 4):
+        self._steps_per_quarter = steps_per_quarter
+        # Per class: hits that are right, hits in all, hits that should be.
+        self._right, self._predicted, self._target = np.zeros((3, len(CLASS_NAMES)), np.int64)
+        self._velocity_error = np.zeros(len(CLASS_NAMES))
+        self._timing_error = np.zeros(len(CLASS_NAMES))
+
+    def update(self, target: np.ndarray, predicted: np.ndarray, qpm: np.ndarray) -> None:
+        """Adds windows.
+
+        Args:
+          target: array shaped [n, steps, 27] of hits in {0, 1}, velocities in [0, 1] and offsets
+            in [-1, 1] of half a step, as `GrooveConverter.to_tensors` gives it.
+          predicted: the same for what was decoded.
+          qpm: array shaped [n]: the tempo of each window's piece, in quarters a minute.
+        """
+        target_hits, target_velocity, target_offset = np.split(np.asarray(target), 3, axis=-1)
+        hits, velocity, offset = np.split(np.asarray(predicted), 3, axis=-1)
+        should, does = target_hits > 0.5, hits > 0.5
+        right = should & does
+        self._target += should.sum((0, 1))
+        self._predicted += does.sum((0, 1))
+        self._right += right.sum((0, 1))
+        # MIDI velocities are 0 to 127.
+        self._velocity_error += (127 * np.abs(velocity - target_velocity) * right).sum((0, 1))
+        # An offset of 1 is half a step.
+        half_step_ms = 60_000 / np.asarray(qpm) / self._steps_per_quarter / 2
+        error_ms = np.abs(offset - target_offset) * half_step_ms[:, None, None]
+        self._timing_error += (error_ms * right).sum((0, 1))
+
+    def result(self) -> dict:
+        """Returns the metrics over all classes, and per class under "classes".
+
+        Velocity errors are in MIDI velocity (0 to 127), timing errors in milliseconds.
+        """
+        overall = self._measure(slice(None))
+        overall["classes"] = {
+            name: self._measure(slice(i, i + 1)) for i, name in enumerate(CLASS_NAMES)
+        }
+        return overall
+
+    def _measure(self, which: slice) -> dict:
+        right, predicted, target = (
+            int(counts[which].sum()) for counts in (self._right, self._predicted, self._target)
         )
-        # Whether there is no task, and the inputs are the outputs.
-        self._plain = not (humanize or tapify or fixed_velocities or self._note_dropout)
-        self.counts = collections.Counter()
+        return {
+            "hits": target,
+            "hits_decoded": predicted,
+            "precision": _ratio(right, predicted),
+            "recall": _ratio(right, target),
+            # The harmonic mean of the two: 2 TP / (2 TP + FP + FN).
+            "f1": _ratio(2 * right, predicted + target),
+            "velocity_mae": _ratio(float(self._velocity_error[which].sum()), right),
+            "timing_mae_ms": _ratio(float(self._timing_error[which].sum()), right),
+        }
+
+
+def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
+    """The bar that a model has to beat: the commonest pattern of hits, empty bars aside.
+
+    Args:
+      windows: arrays shaped [steps, 27].
+      steps_per_bar: steps in a bar; it divides the steps of a window.
+
+    Returns:
+      An array shaped [steps_per_bar, 27], with the mean velocity and offset of each hit over the
+      bars that have just these hits. Of equally frequent patterns, the first by their bytes.
+    """
+    bars = np.array(list(windows)).reshape(-1, steps_per_bar, 27)
+    hits = bars[:, :, :9] > 0.5
+    packed = np.packbits(hits.reshape(len(bars), -1), axis=1)
+    patterns, index, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
+    counts = np.where(patterns.any(axis=1), counts, 0)
+    return bars[index.reshape(-1) == counts.argmax()].mean(axis=0)
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+class _Magentas(MagentaRepresentation):
+    """Magenta's own GrooveConverter: hits, velocities and offsets of drums."""
+
+    # A hit wherever its probability is over 0.5.
+    greedy = "thresholded"
+    baselines: ClassVar[Mapping[str, Baseline]] = {"most_frequent_bar": most_frequent_bar}
+
+    @property
+    def inputs_are_outputs(self) -> bool:
+        """Whether there is no task."""
+        converter = self.converter
+        return not (
+            converter._humanize
+            or converter._tapify
+            or converter._add_instruments
+            or converter._fixed_velocities
+            or converter._note_dropout
+        )
+
+    def stretches(
+        self, piece: music_pb2.NoteSequence, steps: int, qpm: float
+    ) -> Iterator[tuple[float, music_pb2.NoteSequence]]:
+        """Yields the whole piece: when inferring, windows follow each other."""
+        yield 0.0, piece
+
+    def encoding(self, name: str) -> encodings.Encoding:
+        """Hits as bits, the rest of the hits alone."""
+        if self.converter._categorical_outputs:
+            return super().encoding(name)
+        kind = name.removesuffix("s")
+        depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
+        return encodings.Groove(name, depth, dtype)
+
+    def lost_in_tensors(self) -> list[str]:
+        """Note dropout, which Magenta's converter does in Python."""
+        if not self.converter._note_dropout:
+            return []
+        return [
+            "its notes are dropped once, when the tensors are made; to drop others each epoch, "
+            "train from the NoteSequence records"
+        ]
+
+    def metrics(self) -> Metrics | None:
+        """Metrics of hits, where the outputs are 9 hits, 9 velocities and 9 offsets.
+
+        The other variants of the converter (categorical, split instruments, hits as controls) have
+        losses, but no hit metrics.
+        """
+        if self.converter.output_depth != 27 or self.converter.control_depth:
+            return None
+        return GrooveMetrics(self.converter._steps_per_quarter)
+
+    def activate(self, rnn_output: np.ndarray) -> np.ndarray:
+        """Turns the raw outputs of Magenta's GrooveLstmDecoder into hits, velocities and offsets.
+
+        Args:
+          rnn_output: array shaped [..., 27] of hit logits, velocity logits and untransformed
+            offsets.
+
+        Returns:
+          An array of the same shape: hits thresholded at probability 0.5, velocities in [0, 1] and
+          offsets in [-1, 1] (`GrooveLstmDecoder._activate_outputs`).
+        """
+        hits, velocities, offsets = np.split(rnn_output, 3, axis=-1)
+        return np.concatenate(
+            [hits > 0, (1 + np.tanh(velocities / 2)) / 2, np.tanh(offsets)], axis=-1
+        )
+
+
+class GrooveRepresentation(_Magentas):
+    """Our GrooveConverter."""
+
+    inputs_are_outputs = False
+    # All of its tasks, note dropout too, are drawn from the outputs.
+    draws_inputs = True
 
     @property
     def window_steps(self) -> int:
         """Steps in one window."""
-        return self._steps_per_bar * self._split_bars
+        return self.converter.window_steps
 
-    def to_tensors(self, item: music_pb2.NoteSequence) -> data.ConverterTensors:
-        """Cuts a piece into windows.
+    @property
+    def counts(self) -> collections.Counter:
+        """Notes with pitches outside Roland's kit: "mapped" and "left_out"."""
+        return self.converter.counts
 
-        Args:
-          item: an unquantized NoteSequence.
-
-        Returns:
-          ConverterTensors whose inputs and outputs are lists of float32 arrays shaped
-          [window_steps, 27]: 9 hits in {0, 1}, 9 velocities in [0, 1], 9 offsets in [-1, 1] of
-          half a step; without a task, the same list. Empty where `grid` would raise or the piece
-          is shorter than a window.
-        """
-        try:
-            grid = self.grid(item)
-        except NoExamplesError:
-            return data.ConverterTensors()
-        unusual = [n.pitch for n in item.notes if n.is_drum and n.pitch not in _ROLAND_PITCHES]
-        mapped = sum(pitch in _PITCH_TO_CLASS for pitch in unusual)
-        self.counts.update(mapped=mapped, left_out=len(unusual) - mapped)
-        window = self.window_steps
-        hop = self._hop_size
-        if self.is_inferring:
-            grid = np.pad(grid, [(0, -len(grid) % window), (0, 0)])
-            hop = window
-        windows = [grid[i : i + window] for i in range(0, len(grid) - window + 1, hop)]
-        if self._plain:
-            return data.ConverterTensors(inputs=windows, outputs=windows)
-        inputs = [self._inputs(np, window, self._dropout(window)) for window in windows]
-        return data.ConverterTensors(inputs=inputs, outputs=windows)
+    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
+        """Says why a piece gives no window."""
+        return self.converter.explain(piece)
 
     def draw_inputs(self, outputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """Makes the inputs of windows as `to_tensors` does, in TensorFlow.
+        """Makes the inputs of the task, with fresh note dropout."""
+        return self.converter.draw_inputs(outputs, seed)
 
-        Args:
-          outputs: float32 tensor shaped [batch, steps, 27], as `to_tensors` gives it.
-          seed: int32 tensor shaped [2] that note dropout is drawn from, another for each batch.
-            None drops nothing, as `to_tensors` outside training.
-
-        Returns:
-          A float32 tensor of the same shape.
-        """
-        if self._plain:
-            return outputs
-        dropout = None
-        if self._note_dropout and seed is not None:
-            hits = outputs[..., : self._num_drums]
-            of_windows, of_hits = tf.unstack(tf.random.split(seed))
-            probability = tf.random.stateless_uniform(
-                tf.shape(hits[:, :1, :1]), of_windows, maxval=self._max_note_dropout_probability
-            )
-            dropout = probability, tf.random.stateless_uniform(tf.shape(hits), of_hits)
-        return self._inputs(tf, outputs, dropout)
-
-    def _dropout(self, window: np.ndarray):
-        """Draws what `_inputs` takes for a window shaped [steps, 27]; None drops nothing."""
-        if not (self._note_dropout and self.is_training):
-            return None
-        # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
-        probability = np.random.uniform(0, self._max_note_dropout_probability)
-        return probability, np.random.uniform(size=(len(window), self._num_drums))
-
-    def _inputs(self, xp, outputs, dropout=None):
-        """What the task leaves of performances: one rule for NumPy and for TensorFlow.
-
-        Args:
-          xp: numpy or tensorflow; what is used of it has the same name and meaning in both.
-          outputs: array or tensor shaped [..., 27].
-          dropout: the probability p of each window, broadcastable to [..., 9], and for each hit a
-            draw from [0, 1), shaped [..., 9].
-        """
-        hits, velocities, offsets = xp.split(outputs, 3, axis=-1)
-        if dropout is not None:
-            probability, drawn = dropout
-            dropped = drawn < probability * xp.maximum(_LEAST_DROPOUT_WEIGHT, 1 - velocities)
-            hits, velocities, offsets = (
-                xp.where(dropped, 0.0, third) for third in (hits, velocities, offsets)
-            )
-        if self._tapify:
-            hits, velocities, offsets = _tap(xp, hits, velocities, offsets)
-        if self._humanize or self._fixed_velocities:
-            velocities = xp.zeros_like(velocities)
-        if self._humanize:
-            offsets = xp.zeros_like(offsets)
-        return xp.concat([hits, velocities, offsets], axis=-1)
-
-    def from_tensors(self, samples, controls=None) -> list[music_pb2.NoteSequence]:
-        """Writes decoded windows as NoteSequences at 120 quarters a minute.
-
-        Magenta's, made playable: a hit that was decoded is heard (velocity at least 1, which MIDI
-        needs to tell it from a note-off), none starts before time 0, a note ends where the next
-        of its pitch starts, and the meter and the total time of the window are written.
-
-        Args:
-          samples: arrays shaped [steps, 27], as `to_tensors` gives them.
-          controls: None; there are none.
-
-        Returns:
-          A NoteSequence for each.
-        """
-        return [self._performance(np.asarray(sample)) for sample in samples]
-
-    def _performance(self, sample: np.ndarray) -> music_pb2.NoteSequence:
-        step_seconds = 60.0 / 120.0 / self._steps_per_quarter
-        sequence = music_pb2.NoteSequence(total_time=len(sample) * step_seconds)
-        sequence.tempos.add(qpm=120.0)
-        sequence.time_signatures.add(
-            numerator=self._steps_per_bar // self._steps_per_quarter, denominator=4
-        )
-        hits, velocities, offsets = np.split(sample, 3, axis=1)
-        # Of one class after another, each in the order of its steps, which is that of its starts.
-        classes, steps = np.nonzero(hits.T > 0.5)
-        velocities = np.clip(np.round(velocities[steps, classes] * 127), 1, 127)
-        offsets = np.clip(offsets[steps, classes] / 2, -0.5, 0.5)
-        # Rounded as Magenta's.
-        starts = ((steps.astype(offsets.dtype) - offsets) * step_seconds).astype(np.float64)
-        ends = starts + step_seconds
-        starts = np.maximum(starts, 0.0)
-        same = classes[1:] == classes[:-1]
-        ends[:-1][same] = np.minimum(ends[:-1], starts[1:])[same]
-        # Written step by step, as Magenta's.
-        order = np.lexsort((classes, steps))
-        columns = (array[order].tolist() for array in (classes, velocities, starts, ends))
-        for drum, velocity, start, end in zip(*columns):
-            sequence.notes.add(
-                pitch=self.pitch_classes[drum][0],
-                velocity=int(velocity),
-                start_time=start,
-                end_time=end,
-                instrument=9,
-                is_drum=True,
-            )
-        return sequence
-
-    def explain(self, item: music_pb2.NoteSequence) -> str | None:
-        """Says why a piece gives no window, or None where it gives one."""
-        try:
-            bars = len(self.grid(item)) // self._steps_per_bar
-        except NoExamplesError as error:
-            return str(error)
-        if bars < self._split_bars and not self.is_inferring:
-            return f"shorter than {self._split_bars} bars"
-        return None
-
-    def grid(self, item: music_pb2.NoteSequence) -> np.ndarray:
-        """Puts the drum hits of a piece on the grid, the loudest of a class in each step.
-
-        Returns:
-          A float32 array shaped [steps, 27], padded to the end of the last bar that has a hit.
-
-        Raises:
-          NoExamplesError: where the piece has no drum in the map, changes tempo or meter, has a
-            note before its start, or is in another meter than the converter's.
-        """
-        qpm = self._check_grid(item)
-        drums = [note for note in item.notes if note.is_drum]
-        classes = np.array([_PITCH_TO_CLASS.get(note.pitch, -1) for note in drums], np.int64)
-        known = classes >= 0
-        if not known.any():
-            raise NoExamplesError("no drum notes (MIDI channel 10) in the drum map")
-        classes = classes[known]
-        starts = np.array([note.start_time for note in drums])[known]
-        velocities = np.array([note.velocity for note in drums])[known]
-
-        steps_per_second = sequences_lib.steps_per_quarter_to_steps_per_second(
-            self._steps_per_quarter, qpm
-        )
-        # As sequences_lib.quantize_to_step: to the nearest step, halves upwards.
-        steps = (starts * steps_per_second + 0.5).astype(np.int64)
-        step_length = 60.0 / qpm / self._steps_per_quarter
-        offsets = (step_length * steps - starts) / step_length
-
-        bars = int(steps.max()) // self._steps_per_bar + 1
-        if bars > _MAX_BARS:
-            raise NoExamplesError(f"longer than {_MAX_BARS} bars")
-        grid = np.zeros((3, bars * self._steps_per_bar, self._num_drums), np.float32)
-        # Where several hits share a cell the last assignment stays, so the loudest comes last,
-        # and of equally loud ones the first, as Magenta's max() picks it.
-        order = np.lexsort((-np.arange(len(steps)), velocities))
-        cells = steps[order], classes[order]
-        grid[0][cells] = 1
-        grid[1][cells] = velocities[order] / 127.0
-        grid[2][cells] = offsets[order] * 2
-        return np.concatenate(grid, axis=1)
-
-    def _check_grid(self, item: music_pb2.NoteSequence) -> float:
-        """Returns the one tempo of a piece in quarters a minute; raises NoExamplesError."""
-        tempos = {tempo.qpm for tempo in item.tempos}
-        if len(tempos) > 1 or (tempos and item.tempos[0].time > 0 and tempos != {120.0}):
-            raise NoExamplesError("the tempo changes")
-        meters = {(meter.numerator, meter.denominator) for meter in item.time_signatures}
-        # Before the first time signature the meter is 4/4, as MIDI has it.
-        if meters and min(meter.time for meter in item.time_signatures) > 0:
-            meters.add((4, 4))
-        if len(meters) > 1:
-            raise NoExamplesError("the meter changes")
-        numerator, denominator = meters.pop() if meters else (4, 4)
-        if not denominator or (
-            self._steps_per_quarter * 4 * numerator != self._steps_per_bar * denominator
-        ):
-            raise NoExamplesError(
-                f"in {numerator}/{denominator}; needs "
-                f"{self._steps_per_bar // self._steps_per_quarter} quarter notes a bar"
-            )
-        if not all(note.start_time >= 0 for note in item.notes):
-            raise NoExamplesError("a note before the start")
-        qpm = tempos.pop() if tempos else 120.0
-        if not 0 < qpm < float("inf"):
-            raise NoExamplesError(f"a tempo of {qpm} quarters a minute")
-        return qpm
+    def lost_in_tensors(self) -> list[str]:
+        """Nothing."""
+        return []
 
 
-def _tap(xp, hits, velocities, offsets):
-    """Puts the loudest hit of each step on the open hi-hat and leaves the others out.
-
-    Of equally loud ones it is that of the first class, as in Magenta; `tf.argmax` promises none.
-
-    Args:
-      xp: numpy or tensorflow.
-      hits, velocities, offsets: arrays or tensors shaped [..., 9].
-    """
-    thirds = (xp.split(third, len(CLASS_NAMES), axis=-1) for third in (hits, velocities, offsets))
-    loudest, *others = zip(*thirds)
-    for drum in others:
-        louder = drum[1] > loudest[1]
-        loudest = [xp.where(louder, new, old) for new, old in zip(drum, loudest)]
-    return [xp.where(_OPEN_HIHAT, third, 0.0) for third in loudest]
+REPRESENTATIONS = {data.GrooveConverter: _Magentas, GrooveConverter: GrooveRepresentation}

@@ -12,12 +12,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import configs
-from pipelines import runs
+from configs import ConfigRef
 from pipelines.bench import Benchmark, Comparison, _compare, _magenta, _model_plan, benchmarks
 from pipelines.bench import train as bench_train
 from pipelines.demo import grooves
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import losses
+from pipelines.systems.musicvae.run import Run
 from tests.support.jobs import job
 
 SIDE = pathlib.Path(_magenta.__file__).parent / "side"
@@ -174,7 +175,7 @@ def test_a_model_that_is_not_magentas_cannot_be_built_elsewhere():
     "name", ["hierdec-groove_4bar", "flat-reel_2bar", "hier-multiperf_vel_1bar_med_chords"]
 )
 def test_batches_reach_the_sides_as_they_are(name, side, tmp_path):
-    config = runs.configure(name, hparams="batch_size=3")
+    config = ConfigRef(name, hparams="batch_size=3").build()
     converter, steps = config.data_converter, config.hparams.max_seq_len
     made = bench_train._random(config)
     assert made["outputs"].shape == (4, 3, steps, converter.output_depth)
@@ -194,7 +195,7 @@ def test_batches_reach_the_sides_as_they_are(name, side, tmp_path):
 
 
 def test_batches_of_records_are_repeated_where_there_are_too_few(groove_records):
-    config = runs.configure("flat-groove_4bar", hparams="batch_size=200")
+    config = ConfigRef("flat-groove_4bar", hparams="batch_size=200").build()
     path = f"{groove_records}/validation.tfrecord*"
     pieces = list(_all_examples(config, path))
     assert 0 < len(pieces) < 4 * 200
@@ -291,7 +292,7 @@ def test_an_unknown_config_is_one_line():
 
 @pytest.mark.slow
 def test_sampling_without_stock(tmp_path):
-    run = runs.Run("flat-groove_4bar", configs.get("flat-groove_4bar"), "", None, {})
+    run = Run("flat-groove_4bar", configs.get("flat-groove_4bar"), "", None, {})
     checkpoint = losses.untrained(run, str(tmp_path), 1).checkpoint
     report = tmp_path / "report.json"
     done = bench(

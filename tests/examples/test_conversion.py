@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import configs
+from configs import ConfigRef
 from pipelines import records
 from pipelines.examples import conversion
 from pipelines.examples import report as coverage
@@ -59,7 +60,9 @@ def tunes(tmp_path):
 
 
 def test_everything_read_is_used_or_rejected(tunes, tmp_path):
-    manifest = conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "t"), num_shards=3)
+    manifest = conversion.convert(
+        ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"), num_shards=3
+    )
     assert manifest == records.read_manifest(tmp_path / "t")
     assert manifest["kind"] == "tensors" and manifest["corpus"] == "mine"
     assert manifest["config"] == "flat-reel_2bar"
@@ -92,7 +95,7 @@ def test_everything_read_is_used_or_rejected(tunes, tmp_path):
 
 
 def test_each_window_once_with_source_number_and_tempo(tunes, tmp_path):
-    conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"))
     converter = configs.get("flat-reel_2bar").data_converter
     converter.set_mode("eval")
     for split in ("train", "test"):
@@ -115,7 +118,7 @@ def test_repeated_windows_are_all_kept(tmp_path):
     """Eight equal bars: seven equal windows of two."""
     notes = [(60 + i % 4, 4 * i, 4) for i in range(32)]
     folder = finish(tmp_path / "notes", {"a": ("train", tune(notes))})
-    manifest = conversion.convert("flat-reel_2bar", folder, str(tmp_path / "t"))
+    manifest = conversion.convert(ConfigRef("flat-reel_2bar"), folder, str(tmp_path / "t"))
     assert manifest["examples"] == 7
     outputs = collections.Counter(r["outputs"][0] for r in features(tmp_path / "t", "train"))
     assert list(outputs.values()) == [7]
@@ -129,7 +132,7 @@ def test_a_dry_run_says_the_same(tunes, tmp_path):
     }
     folder = finish(tmp_path / "more", notes)
     report = coverage.measure(config, folder)["all"]
-    manifest = conversion.convert("flat-reel_2bar", folder, str(tmp_path / "t"))
+    manifest = conversion.convert(ConfigRef("flat-reel_2bar"), folder, str(tmp_path / "t"))
     assert manifest["examples"] == report["examples"]
     assert manifest["used"] == report["used"]
     assert manifest["reasons"] == report["reasons"]
@@ -137,7 +140,7 @@ def test_a_dry_run_says_the_same(tunes, tmp_path):
 
 def test_hparams_reach_the_workers(tunes, tmp_path):
     manifest = conversion.convert(
-        "flat-reel_2bar", tunes, str(tmp_path / "t"), hparams="rhythm=reel,batch_size=3"
+        ConfigRef("flat-reel_2bar", hparams="rhythm=reel,batch_size=3"), tunes, str(tmp_path / "t")
     )
     assert manifest["hparams"] == {"max_seq_len": 32, "rhythm": "reel"}
     assert (manifest["used"], manifest["examples"]) == (1, 2)
@@ -150,7 +153,7 @@ def test_the_list_of_tunes_is_carried_along(tmp_path):
     other = {name: (None, scale(80)) for name in "efghij"}
     first = finish(tmp_path / "first", some, (100, 0, 0))
     second = finish(tmp_path / "second", other, (0, 0, 100))
-    conversion.convert("flat-reel_2bar", first, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("flat-reel_2bar"), first, str(tmp_path / "t"))
     carried = (tmp_path / "t" / "tunes.jsonl").read_bytes()
     assert carried == (tmp_path / "first" / "tunes.jsonl").read_bytes()
     trained_on = f"{tmp_path}/t/train.tfrecord*"
@@ -174,7 +177,9 @@ def test_the_bytes_do_not_depend_on_runner_workers_or_batches(tmp_path, monkeypa
 
     def convert(config, folder, name, arguments):
         output = tmp_path / config / name
-        conversion.convert(config, folder, str(output), num_shards=3, pipeline_arguments=arguments)
+        conversion.convert(
+            ConfigRef(config), folder, str(output), num_shards=3, pipeline_arguments=arguments
+        )
         return contents(output)
 
     sets, draws = "cat-mel_2bar_med_chords", "groovae_2bar_tap_fixed_velocity_note_dropout"
@@ -196,7 +201,9 @@ def test_a_piece_without_an_id_is_named_by_its_place(tmp_path):
             for i in range(3):
                 part.add("train", str(i), scale(32 + 16 * i).SerializeToString())
         folder.finish("notesequence", "mine", 1, 0, {})
-    manifest = conversion.convert("flat-reel_2bar", str(tmp_path / "notes"), str(tmp_path / "t"))
+    manifest = conversion.convert(
+        ConfigRef("flat-reel_2bar"), str(tmp_path / "notes"), str(tmp_path / "t")
+    )
     assert manifest["examples"] == 1 + 2 + 3
     sources = collections.Counter(r["source"][0] for r in features(tmp_path / "t", "train"))
     assert sorted(sources.values()) == [1, 2, 3]
@@ -209,30 +216,30 @@ def test_a_piece_on_which_a_converter_fails_is_rejected(tmp_path):
         tmp_path / "notes",
         {"good": ("train", drums(hits)), "bad": ("train", drums(hits + [(1.0, 54, 80)]))},
     )
-    conversion.convert("groovae_4bar", folder, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("groovae_4bar"), folder, str(tmp_path / "t"))
     assert rejections(tmp_path / "t") == [("bad", "GrooveConverter fails", "KeyError(54)")]
 
 
 def test_what_is_not_augmented_is_said(tmp_path, capsys):
     folder = finish(tmp_path / "notes", {"a": ("train", scale(80))})
-    conversion.convert("cat-mel_2bar_small", folder, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("cat-mel_2bar_small"), folder, str(tmp_path / "t"))
     said = capsys.readouterr().err
     assert "cat-mel_2bar_small: its NoteSequences are not augmented" in said
-    conversion.convert("flat-reel_2bar", folder, str(tmp_path / "u"))
+    conversion.convert(ConfigRef("flat-reel_2bar"), folder, str(tmp_path / "u"))
     assert "augment" not in capsys.readouterr().err
 
 
 def test_folders_that_cannot_be_converted(tunes, tmp_path):
     def refused(message, where=tunes, output=tmp_path / "new", config="flat-reel_2bar"):
         with pytest.raises(UserError, match=message):
-            conversion.convert(config, str(where), str(output))
+            conversion.convert(ConfigRef(config), str(where), str(output))
         assert not (tmp_path / "new").exists()
 
     refused("no config is named 'nosuch'", config="nosuch")
     refused("no such folder; --input names one that", tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     refused("no job finished there", tmp_path / "empty")
-    conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"))
     refused("kind tensors, not notesequence; --input names the folder", tmp_path / "t")
     refused("holds the records of an older run", output=tmp_path / "t")
     refused("--input as well", output=tunes)
@@ -244,9 +251,13 @@ def test_a_link_to_the_input_is_no_output(tunes, tmp_path):
     before = contents(tmp_path / "notes")
     (tmp_path / "link").symlink_to(tunes)
     with pytest.raises(UserError, match="link: is --input as well; name another --output"):
-        conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "link"), overwrite=True)
+        conversion.convert(
+            ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "link"), overwrite=True
+        )
     with pytest.raises(UserError, match="notes: is --input as well"):
-        conversion.convert("flat-reel_2bar", str(tmp_path / "link"), tunes, overwrite=True)
+        conversion.convert(
+            ConfigRef("flat-reel_2bar"), str(tmp_path / "link"), tunes, overwrite=True
+        )
     assert contents(tmp_path / "notes") == before
 
 
@@ -256,7 +267,7 @@ def test_what_cannot_be_stored_is_one_line(tunes, tmp_path, arguments):
     path = tmp_path / "mine.py"
     path.write_text(
         "import configs\n"
-        "from pipelines.representations.melody import MelodyConverter\n"
+        "from pipelines.representations.melody_converter import MelodyConverter\n"
         "class Odd(MelodyConverter):\n"
         "    def to_tensors(self, piece):\n"
         "        made = super().to_tensors(piece)\n"
@@ -269,10 +280,9 @@ def test_what_cannot_be_stored_is_one_line(tunes, tmp_path, arguments):
     )
     with pytest.raises(UserError) as raised:
         conversion.convert(
-            "mine",
+            ConfigRef("mine", str(path)),
             tunes,
             str(tmp_path / "t"),
-            config_file=str(path),
             pipeline_arguments=arguments,
         )
     assert re.fullmatch(
@@ -288,10 +298,10 @@ def test_missing_and_damaged_input_is_named(tunes, tmp_path):
     good = shard.read_bytes()
     shard.write_bytes(good[:-1])
     with pytest.raises(UserError, match=f"{shard.name} is damaged or cut short"):
-        conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "t"))
+        conversion.convert(ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"))
     shard.unlink()
     with pytest.raises(UserError, match="names 3 records of train, and there are"):
-        conversion.convert("flat-reel_2bar", tunes, str(tmp_path / "t"))
+        conversion.convert(ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"))
     assert not (tmp_path / "t").exists()
 
 

@@ -12,10 +12,11 @@ from note_seq.protobuf import music_pb2
 import configs
 from pipelines import records
 from pipelines.examples import reading
+from pipelines.examples.base import Batch, Counts
 from pipelines.media import pieces as music
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.support.datasets import run_dataset, write
+from tests.support.datasets import count, run_dataset, training_dataset, write
 from tests.support.pieces import drums, melody
 
 
@@ -53,9 +54,7 @@ def windows_of(pattern, config):
 def test_an_epoch_has_every_window_once(many_windows, cache):
     config = configs.get("flat-groove_4bar")
     config.hparams.batch_size = 16
-    epochs = run_dataset(
-        lambda: reading.training_dataset(config, many_windows, seed=3, cache=cache), 8
-    )
+    epochs = run_dataset(lambda: training_dataset(config, many_windows, seed=3, cache=cache), 8)
     expected = collections.Counter(windows_of(many_windows, config))
     assert sum(expected.values()) == 64
     for epoch in (epochs[:4], epochs[4:]):
@@ -76,9 +75,7 @@ def test_batches_mix_pieces_and_seeds_repeat(many_windows):
     config.hparams.batch_size = 16
 
     def first(seed):
-        return run_dataset(lambda: reading.training_dataset(config, many_windows, seed=seed), 1)[0][
-            1
-        ]
+        return run_dataset(lambda: training_dataset(config, many_windows, seed=seed), 1)[0][1]
 
     np.testing.assert_array_equal(first(1), first(1))
     assert not np.array_equal(first(1), first(2))
@@ -93,7 +90,7 @@ def test_augmentation_is_fresh_each_epoch_unless_cached(tmp_path, cache, fresh):
     config.hparams.batch_size = 1
     assert config.note_sequence_augmenter is not None
     path = write(tmp_path / "a.tfrecord", [melody([60, 64, 67, 72] * 4)])
-    epochs = run_dataset(lambda: reading.training_dataset(config, path, seed=0, cache=cache), 12)
+    epochs = run_dataset(lambda: training_dataset(config, path, seed=0, cache=cache), 12)
     assert (len({batch[1].tobytes() for batch in epochs}) > 1) == fresh
 
 
@@ -101,7 +98,7 @@ def test_counting_reconciles_and_says_why(tmp_path):
     long, short = ([(2.0 * bar, 36, 80) for bar in range(bars)] for bars in (6, 2))
     pieces = [drums(long), drums(short), drums(long, meter=(3, 4)), drums(long + [(0.5, 54, 80)])]
     path = write(tmp_path / "a.tfrecord", pieces)
-    counts = reading.count(configs.get("flat-groove_4bar"), path)
+    counts = count(configs.get("flat-groove_4bar"), path)
     assert (counts.records, counts.used, counts.examples) == (4, 2, 6)
     assert counts.unused == {"shorter than 4 bars": 1, "in 3/4; needs 4 quarter notes a bar": 1}
     assert counts.records == counts.used + sum(counts.unused.values())
@@ -111,20 +108,22 @@ def test_counting_reconciles_and_says_why(tmp_path):
 
 def test_fewer_examples_than_a_batch_are_refused():
     with pytest.raises(UserError, match="3 examples are fewer than a batch of 4"):
-        reading.require_batch(reading.Counts(records=1, used=1, examples=3), 4, "a.tfrecord")
-    reading.require_batch(reading.Counts(examples=4), 4, "a.tfrecord")
+        Counts(records=1, used=1, examples=3).require_batch(4, "a.tfrecord")
+    Counts(examples=4).require_batch(4, "a.tfrecord")
 
 
 def test_every_held_out_example_is_yielded_once(many_windows):
     config = configs.get("flat-groove_4bar")
-    counts = reading.Counts()
-    batches = list(reading.batches(config, many_windows, 10, counts))
+    counts = Counts()
+    batches = list(reading.open_note_sequences(many_windows).batches(config, 10, counts))
     assert [len(batch.inputs) for batch in batches] == [10] * 6 + [4]
     seen = [window.tobytes() for batch in batches for window in batch.outputs]
     assert seen == windows_of(many_windows, config)
     assert counts.examples == 64 and counts.records == 2
     assert all((batch.qpm == 120.0).all() for batch in batches)
-    assert len(list(reading.batches(config, many_windows, 10, reading.Counts(), 2))) == 2
+    assert (
+        len(list(reading.open_note_sequences(many_windows).batches(config, 10, Counts(), 2))) == 2
+    )
 
 
 def test_a_tfds_dataset_stands_in_for_records(monkeypatch, tmp_path, capsys):
@@ -139,10 +138,11 @@ def test_a_tfds_dataset_stands_in_for_records(monkeypatch, tmp_path, capsys):
     )
     config = configs.get("flat-groove_4bar")
     config.hparams.batch_size = 2
-    counts = reading.count(config, None, "some/midionly")
+    examples = reading.open_tfds("some/midionly")
+    counts = examples.count(config)
     assert (counts.records, counts.examples) == (1, 2)
     assert "example 1 is left out: not a MIDI file" in capsys.readouterr().err
-    [batch] = run_dataset(lambda: reading.training_dataset(config, None, "some/midionly"), 1)
+    [batch] = run_dataset(lambda: examples.training_dataset(config), 1)
     assert batch[1][:, :, 0].sum(axis=1).tolist() == [4, 4]
 
 
@@ -151,11 +151,11 @@ def test_records_that_are_no_note_sequences_are_named(tmp_path):
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(b"\xff\xff\xff")
     with pytest.raises(UserError, match="a.tfrecord: its records are no NoteSequences"):
-        reading.count(configs.get("flat-groove_4bar"), path)
+        count(configs.get("flat-groove_4bar"), path)
 
 
 def test_padding_by_hand():
-    padded = reading.Batch.padded([np.ones((2, 3)), np.ones((1, 3))], 3, size=3)
+    padded = Batch.padded([np.ones((2, 3)), np.ones((1, 3))], 3, size=3)
     assert padded.shape == (3, 2, 3)
     assert padded.sum((1, 2)).tolist() == [6, 3, 0]
 
@@ -171,7 +171,7 @@ def test_the_same_examples_as_magentas_own_pipeline(many_windows):
             window.tobytes() for batch in run_dataset(make, 17) for window in batch[1]
         )
 
-    ours = epoch(lambda: reading.training_dataset(config, many_windows, seed=0))
+    ours = epoch(lambda: training_dataset(config, many_windows, seed=0))
     stock = epoch(
         lambda: data.get_dataset(
             config._replace(train_examples_path=many_windows), is_training=True
@@ -185,6 +185,6 @@ def test_records_of_another_kind_are_refused(tmp_path):
     path = write(tmp_path / "train.tfrecord-00000-of-00001", [drums([(0, 36, 80)])])
     files.write_json(str(tmp_path / "manifest.json"), {"kind": "tensors"})
     with pytest.raises(UserError, match="tensors"):
-        reading.require_note_sequences(path)
+        reading.open_note_sequences(path)
     with pytest.raises(UserError, match="no file matches"):
-        reading.require_note_sequences(str(tmp_path / "absent*"))
+        reading.open_note_sequences(str(tmp_path / "absent*"))

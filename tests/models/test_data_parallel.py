@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 
+from pipelines import checkpoints
 from pipelines.runtime import magenta_compat
 
 magenta_compat.apply()
@@ -157,8 +158,8 @@ def train_folders(records, folder):
         run_dir = os.path.join(folder, name)
         shutil.copytree(start, run_dir)
         for num_steps, names in zip((3, 4), devices):
-            train_run(records, run_dir, num_steps=num_steps, hparams=hparams, device_names=names)
-        last = runs.latest_checkpoint(runs.train_dir(run_dir))
+            train_run(records, run_dir, num_steps=num_steps, hparams=hparams, devices=names)
+        last = checkpoints.latest(runs.train_dir(run_dir))
         results.append({"losses": list(losses), "variables": tf.train.list_variables(last)})
     return results
 

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from pipelines.representations.groove import GrooveConverter
-from pipelines.representations.melody import FIRST_PITCH, MelodyConverter
+from pipelines.representations.groove_converter import GrooveConverter
+from pipelines.representations.melody_converter import FIRST_PITCH, MelodyConverter
 from tests.support.drum_tasks import DROPPED_VELOCITIES, TASKS, check_dropout
 
 REEL = ((4, 4), (2, 2))

@@ -8,9 +8,11 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 
 import configs
-from pipelines.representations import encodings
-from pipelines.representations.encodings import Bits, Codec, Example, Groove, Numbers, Tokens
-from pipelines.representations.groove import GrooveConverter
+from pipelines import representations
+from pipelines.representations.codec import Codec
+from pipelines.representations.contract import Encoded, Example
+from pipelines.representations.encodings import Bits, Groove, Numbers, Tokens
+from pipelines.representations.groove_converter import GrooveConverter
 from tests.support.pieces import piece_for
 
 
@@ -27,8 +29,9 @@ def converted(name):
     config.data_converter.set_mode("eval")
     np.random.seed(0)  # Magenta's note dropout draws in every mode.
     tensors = config.data_converter.to_tensors(piece_for(config))
-    made = encodings.examples_of(config.data_converter, tensors)
-    codec = Codec(config.data_converter)
+    representation = representations.of(config.data_converter)
+    made = representation.ordered(Encoded(tensors, "").examples)
+    codec = Codec(representations.of(config.data_converter))
     return config, made, [codec.encode("id", i, 120.0, one) for i, one in enumerate(made)]
 
 
@@ -40,7 +43,7 @@ def test_every_config_gets_back_what_its_converter_made(name, known):
     converter = config.data_converter
     assert made
     steps = config.hparams.max_seq_len
-    got = decode(Codec(converter), serialized, steps=steps if known else None)
+    got = decode(Codec(representations.of(converter)), serialized, steps=steps if known else None)
     dtypes = (converter.input_dtype, converter.output_dtype, converter.control_dtype)
     # Controls of depth 0 are as long as the rest; Magenta's hierarchical ones have other lengths.
     fields = ("inputs", "outputs", "controls")[: 3 if converter.control_depth else 2]
@@ -74,13 +77,15 @@ def test_shapes_are_static_where_lengths_are_known(name):
     steps = config.hparams.max_seq_len
     with tf.Graph().as_default():
         batch = tf.compat.v1.placeholder(tf.string, [3])
-        inputs, outputs, controls, lengths = Codec(converter).decode(batch, steps=steps)
+        inputs, outputs, controls, lengths = Codec(representations.of(converter)).decode(
+            batch, steps=steps
+        )
         assert inputs.shape == (3, steps, converter.input_depth)
         assert outputs.shape == (3, steps, converter.output_depth)
         assert controls.shape == (3, steps, 0)
         assert lengths.shape == (3, *converter.length_shape)
         # Unknown lengths leave the depths.
-        outputs = Codec(converter).decode(batch)[1]
+        outputs = Codec(representations.of(converter)).decode(batch)[1]
         assert outputs.shape.as_list() == [3, None, converter.output_depth]
 
 
@@ -189,7 +194,7 @@ def test_inputs_that_should_be_the_outputs_are_checked():
     config, made, _ = converted("flat-mel_16bar")
     other = made[0]._replace(inputs=~made[0].outputs)
     with pytest.raises(ValueError, match="differ from the outputs"):
-        Codec(config.data_converter).encode("id", 0, 120.0, other)
+        Codec(representations.of(config.data_converter)).encode("id", 0, 120.0, other)
 
 
 class Unknown(data.BaseNoteSequenceConverter):
@@ -210,7 +215,7 @@ def test_a_users_converter_is_stored_whole(control_dtype, kind):
         Example(rng.random((n, 3)).astype("f4"), rng.random((n, 5)) < 0.5, controls(n), n)
         for n in (4, 2)
     ]
-    codec = Codec(Unknown(control_dtype))
+    codec = Codec(representations.of(Unknown(control_dtype)))
     assert {name: one["kind"] for name, one in codec.describe().items()} == {
         "outputs": "bits",
         "inputs": "numbers",
@@ -226,7 +231,7 @@ def test_a_users_converter_is_stored_whole(control_dtype, kind):
 def test_what_is_drawn_is_drawn_from_the_seed():
     """Melodies are transposed, inputs of a drum task made, in the batch; without one, nothing."""
     config, made, serialized = converted("flat-reel_2bar")
-    codec = Codec(config.data_converter)
+    codec = Codec(representations.of(config.data_converter))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         batch = tf.constant(serialized)
         first, again, other = (
@@ -253,7 +258,7 @@ class Halving(GrooveConverter):
 
 def test_inputs_are_drawn_from_the_outputs_where_the_converter_can():
     config, made, serialized = converted("flat-groove_4bar")
-    codec = Codec(Halving(4))
+    codec = Codec(representations.of(Halving(4)))
     assert list(codec.describe()) == ["outputs"]
     outputs = np.stack([one.outputs for one in made])
     for number in (0, 1):
@@ -268,7 +273,8 @@ def test_windows_that_go_through_sets_come_in_an_order_of_their_own():
     """Magenta dedupes windows with chords through a set of strings: another order each time."""
     config, made, _ = converted("cat-mel_2bar_med_chords")
     tensors = data.ConverterTensors(*zip(*reversed(made)))
-    again = encodings.examples_of(config.data_converter, tensors)
+    representation = representations.of(config.data_converter)
+    again = representation.ordered(Encoded(tensors, "").examples)
     for one, other in zip(made, again, strict=True):
         np.testing.assert_array_equal(one.outputs, other.outputs)
         np.testing.assert_array_equal(one.controls, other.controls)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from configs import ConfigRef
 from pipelines.runtime import devices
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import training
@@ -179,12 +180,11 @@ def test_train_refuses_such_a_batch_before_it_writes(monkeypatch, tmp_path):
     for hparams, workers, sizes in (("batch_size=7", 0, "6 or 8"), ("batch_size=10", 2, "8 or 12")):
         with pytest.raises(UserError, match=f"--hparams=batch_size={sizes}, "):
             training.train(
-                "flat-groove_4bar",
+                ConfigRef("flat-groove_4bar", hparams=hparams),
                 str(tmp_path / "run"),
-                "none*",
+                lambda config: pytest.fail("examples are opened"),
                 1,
-                hparams=hparams,
-                num_sync_workers=workers,
+                training.Options(num_sync_workers=workers),
             )
     assert not (tmp_path / "run").exists()
 

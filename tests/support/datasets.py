@@ -2,6 +2,8 @@
 
 import tensorflow.compat.v1 as tf
 
+from pipelines.examples import reading
+from pipelines.examples.base import Draw
 from pipelines.records import Folder, Part
 
 
@@ -42,3 +44,13 @@ def run_dataset(make, n):
         batch = tf.data.make_one_shot_iterator(make()).get_next()
         with tf.Session() as session:
             return [session.run(batch) for _ in range(n)]
+
+
+def training_dataset(config, pattern, **draw) -> tf.data.Dataset:
+    """The training dataset of records; `draw` has the fields of `Draw`."""
+    return reading.open_examples(pattern).training_dataset(config, Draw(**draw))
+
+
+def count(config, pattern):
+    """What a config makes of records."""
+    return reading.open_examples(pattern).count(config)

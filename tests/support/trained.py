@@ -2,8 +2,10 @@
 
 import pathlib
 
+from configs import ConfigRef
 from pipelines.corpora import conversion
 from pipelines.demo import grooves
+from pipelines.examples import reading
 from pipelines.systems.musicvae import training
 
 # Small enough to build and train in seconds.
@@ -22,8 +24,14 @@ def train_run(
     run_dir: pathlib.Path,
     config: str = "flat-groove_4bar",
     num_steps: int = 3,
-    **kwargs,
+    hparams: str = TINY,
+    **options,
 ) -> int:
-    """Trains a tiny model; returns the steps taken."""
-    kwargs = {"hparams": TINY, "seed": 1, **kwargs}
-    return training.train(config, str(run_dir), f"{records}/train.tfrecord*", num_steps, **kwargs)
+    """Trains a tiny model; `options` are fields of `training.Options`. Returns the steps taken."""
+    ref = ConfigRef(config, hparams=hparams)
+    options = training.Options(**{"seed": 1, **options})
+
+    def open_examples(config):
+        return reading.open_examples(f"{records}/train.tfrecord*")
+
+    return training.train(ref, str(run_dir), open_examples, num_steps, options)

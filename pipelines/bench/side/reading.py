@@ -70,13 +70,15 @@ def _ours(job):
     from pipelines.runtime import tensorflow
 
     tensorflow.start("WARN")
-    from pipelines import runs
+    from configs import ConfigRef
     from pipelines.examples import reading
 
-    config = runs.configure(**job["config"])
+    config = ConfigRef(**job["config"]).build()
+
+    examples = reading.open_examples(job["examples_path"])
 
     def dataset_fn():
-        return reading.training_dataset(config, job["examples_path"])
+        return examples.training_dataset(config)
 
     return dataset_fn, config.hparams.batch_size
 

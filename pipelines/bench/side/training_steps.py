@@ -1,6 +1,6 @@
 """Trains on fixed batches with Magenta's music_vae_train. A job has
 
-config: {"name", "config_file", "hparams"} of a config of this project, or
+config: {"name", "file", "hparams"} of a config of this project, or
 model: {"encoder", "decoder"}, from `_model_plan.plan`, of Magenta's classes, and
 hparams: all of them.
 batches: {"inputs", "outputs", "controls", "lengths": {"path", "shape", "dtype"}}: files of raw
@@ -89,13 +89,13 @@ def _ours(job):
     from pipelines.runtime import magenta_compat, tensorflow
 
     tensorflow.start("WARN")
-    from pipelines import runs
+    from configs import ConfigRef
     from pipelines.runtime import cores, devices
 
     # One device is measured, but as `train` sets it up.
     devices.use("")
     cores.lay_out()
-    return runs.configure(**job["config"]), magenta_compat.music_vae_train()
+    return ConfigRef(**job["config"]).build(), magenta_compat.music_vae_train()
 
 
 def _magentas(job):

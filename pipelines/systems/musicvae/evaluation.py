@@ -1,5 +1,6 @@
 """Measuring a checkpoint on held-out records: the work of the job `evaluate`."""
 
+import dataclasses
 import itertools
 import os
 import re
@@ -7,45 +8,40 @@ import re
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from pipelines.examples import reading
-from pipelines.representations import groove_metrics, melody_metrics
+from pipelines import representations
+from pipelines.examples.base import Batch, Counts
+from pipelines.examples.note_sequences import NoteSequences
+from pipelines.representations.contract import Metrics
 from pipelines.runtime.app import Progress, UserError, say
-from pipelines.systems.musicvae import model as trained_model
+from pipelines.systems.musicvae import model
 from pipelines.systems.musicvae.losses import Losses
-
-# What can be measured besides the loss, a module for each family of configs: the first of which
-# `measures(config)` is true. Each also has
-#   metrics(converter)   an object with update(target, predicted, qpm) and result();
-#   activate(output)     turns the decoder's raw outputs into what update() takes;
-#   GREEDY               what the metrics of the likeliest outputs are called;
-#   BASELINES            by the names of --baseline, functions from (windows, steps_per_bar) to the
-#                        bar that is repeated as if it had been decoded.
-_FAMILIES = (groove_metrics, melody_metrics)
+from pipelines.systems.musicvae.run import Run
 
 
-def family_of(config):
-    """The module with the metrics of a config, or None where it has the loss alone."""
-    return next((family for family in _FAMILIES if family.measures(config)), None)
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a checkpoint is measured.
 
-
-def evaluate(
-    run,
-    examples_path: str,
-    *,
-    temperature: float = 0.5,
-    batch_size: int = 64,
-    num_batches: int | None = None,
-    seed: int = 0,
-) -> dict:
-    """Measures a checkpoint on every example of some records.
-
-    Args:
-      run: from `runs.open_run`.
-      examples_path: a glob of TFRecord files of NoteSequences.
+    Attributes:
       temperature: of what is sampled.
       batch_size: examples measured at once; the last batch may be smaller.
       num_batches: stop after so many batches, if given.
       seed: of what is drawn.
+    """
+
+    temperature: float = 0.5
+    batch_size: int = 64
+    num_batches: int | None = None
+    seed: int = 0
+
+
+def evaluate(run: Run, held_out: NoteSequences, options: Options = Options()) -> dict:
+    """Measures a checkpoint on every example of some records.
+
+    Args:
+      run: from `run.open_run`.
+      held_out: the records.
+      options: how.
 
     Returns:
       JSON values; see the docstring of `pipelines.evaluate`.
@@ -54,54 +50,86 @@ def evaluate(
       UserError: where the records give no example, or the checkpoint does not fit the config.
     """
     config = run.config
-    converter = config.data_converter
-    counts = reading.Counts()
-    batches = reading.batches(config, examples_path, batch_size, counts, num_batches)
-    loss = Losses(run, batch_size, seed)
-    metrics = {}
-    family = family_of(config)
-    if family:
-        model = trained_model.load(run, batch_size, seed)
-        temperatures = {"sampled": temperature, family.GREEDY: trained_model.THRESHOLD_TEMPERATURE}
-        metrics = {name: family.metrics(converter) for name in ("teacher_forced", *temperatures)}
+    counts = Counts()
+    batches = held_out.batches(config, options.batch_size, counts, options.num_batches)
+    loss = Losses(run, options.batch_size, options.seed)
+    decoded = _Decoded(run, options)
     progress = Progress("examples measured")
     for batch in batches:
         rnn_output = loss.update(batch)
         progress.update(counts.examples)
-        if not family:
-            continue
-        target = batch.padded(batch.outputs, converter.output_depth)
-        metrics["teacher_forced"].update(target, family.activate(rnn_output), batch.qpm)
-        z = trained_model.posterior_means(model, batch)
-        for name, value in temperatures.items():
-            decoded = trained_model.decode(model, z, config.hparams.max_seq_len, value)
-            metrics[name].update(target, decoded, batch.qpm)
+        decoded.update(batch, rnn_output)
     progress.close()
     say(counts.summary())
-    _require_examples(examples_path, counts)
-    result = {**_facts(run, examples_path, counts, seed), **loss.result()}
-    result.update({name: metric.result() for name, metric in metrics.items()})
-    if family:
-        result["sampled"]["temperature"] = temperature
-    return result
+    _require_examples(held_out, counts)
+    return {**_facts(run, held_out, counts, options.seed), **loss.result(), **decoded.result()}
+
+
+class _Decoded:
+    """Metrics of what is decoded, teacher-forced, sampled and likeliest; where there are any.
+
+    Args:
+      run: from `run.open_run`.
+      options: how it is measured.
+    """
+
+    def __init__(self, run: Run, options: Options):
+        self._config = run.config
+        self._temperature = options.temperature
+        self._representation = representations.of(run.config.data_converter)
+        self._temperatures = {
+            "sampled": options.temperature,
+            self._representation.greedy: model.THRESHOLD_TEMPERATURE,
+        }
+        self._metrics: dict[str, Metrics] = {}
+        for name in ("teacher_forced", *self._temperatures):
+            metrics = self._representation.metrics()
+            if metrics is None:
+                return
+            self._metrics[name] = metrics
+        self._model = model.load(run, options.batch_size, options.seed)
+
+    def update(self, batch: Batch, rnn_output: np.ndarray) -> None:
+        """Adds a batch.
+
+        Args:
+          batch: the examples.
+          rnn_output: the decoder's raw outputs when it was fed with them.
+        """
+        if not self._metrics:
+            return
+        target = batch.padded(batch.outputs, self._config.data_converter.output_depth)
+        forced = self._representation.activate(rnn_output)
+        self._metrics["teacher_forced"].update(target, forced, batch.qpm)
+        z = model.posterior_means(self._model, batch)
+        for name, temperature in self._temperatures.items():
+            steps = self._config.hparams.max_seq_len
+            decoded = model.decode(self._model, z, steps, temperature)
+            self._metrics[name].update(target, decoded, batch.qpm)
+
+    def result(self) -> dict:
+        """The metrics by how it was decoded."""
+        result = {name: metrics.result() for name, metrics in self._metrics.items()}
+        if result:
+            result["sampled"]["temperature"] = self._temperature
+        return result
 
 
 def evaluate_constant(
-    run,
+    run: Run,
     baseline: str,
-    examples_path: str,
-    baseline_examples_path: str,
-    batch_size: int = 64,
-    num_batches: int | None = None,
+    held_out: NoteSequences,
+    training: NoteSequences,
+    options: Options = Options(),
 ) -> dict:
     """Measures one bar, taken from some records and repeated, as if it had been decoded.
 
     Args:
-      run: from `runs.open_run`; its config alone counts.
-      baseline: "most_frequent_bar", or another of the BASELINES of the config's family.
-      examples_path: a glob of TFRecord files of NoteSequences: what is measured.
-      baseline_examples_path: the same for the records that the bar is taken from.
-      batch_size, num_batches: as in `evaluate`.
+      run: from `run.open_run`; its config alone counts.
+      baseline: "most_frequent_bar", or another baseline of the config's representation.
+      held_out: what is measured.
+      training: the records that the bar is taken from.
+      options: how; nothing is sampled.
 
     Returns:
       JSON values as `evaluate` returns them, with the metrics under "constant" alone: a bar has no
@@ -111,45 +139,43 @@ def evaluate_constant(
       UserError: where the config has no such baseline, or the records no example.
     """
     config = run.config
-    converter = config.data_converter
-    family = family_of(config)
-    baselines = family.BASELINES if family else {}
-    if baseline not in baselines:
+    representation = representations.of(config.data_converter)
+    metrics, steps_per_bar = representation.metrics(), representation.steps_per_bar
+    baselines = representation.baselines if metrics and steps_per_bar else {}
+    if metrics is None or steps_per_bar is None or baseline not in baselines:
         raise UserError(
             f"--baseline={baseline}: {run.name} has no such baseline; it has "
             + ", ".join(["untrained", *baselines])
         )
-    steps_per_bar = converter._steps_per_bar
     windows = (
         window
-        for batch in reading.batches(config, baseline_examples_path, batch_size, reading.Counts())
+        for batch in training.batches(config, options.batch_size, Counts())
         for window in batch.outputs
     )
     first = next(windows, None)
     if first is None:
-        raise UserError(f"{baseline_examples_path}: no examples to count bars in")
+        raise UserError(f"{training.source}: no examples to count bars in")
     bar = baselines[baseline](itertools.chain([first], windows), steps_per_bar)
-    metrics = family.metrics(converter)
-    counts = reading.Counts()
-    for batch in reading.batches(config, examples_path, batch_size, counts, num_batches):
+    counts = Counts()
+    for batch in held_out.batches(config, options.batch_size, counts, options.num_batches):
         target = np.array(batch.outputs)
         decoded = np.tile(bar, (len(target), target.shape[1] // steps_per_bar, 1))
         metrics.update(target, decoded, batch.qpm)
-    _require_examples(examples_path, counts)
-    return {**_facts(run, examples_path, counts, None), "constant": metrics.result()}
+    _require_examples(held_out, counts)
+    return {**_facts(run, held_out, counts, None), "constant": metrics.result()}
 
 
-def _require_examples(examples_path: str, counts: reading.Counts) -> None:
+def _require_examples(held_out: NoteSequences, counts: Counts) -> None:
     if not counts.examples:
-        raise UserError(f"{examples_path}: nothing to measure; {counts.summary()}")
+        raise UserError(f"{held_out.source}: nothing to measure; {counts.summary()}")
 
 
-def _facts(run, examples_path, counts, seed) -> dict:
+def _facts(run: Run, held_out: NoteSequences, counts: Counts, seed: int | None) -> dict:
     return {
         "config": run.name,
         "checkpoint": os.path.basename(run.checkpoint),
         "step": run.step,
-        "examples_path": examples_path,
+        "examples_path": held_out.source,
         "records": counts.records,
         "records_without_examples": dict(counts.unused),
         "examples": counts.examples,

@@ -1,44 +1,35 @@
 """New music from a checkpoint: the work of the job `generate`."""
 
 import concurrent.futures
+import dataclasses
 import math
 import os
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from note_seq.protobuf import music_pb2
 
-from pipelines import runs
-from pipelines.media import pieces as music
+from pipelines import representations
+from pipelines.media import pieces, windows
 from pipelines.runtime.app import Progress, UserError, say
-from pipelines.systems.musicvae import latent
-from pipelines.systems.musicvae import model as trained_model
+from pipelines.systems.musicvae import latent, model
+from pipelines.systems.musicvae.run import Run
 
 # From here on, a larger batch takes no less time a piece on a CPU.
 _QUICK_BATCH_SIZE = 256
 # In each tensor of what a batch is decoded to: 64 MiB.
 _MAX_NUMBERS = 1 << 24
 
+# From (start, end) to the latent vectors of these outputs, shaped [end - start, z_size]; called in
+# order.
+_Latents = Callable[[int, int], np.ndarray]
 
-def generate(
-    run: runs.Run,
-    mode: str,
-    output_dir: str,
-    *,
-    inputs: tuple[str, ...] = (),
-    num_outputs: int = 5,
-    max_batch_size: int | None = None,
-    temperature: float = 0.5,
-    seed: int = 0,
-    qpm: float | None = None,
-    pianoroll: bool = True,
-    overwrite: bool = False,
-) -> list[str]:
-    """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
 
-    Args:
-      run: from `runs.open_run`.
-      mode: "sample", "reconstruct" or "interpolate".
-      output_dir: the folder of the files; made where it does not exist.
-      inputs: paths of MIDI files: none, one or two, as the mode needs.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How music is generated and written.
+
+    Attributes:
       num_outputs: how many samples or steps.
       max_batch_size: how many are decoded at once, at most; None takes as many as are quick. It
         is a part of what the music depends on.
@@ -47,6 +38,32 @@ def generate(
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
       pianoroll: whether to draw.
       overwrite: whether to replace other music of the same name.
+    """
+
+    num_outputs: int = 5
+    max_batch_size: int | None = None
+    temperature: float = 0.5
+    seed: int = 0
+    qpm: float | None = None
+    pianoroll: bool = True
+    overwrite: bool = False
+
+
+def generate(
+    run: Run,
+    mode: str,
+    output_dir: str,
+    inputs: Sequence[str] = (),
+    options: Options = Options(),
+) -> list[str]:
+    """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
+
+    Args:
+      run: from `run.open_run`.
+      mode: "sample", "reconstruct" or "interpolate".
+      output_dir: the folder of the files; made where it does not exist.
+      inputs: paths of MIDI files: none, one or two, as the mode needs.
+      options: how.
 
     Returns:
       The paths of the MIDI files.
@@ -58,51 +75,61 @@ def generate(
     config = run.config
     if config.data_converter.control_depth:
         raise UserError(f"{run.name} is conditioned on controls, which generate has no input for")
-    pieces = [music.read_windows(config, run.name, path) for path in inputs]
-    qpm = qpm or (pieces[0].qpm if pieces else 120.0)
-    if mode == "reconstruct":
-        num_outputs = len(pieces[0].inputs)
-    batch_size = _batch_size(num_outputs, max_batch_size or _quick_batch_size(config))
-    model = trained_model.load(run, batch_size, seed)
-    rng = np.random.default_rng(seed)
-
+    read = [windows.read_windows(config, run.name, path) for path in inputs]
+    qpm = options.qpm or (read[0].qpm if read else 120.0)
+    number = len(read[0].inputs) if mode == "reconstruct" else options.num_outputs
+    batch_size = _batch_size(number, options.max_batch_size or _quick_batch_size(config))
+    loaded = model.load(run, batch_size, options.seed)
     if mode == "sample":
-
-        def z(start, end):
-            return rng.standard_normal((end - start, config.hparams.z_size))
-
+        latents = _drawn(options.seed, config.hparams.z_size)
     elif mode == "reconstruct":
-        means = trained_model.posterior_means(model, pieces[0])
-
-        def z(start, end):
-            return means[start:end]
-
+        latents = _encoded(loaded, read[0])
     else:
-        for piece, path in zip(pieces, inputs):
-            if len(piece.inputs) > 1:
-                say(f"{path}: {len(piece.inputs)} windows; the first is taken")
-        ends = [trained_model.posterior_means(model, piece.first())[0] for piece in pieces]
-        fractions = np.linspace(0, 1, num_outputs)
-
-        def z(start, end):
-            return np.array([latent.slerp(*ends, fraction) for fraction in fractions[start:end]])
-
-    decoded = _decoded(model, config, z, num_outputs, batch_size, temperature, qpm)
+        latents = _between(loaded, read, inputs, number)
+    decoded = _decoded(loaded, config, latents, number, batch_size, options.temperature)
+    sequences = (pieces.at_tempo(sequence, qpm) for sequence in decoded)
     if mode == "reconstruct":
-        starts = [start * pieces[0].qpm / qpm for start in pieces[0].starts]
-        decoded = [music.join(list(decoded), starts, music.window_seconds(config, qpm))]
-        num_outputs = 1
+        starts = [start * read[0].qpm / qpm for start in read[0].starts]
+        representation = representations.of(config.data_converter)
+        seconds = representation.window_seconds(config.hparams.max_seq_len, qpm)
+        sequences, number = iter([pieces.join(list(sequences), starts, seconds)]), 1
 
     os.makedirs(output_dir, exist_ok=True)
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
-    stem = "_".join([run.name, mode, *sources, f"seed{seed}"])
+    stem = "_".join([run.name, mode, *sources, f"seed{options.seed}"])
     paths = []
-    for i, sequence in enumerate(decoded):
-        path = os.path.join(output_dir, f"{stem}_{i:03d}-of-{num_outputs:03d}.mid")
-        music.write(sequence, path, pianoroll, overwrite)
+    for i, sequence in enumerate(sequences):
+        path = os.path.join(output_dir, f"{stem}_{i:03d}-of-{number:03d}.mid")
+        pieces.write(sequence, path, options.pianoroll, options.overwrite)
         paths.append(path)
     return paths
+
+
+def _drawn(seed: int, z_size: int) -> _Latents:
+    """Latent vectors drawn from the prior."""
+    rng = np.random.default_rng(seed)
+    return lambda start, end: rng.standard_normal((end - start, z_size))
+
+
+def _encoded(loaded, read: windows.Windows) -> _Latents:
+    """The means of the posteriors of all windows of a file."""
+    means = model.posterior_means(loaded, read)
+    return lambda start, end: means[start:end]
+
+
+def _between(
+    loaded, read: Sequence[windows.Windows], paths: Sequence[str], number: int
+) -> _Latents:
+    """Latent vectors from the first window of one file to the first window of the other."""
+    for each, path in zip(read, paths, strict=True):
+        if len(each.inputs) > 1:
+            say(f"{path}: {len(each.inputs)} windows; the first is taken")
+    ends = [model.posterior_means(loaded, each.first())[0] for each in read]
+    fractions = np.linspace(0, 1, number)
+    return lambda start, end: np.array(
+        [latent.slerp(*ends, fraction) for fraction in fractions[start:end]]
+    )
 
 
 def _quick_batch_size(config) -> int:
@@ -116,21 +143,19 @@ def _batch_size(num_outputs: int, at_most: int) -> int:
     return math.ceil(num_outputs / math.ceil(num_outputs / at_most))
 
 
-def _decoded(model, config, z, num_outputs, batch_size, temperature, qpm):
-    """Yields decoded sequences at their tempo, while the next batch is being decoded.
+def _decoded(
+    loaded, config, latents: _Latents, number: int, batch_size: int, temperature: float
+) -> Iterator[music_pb2.NoteSequence]:
+    """Yields decoded sequences while the next batch is being decoded.
 
     Two batches at a time are in memory.
-
-    Args:
-      z: a function from (start, end) to the latent vectors of these outputs, called in order.
     """
-    progress = Progress("pieces decoded", num_outputs)
-    batches = [
-        (start, min(start + batch_size, num_outputs)) for start in range(0, num_outputs, batch_size)
-    ]
+    progress = Progress("pieces decoded", number)
+    representation = representations.of(config.data_converter)
+    batches = [(start, min(start + batch_size, number)) for start in range(0, number, batch_size)]
 
     def decode(batch):
-        return trained_model.decode(model, z(*batch), config.hparams.max_seq_len, temperature)
+        return model.decode(loaded, latents(*batch), config.hparams.max_seq_len, temperature)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
         following = decoder.submit(decode, batches[0])
@@ -138,7 +163,6 @@ def _decoded(model, config, z, num_outputs, batch_size, temperature, qpm):
             tensors = following.result()
             if i + 1 < len(batches):
                 following = decoder.submit(decode, batches[i + 1])
-            for sequence in config.data_converter.from_tensors(tensors):
-                yield music.at_tempo(sequence, qpm)
+            yield from representation.decode(tensors)
             progress.update(end)
     progress.close()

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae.base_model import BaseDecoder, MusicVAE
 
-from pipelines import runs
-from pipelines.examples.reading import Batch
-from pipelines.systems.musicvae import model as trained_model
+from pipelines.examples.base import Batch
+from pipelines.systems.musicvae.model import build_variables, restore, seeded
+from pipelines.systems.musicvae.run import Run
 
 
 class _Recorder(BaseDecoder):
@@ -40,12 +40,12 @@ class Losses:
     example: a batch that is not full is padded with examples of length 0, which are not counted.
 
     Args:
-      run: from `runs.open_run`.
+      run: from `run.open_run`.
       batch_size: examples in a batch.
       seed: of z, one draw from the posterior for each example.
     """
 
-    def __init__(self, run: runs.Run, batch_size: int, seed: int):
+    def __init__(self, run: Run, batch_size: int, seed: int):
         tf.disable_v2_behavior()
         config = copy.deepcopy(run.config)
         config.data_converter.set_mode("eval")
@@ -89,7 +89,7 @@ class Losses:
             saver = tf.train.Saver(tf.global_variables())
             self._session = tf.Session(graph=graph)
             self._session.run(tf.local_variables_initializer())
-            trained_model.restore(saver, self._session, run)
+            restore(saver, self._session, run)
         self._sums = {name: 0.0 for name in ("reconstruction", "kl_bits", "kl_loss")}
         self._examples = 0
         self._beta = None
@@ -128,12 +128,12 @@ class Losses:
         }
 
 
-def untrained(run: runs.Run, directory: str, seed: int) -> runs.Run:
+def untrained(run: Run, directory: str, seed: int) -> Run:
     """Returns the same run at its first step: a checkpoint of initial variables in `directory`."""
     tf.disable_v2_behavior()
-    config = trained_model.seeded(run.config, seed)
+    config = seeded(run.config, seed)
     with tf.Graph().as_default():
-        trained_model.build_variables(config)
+        build_variables(config)
         checkpoint = os.path.join(directory, "model.ckpt")
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())

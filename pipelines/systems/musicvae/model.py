@@ -7,9 +7,10 @@ import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import trained_model
 from magenta.models.music_vae.base_model import MusicVAE
 
-from pipelines import runs
+from pipelines import checkpoints
 from pipelines.runtime.app import UserError
 from pipelines.runtime.ordered_loops import ordered_loops
+from pipelines.systems.musicvae.run import Run
 
 # Logits divided by this are so far from 0 that a Bernoulli hit is its probability rounded at 0.5,
 # and a categorical event the likeliest one.
@@ -38,11 +39,11 @@ def seeded(config, seed: int):
     return config._replace(model=SeededMusicVAE(config.model, seed))
 
 
-def load(run: runs.Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
+def load(run: Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
     """Loads a run's checkpoint.
 
     Args:
-      run: from `runs.open_run`.
+      run: from `run.open_run`.
       batch_size: how many sequences are encoded or decoded at once.
       seed: of what is drawn in the graph.
 
@@ -54,7 +55,7 @@ def load(run: runs.Run, batch_size: int, seed: int) -> trained_model.TrainedMode
     try:
         with ordered_loops():
             return trained_model.TrainedModel(config, batch_size, run.checkpoint)
-    except runs.DAMAGE as error:
+    except checkpoints.DAMAGE as error:
         raise _restore_error(run, error) from error
 
 
@@ -110,18 +111,18 @@ def build_variables(config) -> None:
     )
 
 
-def restore(saver: tf.train.Saver, session: tf.Session, run: runs.Run) -> None:
+def restore(saver: tf.train.Saver, session: tf.Session, run: Run) -> None:
     """Restores a checkpoint; raises UserError where it does not fit, naming the variables."""
     try:
         saver.restore(session, run.checkpoint)
-    except runs.DAMAGE as error:
+    except checkpoints.DAMAGE as error:
         raise _restore_error(run, error) from error
 
 
-def _restore_error(run: runs.Run, error: Exception) -> UserError:
+def _restore_error(run: Run, error: Exception) -> UserError:
     """Says what is wrong with a checkpoint that TensorFlow could not restore."""
     with tf.Graph().as_default():
         build_variables(copy.deepcopy(run.config))
         shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
-    mismatch = runs.shape_mismatch(run.checkpoint, shapes)
-    return UserError(mismatch) if mismatch else runs.damaged(run.checkpoint, error)
+    mismatch = checkpoints.shape_mismatch(run.checkpoint, shapes)
+    return UserError(mismatch) if mismatch else checkpoints.damaged(run.checkpoint, error)

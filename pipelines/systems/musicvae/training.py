@@ -1,54 +1,74 @@
 """Training on top of Magenta's music_vae_train: the work of the job `train`."""
 
 import contextlib
+import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from configs import ConfigRef
 from models.data_parallel import DataParallelMusicVAE
-from pipelines import runs
-from pipelines.examples import reading
+from pipelines import checkpoints, runs
+from pipelines.examples.base import Draw, Examples
 from pipelines.records import leakage
-from pipelines.runtime import cores, devices, files, magenta_compat
+from pipelines.runtime import cores, devices, magenta_compat
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.runtime.progress import Stages
+from pipelines.systems.musicvae import run
 from pipelines.systems.musicvae.progress_hook import ProgressHook
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a run is trained: what the flags of the same names say.
+
+    Attributes:
+      devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
+      seed: of the initial variables, the order of the examples and what is drawn; with one, a
+        run gives the same checkpoints again. None draws afresh.
+      cache_dataset: whether converted examples stay in memory.
+      save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
+        saved, and which stay.
+      master, task, num_ps_tasks, num_sync_workers: Magenta's, for several machines.
+    """
+
+    devices: str = ""
+    seed: int | None = None
+    cache_dataset: bool = False
+    save_checkpoint_secs: int = 60
+    checkpoints_to_keep: int = 100
+    keep_checkpoint_every_n_hours: int = 1
+    master: str = ""
+    task: int = 0
+    num_ps_tasks: int = 0
+    num_sync_workers: int = 0
+
+    @property
+    def workers(self) -> int:
+        """How many workers share a batch: without synchronizing, no worker knows of the others."""
+        return max(self.num_sync_workers, 1)
+
+
 def train(
-    config_name: str,
+    ref: ConfigRef,
     run_dir: str,
-    examples_path: str | None,
+    open_examples: Callable[[Any], Examples],
     num_steps: int,
-    *,
-    tfds_name: str | None = None,
-    config_file: str | None = None,
-    hparams: str = "",
-    device_names: str = "",
-    seed: int | None = None,
-    cache_dataset: bool = False,
-    save_checkpoint_secs: int = 60,
-    checkpoints_to_keep: int = 100,
-    keep_checkpoint_every_n_hours: int = 1,
-    master: str = "",
-    task: int = 0,
-    num_ps_tasks: int = 0,
-    num_sync_workers: int = 0,
+    options: Options = Options(),
 ) -> int:
     """Trains until exactly `num_steps`, going on from the run's last checkpoint if it has one.
 
     Args:
-      config_name: the config's name.
+      ref: names the config.
       run_dir: the run's folder.
-      examples_path: a glob of TFRecord files of NoteSequences or tensors.
+      open_examples: opens what to train on for the config, which it is given; not called for a
+        run that has nothing left to do.
       num_steps: the training step to end at.
-      device_names: see `devices.choose`; each of several gets an equal part of each batch.
-      seed: of the initial variables, the order of the examples and what is drawn; with one, a
-        run gives the same checkpoints again. None draws afresh.
-      The others are described at the flags of the same name.
+      options: how.
 
     Returns:
       The number of steps that this call took: 0 where the run was finished.
@@ -60,125 +80,144 @@ def train(
     """
     music_vae_train = magenta_compat.music_vae_train()
     tf.disable_v2_behavior()
-
-    config = runs.configure(config_name, config_file, hparams)
-    if not examples_path:
-        # Some of Magenta's configs name a dataset.
-        tfds_name = tfds_name or config.tfds_name
-        if not tfds_name:
-            raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
-    # How many workers there are without synchronizing is not known to any of them.
-    workers = max(num_sync_workers, 1)
-    used = devices.use(device_names)
+    config = ref.build()
+    used = devices.use(options.devices)
     cores.lay_out()
-    devices.require_divisible(config.hparams.batch_size, used, workers)
-    config.hparams.batch_size //= workers
-    train_dir = runs.train_dir(run_dir)
-    os.makedirs(train_dir, exist_ok=True)
-    before = runs.read_metadata(train_dir)
-    runs.require_same(train_dir, before, config_name, config)
-    runs.warn_of_change(before, config_file)
-    runs.settle(train_dir)
-    start = runs.last_step(train_dir)
+    devices.require_divisible(config.hparams.batch_size, used, options.workers)
+    config.hparams.batch_size //= options.workers
+    before = _settle(run_dir, ref, config)
+    start = checkpoints.last_step(runs.train_dir(run_dir))
     if start >= num_steps:
         say(f"{run_dir} is at step {start}: nothing left to do for --num_steps={num_steps}")
         return 0
-
-    if examples_path:
-        reading.require_fit(config_name, config, examples_path)
-        leakage.require_none(examples_path)
-    begun = time.monotonic()
-    counts = reading.count(config, examples_path, tfds_name)
-    reading.require_batch(counts, config.hparams.batch_size * workers, examples_path or tfds_name)
-    say(f"{counts.summary()}; counted in {time.monotonic() - begun:.1f} s")
-    if task == 0:
+    examples = open_examples(config)
+    number = _count(ref, config, examples, options)
+    if options.task == 0:
         facts = {
             "step": start,
-            "seed": seed,
-            "examples_path": examples_path,
-            "tfds_name": tfds_name,
-            "examples": counts.examples,
+            "seed": options.seed,
+            **_named(examples),
+            "examples": number,
         }
-        files.write_json(
-            os.path.join(train_dir, runs.METADATA),
-            runs.describe(config_name, config, config_file, facts, before if start else {}),
-            sort_keys=True,
+        metadata = run.describe(ref, config, facts, before if start else {})
+        runs.write(run_dir, run.KIND, metadata)
+    with _plain_errors(ref, run_dir, examples):
+        _run_magenta(
+            music_vae_train, ref, config, run_dir, examples, (start, num_steps), used, options
         )
+    end = checkpoints.last_step(runs.train_dir(run_dir))
+    # Only the first task saves checkpoints, perhaps after the others have ended.
+    if options.task == 0 and end < num_steps:
+        raise UserError(
+            f"{examples.source}: the examples ended at step {end} of {num_steps}, and they should "
+            "repeat for ever; were its files changed? Make the records again and give the same "
+            "command again"
+        )
+    say(f"finished at step {end}: {runs.train_dir(run_dir)}")
+    return num_steps - start
 
+
+def _settle(run_dir: str, ref: ConfigRef, config) -> dict:
+    """Makes a run folder ready to go on; returns what its run.json says."""
+    train_dir = runs.train_dir(run_dir)
+    os.makedirs(train_dir, exist_ok=True)
+    before = run.read_metadata(run_dir)
+    run.require_same(run_dir, before, ref.name, config)
+    run.warn_of_change(before, ref.file)
+    checkpoints.settle(train_dir)
+    return before
+
+
+def _count(ref: ConfigRef, config, examples: Examples, options: Options) -> int:
+    """Checks and counts the examples; says how many there are."""
+    examples.require_fit(ref.name, config)
+    if examples.paths:
+        leakage.require_none(examples.source)
+    begun = time.monotonic()
+    counts = examples.count(config)
+    counts.require_batch(config.hparams.batch_size * options.workers, examples.source)
+    say(f"{counts.summary()}; counted in {time.monotonic() - begun:.1f} s")
+    return counts.examples
+
+
+def _named(examples: Examples) -> dict[str, str | None]:
+    """The flag that named the examples, as run.json and Magenta's summary of the trial have it."""
+    in_files = bool(examples.paths)
+    return {
+        "examples_path": examples.source if in_files else None,
+        "tfds_name": None if in_files else examples.source,
+    }
+
+
+def _run_magenta(
+    music_vae_train,
+    ref: ConfigRef,
+    config,
+    run_dir: str,
+    examples: Examples,
+    steps: tuple[int, int],
+    used: Sequence[str],
+    options: Options,
+) -> None:
+    """Has Magenta's `music_vae_train.train` train from the first to the last of `steps`."""
+    start, num_steps = steps
     # A run that goes on must not see again what it saw first.
-    graph_seed = None if seed is None else seed + start
+    seed = None if options.seed is None else options.seed + start
+    draw = Draw(seed, options.cache_dataset, options.task % options.workers, options.workers)
 
     def dataset_fn():
         # Magenta builds the graph and calls this in it, before there is any variable: the only
         # place from which its seed can be set.
-        if graph_seed is not None:
-            tf.set_random_seed(graph_seed)
-        dataset = reading.training_dataset(
-            config,
-            examples_path,
-            tfds_name,
-            graph_seed,
-            cache_dataset,
-            worker=task % workers,
-            num_workers=workers,
-        )
+        if seed is not None:
+            tf.set_random_seed(seed)
+        dataset = examples.training_dataset(config, draw)
         # Another process cannot call back into this one.
-        return dataset if master else progress.watch(dataset)
+        return dataset if options.master else progress.watch(dataset)
 
-    # Magenta needs a name for its summary of the trial.
-    config = config._replace(
-        train_examples_path=examples_path, tfds_name=None if examples_path else tfds_name
+    named = _named(examples)
+    trained = config._replace(
+        train_examples_path=named["examples_path"], tfds_name=named["tfds_name"]
     )
     if len(used) > 1:
-        config = config._replace(model=DataParallelMusicVAE(config.model, used))
+        trained = trained._replace(model=DataParallelMusicVAE(config.model, used))
     stages = Stages()
-    progress = ProgressHook(config.model, num_steps, config.hparams.batch_size, stages, start)
+    progress = ProgressHook(trained.model, num_steps, config.hparams.batch_size, stages, start)
     ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
-    saver = dict(
-        max_to_keep=checkpoints_to_keep, keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours
-    )
+    with stages, ordered, _training_session(music_vae_train, options, [progress]):
+        stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
+        music_vae_train.train(
+            runs.train_dir(run_dir),
+            config=trained,
+            dataset_fn=dataset_fn,
+            num_steps=num_steps,
+            master=options.master,
+            num_sync_workers=options.num_sync_workers,
+            num_ps_tasks=options.num_ps_tasks,
+            task=options.task,
+        )
+
+
+@contextlib.contextmanager
+def _plain_errors(ref: ConfigRef, run_dir: str, examples: Examples) -> Iterator[None]:
+    """Turns what TensorFlow raises on hparams, damaged records and a full disk into one line."""
     try:
-        with (
-            stages,
-            ordered,
-            _training_session(music_vae_train, saver, save_checkpoint_secs, [progress]),
-        ):
-            stages.begin(f"step {start} of {num_steps}; building the graph of {config_name}")
-            music_vae_train.train(
-                train_dir,
-                config=config,
-                dataset_fn=dataset_fn,
-                num_steps=num_steps,
-                master=master,
-                num_sync_workers=num_sync_workers,
-                num_ps_tasks=num_ps_tasks,
-                task=task,
-            )
+        yield
     except ValueError as error:
         # Most hparams are only looked at while the graph is built.
-        if not hparams:
+        if not ref.hparams:
             raise
-        raise UserError(f"--hparams={hparams}: {config_name} cannot be built: {error}") from error
+        raise UserError(f"--hparams={ref.hparams}: {ref.name} cannot be built: {error}") from error
     except tf.errors.DataLossError as error:
         raise UserError(
-            f"{examples_path}: a file is damaged ({error.message}); make the records again"
+            f"{examples.source}: a file is damaged ({error.message}); make the records again"
         ) from error
     except tf.errors.OpError as error:
         if "No space left on device" not in error.message:
             raise
         raise UserError(
-            f"{train_dir}: the disk is full; free some of it and give the same command again"
+            f"{runs.train_dir(run_dir)}: the disk is full; free some of it and give the same "
+            "command again"
         ) from error
-    end = runs.last_step(train_dir)
-    # Only the first task saves checkpoints, perhaps after the others have ended.
-    if task == 0 and end < num_steps:
-        raise UserError(
-            f"{examples_path or tfds_name}: the examples ended at step {end} of {num_steps}, and "
-            "they should repeat for ever; were its files changed? Make the records again and give "
-            "the same command again"
-        )
-    say(f"finished at step {end}: {train_dir}")
-    return num_steps - start
 
 
 class _SafeSaver(tf.train.Saver):
@@ -205,9 +244,7 @@ class _SafeSaver(tf.train.Saver):
 
 
 @contextlib.contextmanager
-def _training_session(
-    music_vae_train, saver: dict, save_checkpoint_secs: int, hooks: list
-) -> Iterator[None]:
+def _training_session(music_vae_train, options: Options, hooks: list) -> Iterator[None]:
     """Gives the session that Magenta's `train` opens our hooks, saver and time between checkpoints.
 
     `music_vae_train.train` takes none of them, so the one call that it makes to tf_slim is
@@ -215,18 +252,24 @@ def _training_session(
 
     Args:
       music_vae_train: Magenta's module.
-      saver: arguments of the tf.train.Saver. Magenta's own keeps absolute paths, so that a run
-        folder that was moved starts again from step 0.
-      save_checkpoint_secs: seconds between checkpoints.
+      options: when checkpoints are saved, and which stay. Magenta's own saver keeps absolute paths,
+        so that a run folder that was moved starts again from step 0.
       hooks: more SessionRunHooks.
     """
     training = music_vae_train.tf_slim.training
     original = training.train
 
+    def saver():
+        return _SafeSaver(
+            save_relative_paths=True,
+            max_to_keep=options.checkpoints_to_keep,
+            keep_checkpoint_every_n_hours=options.keep_checkpoint_every_n_hours,
+        )
+
     def with_ours(train_op, logdir, **kwargs):
         kwargs.update(
-            save_checkpoint_secs=save_checkpoint_secs,
-            scaffold=tf.train.Scaffold(saver=_SafeSaver(save_relative_paths=True, **saver)),
+            save_checkpoint_secs=options.save_checkpoint_secs,
+            scaffold=tf.train.Scaffold(saver=saver()),
             hooks=kwargs["hooks"] + hooks,
         )
         return original(train_op, logdir, **kwargs)

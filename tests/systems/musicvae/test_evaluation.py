@@ -10,19 +10,31 @@ import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
 import configs
-from pipelines import runs
 from pipelines.examples import reading
+from pipelines.examples.base import Counts
 from pipelines.media import pieces as music
-from pipelines.representations.groove import CLASS_NAMES
+from pipelines.representations.groove_converter import CLASS_NAMES
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import evaluation, generation, losses
 from pipelines.systems.musicvae import model as trained_model
+from pipelines.systems.musicvae.run import open_run
 from tests.support.datasets import write
 from tests.support.jobs import error_of, job
 from tests.support.pieces import drums, random_tune, tune
 from tests.support.trained import train_run
 
 pytestmark = pytest.mark.slow
+
+
+def evaluate(run, pattern, **options):
+    return evaluation.evaluate(
+        run, reading.open_note_sequences(pattern), evaluation.Options(**options)
+    )
+
+
+def evaluate_constant(run, baseline, held_out, training):
+    opened = (reading.open_note_sequences(pattern) for pattern in (held_out, training))
+    return evaluation.evaluate_constant(run, baseline, *opened)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +45,14 @@ def held_out(groove_records):
 @pytest.fixture(scope="module")
 def measured(tiny_run, held_out):
     """The evaluation, in batches that do not divide the examples."""
-    return evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
+    return evaluate(open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
 
 
 def test_every_example_counts_and_numbers_agree(measured, held_out):
-    counts = reading.Counts()
-    for _ in reading.batches(configs.get("flat-groove_4bar"), held_out, 100, counts):
+    counts = Counts()
+    for _ in reading.open_note_sequences(held_out).batches(
+        configs.get("flat-groove_4bar"), 100, counts
+    ):
         pass
     assert measured["examples"] == counts.examples and counts.examples % 13
     assert measured["step"] == 3 and measured["config"] == "flat-groove_4bar"
@@ -53,14 +67,14 @@ def test_every_example_counts_and_numbers_agree(measured, held_out):
 
 
 def test_the_batch_size_changes_nothing(measured, tiny_run, held_out):
-    other = evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=64, seed=5)
+    other = evaluate(open_run(str(tiny_run)), held_out, batch_size=64, seed=5)
     # What does not depend on the draws is the same.
     assert other["kl_bits"] == pytest.approx(measured["kl_bits"], rel=1e-4)
     assert other["thresholded"]["f1"] == pytest.approx(measured["thresholded"]["f1"], abs=2e-3)
 
 
 def test_the_same_seed_gives_the_same_numbers(measured, tiny_run, held_out):
-    again = evaluation.evaluate(runs.open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
+    again = evaluate(open_run(str(tiny_run)), held_out, batch_size=13, seed=5)
     assert again == measured
 
 
@@ -76,9 +90,9 @@ def test_the_loss_is_magentas(which, held_out, request, monkeypatch):
     """Against MusicVAE.eval, Magenta's own graph, on the same full batch and the same z."""
     # The two graphs would draw z differently, so both take the mean.
     monkeypatch.setattr(tfp.distributions.MultivariateNormalDiag, "sample", lambda q_z: q_z.loc)
-    run = runs.open_run(str(request.getfixturevalue(which)))
-    counts = reading.Counts()
-    [batch] = reading.batches(run.config, held_out, 8, counts, num_batches=1)
+    run = open_run(str(request.getfixturevalue(which)))
+    counts = Counts()
+    [batch] = reading.open_note_sequences(held_out).batches(run.config, 8, counts, num_batches=1)
     ours = losses.Losses(run, 8, seed=0)
     ours.update(batch)
     result = ours.result()
@@ -110,9 +124,7 @@ def test_the_loss_is_magentas(which, held_out, request, monkeypatch):
 
 
 def test_hierarchical_configs_are_measured(hierdec_run, held_out):
-    result = evaluation.evaluate(
-        runs.open_run(str(hierdec_run)), held_out, batch_size=32, num_batches=1
-    )
+    result = evaluate(open_run(str(hierdec_run)), held_out, batch_size=32, num_batches=1)
     assert result["examples"] == 32
     assert result["thresholded"]["hits"] > 0
 
@@ -120,13 +132,13 @@ def test_hierarchical_configs_are_measured(hierdec_run, held_out):
 def test_nothing_to_measure_is_an_error(tiny_run, tmp_path):
     path = write(tmp_path / "a.tfrecord", [drums([(0, 36, 80)])])
     with pytest.raises(UserError, match="nothing to measure.*shorter than 4 bars"):
-        evaluation.evaluate(runs.open_run(str(tiny_run)), path)
+        evaluate(open_run(str(tiny_run)), path)
 
 
 def test_untrained_is_another_model(tiny_run, held_out, tmp_path, measured):
-    run = losses.untrained(runs.open_run(str(tiny_run)), str(tmp_path), seed=0)
+    run = losses.untrained(open_run(str(tiny_run)), str(tmp_path), seed=0)
     assert run.step == 0
-    result = evaluation.evaluate(run, held_out, batch_size=64, num_batches=1)
+    result = evaluate(run, held_out, batch_size=64, num_batches=1)
     assert result["reconstruction_loss"] > measured["reconstruction_loss"]
 
 
@@ -139,9 +151,9 @@ def test_most_frequent_bar_by_hand(tiny_run, tmp_path):
         (2.0 * bar + late, pitch, 100) for bar in range(4) for late, pitch in ((0.0, 36), (1.0, 38))
     ]
     held_out = write(tmp_path / "validation.tfrecord", [drums(both)])
-    result = evaluation.evaluate_constant(
-        runs.open_run(str(tiny_run)), "most_frequent_bar", held_out, training
-    )["constant"]
+    result = evaluate_constant(open_run(str(tiny_run)), "most_frequent_bar", held_out, training)[
+        "constant"
+    ]
     assert (result["hits"], result["hits_decoded"]) == (8, 4)
     assert (result["precision"], result["recall"]) == (1.0, 0.5)
     assert result["f1"] == pytest.approx(2 / 3)
@@ -167,8 +179,8 @@ def melody_run(tunes, tmp_path_factory):
 
 def test_melodies_are_measured_by_their_events(melody_run, tunes, tmp_path):
     held_out = f"{tunes}/validation.tfrecord"
-    run = runs.open_run(str(melody_run))
-    result = evaluation.evaluate(run, held_out, batch_size=16, seed=1)
+    run = open_run(str(melody_run))
+    result = evaluate(run, held_out, batch_size=16, seed=1)
     assert result["records"] == 3 and result["examples"] % 16
     for name in ("teacher_forced", "sampled", "likeliest"):
         assert result[name]["steps"] == 32 * result["examples"]
@@ -178,18 +190,18 @@ def test_melodies_are_measured_by_their_events(melody_run, tunes, tmp_path):
     assert result["teacher_forced"]["accuracy"] == pytest.approx(
         result["metrics"]["metrics/accuracy"], rel=1e-5
     )
-    again = evaluation.evaluate(run, held_out, batch_size=16, seed=1)
+    again = evaluate(run, held_out, batch_size=16, seed=1)
     assert again == result
     # The loss is the sum over the steps of a window, of -log 1/48 each before the first step.
-    untrained = evaluation.evaluate(losses.untrained(run, str(tmp_path), seed=0), held_out)
+    untrained = evaluate(losses.untrained(run, str(tmp_path), seed=0), held_out)
     assert untrained["reconstruction_loss"] == pytest.approx(32 * math.log(48), rel=0.02)
 
 
 def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monkeypatch):
     """With a decoder that gives silence when it samples, and else one note at every step."""
     held_out = f"{tunes}/validation.tfrecord"
-    run = runs.open_run(str(melody_run))
-    [batch] = reading.batches(run.config, held_out, 6, reading.Counts(), num_batches=1)
+    run = open_run(str(melody_run))
+    [batch] = reading.open_note_sequences(held_out).batches(run.config, 6, Counts(), num_batches=1)
     means = trained_model.posterior_means(trained_model.load(run, 6, seed=7), batch)
 
     def constant(model, z, length, temperature):
@@ -198,7 +210,7 @@ def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monk
         return np.tile(np.eye(48)[event], (len(z), length, 1))
 
     monkeypatch.setattr(trained_model, "decode", constant)
-    result = evaluation.evaluate(run, held_out, temperature=0.7, batch_size=6, num_batches=1)
+    result = evaluate(run, held_out, temperature=0.7, batch_size=6, num_batches=1)
     events = np.argmax(batch.outputs, axis=-1)
     for name, event, onsets in (("sampled", 0, 0), ("likeliest", 10, 6 * 32)):
         assert result[name]["onsets_decoded"] == onsets
@@ -213,12 +225,12 @@ def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monk
 def test_melody_baselines_by_hand(melody_run, tmp_path):
     # In training two bars of a minim and its rest: the commonest event is none, 28 of 32.
     # Held out, the same minims, but with a G where the second C was.
-    run = runs.open_run(str(melody_run))
+    run = open_run(str(melody_run))
     training = write(tmp_path / "train.tfrecord", [tune([(60, 0, 8), (60, 16, 8), (60, 32, 1)])])
     held_out = write(tmp_path / "validation.tfrecord", [tune([(60, 0, 8), (67, 16, 8)])])
 
     def constant(name):
-        return evaluation.evaluate_constant(run, name, held_out, training)["constant"]
+        return evaluate_constant(run, name, held_out, training)["constant"]
 
     event, bar = constant("most_frequent_event"), constant("most_frequent_bar")
     assert (event["steps"], event["onsets"], event["onsets_decoded"]) == (32, 2, 0)
@@ -228,11 +240,11 @@ def test_melody_baselines_by_hand(melody_run, tmp_path):
 
 
 def test_baselines_belong_to_families(tiny_run, held_out):
-    run = runs.open_run(str(tiny_run))
+    run = open_run(str(tiny_run))
     with pytest.raises(
         UserError, match="has no such baseline; it has untrained, most_frequent_bar"
     ):
-        evaluation.evaluate_constant(run, "most_frequent_event", held_out, held_out)
+        evaluate_constant(run, "most_frequent_event", held_out, held_out)
 
 
 @pytest.mark.parametrize("mode", ["sample", "reconstruct", "interpolate"])
@@ -242,12 +254,11 @@ def test_melodies_are_generated(mode, melody_run, tmp_path):
         inputs.append(str(tmp_path / f"{i}.mid"))
         music.write(tune([(60 + i, 0, 8), (62, 60, 8)]), inputs[-1], draw=False)
     paths = generation.generate(
-        runs.open_run(str(melody_run)),
+        open_run(str(melody_run)),
         mode,
         str(tmp_path / "out"),
-        inputs=tuple(inputs),
-        num_outputs=2,
-        pianoroll=False,
+        inputs,
+        generation.Options(num_outputs=2, pianoroll=False),
     )
     assert len(paths) == (1 if mode == "reconstruct" else 2)
     for path in paths:
@@ -263,13 +274,11 @@ def test_a_tune_in_another_meter_is_not_reconstructed(melody_run, tmp_path):
     with pytest.raises(
         UserError, match="no example for flat-reel_2bar: wrong meter: 6/8; needs 4/4"
     ):
-        generation.generate(
-            runs.open_run(str(melody_run)), "reconstruct", str(tmp_path), inputs=(path,)
-        )
+        generation.generate(open_run(str(melody_run)), "reconstruct", str(tmp_path), inputs=(path,))
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(tiny_run, held_out):
-    run = runs.open_run(str(tiny_run))
+    run = open_run(str(tiny_run))
     run.config.hparams.z_size = 5
     with pytest.raises(
         UserError,

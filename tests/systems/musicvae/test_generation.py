@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import configs
-from pipelines import runs
-from pipelines.media import pieces
+from pipelines import representations
+from pipelines.media import pieces, windows
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import generation
 from pipelines.systems.musicvae import model as trained_model
+from pipelines.systems.musicvae.run import open_run
 from tests.support.jobs import ROOT, error_of, job
 from tests.support.pieces import drums, melody
 
@@ -24,7 +25,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def run(tiny_run):
-    return runs.open_run(str(tiny_run))
+    return open_run(str(tiny_run))
+
+
+def generate(run, mode, output_dir, inputs=(), **options):
+    return generation.generate(run, mode, output_dir, inputs, generation.Options(**options))
 
 
 def midi_file(path, bars, qpm=120.0, **kwargs):
@@ -45,7 +50,7 @@ def files(folder):
 
 def test_same_seed_same_bytes_pictures_too(run, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        paths = generation.generate(
+        paths = generate(
             run,
             "sample",
             str(tmp_path / name),
@@ -79,7 +84,7 @@ def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeyp
 
     monkeypatch.setattr(trained_model, "load", loaded)
     monkeypatch.setattr(trained_model, "decode", decoding)
-    paths = generation.generate(
+    paths = generate(
         run,
         "sample",
         str(tmp_path),
@@ -130,7 +135,7 @@ def test_batches_are_equally_full_and_small_enough(
     monkeypatch.setattr(run.config.hparams, "max_seq_len", steps)
     monkeypatch.setattr(run.config.data_converter, "_output_depth", depth)
     with pytest.raises(Enough) as caught:
-        generation.generate(run, "sample", str(tmp_path), num_outputs=num_outputs)
+        generate(run, "sample", str(tmp_path), num_outputs=num_outputs)
     assert caught.value.args == (expected,)
 
 
@@ -170,7 +175,7 @@ def test_a_temperature_near_zero_takes_the_likeliest_whatever_the_seed(run, tmp_
 
 @pytest.mark.parametrize("qpm, expected", [(None, 90.0), (150.0, 150.0)])
 def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
-    [path] = generation.generate(
+    [path] = generate(
         run,
         "reconstruct",
         str(tmp_path / "out"),
@@ -186,19 +191,17 @@ def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
 def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatch):
     """With a decoder that returns what was encoded, the piece comes back, tail and all."""
     path = midi_file(tmp_path / "in.mid", 10, 100.0)
-    windows = pieces.read_windows(run.config, run.name, path)
-    assert len(windows.inputs) == 3  # 10 bars: 4, 4 and 2 padded to 4.
+    read = windows.read_windows(run.config, run.name, path)
+    assert len(read.inputs) == 3  # 10 bars: 4, 4 and 2 padded to 4.
     real = trained_model.load
 
     def perfect(*args):
         model = real(*args)
-        model.decode_to_tensors = lambda z, length, temperature: windows.inputs
+        model.decode_to_tensors = lambda z, length, temperature: read.inputs
         return model
 
     monkeypatch.setattr(trained_model, "load", perfect)
-    [out] = generation.generate(
-        run, "reconstruct", str(tmp_path / "out"), inputs=(path,), pianoroll=False
-    )
+    [out] = generate(run, "reconstruct", str(tmp_path / "out"), inputs=(path,), pianoroll=False)
     before, after = (note_seq.midi_file_to_note_sequence(p) for p in (path, out))
     starts = lambda s: sorted((n.start_time, n.pitch, n.velocity) for n in s.notes)  # noqa: E731
     assert len(after.notes) == 20
@@ -210,7 +213,7 @@ def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatc
 def test_interpolation_takes_the_first_windows_and_says_so(run, tmp_path, capsys):
     first = midi_file(tmp_path / "a.mid", 9)
     second = midi_file(tmp_path / "b.mid", 4)
-    paths = generation.generate(
+    paths = generate(
         run,
         "interpolate",
         str(tmp_path / "out"),
@@ -225,7 +228,7 @@ def test_interpolation_takes_the_first_windows_and_says_so(run, tmp_path, capsys
 
 def test_identical_ends_give_music(run, tmp_path):
     path = midi_file(tmp_path / "a.mid", 4)
-    paths = generation.generate(
+    paths = generate(
         run,
         "interpolate",
         str(tmp_path / "out"),
@@ -253,7 +256,7 @@ def test_input_without_examples_is_explained(run, tmp_path, make, message):
     path = tmp_path / "in.mid"
     make(path)
     with pytest.raises(UserError, match=message):
-        generation.generate(run, "reconstruct", str(tmp_path / "out"), inputs=(str(path),))
+        generate(run, "reconstruct", str(tmp_path / "out"), inputs=(str(path),))
     assert not (tmp_path / "out").exists()
 
 
@@ -263,14 +266,15 @@ def test_windows_of_a_stock_converter_do_not_overlap(tmp_path):
     path = tmp_path / "in.mid"
     pitches = [60, 62, 64, 65] * 8
     pieces.write(melody(pitches, seconds=0.6), str(path), draw=False)
-    windows = pieces.read_windows(config, "cat-mel_2bar_small", str(path))
-    assert len(windows.inputs) == 4
-    assert windows.starts == pytest.approx([0.0, 4.8, 9.6, 14.4], abs=1e-6)
+    read = windows.read_windows(config, "cat-mel_2bar_small", str(path))
+    assert len(read.inputs) == 4
+    assert read.starts == pytest.approx([0.0, 4.8, 9.6, 14.4], abs=1e-6)
     decoded = [
-        pieces.at_tempo(sequence, windows.qpm)
-        for sequence in config.data_converter.from_tensors(windows.inputs)
+        pieces.at_tempo(sequence, read.qpm)
+        for sequence in config.data_converter.from_tensors(read.inputs)
     ]
-    joined = pieces.join(decoded, windows.starts, pieces.window_seconds(config, windows.qpm))
+    representation = representations.of(config.data_converter)
+    joined = pieces.join(decoded, read.starts, representation.window_seconds(32, read.qpm))
     assert [note.pitch for note in joined.notes] == pitches
     for i, note in enumerate(joined.notes):
         assert note.start_time == pytest.approx(0.6 * i, abs=1e-3)
@@ -278,18 +282,16 @@ def test_windows_of_a_stock_converter_do_not_overlap(tmp_path):
 
 
 def test_other_music_is_not_overwritten(run, tmp_path):
-    def generate(**kwargs):
-        generation.generate(
-            run, "sample", str(tmp_path), num_outputs=1, seed=1, pianoroll=False, **kwargs
-        )
+    def sample(**kwargs):
+        generate(run, "sample", str(tmp_path), num_outputs=1, seed=1, pianoroll=False, **kwargs)
 
-    generate(temperature=1.0)
+    sample(temperature=1.0)
     before = files(tmp_path)
-    generate(temperature=1.0)
+    sample(temperature=1.0)
     with pytest.raises(UserError, match="holds other music"):
-        generate(temperature=3.0)
+        sample(temperature=3.0)
     assert files(tmp_path) == before
-    generate(temperature=3.0, overwrite=True)
+    sample(temperature=3.0, overwrite=True)
     assert set(files(tmp_path)) == set(before) and files(tmp_path) != before
 
 

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from pipelines import runs
-from pipelines.examples import reading
+from pipelines import checkpoints
+from pipelines.examples.note_sequences import NoteSequences
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae.progress_hook import ProgressHook, duration
+from pipelines.systems.musicvae.run import open_run
 from tests.support.datasets import write
 from tests.support.jobs import ROOT, error_of, job
 from tests.support.pieces import drums, melody
@@ -29,21 +30,21 @@ from tests.support.trained import TINY, train_run
 pytestmark = pytest.mark.slow
 
 
-def checkpoints(run_dir):
+def times_of_files(run_dir):
     return {path.name: path.stat().st_mtime_ns for path in (run_dir / "train").iterdir()}
 
 
 def test_ends_at_exactly_num_steps_and_a_finished_run_stays_as_it_is(tiny_run, groove_records):
-    assert runs.last_step(str(tiny_run / "train")) == 3
-    before = checkpoints(tiny_run)
+    assert checkpoints.last_step(str(tiny_run / "train")) == 3
+    before = times_of_files(tiny_run)
     assert train_run(groove_records, tiny_run) == 0
-    assert checkpoints(tiny_run) == before
+    assert times_of_files(tiny_run) == before
 
 
 def test_goes_on_to_a_later_end(groove_records, tmp_path):
     assert train_run(groove_records, tmp_path, num_steps=2) == 2
     assert train_run(groove_records, tmp_path, num_steps=5) == 3
-    assert runs.last_step(str(tmp_path / "train")) == 5
+    assert checkpoints.last_step(str(tmp_path / "train")) == 5
 
 
 def test_the_same_seed_gives_the_same_variables(groove_records, tmp_path):
@@ -64,20 +65,20 @@ def test_the_same_seed_gives_the_same_augmentation_and_slices(groove_records, tm
     kernels = []
     for name in ("a", "b"):
         train_run(tmp_path, tmp_path / name, "cat-mel_2bar_small", num_steps=3)
-        checkpoint = runs.latest_checkpoint(str(tmp_path / name / "train"))
+        checkpoint = checkpoints.latest(str(tmp_path / name / "train"))
         kernels.append(tf.train.load_variable(checkpoint, "decoder/output_projection/kernel"))
     np.testing.assert_array_equal(*kernels)
 
 
 def test_resuming_goes_on_with_other_examples(groove_records, tmp_path, monkeypatch):
     seeds = []
-    real = reading.training_dataset
+    real = NoteSequences.training_dataset
 
-    def recorded(config, path, tfds_name, seed, *args, **kwargs):
-        seeds.append(seed)
-        return real(config, path, tfds_name, seed, *args, **kwargs)
+    def recorded(self, config, draw):
+        seeds.append(draw.seed)
+        return real(self, config, draw)
 
-    monkeypatch.setattr(reading, "training_dataset", recorded)
+    monkeypatch.setattr(NoteSequences, "training_dataset", recorded)
     for num_steps in (1, 2):
         train_run(groove_records, tmp_path, num_steps=num_steps, seed=7)
     assert len(set(seeds)) == 2
@@ -94,7 +95,7 @@ def test_batch_size_and_learning_rate_may_change(groove_records, tmp_path, capsy
     other = TINY.replace("batch_size=8", "batch_size=4")
     assert train_run(groove_records, tmp_path, num_steps=2, hparams=other) == 1
     assert "batch_size=8 (now 4)" in capsys.readouterr().err
-    assert runs.open_run(str(tmp_path)).config.hparams.batch_size == 4
+    assert open_run(str(tmp_path)).config.hparams.batch_size == 4
 
 
 def test_variables_that_are_no_numbers_are_not_saved(groove_records, tmp_path):
@@ -106,7 +107,7 @@ def test_variables_that_are_no_numbers_are_not_saved(groove_records, tmp_path):
             num_steps=3,
             hparams=TINY.replace("learning_rate=0.01", "learning_rate=1e38"),
         )
-    assert runs.last_step(str(tmp_path / "train")) == 0
+    assert checkpoints.last_step(str(tmp_path / "train")) == 0
 
 
 @pytest.mark.parametrize("spoil", ["truncate", "garbage"])
@@ -139,7 +140,7 @@ def test_a_run_that_was_moved_goes_on(groove_records, tmp_path, absolute):
         state.write_text(f'model_checkpoint_path: "{before}/train/model.ckpt-2"\n')
     before.rename(after)
     assert train_run(groove_records, after, num_steps=3) == 1
-    assert runs.last_step(str(after / "train")) == 3
+    assert checkpoints.last_step(str(after / "train")) == 3
 
 
 @pytest.mark.parametrize("config", ["hierdec-groove_4bar", "groovae_4bar"])
@@ -244,14 +245,14 @@ def test_a_long_stage_says_so_until_it_ends(capsys):
 def test_each_worker_reads_its_share(groove_records, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        reading, "training_dataset", lambda config, *_, **share: seen.append((config, share))
+        NoteSequences, "training_dataset", lambda _, config, draw: seen.append((config, draw))
     )
     monkeypatch.setattr(
         magenta_compat.music_vae_train(), "train", lambda *_, dataset_fn, **__: dataset_fn()
     )
     train_run(groove_records, tmp_path, num_sync_workers=2, task=1, master="grpc://elsewhere:2222")
-    [(config, share)] = seen
-    assert share == {"worker": 1, "num_workers": 2}
+    [(config, draw)] = seen
+    assert (draw.worker, draw.num_workers) == (1, 2)
     assert config.hparams.batch_size == 4
 
 
@@ -266,7 +267,7 @@ def test_another_config_or_hparams_in_the_same_folder_is_refused(tiny_run, groov
 def test_fewer_examples_than_a_batch_are_refused(groove_records, tmp_path, workers):
     with pytest.raises(UserError, match="fewer than a batch of 100000"):
         train_run(groove_records, tmp_path, hparams="batch_size=100000", num_sync_workers=workers)
-    assert runs.last_step(str(tmp_path / "train")) == 0
+    assert checkpoints.last_step(str(tmp_path / "train")) == 0
 
 
 def arguments(records, run_dir, num_steps, *more):
@@ -291,16 +292,16 @@ def test_killed_and_resumed(groove_records, tmp_path):
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         deadline = time.monotonic() + 240
-        while runs.last_step(train_dir) < 2 and time.monotonic() < deadline:
+        while checkpoints.last_step(train_dir) < 2 and time.monotonic() < deadline:
             assert process.poll() is None, log.read_text()
             time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    saved = runs.last_step(train_dir)
+    saved = checkpoints.last_step(train_dir)
     assert saved >= 2
     done = job("train", *arguments(groove_records, tmp_path / "run", saved + 3))
     assert done.returncode == 0, done.stderr
-    assert runs.last_step(train_dir) == saved + 3
+    assert checkpoints.last_step(train_dir) == saved + 3
     assert f"step {saved} of {saved + 3}" in done.stderr
     assert "device: CPU" in done.stderr
     metadata = json.loads((tmp_path / "run" / "train" / "run.json").read_text())

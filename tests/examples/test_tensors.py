@@ -13,11 +13,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import configs
+from configs import ConfigRef
 from pipelines import records
-from pipelines.examples import conversion, fingerprint, reading, tensor_reading
+from pipelines.examples import conversion, fingerprint, reading, tensors
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.support.datasets import finish, run_dataset
+from tests.support.datasets import count, finish, run_dataset, training_dataset
 from tests.support.jobs import ROOT
 from tests.support.pieces import drums, piece_for, random_tune
 from tests.support.trained import TINY, train_run
@@ -42,7 +43,7 @@ def grooves(tmp_path_factory):
         for bars in (40, 30)
     }
     notes = finish(folder / "notes", pieces)
-    conversion.convert("flat-groove_4bar", notes, str(folder / "t"), num_shards=5)
+    conversion.convert(ConfigRef("flat-groove_4bar"), notes, str(folder / "t"), num_shards=5)
     return folder
 
 
@@ -53,7 +54,7 @@ def melodies(tmp_path_factory):
     notes = finish(
         folder / "notes", {f"tune{i}": ("train", random_tune(rng, steps=100)) for i in range(20)}
     )
-    conversion.convert("flat-reel_2bar", notes, str(folder / "t"), num_shards=3)
+    conversion.convert(ConfigRef("flat-reel_2bar"), notes, str(folder / "t"), num_shards=3)
     return folder
 
 
@@ -73,7 +74,7 @@ def windows_of(folder, config):
     converter.set_mode("eval")
     return collections.Counter(
         np.asarray(window, converter.output_dtype).tobytes()
-        for piece in reading.sequences(f"{folder}/notes/train.tfrecord*")
+        for piece in reading.open_note_sequences(f"{folder}/notes/train.tfrecord*").pieces()
         for window in converter.to_tensors(piece).outputs
     )
 
@@ -83,7 +84,7 @@ def test_an_epoch_has_every_window_once(grooves):
     expected = windows_of(grooves, config)
     assert sum(expected.values()) == 64
     path = f"{grooves}/t/train.tfrecord*"
-    epochs = run_dataset(lambda: reading.training_dataset(config, path, seed=3), 12)
+    epochs = run_dataset(lambda: training_dataset(config, path, seed=3), 12)
     epochs = [epochs[:4], epochs[4:8], epochs[8:]]
     assert all(outputs_of(epoch) == expected for epoch in epochs)
     # Each epoch is in another order.
@@ -97,7 +98,7 @@ def test_the_same_elements_as_from_note_sequences(grooves):
     for kind in ("notes", "t"):
         with tf.Graph().as_default():
             path = f"{grooves}/{kind}/train.tfrecord*"
-            dataset = reading.training_dataset(config, path, seed=3)
+            dataset = training_dataset(config, path, seed=3)
             specs.append((tf.data.get_output_types(dataset), tf.data.get_output_shapes(dataset)))
     (types, shapes), (our_types, our_shapes) = specs
     assert our_types == types
@@ -111,13 +112,13 @@ def test_seeds_repeat_whatever_the_parallelism(melodies, monkeypatch):
     path = f"{melodies}/t/train.tfrecord*"
 
     def batches(seed):
-        made = run_dataset(lambda: reading.training_dataset(config, path, seed=seed), 30)
+        made = run_dataset(lambda: training_dataset(config, path, seed=seed), 30)
         return [array.tobytes() for batch in made for array in batch]
 
     first = batches(1)
     assert batches(1) == first and batches(2) != first
     monkeypatch.setattr(tf.data, "AUTOTUNE", 1)
-    monkeypatch.setattr(tensor_reading.tf.data, "AUTOTUNE", 1)
+    monkeypatch.setattr(tensors.tf.data, "AUTOTUNE", 1)
     assert batches(1) == first
     # Without a seed, each run is another.
     assert batches(None) != batches(None)
@@ -127,8 +128,8 @@ def test_augmentation_is_fresh_each_epoch(melodies):
     """A window is transposed otherwise in the next epoch, and is the same window otherwise."""
     config = config_of("flat-reel_2bar", 1)
     path = f"{melodies}/t/train.tfrecord*"
-    n = tensor_reading.count(path)
-    batches = run_dataset(lambda: reading.training_dataset(config, path, seed=0), 4 * n)
+    n = count(None, path).examples
+    batches = run_dataset(lambda: training_dataset(config, path, seed=0), 4 * n)
     epochs = [batches[i * n : (i + 1) * n] for i in range(4)]
 
     def shape(window):
@@ -152,7 +153,9 @@ def test_workers_have_disjoint_and_complete_shares(grooves, num_workers):
     total = collections.Counter()
     for worker in range(num_workers):
         batches = run_dataset(
-            lambda: tensor_reading.training_dataset(config, path, worker, worker, num_workers),
+            lambda: training_dataset(
+                config, path, seed=worker, worker=worker, num_workers=num_workers
+            ),
             2 * 64,
         )
         seen = outputs_of(batches)
@@ -174,12 +177,12 @@ def test_every_worker_has_something_even_of_tiny_files(tmp_path, grooves):
             for i in range(3)
         },
     )
-    conversion.convert("flat-groove_4bar", notes, str(tmp_path / "t"), num_shards=3)
+    conversion.convert(ConfigRef("flat-groove_4bar"), notes, str(tmp_path / "t"), num_shards=3)
     seen = collections.Counter()
     for worker in range(3):
         batches = run_dataset(
-            lambda: tensor_reading.training_dataset(
-                config, f"{tmp_path}/t/train.tfrecord*", 0, worker, 3
+            lambda: training_dataset(
+                config, f"{tmp_path}/t/train.tfrecord*", seed=0, worker=worker, num_workers=3
             ),
             3,
         )
@@ -192,14 +195,14 @@ def test_counting_reads_no_record(grooves, monkeypatch):
     config = config_of("flat-groove_4bar", 16)
     monkeypatch.setattr(records, "read_at", None)
     path = f"{grooves}/t/train.tfrecord*"
-    assert reading.count(config, path).examples == 64
+    assert count(config, path).examples == 64
     shards = records.glob(path)
-    assert sum(reading.count(config, shard).examples for shard in shards) == 64
-    assert reading.count(config, ",".join(shards[:2])).examples == 12 + 13
+    assert sum(count(config, shard).examples for shard in shards) == 64
+    assert count(config, ",".join(shards[:2])).examples == 12 + 13
     monkeypatch.undo()
     for shard in shards:
-        assert reading.count(config, shard).examples == len(list(records.read(shard)))
-    assert "64 examples" in reading.count(config, path).summary()
+        assert count(config, shard).examples == len(list(records.read(shard)))
+    assert "64 examples" in count(config, path).summary()
 
 
 def test_files_that_the_manifest_does_not_name(grooves, tmp_path):
@@ -207,7 +210,7 @@ def test_files_that_the_manifest_does_not_name(grooves, tmp_path):
     stray.write_bytes(b"")
     try:
         with pytest.raises(UserError, match="00000-of-00009 is no shard that manifest.json"):
-            reading.count(config_of("flat-groove_4bar", 1), f"{grooves}/t/train.tfrecord*")
+            count(config_of("flat-groove_4bar", 1), f"{grooves}/t/train.tfrecord*")
     finally:
         stray.unlink()
 
@@ -225,7 +228,7 @@ def shard_of(folder, number):
 def refused(pattern, message):
     """Counting, which comes before training, ends in one line that names the file and the fix."""
     with pytest.raises(UserError, match=message) as raised:
-        reading.count(config_of("flat-groove_4bar", 16), str(pattern))
+        count(config_of("flat-groove_4bar", 16), str(pattern))
     assert "\n" not in str(raised.value)
     assert str(raised.value).endswith("copy its folder again, or make the records again")
 
@@ -272,18 +275,18 @@ def test_missing_shards_are_refused(copied, old):
     refused(f"{copied}/train.tfrecord-0000[34]*", missing)
     # A pattern that does not name it is of the others alone.
     config = config_of("flat-groove_4bar", 16)
-    assert reading.count(config, f"{copied}/train.tfrecord-0000[0-3]*").examples == 51
-    assert reading.count(config, str(shard_of(copied, 0))).examples == 12
+    assert count(config, f"{copied}/train.tfrecord-0000[0-3]*").examples == 51
+    assert count(config, str(shard_of(copied, 0))).examples == 12
 
 
 def test_a_folder_without_any_shard_is_noticed_beside_another(grooves, copied, tmp_path):
     shutil.copytree(grooves / "t", tmp_path / "u")
     config = config_of("flat-groove_4bar", 16)
-    assert reading.count(config, f"{tmp_path}/*/train.tfrecord*").examples == 2 * 64
+    assert count(config, f"{tmp_path}/*/train.tfrecord*").examples == 2 * 64
     for number in range(5):
         shard_of(copied, number).unlink()
     refused(f"{tmp_path}/*/train.tfrecord*", "t/train.tfrecord-00000-of-00005 is missing")
-    assert reading.count(config, f"{tmp_path}/u/train.tfrecord*").examples == 64
+    assert count(config, f"{tmp_path}/u/train.tfrecord*").examples == 64
 
 
 @pytest.mark.parametrize(
@@ -303,10 +306,10 @@ def test_only_what_converts_alike_trains(grooves, config, hparams, message):
     made.hparams.parse(hparams)
     path = f"{grooves}/t/train.tfrecord*"
     if message is None:
-        reading.require_fit(config, made, path)
+        reading.open_examples(path).require_fit(config, made)
         return
     with pytest.raises(UserError, match=message) as raised:
-        reading.require_fit(config, made, path)
+        reading.open_examples(path).require_fit(config, made)
     assert f"tensors of flat-groove_4bar, which {config} cannot train on" in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -317,14 +320,14 @@ def test_meters_with_equally_long_bars_are_told_apart(tmp_path, other):
     notes = finish(
         tmp_path / "notes", {"a": ("train", random_tune(np.random.default_rng(0), meter[other]))}
     )
-    conversion.convert(other, notes, str(tmp_path / "t"))
+    conversion.convert(ConfigRef(other), notes, str(tmp_path / "t"))
     path = f"{tmp_path}/t/train.tfrecord*"
     for name in meter:
         if name == other:
-            reading.require_fit(name, configs.get(name), path)
+            reading.open_examples(path).require_fit(name, configs.get(name))
         else:
             with pytest.raises(UserError, match="converts in another way"):
-                reading.require_fit(name, configs.get(name), path)
+                reading.open_examples(path).require_fit(name, configs.get(name))
 
 
 @pytest.mark.slow
@@ -333,8 +336,8 @@ def test_another_process_describes_a_conversion_alike():
     name = "cat-mel_2bar_med_chords"
     code = (
         "import json, configs\n"
-        "from pipelines import tensor_conversion\n"
-        f"print(json.dumps(tensor_conversion.describe(configs.get({name!r}))))"
+        "from pipelines.examples import fingerprint\n"
+        f"print(json.dumps(fingerprint.describe(configs.get({name!r}))))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
     done = subprocess.run(
@@ -347,28 +350,28 @@ def test_another_rhythm_is_another_conversion(melodies):
     config = configs.get("flat-reel_2bar")
     config.hparams.parse("rhythm=reel")
     with pytest.raises(UserError, match=r"rhythm='' \(now 'reel'\)"):
-        reading.require_fit("flat-reel_2bar", config, f"{melodies}/t/train.tfrecord*")
+        reading.open_examples(f"{melodies}/t/train.tfrecord*").require_fit("flat-reel_2bar", config)
 
 
 def test_note_sequences_fit_every_config(grooves):
     path = f"{grooves}/notes/train.tfrecord*"
-    reading.require_fit("flat-reel_2bar", configs.get("flat-reel_2bar"), path)
-    reading.require_note_sequences(path)
+    reading.open_examples(path).require_fit("flat-reel_2bar", configs.get("flat-reel_2bar"))
+    reading.open_note_sequences(path)
     with pytest.raises(UserError, match="give the NoteSequence records that they were made of"):
-        reading.require_note_sequences(f"{grooves}/t/train.tfrecord*")
+        reading.open_note_sequences(f"{grooves}/t/train.tfrecord*")
 
 
 def test_mixtures_and_unfinished_folders_are_refused(grooves, tmp_path):
     config = config_of("flat-groove_4bar", 1)
     both = f"{grooves}/t/train.tfrecord*,{grooves}/notes/train.tfrecord*"
     with pytest.raises(UserError, match="cannot be mixed"):
-        reading.require_fit("flat-groove_4bar", config, both)
+        reading.open_examples(both).require_fit("flat-groove_4bar", config)
     with pytest.raises(UserError, match="no file matches"):
-        reading.require_fit("flat-groove_4bar", config, f"{tmp_path}/absent*")
+        reading.open_examples(f"{tmp_path}/absent*").require_fit("flat-groove_4bar", config)
     (tmp_path / ".unfinished").mkdir()
     (tmp_path / "train.tfrecord-00000-of-00001").write_bytes(b"")
     with pytest.raises(UserError, match="at work or was killed"):
-        reading.require_fit("flat-groove_4bar", config, f"{tmp_path}/train.tfrecord*")
+        reading.open_examples(f"{tmp_path}/train.tfrecord*").require_fit("flat-groove_4bar", config)
 
 
 def test_damage_is_an_error_while_training(grooves, tmp_path):
@@ -380,20 +383,18 @@ def test_damage_is_an_error_while_training(grooves, tmp_path):
         (tmp_path / file.name).write_bytes(content)
     config = config_of("flat-groove_4bar", 16)
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
-        run_dataset(
-            lambda: reading.training_dataset(config, f"{tmp_path}/train.tfrecord*", seed=0), 4
-        )
+        run_dataset(lambda: training_dataset(config, f"{tmp_path}/train.tfrecord*", seed=0), 4)
 
 
 def test_folders_of_several_corpora_are_read_together(grooves, tmp_path):
     notes = finish(
         tmp_path / "notes", {"other": ("train", drums([(2.0 * bar, 38, 99) for bar in range(5)]))}
     )
-    conversion.convert("flat-groove_4bar", notes, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("flat-groove_4bar"), notes, str(tmp_path / "t"))
     config = config_of("flat-groove_4bar", 6)
     path = f"{grooves}/t/train.tfrecord*,{tmp_path}/t/train.tfrecord*"
-    assert reading.count(config, path).examples == 64 + 2
-    epoch = outputs_of(run_dataset(lambda: reading.training_dataset(config, path, seed=0), 11))
+    assert count(config, path).examples == 64 + 2
+    epoch = outputs_of(run_dataset(lambda: training_dataset(config, path, seed=0), 11))
     assert epoch == windows_of(grooves, config) + windows_of(tmp_path, config)
 
 
@@ -411,13 +412,13 @@ def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
     rng = np.random.default_rng(1)
     tunes = {f"t{i}": ("train", random_tune(rng, steps=40 * i)) for i in (1, 2, 3)}
     notes = finish(tmp_path / "notes", tunes)
-    made = conversion.convert("mine", notes, str(tmp_path / "t"), config_file=str(path))
+    made = conversion.convert(ConfigRef("mine"), notes, str(tmp_path / "t"), config_file=str(path))
     assert made["full_length"] < made["examples"]
     config = configs.get("mine", str(path))
     config.hparams.batch_size = made["examples"]
     pattern = f"{tmp_path}/t/train.tfrecord*"
-    reading.require_fit("mine", config, pattern)
-    [batch] = run_dataset(lambda: reading.training_dataset(config, pattern, seed=0), 1)
+    reading.open_examples(pattern).require_fit("mine", config)
+    [batch] = run_dataset(lambda: training_dataset(config, pattern, seed=0), 1)
     inputs, outputs, controls, lengths = batch
     assert outputs.shape == (made["examples"], max(lengths), 90) and len({*lengths}) > 1
     cut = [window[:n].tobytes() for window, n in zip(outputs, lengths)]
@@ -429,9 +430,9 @@ def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
 def test_lengths_of_segments(tmp_path):
     config = config_of("hier-multiperf_vel_1bar_med_chords", 4)
     notes = finish(tmp_path / "notes", {"a": ("train", piece_for(config))})
-    conversion.convert("hier-multiperf_vel_1bar_med_chords", notes, str(tmp_path / "t"))
+    conversion.convert(ConfigRef("hier-multiperf_vel_1bar_med_chords"), notes, str(tmp_path / "t"))
     path = f"{tmp_path}/t/train.tfrecord*"
-    [batch] = run_dataset(lambda: reading.training_dataset(config, path, seed=0), 1)
+    [batch] = run_dataset(lambda: training_dataset(config, path, seed=0), 1)
     assert batch[2].shape == (4, 512, config.data_converter.control_depth)
     assert batch[3].shape == (4, 8)
     # Each segment ends with the end token.
@@ -444,10 +445,10 @@ def test_lengths_of_segments(tmp_path):
 
 def test_the_shuffle_buffer_is_bounded_in_bytes(grooves, monkeypatch):
     """A buffer of one record leaves the files mixed, and an epoch complete."""
-    monkeypatch.setattr(tensor_reading, "_SHUFFLE_BYTES", 1)
+    monkeypatch.setattr(tensors, "_SHUFFLE_BYTES", 1)
     config = config_of("flat-groove_4bar", 16)
     path = f"{grooves}/t/train.tfrecord*"
-    epoch = run_dataset(lambda: reading.training_dataset(config, path, seed=3), 4)
+    epoch = run_dataset(lambda: training_dataset(config, path, seed=3), 4)
     assert outputs_of(epoch) == windows_of(grooves, config)
 
 
@@ -456,16 +457,16 @@ def test_training_from_tensors(grooves, tmp_path):
     """The whole of train; a second call finds the run finished."""
     folder = grooves / "t"
     assert train_run(folder, tmp_path / "run", num_steps=2, hparams=TINY) == 2
-    assert os.path.exists(tmp_path / "run" / "train" / "run.json")
+    assert os.path.exists(tmp_path / "run" / "run.json")
     assert train_run(folder, tmp_path / "run", num_steps=2, hparams=TINY) == 0
 
 
 @pytest.mark.slow
 def test_examples_that_end_are_an_error(grooves, tmp_path, monkeypatch):
     """As where a shard is emptied once it was counted."""
-    endless = tensor_reading.training_dataset
+    endless = tensors.Tensors.training_dataset
     monkeypatch.setattr(
-        tensor_reading,
+        tensors.Tensors,
         "training_dataset",
         lambda *args, **kwargs: endless(*args, **kwargs).take(2),
     )
@@ -483,6 +484,6 @@ def test_a_manifest_of_another_version_is_refused(grooves, tmp_path):
     del manifest["converter"]
     files.write_json(tmp_path / "manifest.json", manifest)
     with pytest.raises(UserError, match="converts in another way"):
-        reading.require_fit(
-            "flat-groove_4bar", configs.get("flat-groove_4bar"), f"{tmp_path}/train.tfrecord*"
+        reading.open_examples(f"{tmp_path}/train.tfrecord*").require_fit(
+            "flat-groove_4bar", configs.get("flat-groove_4bar")
         )

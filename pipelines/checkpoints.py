@@ -1,0 +1,157 @@
+"""TensorFlow's checkpoints in a folder: the newest whole one, by whatever name it is given."""
+
+import atexit
+import glob
+import os
+import pathlib
+import re
+import shutil
+import tarfile
+import tempfile
+
+import tensorflow.compat.v1 as tf
+
+from pipelines import runs
+from pipelines.runtime.app import UserError
+
+# What TensorFlow raises on a checkpoint whose bytes are not what was written.
+DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
+
+
+def latest(directory: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder, or None.
+
+    TensorFlow's `latest_checkpoint` for folders that were moved or copied, or in which the newest
+    is incomplete, too: stock Magenta's say where their checkpoints are by absolute paths.
+    """
+    checkpoint = tf.train.latest_checkpoint(directory)
+    here = checkpoint and os.path.realpath(os.path.dirname(checkpoint))
+    if here == os.path.realpath(directory) and _is_complete(checkpoint):
+        return checkpoint
+    found = {}
+    for path in glob.glob(os.path.join(glob.escape(directory), "*.index")):
+        step = re.search(r"-(\d+)\.index$", path)
+        if step and _is_complete(path.removesuffix(".index")):
+            found[int(step[1])] = path.removesuffix(".index")
+    return found[max(found)] if found else None
+
+
+def _is_complete(prefix: str) -> bool:
+    """Whether all files of a checkpoint are there."""
+    parts = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
+    return os.path.isfile(f"{prefix}.index") and bool(parts) and len(parts) == int(parts[0][-5:])
+
+
+def settle(directory: str) -> None:
+    """Makes TensorFlow find the newest checkpoint of a folder that was moved or copied."""
+    newest = latest(directory)
+    if newest and newest != tf.train.latest_checkpoint(directory):
+        tf.train.update_checkpoint_state(directory, os.path.basename(newest))
+
+
+def last_step(directory: str) -> int:
+    """The training step of the newest checkpoint in a folder; 0 where there is none.
+
+    Raises:
+      UserError: where that checkpoint is damaged.
+    """
+    checkpoint = latest(directory)
+    if not checkpoint:
+        return 0
+    try:
+        return int(tf.train.load_variable(checkpoint, "global_step"))
+    except DAMAGE as error:
+        raise damaged(checkpoint, error) from error
+
+
+def step_of(prefix: str) -> int | None:
+    """The training step in a checkpoint's name, or None where the name does not say."""
+    step = re.search(r"-(\d+)$", prefix)
+    return int(step[1]) if step else None
+
+
+def damaged(checkpoint: str, error: Exception) -> UserError:
+    """The error for a checkpoint that cannot be read."""
+    return UserError(
+        f"{checkpoint}: damaged ({type(error).__name__}); remove {checkpoint}.* to go on "
+        "from the one before"
+    )
+
+
+def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | None:
+    """Names where a model and a checkpoint differ, or returns None.
+
+    Args:
+      checkpoint: the checkpoint's prefix.
+      variables: the shapes of the model's variables by name.
+    """
+    try:
+        saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    except DAMAGE as error:
+        raise damaged(checkpoint, error) from error
+    wrong = [
+        f"{name} is {shape} in the model and {saved.get(name, 'absent')} in the checkpoint"
+        for name, shape in sorted(variables.items())
+        if saved.get(name) != shape
+    ]
+    if not wrong:
+        return None
+    more = f" (and {len(wrong) - 2} more)" if len(wrong) > 2 else ""
+    return f"{checkpoint}: does not fit the config and its hparams: {'; '.join(wrong[:2])}{more}"
+
+
+def find(run_dir: str | None, checkpoint_file: str | None) -> str:
+    """Finds the checkpoint that the flags --run_dir and --checkpoint_file name.
+
+    Args:
+      run_dir: a run folder, or its folder of checkpoints; the newest checkpoint counts.
+      checkpoint_file: a checkpoint's prefix, one of its files, a folder of checkpoints, or a .tar
+        with one checkpoint, as Magenta distributes them. It counts where both are given.
+
+    Returns:
+      The checkpoint's prefix, e.g. "run/train/model.ckpt-2000".
+
+    Raises:
+      UserError: where there is no such checkpoint.
+    """
+    if run_dir and not os.path.isdir(run_dir):
+        raise UserError(f"{run_dir}: no such run folder")
+    if checkpoint_file:
+        return _prefix(checkpoint_file)
+    if not run_dir:
+        raise UserError("one of --run_dir and --checkpoint_file is needed")
+    for directory in (runs.train_dir(run_dir), run_dir):
+        prefix = latest(directory)
+        if prefix:
+            return prefix
+    raise UserError(f"{run_dir}: no checkpoint in it; train first, or name --checkpoint_file")
+
+
+def _prefix(path: str) -> str:
+    if os.path.isdir(path):
+        return find(path, None)
+    if os.path.isfile(path) and tarfile.is_tarfile(path):
+        return _unpack(path)
+    prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
+    if not os.path.isfile(f"{prefix}.index"):
+        raise UserError(f"{path}: no checkpoint; {prefix}.index does not exist")
+    if not _is_complete(prefix):
+        raise UserError(
+            f"{path}: incomplete checkpoint; copy its .data files beside {prefix}.index"
+        )
+    return prefix
+
+
+def _unpack(path: str) -> str:
+    """Unpacks a .tar of one checkpoint and returns the checkpoint's prefix."""
+    directory = tempfile.mkdtemp(prefix="reelgroove-checkpoint-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(directory, filter="data")
+    except tarfile.TarError as error:
+        raise UserError(f"{path}: cannot be unpacked ({error}); fetch it again") from error
+    found = sorted(pathlib.Path(directory).rglob("*.index"))
+    if len(found) != 1:
+        raise UserError(f"{path}: holds {len(found)} checkpoints; unpack it and name one")
+    return str(found[0].with_suffix(""))

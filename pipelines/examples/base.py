@@ -1,0 +1,127 @@
+"""Examples, opened: what they are, what jobs ask of them, and how they are counted."""
+
+import abc
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from pipelines.runtime.app import UserError
+
+
+@dataclasses.dataclass
+class Counts:
+    """What a config makes of some records."""
+
+    records: int = 0
+    used: int = 0
+    examples: int = 0
+    # Reason -> records, for those that gave no example.
+    unused: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    # What the converter counts itself, such as drum pitches outside its map.
+    notes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+
+    def summary(self) -> str:
+        """One line for people."""
+        text = f"{self.examples} examples from {self.used} of {self.records} records"
+        if self.unused:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in self.unused.most_common())
+            text += f" (none from: {reasons})"
+        for what, n in sorted(self.notes.items()):
+            if n:
+                what = what.replace("_", " ")
+                text += f"; {what}: {n}" if "windows" in what else f"; notes {what}: {n}"
+        return text
+
+    def require_batch(self, batch_size: int, source: str) -> None:
+        """Raises UserError for fewer examples than a batch, which Magenta hangs on.
+
+        Args:
+          batch_size: how many examples there must be.
+          source: where they are from, for the message.
+        """
+        if self.examples < batch_size:
+            raise UserError(
+                f"{source}: {self.examples} examples are fewer than a batch of {batch_size}; "
+                f"lower it with --hparams=batch_size={max(self.examples, 1)} or convert more "
+                f"music ({self.summary()})"
+            )
+
+
+@dataclasses.dataclass
+class Batch:
+    """Examples of one config, not padded.
+
+    Attributes:
+      inputs, outputs, controls: arrays shaped [steps, depth], one an example.
+      lengths: their lengths, an int or (hierarchical converters) one int a segment each.
+      qpm: float array shaped [examples]: the tempo of each one's piece, in quarters a minute.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    outputs: tuple[np.ndarray, ...]
+    controls: tuple[np.ndarray, ...]
+    lengths: tuple
+    qpm: np.ndarray
+
+    @staticmethod
+    def padded(arrays: Sequence[np.ndarray], depth: int, size: int | None = None) -> np.ndarray:
+        """Stacks arrays shaped [steps, depth] to [size, longest, depth], zeros after each."""
+        longest = max(map(len, arrays))
+        stacked = np.zeros([size or len(arrays), longest, depth], np.float32)
+        for row, array in zip(stacked, arrays):
+            row[: len(array)] = array
+        return stacked
+
+
+class Draw(NamedTuple):
+    """How a training dataset is drawn from its examples.
+
+    Attributes:
+      seed: of the order, the augmentation and the slices; drawn afresh where it is None.
+      cache: keeps the converted examples of the first epoch in memory, as Magenta does.
+      worker: which worker's share to read, from 0.
+      num_workers: how many workers there are.
+    """
+
+    seed: int | None = None
+    cache: bool = False
+    worker: int = 0
+    num_workers: int = 1
+
+
+class Examples(abc.ABC):
+    """Examples to train on, opened once: `pipelines.examples.reading` gives them.
+
+    Attributes:
+      source: what was opened, as the user gave it.
+      paths: the record files, sorted; none where the examples are in no files.
+    """
+
+    def __init__(self, source: str, paths: Sequence[str] = ()):
+        self.source = source
+        self.paths = list(paths)
+
+    def require_fit(self, name: str, config) -> None:
+        """Raises UserError where a config cannot train on them; says what it goes without.
+
+        Args:
+          name: the config's name.
+          config: a Magenta Config, with its hparams.
+        """
+
+    @abc.abstractmethod
+    def count(self, config) -> Counts:
+        """Counts what there is to train a config on."""
+
+    @abc.abstractmethod
+    def training_dataset(self, config, draw: Draw = Draw()) -> tf.data.Dataset:
+        """Makes an endless, shuffled, batched dataset of a config's examples.
+
+        Returns:
+          Batches of (inputs, outputs, controls, lengths), shaped [batch_size, steps, depth] and
+          [batch_size] or [batch_size, segments].
+        """

@@ -1,0 +1,91 @@
+"""MIDI files as windows of a config, to encode them."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from note_seq import sequences_lib
+from note_seq.protobuf import music_pb2
+
+from pipelines import records, representations
+from pipelines.music import midi_reader
+from pipelines.representations.contract import INFER
+from pipelines.runtime.app import UserError
+
+
+@dataclasses.dataclass
+class Windows:
+    """What a config makes of one MIDI file, window after window without overlap.
+
+    Attributes:
+      inputs, controls, lengths: the converter's tensors, one entry a window.
+      starts: where each window begins in the file, in seconds.
+      qpm: the file's tempo in quarters a minute.
+    """
+
+    inputs: list[np.ndarray]
+    controls: list[np.ndarray]
+    lengths: list
+    starts: list[float]
+    qpm: float
+
+    def first(self) -> "Windows":
+        """The first window alone."""
+        return Windows(*(values[:1] for values in self._lists()), self.qpm)
+
+    def _lists(self):
+        return self.inputs, self.controls, self.lengths, self.starts
+
+
+def read_windows(config, name: str, path: str) -> Windows:
+    """Reads a MIDI file as windows of a config.
+
+    Args:
+      config: a Magenta Config.
+      name: the config's name, for messages.
+      path: the MIDI file.
+
+    Raises:
+      UserError: where the file is no MIDI file, or gives no example: what the config needs and
+        what the file has.
+    """
+    try:
+        piece = midi_reader.midi_to_note_sequence(pathlib.Path(path).read_bytes())
+    except records.Rejected as error:
+        raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
+    representation = representations.of(config.data_converter)
+    representation.set_mode(INFER)
+    windows = Windows([], [], [], [], piece.tempos[0].qpm if piece.tempos else 120.0)
+    steps = config.hparams.max_seq_len
+    seconds = representation.window_seconds(steps, windows.qpm) or 0
+    if len(sequences_lib.split_note_sequence_on_time_changes(piece)) > 1:
+        raise UserError(
+            f"{path}: the tempo or the meter changes; windows need one of each. "
+            "Give another MIDI file"
+        )
+    reason = ""
+    for start, part in representation.stretches(piece, steps, windows.qpm):
+        encoded = representation.encode(part)
+        reason = reason or encoded.reason
+        for i, example in enumerate(encoded.examples):
+            windows.inputs.append(example.inputs)
+            windows.controls.append(example.controls)
+            windows.lengths.append(example.length)
+            windows.starts.append(start + i * seconds)
+    if not windows.inputs:
+        raise UserError(
+            f"{path}: no example for {name}: {reason}. The file has {describe(piece)}; "
+            "give another MIDI file"
+        )
+    return windows
+
+
+def describe(piece: music_pb2.NoteSequence) -> str:
+    """What is in a NoteSequence, in a few words."""
+    drums = sum(note.is_drum for note in piece.notes)
+    meters = [f"{meter.numerator}/{meter.denominator}" for meter in piece.time_signatures]
+    tempos = [f"{tempo.qpm:g}" for tempo in piece.tempos]
+    return (
+        f"{len(piece.notes)} notes ({drums} drums), {piece.total_time:.1f} s, "
+        f"meter {', '.join(meters[:4]) or 'unknown'}, {', '.join(tempos[:4]) or 'unknown'} qpm"
+    )

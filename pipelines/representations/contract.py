@@ -1,0 +1,267 @@
+"""What a representation gives to the rest of the project: music as arrays and back.
+
+A config names a converter, Magenta's interface (`magenta.models.music_vae.data`): `to_tensors` and
+`from_tensors`, with depths and dtypes. A `Representation` stands around a converter and answers
+everything else that jobs ask: why a piece gives no example, what of it is stored in records of
+tensors, what training draws afresh, how what was decoded is measured, beside which baselines. The
+class here has an answer for any converter; a representation overrides what it knows better.
+
+`pipelines.representations.of` finds the class by the converter's class. How to add one:
+docs/add-a-representation.md.
+"""
+
+import collections
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+from magenta.contrib import training as contrib_training
+from magenta.models.music_vae import data
+from note_seq.protobuf import music_pb2
+
+from pipelines.representations import encodings
+
+TRAIN, EVAL, INFER = "train", "eval", "infer"
+
+# What changes while a converter is used; hparams are compared apart from the rest.
+_STATE = ("_mode", "counts")
+
+
+class NoExamplesError(ValueError):
+    """A NoteSequence that a converter can make no example of; the message says why."""
+
+
+class Example(NamedTuple):
+    """What a converter makes of one window.
+
+    Attributes:
+      inputs, outputs, controls: arrays shaped [steps, depth].
+      length: the steps, or those of each segment.
+    """
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    controls: np.ndarray
+    length: int | np.ndarray
+
+
+class Encoded(NamedTuple):
+    """What a representation makes of a piece.
+
+    Attributes:
+      tensors: Magenta's lists of inputs, outputs, controls and lengths, an entry a window; empty
+        where the piece gives no example.
+      reason: why there is none: a category, then ": " and particulars where there are some; ""
+        where there are examples.
+    """
+
+    tensors: data.ConverterTensors
+    reason: str
+
+    @property
+    def examples(self) -> list[Example]:
+        """The windows, one after another."""
+        return [Example(*example) for example in zip(*self.tensors, strict=True)]
+
+
+class Metrics(Protocol):
+    """Measures decoded windows against those that they were decoded from."""
+
+    def update(self, target: np.ndarray, predicted: np.ndarray, qpm: np.ndarray) -> None:
+        """Adds windows.
+
+        Args:
+          target, predicted: arrays shaped [n, steps, depth].
+          qpm: float array shaped [n]: the tempo of each one's piece, in quarters a minute.
+        """
+
+    def result(self) -> dict[str, Any]:
+        """The metrics of all windows, as JSON values; None for what there was nothing to measure."""
+
+
+# From windows, arrays shaped [steps, depth], and the steps in a bar to the bar, shaped
+# [steps_per_bar, depth], that is repeated as if it had been decoded.
+Baseline = Callable[[Iterable[np.ndarray], int], np.ndarray]
+
+
+class Representation:
+    """A converter, and what the project has to know of it. This class knows nothing of the music.
+
+    Args:
+      converter: a `magenta.models.music_vae.data.BaseNoteSequenceConverter`.
+
+    Attributes:
+      converter: the same.
+    """
+
+    # What the metrics of the likeliest outcome of each step are called.
+    greedy: ClassVar[str] = "likeliest"
+    # By the names of `evaluate --baseline`.
+    baselines: ClassVar[Mapping[str, Baseline]] = {}
+    # Whether the inputs of an example are its outputs, so that one of them is stored.
+    inputs_are_outputs: bool = False
+    # Whether `draw_inputs` makes the inputs, so that they are not stored.
+    draws_inputs: bool = False
+
+    def __init__(self, converter: data.BaseNoteSequenceConverter):
+        self.converter = converter
+
+    # The grid
+
+    @property
+    def steps_per_quarter(self) -> int | None:
+        """Steps in a quarter note; None where a step is no part of one."""
+        return None
+
+    @property
+    def steps_per_bar(self) -> int | None:
+        """Steps in a bar; None where bars are not all equally long."""
+        return None
+
+    @property
+    def window_steps(self) -> int | None:
+        """Steps in each window, where the converter fixes them; the hparam max_seq_len is equal."""
+        return None
+
+    def window_seconds(self, steps: int, qpm: float) -> float | None:
+        """How long `steps` steps last at a tempo; None where steps are no parts of a quarter."""
+        return steps / self.steps_per_quarter * 60.0 / qpm if self.steps_per_quarter else None
+
+    # From music
+
+    def keep_every_example(self) -> None:
+        """Lifts the cap on the examples of a piece, which Magenta's converters apply silently."""
+        self.converter.max_tensors_per_notesequence = None
+
+    def set_mode(self, mode: str) -> None:
+        """Sets what is encoded for: TRAIN (augmented, randomly sliced), EVAL or INFER."""
+        self.converter.set_mode(mode)
+
+    def encode(self, piece: music_pb2.NoteSequence) -> Encoded:
+        """Makes examples of a piece, or says why there are none; never raises for the piece."""
+        try:
+            tensors = self.converter.to_tensors(piece)
+        except (KeyError, ValueError, IndexError, ArithmeticError) as error:
+            # Magenta's own converters raise on much that is in real files, as GrooveConverter does
+            # on a pitch that is not in its map.
+            reason = f"{type(self.converter).__name__} fails: {error!r}"
+            return Encoded(data.ConverterTensors(), reason)
+        return Encoded(tensors, "" if tensors.inputs else self.explain(piece) or "no example")
+
+    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
+        """Says why a piece gives no example, or returns None where that is not known."""
+        if not piece.notes:
+            return "no notes"
+        return f"needs what {type(self.converter).__name__} takes"
+
+    @property
+    def counts(self) -> collections.Counter:
+        """What the converter has counted in all pieces so far, such as notes that it left out."""
+        return collections.Counter()
+
+    def stretches(
+        self, piece: music_pb2.NoteSequence, steps: int, qpm: float
+    ) -> Iterator[tuple[float, music_pb2.NoteSequence]]:
+        """Yields the parts of a piece to encode one by one when inferring, with their starts.
+
+        The windows of a part follow each other without overlap.
+
+        Args:
+          piece: an unquantized NoteSequence of one tempo.
+          steps: in a window.
+          qpm: its tempo.
+
+        Yields:
+          A part's start in seconds, and the part.
+        """
+        yield 0.0, piece
+
+    # Records of tensors
+
+    def ordered(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples of a piece in an order that is the same in every process."""
+        return list(examples)
+
+    def encoding(self, name: str) -> encodings.Encoding:
+        """How "inputs" or "outputs" are stored, which gives back exactly what was encoded."""
+        kind = name.removesuffix("s")
+        depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
+        return encodings.plain(name, depth, dtype)
+
+    def draw_outputs(self, outputs: encodings.Encoding, parsed: dict, steps, seed) -> tf.Tensor:
+        """Decodes a batch of stored outputs, with what training draws afresh.
+
+        Args:
+          outputs: what `encoding` returned for "outputs".
+          parsed: as `Encoding.decode` takes it.
+          steps: in an example.
+          seed: integer tensor shaped [2]; None draws nothing.
+
+        Returns:
+          A tensor shaped [batch, steps, output_depth].
+        """
+        return outputs.decode(parsed, steps)
+
+    def draw_inputs(self, outputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """Makes the inputs of a batch from its outputs, where `draws_inputs`; None draws nothing."""
+        return outputs
+
+    def lost_in_tensors(self) -> list[str]:
+        """What training from tensors goes without, a line for people each."""
+        return []
+
+    def settings(self) -> Any:
+        """What examples depend on: the converter's class and settings, as JSON values.
+
+        They are the same in every process, and for a class that was moved to another module, if it
+        says by `settings_name` what it was called there.
+        """
+        return _settings(self.converter)
+
+    # To music
+
+    def decode(self, samples: Sequence[np.ndarray]) -> list[music_pb2.NoteSequence]:
+        """Writes decoded windows as NoteSequences at 120 quarters a minute.
+
+        Args:
+          samples: arrays shaped [steps, output_depth].
+        """
+        return self.converter.from_tensors(samples)
+
+    # Measuring
+
+    def metrics(self) -> Metrics | None:
+        """New metrics for decoded windows; None where there is nothing to measure but the loss."""
+        return None
+
+    def activate(self, rnn_output: np.ndarray) -> np.ndarray:
+        """Turns a decoder's raw outputs, shaped [..., depth], into what `Metrics.update` takes."""
+        return rnn_output
+
+
+def _settings(value) -> Any:
+    """What an object is made of, as JSON values: the same in every process."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, contrib_training.HParams):
+        return None
+    if isinstance(value, Mapping):
+        return sorted(
+            ([_settings(key), _settings(item)] for key, item in value.items()), key=json.dumps
+        )
+    if isinstance(value, Set):
+        return sorted(map(_settings, value), key=json.dumps)
+    if isinstance(value, Sequence):
+        return list(map(_settings, value))
+    if isinstance(value, functools.partial):
+        return [_settings(value.func), _settings(value.args), _settings(value.keywords)]
+    if hasattr(value, "__qualname__"):
+        own = getattr(value, "__dict__", {})
+        return own.get("settings_name") or f"{value.__module__}.{value.__qualname__}"
+    kept = {name: one for name, one in getattr(value, "__dict__", {}).items() if name not in _STATE}
+    return [_settings(type(value)), _settings(kept)]

@@ -1,0 +1,139 @@
+"""Magenta's own converters (`magenta.models.music_vae.data`), drums of grooves aside.
+
+They keep their settings in private attributes, which are read here and nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from magenta.models.music_vae import data, data_hierarchical
+from note_seq.protobuf import music_pb2
+
+from pipelines.representations import encodings
+from pipelines.representations.contract import Example, Representation
+
+
+class MagentaRepresentation(Representation):
+    """What the converters of Magenta have in common, where they have it."""
+
+    @property
+    def steps_per_quarter(self) -> int | None:
+        """Steps in a quarter note."""
+        return getattr(self.converter, "_steps_per_quarter", None)
+
+    @property
+    def steps_per_bar(self) -> int | None:
+        """Steps in a bar."""
+        return getattr(self.converter, "_steps_per_bar", None)
+
+    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
+        """Says what the converter needs: Magenta's do not tell what was missing."""
+        if not piece.notes:
+            return "no notes"
+        needs = [f"what {type(self.converter).__name__} takes"]
+        quarter, bar = self.steps_per_quarter, self.steps_per_bar
+        window = getattr(self.converter, "_slice_steps", None)
+        if quarter and bar:
+            needs.append(f"bars of {bar / quarter:g} quarter notes")
+        if bar and window:
+            needs.append(f"{window / bar:g} bars or more")
+        return f"needs {', '.join(needs)}"
+
+    def stretches(
+        self, piece: music_pb2.NoteSequence, steps: int, qpm: float
+    ) -> Iterator[tuple[float, music_pb2.NoteSequence]]:
+        """Yields stretches of one window each: these converters slide their windows by a bar."""
+        seconds = self.window_seconds(steps, qpm)
+        if seconds is None:
+            yield from super().stretches(piece, steps, qpm)
+            return
+        half_step = seconds / (2 * steps)
+        last = max((note.start_time for note in piece.notes), default=0.0)
+        for i in range(int((last + half_step) / seconds) + 1):
+            part = _stretch(piece, i * seconds, seconds, half_step)
+            if part.notes:
+                yield i * seconds, part
+
+
+def _stretch(
+    piece: music_pb2.NoteSequence, start: float, seconds: float, half_step: float
+) -> music_pb2.NoteSequence:
+    """The notes that the grid puts between two times, with the times counted from the first."""
+    part = music_pb2.NoteSequence(ticks_per_quarter=piece.ticks_per_quarter)
+    part.tempos.extend(piece.tempos)
+    part.time_signatures.extend(piece.time_signatures)
+    for note in piece.notes:
+        # A note that is a little early belongs to the step that it is nearest to.
+        if start - half_step <= note.start_time < start + seconds - half_step:
+            copied = part.notes.add()
+            copied.CopyFrom(note)
+            copied.start_time = max(note.start_time - start, 0.0)
+            copied.end_time = min(note.end_time - start, seconds)
+    part.total_time = min(piece.total_time - start, seconds)
+    return part
+
+
+class _Unordered(MagentaRepresentation):
+    """Converters whose examples go through Python's sets."""
+
+    def ordered(self, examples: Sequence[Example]) -> list[Example]:
+        """Sorts the examples: the order of a set may be another in each process."""
+        return sorted(
+            examples, key=lambda example: (example.outputs.tobytes(), example.controls.tobytes())
+        )
+
+
+class _EventList(_Unordered):
+    """Converters that drop the examples that are like another of their piece."""
+
+    def keep_every_example(self) -> None:
+        """Keeps examples that are like another of their piece, too."""
+        super().keep_every_example()
+        self.converter._dedupe_event_lists = False
+
+
+class _OneHot(MagentaRepresentation):
+    """Inputs and outputs are the same one-hot rows, of zeros where an example is padded."""
+
+    inputs_are_outputs = True
+
+    def encoding(self, name: str) -> encodings.Encoding:
+        """The index of each row's one."""
+        return encodings.Tokens(name, self._depths(), np.dtype(self.converter.output_dtype))
+
+    def _depths(self) -> list[int]:
+        """The depths of the one-hot rows that stand side by side in a row."""
+        return [self.converter.output_depth]
+
+
+class _Melody(_OneHot, _EventList):
+    """One-hot melodies."""
+
+
+class _Trio(_OneHot):
+    """Melody, bass and drums, one-hot each."""
+
+    def _depths(self) -> list[int]:
+        return self.converter._split_output_depths
+
+
+class _Drums(_Unordered):
+    """Drums as one-hot combinations, or as piano rolls of drum classes."""
+
+    def encoding(self, name: str) -> encodings.Encoding:
+        """The index of each row's one, where rows are one-hot."""
+        kind = name.removesuffix("s")
+        if getattr(self.converter, f"_roll_{kind}"):
+            return super().encoding(name)
+        depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
+        return encodings.Tokens(name, [depth], np.dtype(dtype))
+
+
+REPRESENTATIONS = {
+    data.BaseNoteSequenceConverter: MagentaRepresentation,
+    data.LegacyEventListOneHotConverter: _EventList,
+    data.OneHotMelodyConverter: _Melody,
+    data.DrumsConverter: _Drums,
+    data.TrioConverter: _Trio,
+    data_hierarchical.MultiInstrumentPerformanceConverter: _OneHot,
+}

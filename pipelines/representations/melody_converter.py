@@ -1,0 +1,360 @@
+"""Melody NoteSequences as one-hot events, for a meter that is given, with every window kept.
+
+The events are those of Magenta's OneHotMelodyConverter (note_seq.MelodyOneHotEncoding): 0 is no
+event, 1 the end of a note, and from 2 on a note begins. Where Magenta's result is defined for the
+same input, ours is equal to it (tests/representations/test_melody.py).
+"""
+
+import collections
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from magenta.models.music_vae import data
+from note_seq.protobuf import music_pb2
+
+from pipelines.representations.contract import NoExamplesError
+
+NO_EVENT = 0
+NOTE_OFF = 1
+FIRST_PITCH = 2  # Stands for the lowest pitch of the range.
+
+STEPS_PER_QUARTER = 4  # A step is a sixteenth note.
+
+# The fiddle's range in first position and above: G3, its lowest string, to E7.
+MIN_PITCH, MAX_PITCH = 55, 100
+_VIOLIN = 40  # General MIDI's program, counted from 0.
+
+# A corrupt file can put a note anywhere: 10,000 bars are hours of music.
+_MAX_BARS = 10_000
+# Times are rounded to doubles, so a note in the middle between two steps may miss it by a little.
+_EPSILON = 1e-6
+
+
+class MelodyConverter(data.BaseNoteSequenceConverter):
+    """Windows of a whole number of bars of one melody (see the events at the top).
+
+    How it differs from Magenta's OneHotMelodyConverter:
+      - the meters are named, and exact: 6/8 is not 3/4, although both have twelve sixteenths. No
+        meter, to begin with too, is no meter, except in MIDI files, where it is 4/4;
+      - the melody is the first voice: the lowest instrument that has notes, drums aside, whatever
+        its program. In tunebooks it is the tune; what follows are second parts, basses and chords.
+        `counts` says how many notes were in other voices;
+      - a tune in which the first voice sounds two notes at once gives no example, instead of its
+        highest notes. Notes that share a step without sounding together are not polyphony: of
+        the notes of a triplet of sixteenths, two begin nearest to the same step. The longest of
+        them stays, of equally long ones the first, and the others are counted as "merged";
+      - a note outside the range leaves the tune out, instead of itself;
+      - bars are counted from time 0, so that a pickup is in a bar of its own, and a silent bar
+        does not end a melody. Windows in which no note begins are left out, and counted;
+      - every window is kept, the repeated ones too: music repeats itself, and how often is part of
+        what is to be learnt;
+      - times go through the tempo map, so a tune may change its tempo. A tune that changes between
+        meters that are not all the converter's gives no example;
+      - when training, each window is transposed by its own draw, uniform among the
+        transpositions in `transpose` that keep it in the range. Magenta's augmenter draws one for
+        the whole tune and deletes the notes that it has pushed out of range.
+
+    Windows hop by `hop_bars` when training and evaluating: with one bar, a window begins with each
+    bar of the tune, so no place of a phrase is preferred and no bar is left out. All lie within the
+    tune: one that is shorter than a window gives no example, since padded windows would teach that
+    tunes fall silent. When inferring, windows follow each other without overlap, silent ones too,
+    and the last is padded with silence.
+
+    Args:
+      meters: (numerator, denominator) of the meters that it takes; all have equally long bars.
+      bars: length of a window in bars.
+      hop_bars: distance between the starts of windows in bars.
+      min_pitch, max_pitch: the range, MIDI pitches, both included.
+      transpose: the least and the greatest transposition in semitones.
+      program: the General MIDI program of what `from_tensors` writes, from 0.
+      hparams: where it has a `rhythm` that is not empty, only tunes whose R: header (`genre` in
+        their metadata) has these words, or one that begins with them, give examples: "reel" takes
+        "Reel", "Scottish reels" and "strathspey/reel". Several are joined by "+", as in "slip
+        jig+slipjig". Not looked at when inferring.
+
+    Attributes:
+      counts: a Counter of "merged" and "in_other_voices", notes seen by `to_tensors` so far, and
+        "silent_windows", the windows that it left out.
+    """
+
+    def __init__(
+        self,
+        meters: Sequence[tuple[int, int]],
+        bars: int,
+        *,
+        hop_bars: int = 1,
+        min_pitch: int = MIN_PITCH,
+        max_pitch: int = MAX_PITCH,
+        transpose: tuple[int, int] = (0, 0),
+        program: int = _VIOLIN,
+        hparams=None,
+    ):
+        # A whole note has four quarters.
+        lengths = {4 * STEPS_PER_QUARTER * above / below for above, below in meters}
+        if len(lengths) != 1 or not (length := lengths.pop()).is_integer():
+            raise ValueError(f"{meters}: a bar must be the same number of sixteenths in each meter")
+        if not 0 <= min_pitch <= max_pitch <= 127 or not transpose[0] <= 0 <= transpose[1]:
+            raise ValueError("the range must be one of MIDI pitches, and 0 a transposition")
+        depth = FIRST_PITCH + max_pitch - min_pitch + 1
+        super().__init__(
+            input_depth=depth,
+            input_dtype=np.bool_,
+            output_depth=depth,
+            output_dtype=np.bool_,
+            control_dtype=np.bool_,
+            presplit_on_time_changes=False,
+        )
+        # Under the names that Magenta's converters have them by.
+        self._steps_per_quarter = STEPS_PER_QUARTER
+        self._steps_per_bar = int(length)
+        self._meters = tuple(meters)
+        self._bars = bars
+        self._hop_bars = hop_bars
+        self._min_pitch = min_pitch
+        self._max_pitch = max_pitch
+        self._transpose = transpose
+        self._program = program
+        self._hparams = hparams
+        self.counts = collections.Counter()
+
+    # What tensors that were made before version 0.2.0 know the class by.
+    settings_name = "models.melody_converter.MelodyConverter"
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps in a bar of the converter's meters."""
+        return self._steps_per_bar
+
+    @property
+    def window_steps(self) -> int:
+        """Steps in one window."""
+        return self._steps_per_bar * self._bars
+
+    def to_tensors(self, item: music_pb2.NoteSequence) -> data.ConverterTensors:
+        """Cuts a tune into windows.
+
+        Args:
+          item: an unquantized NoteSequence.
+
+        Returns:
+          ConverterTensors whose inputs and outputs are the same list of bool arrays shaped
+          [window_steps, 2 + pitches in the range], one-hot. Empty where `explain` says why.
+        """
+        try:
+            events, counts = self._melody(item)
+        except NoExamplesError:
+            return data.ConverterTensors()
+        self.counts.update(counts)
+        hop = self.window_steps if self.is_inferring else self._hop_bars * self._steps_per_bar
+        starts = range(0, len(events) - self.window_steps + 1, hop)
+        windows = np.stack([events[i : i + self.window_steps] for i in starts])
+        begins = windows >= FIRST_PITCH
+        # As in Magenta's melodies, nothing ends before something has begun.
+        windows[(windows == NOTE_OFF) & (begins.cumsum(axis=1) == 0)] = NO_EVENT
+        if not self.is_inferring:
+            sounding = begins.any(axis=1)
+            self.counts["silent_windows"] += int((~sounding).sum())
+            windows, begins = windows[sounding], begins[sounding]
+        if self.is_training:
+            windows += self._draw_transpositions(windows, begins)[:, None] * begins
+        one_hot = list(np.eye(self.output_depth, dtype=np.bool_)[windows])
+        return data.ConverterTensors(inputs=one_hot, outputs=one_hot)
+
+    def transpose_tokens(self, tokens: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Transposes windows as `to_tensors` does when training, in TensorFlow.
+
+        Args:
+          tokens: int32 tensor of events shaped [batch, steps], with all pitches in the range.
+          seed: int32 tensor shaped [2] that is drawn from, another for each batch.
+
+        Returns:
+          An int32 tensor of the same shape: each window moved by its own draw, uniform among the
+          transpositions in `transpose` that keep it in the range. One without notes stays.
+        """
+        begins = tokens >= FIRST_PITCH
+        lowest = tf.reduce_min(tf.where(begins, tokens, self.output_depth - 1), axis=1)
+        least, greatest = self._transpositions(tf, lowest, tf.reduce_max(tokens, axis=1))
+        # tf.random.stateless_uniform has one range for all rows, so it draws from all integers of
+        # 32 bits, and the remainder is taken. Each of n remainders has 2^32 / n of them, rounded
+        # up or down: no transposition is likelier than another by more than 2^-32.
+        integers = tf.random.stateless_uniform(tf.shape(least), seed, None, None, tf.int32)
+        shifts = least + integers % (greatest - least + 1)
+        return tf.where(begins, tokens + shifts[:, None], tokens)
+
+    def from_tensors(self, samples, controls=None) -> list[music_pb2.NoteSequence]:
+        """Writes decoded windows as NoteSequences at 120 quarters a minute, in the first meter.
+
+        Args:
+          samples: arrays shaped [steps, depth], as `to_tensors` gives them; the largest number of
+            a step is its event.
+          controls: None; there are none.
+
+        Returns:
+          A NoteSequence for each; a note lasts until the next one, a note-off or the end.
+        """
+        return [self._sequence(np.argmax(sample, axis=-1)) for sample in samples]
+
+    def explain(self, item: music_pb2.NoteSequence) -> str | None:
+        """Says why a tune gives no window, or None where it gives one.
+
+        It is one of "no notes", "filtered by rhythm", "wrong meter", "polyphony", "out of range",
+        "too short", "too long" and "broken times", mostly with particulars after a colon.
+        """
+        try:
+            self._melody(item)
+        except NoExamplesError as error:
+            return str(error)
+        return None
+
+    def _melody(self, item: music_pb2.NoteSequence) -> tuple[np.ndarray, dict[str, int]]:
+        """Puts the melody of a tune on the grid.
+
+        Returns:
+          An int array of events shaped [steps], to the end of the bar in which the last note ends,
+          when inferring to the end of a window; and what there is to count.
+
+        Raises:
+          NoExamplesError: where the tune gives no example.
+        """
+        notes = [note for note in item.notes if not note.is_drum]
+        if not notes:
+            raise NoExamplesError("no notes")
+        self._check_rhythm(item)
+        self._check_meter(item)
+        voice = min(note.instrument for note in notes)
+        others = len(notes)
+        notes = [note for note in notes if note.instrument == voice]
+        others -= len(notes)
+
+        times = np.array([(note.start_time, note.end_time) for note in notes])
+        if not (np.isfinite(times).all() and times.min() >= 0):
+            raise NoExamplesError("broken times: a note before the start")
+        times = _quarters(item, times) * STEPS_PER_QUARTER
+        if times.max() > _MAX_BARS * self._steps_per_bar:
+            raise NoExamplesError(f"too long: over {_MAX_BARS} bars")
+        pitches = np.array([note.pitch for note in notes])
+        # By their starts; of notes that start together, the longest first.
+        order = np.lexsort((-times[:, 1], times[:, 0]))
+        pitches, starts, ends = pitches[order], times[order, 0], times[order, 1]
+        if _sound_together(starts, ends):
+            raise NoExamplesError("polyphony")
+        if pitches.min() < self._min_pitch or pitches.max() > self._max_pitch:
+            raise NoExamplesError(
+                f"out of range: a note below {self._min_pitch} or above {self._max_pitch}"
+            )
+
+        # To the nearest step, halves upwards, and one step at least, as note_seq's quantization.
+        starting, ending = np.floor(np.stack([starts, ends]) + 0.5 + _EPSILON).astype(np.int64)
+        ending = np.maximum(ending, starting + 1)
+        steps, first = np.unique(starting, return_index=True)
+        ending = np.maximum.reduceat(ending, first)
+        # Of the notes of a step the longest comes first, of equally long ones the first.
+        longest = np.lexsort((np.round(starts - ends, 6), starting))
+
+        bars = -(-int(ending.max()) // self._steps_per_bar)
+        if self.is_inferring:
+            bars += -bars % self._bars
+        elif bars < self._bars:
+            raise NoExamplesError(f"too short: under {self._bars} bars")
+        events = np.full(bars * self._steps_per_bar, NO_EVENT, np.int64)
+        # What ends where the next note begins, or with the last bar, needs no event for it.
+        events[ending[ending < np.append(steps[1:], len(events))]] = NOTE_OFF
+        events[steps] = pitches[longest][first] - self._min_pitch + FIRST_PITCH
+        return events, {"merged": len(notes) - len(steps), "in_other_voices": others}
+
+    def _check_rhythm(self, item: music_pb2.NoteSequence) -> None:
+        rhythms = getattr(self._hparams, "rhythm", "").casefold().split("+")
+        wanted = [rhythm.strip() for rhythm in rhythms if rhythm.strip()]
+        if not wanted or self.is_inferring:
+            return
+        given = " ".join(item.sequence_metadata.genre).casefold()
+        if not any(re.search(rf"\b{re.escape(rhythm)}", given) for rhythm in wanted):
+            raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(wanted)}")
+
+    def _check_meter(self, item: music_pb2.NoteSequence) -> None:
+        meters = {(meter.numerator, meter.denominator) for meter in item.time_signatures}
+        from_midi = item.source_info.encoding_type == music_pb2.NoteSequence.SourceInfo.MIDI
+        if not any(meter.time <= 0 for meter in item.time_signatures):
+            # What is before the first time signature is in 4/4, as the MIDI file format has it,
+            # and in a tunebook in free meter.
+            meters.add((4, 4) if from_midi else None)
+        if meters <= set(self._meters):
+            return
+        if len(meters) > 1:
+            found = "it changes"
+        else:
+            found = "none" if meters == {None} else _written(meters)
+        raise NoExamplesError(f"wrong meter: {found}; needs {_written(self._meters)}")
+
+    def _draw_transpositions(self, windows: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        """Draws a transposition for each window, shaped [n]."""
+        lowest = np.where(begins, windows, self.output_depth - 1).min(axis=1)
+        least, greatest = self._transpositions(np, lowest, windows.max(axis=1))
+        # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
+        return np.random.randint(least, greatest + 1)
+
+    def _transpositions(self, xp, lowest, highest):
+        """Returns the least and the greatest transposition that keep windows in the range.
+
+        Args:
+          xp: numpy or tensorflow.
+          lowest, highest: the events of the lowest and the highest pitches of windows, shaped [n].
+        """
+        least = xp.maximum(self._transpose[0], FIRST_PITCH - lowest)
+        greatest = xp.minimum(self._transpose[1], self.output_depth - 1 - highest)
+        return least, greatest
+
+    def _sequence(self, events: np.ndarray) -> music_pb2.NoteSequence:
+        sequence = music_pb2.NoteSequence(ticks_per_quarter=220)
+        sequence.tempos.add(qpm=120.0)
+        numerator, denominator = self._meters[0]
+        sequence.time_signatures.add(numerator=numerator, denominator=denominator)
+        step_seconds = 60.0 / 120.0 / self._steps_per_quarter
+        sequence.total_time = len(events) * step_seconds
+        changes = np.flatnonzero(events != NO_EVENT)
+        for step, until in zip(changes, np.append(changes[1:], len(events))):
+            if events[step] >= FIRST_PITCH:
+                sequence.notes.add(
+                    pitch=int(events[step]) - FIRST_PITCH + self._min_pitch,
+                    velocity=data.OUTPUT_VELOCITY,
+                    start_time=step * step_seconds,
+                    end_time=until * step_seconds,
+                    program=self._program,
+                )
+        return sequence
+
+
+def _written(meters) -> str:
+    return " or ".join(f"{above}/{below}" for above, below in meters)
+
+
+def _quarters(item: music_pb2.NoteSequence, seconds: np.ndarray) -> np.ndarray:
+    """Turns times in seconds into quarter notes from the start, through the tempo map."""
+    tempos = {0.0: 120.0}  # Until the first tempo, as the MIDI file format has it.
+    tempos.update((tempo.time, tempo.qpm) for tempo in item.tempos)
+    times = np.array(sorted(tempos))
+    rates = np.array([tempos[time] for time in times]) / 60.0
+    if not (np.isfinite(rates).all() and (rates > 0).all()):
+        raise NoExamplesError("broken times: a tempo that is no positive number")
+    before = np.concatenate([[0.0], np.cumsum(np.diff(times) * rates[:-1])])
+    index = np.searchsorted(times, seconds, side="right") - 1
+    return before[index] + (seconds - times[index]) * rates[index]
+
+
+def _sound_together(starts: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether two notes sound at once: for over half a step, or half of the shorter one.
+
+    Less than that is how a player ties one note to the next.
+
+    Args:
+      starts, ends: in steps, sorted by the starts.
+    """
+    # The note before each one that lasts longest.
+    last = np.maximum.accumulate(ends)[:-1]
+    which = np.maximum.accumulate(np.where(ends[:-1] == last, np.arange(len(last)), 0))
+    lengths = ends - starts
+    shorter = np.minimum(lengths[1:], lengths[:-1][which])
+    shared = np.minimum(last, ends[1:]) - starts[1:]
+    return bool((shared > np.minimum(0.5, shorter / 2) + _EPSILON).any())

@@ -1,0 +1,212 @@
+"""A run of MusicVAE: its config with the hparams that it was trained with, and its checkpoints."""
+
+import dataclasses
+import os
+from typing import Any
+
+import configs
+from configs import ConfigRef
+from configs import hparams as config_hparams
+from pipelines import checkpoints, runs
+from pipelines.runtime import app
+from pipelines.runtime.app import UserError, say
+
+KIND = "musicvae"
+# What may change while a run goes on: no variable depends on it.
+_CHANGEABLE = ("batch_size", "learning_rate", "decay_rate", "min_learning_rate")
+
+
+@dataclasses.dataclass
+class Run:
+    """A config with the hparams of a run, and one of its checkpoints.
+
+    Attributes:
+      name: the config's name.
+      config: a `magenta.models.music_vae.configs.Config`.
+      checkpoint: the checkpoint's prefix, e.g. "run/train/model.ckpt-2000".
+      step: the training step it was saved at, or None where its name does not say.
+      metadata: what run.json says; empty for a checkpoint of stock Magenta.
+    """
+
+    name: str
+    config: Any
+    checkpoint: str
+    step: int | None
+    metadata: dict
+
+    def trained_on(self) -> list[str]:
+        """The patterns of the records that the run was trained on, each once; none where unknown."""
+        paths = [start.get("examples_path") for start in self.metadata.get("starts", [])]
+        return list(dict.fromkeys(path for path in paths if path))
+
+
+def read_metadata(folder: str) -> dict:
+    """What the run.json of a run folder, or of a folder of checkpoints, says; {} without one.
+
+    Raises:
+      UserError: where it is damaged, or of another system's run.
+    """
+    metadata = runs.read(folder, KIND)
+    kinds = {"config": str, "hparams": dict}
+    if metadata and not all(isinstance(metadata.get(key), kind) for key, kind in kinds.items()):
+        raise UserError(
+            f"{folder}: its {runs.METADATA} has no config or no hparams; restore it, or move it "
+            "away and name --config and --hparams"
+        )
+    return metadata
+
+
+def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
+    """What it takes to use the checkpoints of a run again, as JSON values.
+
+    Args:
+      ref: names the config.
+      config: the config, with the run's hparams.
+      start: facts about this start of the run to keep, e.g. its step and examples_path.
+      before: what run.json said so far; its starts are kept.
+    """
+    own = ref.own_file
+    return {
+        "config": ref.name,
+        "config_file": own and os.path.basename(own),
+        "config_file_sha256": configs.file_sha256(own) if own else None,
+        "hparams": config.hparams.values(),
+        "starts": [*before.get("starts", []), {**start, **runs.provenance()}],
+    }
+
+
+def require_same(run_dir: str, metadata: dict, name: str, config) -> None:
+    """Raises UserError where a run folder has checkpoints of another config or other hparams.
+
+    The batch size and the learning rate may change; that is said.
+
+    Args:
+      run_dir: the run folder.
+      metadata: what its run.json says.
+      name: the config's name.
+      config: the config, with the hparams to go on with.
+    """
+    if not metadata or not checkpoints.latest(runs.train_dir(run_dir)):
+        return
+    if metadata["config"] != name:
+        raise UserError(
+            f"{run_dir} holds a run of {metadata['config']}, not of {name}; choose another "
+            "--run_dir"
+        )
+    now, then = config.hparams.values(), metadata["hparams"]
+    differing = {
+        key: f"{key}={then.get(key)} (now {now.get(key)})"
+        for key in sorted(set(now) | set(then))
+        if now.get(key) != then.get(key)
+    }
+    fixed = [text for key, text in differing.items() if key not in _CHANGEABLE]
+    if fixed:
+        raise UserError(
+            f"{run_dir} holds a run with {', '.join(fixed)}; give the same --hparams to go "
+            "on with it, or choose another --run_dir"
+        )
+    if differing:
+        say(f"going on with other hparams: {', '.join(differing.values())}")
+
+
+def open_run(
+    run_dir: str | None = None,
+    checkpoint_file: str | None = None,
+    config_name: str | None = None,
+    config_file: str | None = None,
+    hparams: str = "",
+) -> Run:
+    """Finds a checkpoint and the config that it belongs to.
+
+    Args:
+      run_dir, checkpoint_file: as `checkpoints.find` takes them. Either may be given, or both
+        where the checkpoint is the run's.
+      config_name: only where there is no run.json; elsewhere it is checked against it.
+      config_file: the user's file that defines the config, where it is no built-in one.
+      hparams: only where there is no run.json.
+
+    Raises:
+      UserError: where there is no checkpoint, or nothing says which config it is of, or what the
+        run says differs from what the arguments say.
+    """
+    prefix = checkpoints.find(run_dir, checkpoint_file)
+    metadata = _metadata_of(prefix, run_dir)
+    name = config_name or metadata.get("config")
+    if not name:
+        raise UserError(
+            f"{os.path.dirname(prefix)}: no {runs.METADATA} for this checkpoint; name its config "
+            "with --config (and --hparams, where they were changed)"
+        )
+    if metadata and name != metadata["config"]:
+        raise UserError(
+            f"--config={name}, but {prefix} was trained with {metadata['config']}; leave out "
+            "--config"
+        )
+    if metadata.get("config_file_sha256") and not config_file:
+        raise UserError(
+            f"{prefix}: its config {name} comes from {metadata['config_file']}; name that file "
+            "with --config_file"
+        )
+    ref = ConfigRef(name, config_file, hparams)
+    config = _as_trained(prefix, ref, metadata["hparams"]) if metadata else ref.build()
+    return Run(name, config, prefix, checkpoints.step_of(prefix), metadata)
+
+
+def _metadata_of(prefix: str, run_dir: str | None) -> dict:
+    """What the run.json of a checkpoint's run says; {} where there is none.
+
+    Raises:
+      UserError: where the checkpoint is of another run than `run_dir`.
+    """
+    folder = os.path.dirname(prefix)
+    metadata = read_metadata(folder)
+    if not run_dir:
+        return metadata
+    if not metadata:
+        return read_metadata(run_dir)
+    own = [os.path.realpath(place) for place in (runs.train_dir(run_dir), run_dir)]
+    if os.path.realpath(folder) not in own:
+        raise UserError(
+            f"--checkpoint_file={prefix} is of another run than --run_dir={run_dir}; give one"
+        )
+    return metadata
+
+
+def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
+    """Builds a config with the hparams of a run; those of `ref` must agree with them."""
+    config = ref._replace(hparams="").build()
+    try:
+        config.hparams.override_from_dict(hparams)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{prefix}: its hparams do not fit the config {ref.name} ({error}); it was changed "
+            "since"
+        ) from error
+    trained = dict(config.hparams.values())
+    config_hparams.merge(config, ref.name, ref.hparams)
+    differing = [key for key, value in config.hparams.values().items() if value != trained[key]]
+    if differing:
+        raise UserError(
+            f"--hparams: {prefix} was trained with "
+            + ", ".join(f"{key}={trained[key]}" for key in differing)
+            + "; leave out --hparams"
+        )
+    return config
+
+
+def open_from_flags(flags) -> Run:
+    """`open_run` with the flags that `evaluate` and `generate` share; warns of a changed file."""
+    run_dir, checkpoint_file, config_file = map(
+        app.path, ("run_dir", "checkpoint_file", "config_file")
+    )
+    run = open_run(run_dir, checkpoint_file, flags.config, config_file, flags.hparams)
+    warn_of_change(run.metadata, config_file)
+    say(f"{run.name}, {run.checkpoint}")
+    return run
+
+
+def warn_of_change(metadata: dict, config_file: str | None) -> None:
+    """Says so where a user's config file is not the one that a run was trained with."""
+    sha256 = metadata.get("config_file_sha256")
+    if sha256 and config_file and configs.file_sha256(config_file) != sha256:
+        say(f"warning: {config_file} has changed since the run was trained")
