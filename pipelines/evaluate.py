@@ -30,6 +30,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, require_finite
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
@@ -72,7 +73,7 @@ flags.DEFINE_enum(
 
 
 def main():
-    app.require_finite("temperature")
+    require_finite("temperature")
     tensorflow.start(FLAGS.log)
     from pipelines import runs
     from pipelines.examples import reading
@@ -80,7 +81,7 @@ def main():
     from pipelines.runtime import devices, files
     from pipelines.systems.musicvae import evaluation, losses
 
-    examples_path = app.path("examples_path")
+    examples_path = path_flag("examples_path")
     reading.require_note_sequences(examples_path)
     run = runs.open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
@@ -92,7 +93,7 @@ def main():
             run,
             FLAGS.baseline,
             examples_path,
-            app.path("baseline_examples_path"),
+            path_flag("baseline_examples_path"),
             FLAGS.batch_size,
             FLAGS.eval_num_batches,
         )
@@ -109,7 +110,7 @@ def main():
                 seed=FLAGS.seed,
             )
     result["baseline"] = FLAGS.baseline
-    eval_dir = os.path.join(app.path("run_dir"), f"eval{FLAGS.eval_dir_suffix}")
+    eval_dir = os.path.join(path_flag("run_dir"), f"eval{FLAGS.eval_dir_suffix}")
     os.makedirs(eval_dir, exist_ok=True)
     # Splits are told apart in the names of the files and as runs of TensorBoard.
     label = evaluation.label(examples_path)

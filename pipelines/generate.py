@@ -18,6 +18,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, require_finite
 
 FLAGS = flags.FLAGS
 
@@ -100,12 +101,12 @@ def _inputs() -> tuple[str, ...]:
             raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
         if given and not needed:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    return tuple(app.path(name) for name in names[FLAGS.mode])
+    return tuple(path_flag(name) for name in names[FLAGS.mode])
 
 
 def main():
     inputs = _inputs()
-    app.require_finite("temperature", "qpm")
+    require_finite("temperature", "qpm")
     tensorflow.start(FLAGS.log)
     from pipelines import runs
     from pipelines.runtime import devices
@@ -120,7 +121,7 @@ def main():
     paths = generation.generate(
         run,
         FLAGS.mode,
-        app.path("output_dir"),
+        path_flag("output_dir"),
         inputs=inputs,
         num_outputs=FLAGS.num_outputs,
         max_batch_size=FLAGS.max_batch_size,

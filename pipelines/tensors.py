@@ -23,6 +23,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
@@ -49,9 +50,9 @@ def main():
 
     manifest = conversion.convert(
         FLAGS.config,
-        app.path("input"),
-        app.path("output"),
-        config_file=app.path("config_file"),
+        path_flag("input"),
+        path_flag("output"),
+        config_file=path_flag("config_file"),
         hparams=FLAGS.hparams,
         num_shards=FLAGS.num_shards,
         pipeline_arguments=FLAGS.pipeline_options,
@@ -64,8 +65,8 @@ def _report():
     from pipelines import runs
     from pipelines.examples import report as coverage
 
-    config = runs.configure(FLAGS.config, app.path("config_file"), FLAGS.hparams)
-    folder = app.path("input")
+    config = runs.configure(FLAGS.config, path_flag("config_file"), FLAGS.hparams)
+    folder = path_flag("input")
     report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
     if FLAGS.json:
         print(json.dumps(report, indent=2))

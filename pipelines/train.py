@@ -13,6 +13,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 from pipelines.runtime.progress import Stages
 
 FLAGS = flags.FLAGS
@@ -89,10 +90,10 @@ def main():
 
     training.train(
         FLAGS.config,
-        app.path("run_dir"),
-        app.path("examples_path"),
+        path_flag("run_dir"),
+        path_flag("examples_path"),
         FLAGS.num_steps,
-        config_file=app.path("config_file"),
+        config_file=path_flag("config_file"),
         device_names=FLAGS.devices,
         **{
             name: FLAGS[name].value

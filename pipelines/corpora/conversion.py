@@ -7,9 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines import records
-from pipelines.corpora import Corpus, Limits, Skipped, Source, corpora
-from pipelines.records import Folder, Part, beam_batches
+from pipelines.corpora import Corpus, Skipped, Source, corpora
+from pipelines.music.limits import Limits
+from pipelines.records import beam_batches
+from pipelines.records.folder import Folder
+from pipelines.records.parts import Part, write_batch
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 from pipelines.tunes import splits
@@ -101,7 +103,7 @@ def _write_batches(parts: str, sources: list[Source]) -> list[str]:
         weight += source.weight
         if weight >= size or end == len(sources):
             batches.append(f"batch-{start:09d}")
-            records.write_batch(parts, batches[-1], sources[start:end])
+            write_batch(parts, batches[-1], sources[start:end])
             start, weight = end, 0
     return batches
 

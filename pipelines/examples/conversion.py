@@ -8,9 +8,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines import records, runs
+from pipelines import runs
 from pipelines.examples import fingerprint, report
-from pipelines.records import Folder, beam_batches
+from pipelines.records import beam_batches, tfrecord
+from pipelines.records.folder import Folder
+from pipelines.records.manifest import REJECTED, record_files
+from pipelines.records.parts import write_batch
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 
@@ -84,7 +87,7 @@ def convert(
         )
     say(
         f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "
-        f"NoteSequences; {records.REJECTED} says why the others gave none"
+        f"NoteSequences; {REJECTED} says why the others gave none"
     )
     return manifest
 
@@ -96,12 +99,12 @@ def _write_batches(parts: str, where: str, source: dict[str, Any]) -> tuple[list
     batches: list[str] = []
     for split, count in expected.items():
         found = 0
-        for path in records.glob(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
-            offsets = [offset for offset, _ in records.read_at(path)]
+        for path in record_files(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
+            offsets = [offset for offset, _ in tfrecord.read_at(path)]
             for start in range(0, len(offsets), size):
                 ranges = [(split, path, offsets[start], len(offsets[start : start + size]))]
                 batches.append(f"batch-{len(batches):09d}")
-                records.write_batch(parts, batches[-1], ranges)
+                write_batch(parts, batches[-1], ranges)
             found += len(offsets)
         report.require_all(where, split, count, found)
     return batches, sum(expected.values())

@@ -17,10 +17,13 @@ from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines import records
 from pipelines.examples import tensor_reading
 from pipelines.music import midi_reader
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.music.limits import Rejected
+from pipelines.records import tfrecord
+from pipelines.records.manifest import kind_of, record_files
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
 # of four bars of drums are 60 MB.
@@ -64,8 +67,8 @@ def sequences(
     if tfds_name:
         yield from _tfds_sequences(tfds_name)
         return
-    for path in records.glob(examples_path):
-        for record in records.read(path):
+    for path in record_files(examples_path):
+        for record in tfrecord.read(path):
             try:
                 yield music_pb2.NoteSequence.FromString(record)
             except message.DecodeError as error:
@@ -80,7 +83,7 @@ def _tfds_sequences(name: str) -> Iterator[music_pb2.NoteSequence]:
     for number, example in enumerate(tfds.as_numpy(_load_tfds(name))):
         try:
             yield midi_reader.midi_to_note_sequence(example["midi"])
-        except records.Rejected as error:
+        except Rejected as error:
             say(f"{name}, example {number} is left out: {error.detail}")
 
 
@@ -90,7 +93,7 @@ def _tfds_records(name: str) -> tf.data.Dataset:
     def to_record(content):
         try:
             return midi_reader.midi_to_note_sequence(content.numpy()).SerializeToString()
-        except records.Rejected:
+        except Rejected:
             return b""
 
     def convert(example):
@@ -264,7 +267,7 @@ def batches(
 
 def require_note_sequences(examples_path: str) -> None:
     """Raises UserError where a glob matches nothing, or records of another kind."""
-    kind = records.kind_of(records.glob(examples_path))
+    kind = kind_of(record_files(examples_path))
     if kind != "notesequence":
         raise UserError(
             f"{examples_path}: holds records of kind {kind}, not notesequence; give the "
@@ -282,7 +285,7 @@ def require_fit(config_name: str, config, examples_path: str) -> None:
 
 
 def _are_tensors(examples_path: str | None, tfds_name: str | None = None) -> bool:
-    return not tfds_name and records.kind_of(records.glob(examples_path)) == "tensors"
+    return not tfds_name and kind_of(record_files(examples_path)) == "tensors"
 
 
 def require_batch(counts: Counts, batch_size: int, source: str) -> None:
@@ -332,7 +335,7 @@ def training_dataset(
     if tfds_name:
         dataset = _tfds_records(tfds_name)
     else:
-        paths = records.glob(examples_path)
+        paths = record_files(examples_path)
         dataset = (
             tf.data.Dataset.from_tensor_slices(paths)
             .shuffle(len(paths), seed=seed)

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines import records
 from pipelines.examples import reading
+from pipelines.records.manifest import SPLITS, read_manifest
 from pipelines.runtime.app import UserError
 
 
@@ -53,7 +53,7 @@ def open_folder(folder: str) -> dict[str, Any]:
     """
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
-    manifest = records.read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest["kind"] != "notesequence":
         raise UserError(
             f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
@@ -64,9 +64,7 @@ def open_folder(folder: str) -> dict[str, Any]:
 
 def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:
     """How many records a manifest names, by split."""
-    return {
-        split: manifest["splits"].get(split, {"records": 0})["records"] for split in records.SPLITS
-    }
+    return {split: manifest["splits"].get(split, {"records": 0})["records"] for split in SPLITS}
 
 
 def require_all(folder: str, split: str, expected: int, found: int) -> None:

@@ -5,8 +5,8 @@ import secrets
 
 import tensorflow as tf
 
-from pipelines import records
 from pipelines.examples import fingerprint
+from pipelines.records.manifest import count_in, read_manifest, record_files, require_whole
 from pipelines.representations.encodings import Codec
 from pipelines.runtime.app import UserError, say
 
@@ -28,7 +28,7 @@ def require_fit(config_name: str, config, examples_path: str) -> None:
       examples_path: a glob of records of tensors.
     """
     wanted = fingerprint.describe(config)
-    for folder, manifest in _manifests(records.glob(examples_path)).items():
+    for folder, manifest in _manifests(record_files(examples_path)).items():
         difference = fingerprint.difference(manifest, wanted)
         if difference:
             raise UserError(
@@ -46,10 +46,10 @@ def count(examples_path: str) -> int:
     Raises:
       UserError: for a file that is missing, cut short, or not the manifest's.
     """
-    paths = records.glob(examples_path)
-    records.require_whole(examples_path)
+    paths = record_files(examples_path)
+    require_whole(examples_path)
     manifests = _manifests(paths)
-    return sum(records.count_in(path, manifests[_folder(path)]) for path in paths)
+    return sum(count_in(path, manifests[_folder(path)]) for path in paths)
 
 
 def training_dataset(
@@ -74,9 +74,9 @@ def training_dataset(
     """
     if seed is None:
         seed = secrets.randbits(31)
-    paths = records.glob(examples_path)
+    paths = record_files(examples_path)
     manifests = _manifests(paths)
-    numbers = [records.count_in(path, manifests[_folder(path)]) for path in paths]
+    numbers = [count_in(path, manifests[_folder(path)]) for path in paths]
     steps = None
     if all(manifest["full_length"] == manifest["examples"] for manifest in manifests.values()):
         steps = config.hparams.max_seq_len
@@ -111,4 +111,4 @@ def _folder(path: str) -> str:
 
 def _manifests(paths: list[str]) -> dict[str, dict]:
     """The manifests of the folders that files are in."""
-    return {folder: records.read_manifest(folder) for folder in sorted(set(map(_folder, paths)))}
+    return {folder: read_manifest(folder) for folder in sorted(set(map(_folder, paths)))}

@@ -9,11 +9,11 @@ from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
-from pipelines import records
 from pipelines.examples import reading
 from pipelines.media import pianoroll
 from pipelines.music import midi_reader, midi_writer
 from pipelines.music.abc import writer
+from pipelines.music.limits import Rejected
 from pipelines.representations.melody import MelodyConverter
 from pipelines.runtime.app import UserError, say
 
@@ -59,7 +59,7 @@ def read_windows(config, name: str, path: str) -> Windows:
     """
     try:
         piece = midi_reader.midi_to_note_sequence(pathlib.Path(path).read_bytes())
-    except records.Rejected as error:
+    except Rejected as error:
         raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
     converter = config.data_converter
     converter.set_mode("infer")

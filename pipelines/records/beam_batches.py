@@ -8,9 +8,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from pipelines.records import Folder
+from pipelines.records.folder import Folder
 from pipelines.runtime import beam_runner
-from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
 _PROGRESS_SECONDS = 0.5
 
@@ -27,7 +28,7 @@ def run(
 
     Args:
       folder: where the batches are, and the parts will be.
-      batches: names that `records.write_batch` was given.
+      batches: names that `parts.write_batch` was given.
       worker: makes the beam.DoFn that takes such a name; called once Beam is imported.
       arguments: Beam's options.
       sources: how many there are in all batches, for the progress.

@@ -64,9 +64,7 @@ def modules_of(package: ModuleType, but: Iterable[str] = ()) -> Iterable[ModuleT
             yield importlib.import_module(f"{package.__name__}.{info.name}")
 
 
-def discovered(
-    kind: str, package: ModuleType, attribute: str, but: Iterable[str] = ()
-) -> Registry:
+def discovered(kind: str, package: ModuleType, attribute: str, but: Iterable[str] = ()) -> Registry:
     """A registry of what each module of a package exports as `attribute`, by its name."""
     registry: Registry = Registry(kind)
     for module in modules_of(package, but):

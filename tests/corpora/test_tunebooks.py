@@ -7,19 +7,13 @@ import zipfile
 
 import pytest
 
-from pipelines import records
-from pipelines.corpora import (
-    Ignored,
-    Limits,
-    Piece,
-    Skipped,
-    Source,
-    _tunebooks,
-    conversion,
-    corpora,
-)
+from pipelines.corpora import Ignored, Piece, Skipped, Source, _tunebooks, conversion, corpora
 from pipelines.music.abc import tunebook
+from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import folder, parts, tfrecord
+from pipelines.records.manifest import SPLITS
+from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
 
 ABC = corpora()["abc"]
@@ -69,7 +63,7 @@ def found(*paths, corpus=ABC):
                     others.append(("ignored", one.key, one.detail))
                 else:
                     others.append(("skipped", one.key, one.reason))
-        except records.Rejected as rejected:
+        except Rejected as rejected:
             others.append(("skipped", source.key, rejected.reason))
     return pieces, others
 
@@ -81,9 +75,9 @@ def contents(path):
 def by_split(path):
     return {
         NoteSequence.FromString(record).id: split
-        for split in records.SPLITS
+        for split in SPLITS
         for file in (path.glob(f"{split}.tfrecord*"))
-        for record in records.read(file)
+        for record in tfrecord.read(file)
     }
 
 
@@ -389,10 +383,10 @@ def test_settings_stay_together_across_inputs_in_any_order(tmp_path):
     assert manifest["tunes"] == {"groups": 200, "largest": 2}
     assert manifest["split_percent"] == (80, 10, 10)
     made = by_split(tmp_path / "r")
-    assert set(made.values()) == set(records.SPLITS)
+    assert set(made.values()) == set(SPLITS)
     for number in range(100, 150):
         assert made[f"a/first.abc/{number}"] == made[f"b/second.abc/{number}"]
-    listed = {tune.id: tune for tune in records.read_tunes(tmp_path / "r")}
+    listed = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
     assert {name: tune.split for name, tune in listed.items()} == made
     assert listed["a/first.abc/3"].title == "The Road to 3"
     shared = set(listed["a/first.abc/110"].keys) & set(listed["b/second.abc/110"].keys)
@@ -409,8 +403,8 @@ def test_the_bytes_do_not_depend_on_runner_or_batches(tmp_path, monkeypatch):
     conversion.convert("abc", paths, str(tmp_path / "q"), 3, pipeline_arguments=PROCESSES)
     assert contents(tmp_path / "q") == expected
     monkeypatch.setattr(conversion, "_MIN_BATCH", 1)
-    monkeypatch.setattr(records, "_PART_BYTES", 5000)
-    monkeypatch.setattr(records, "_MERGE_FILES", 4)
+    monkeypatch.setattr(parts, "_PART_BYTES", 5000)
+    monkeypatch.setattr(folder, "_MERGE_FILES", 4)
     conversion.convert("abc", paths, str(tmp_path / "s"), 3)
     assert contents(tmp_path / "s") == expected
 
@@ -462,7 +456,7 @@ def test_all_collections_together(real):
     assert manifest["tunes"]["largest"] <= 20
     settings = [
         name
-        for name, title in ((t.id, t.title) for t in records.read_tunes(output))
+        for name, title in ((t.id, t.title) for t in read_tunes(output))
         if "cuckoo's nest" in title.lower()
     ]
     assert len(settings) >= 10 and len({made[name] for name in settings}) == 1

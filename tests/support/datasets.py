@@ -2,7 +2,8 @@
 
 import tensorflow.compat.v1 as tf
 
-from pipelines.records import Folder, Part
+from pipelines.records.folder import Folder
+from pipelines.records.parts import Part
 
 
 def write(path, records) -> str:

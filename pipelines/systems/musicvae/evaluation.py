@@ -9,7 +9,8 @@ import tensorflow.compat.v1 as tf
 
 from pipelines.examples import reading
 from pipelines.representations import groove_metrics, melody_metrics
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import model as trained_model
 from pipelines.systems.musicvae.losses import Losses
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipelines import runs
 from pipelines.media import pieces as music
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import latent
 from pipelines.systems.musicvae import model as trained_model
 
