@@ -184,7 +184,7 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
     (tmp_path / "plugin" / "books.py").write_text(
         textwrap.dedent("""
         from pipelines.corpora import Corpus, Piece, Skipped, Source
-        from pipelines.protos import NoteSequence
+        from pipelines.music.note_sequence import NoteSequence
         from pipelines.music.limits import Rejected
 
         def sources(where):
@@ -303,7 +303,7 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
     script.write_text(
         textwrap.dedent("""
         import runpy, sys, time
-        import pipelines.midi
+        import pipelines.music.midi_reader
         def slow(*args, **kwargs):
             print("reading", flush=True)
             time.sleep(60)

@@ -127,14 +127,14 @@ def test_ids_are_unique_where_numbers_are_not(tmp_path):
 
 
 def test_a_bad_tune_leaves_its_file_alone_and_is_named_by_its_line(tmp_path, monkeypatch):
-    real = _tunebooks.reading.read
+    real = _tunebooks.reader.read
 
     def read(text, *limits):
         if any("BOOM" in line for line in text.lines):
             raise ZeroDivisionError("boom")
         return real(text, *limits)
 
-    monkeypatch.setattr(_tunebooks.reading, "read", read)
+    monkeypatch.setattr(_tunebooks.reader, "read", read)
     long = "GABc dedB|" * 20_000
     text = tune(1) + tune(2, music="z8|z8|") + tune(3, "BOOM") + tune(4, music=long) + tune(5)
     pieces, others = found(write(tmp_path, {"a.abc": text}))
