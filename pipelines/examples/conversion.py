@@ -83,7 +83,6 @@ def convert(
             sources,
             {"config": config_name, **about},
             tunes=where,
-            sizes=True,
         )
     say(
         f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "

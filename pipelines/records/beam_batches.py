@@ -8,6 +8,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from pipelines.records import parts
 from pipelines.records.folder import Folder
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError
@@ -78,7 +79,7 @@ def _progress(folder: Folder, total: int, what: str) -> Iterator[None]:
 
     def watch():
         while not done.wait(_PROGRESS_SECONDS):
-            progress.update(folder.sources_done())
+            progress.update(parts.sources_done(folder.parts))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

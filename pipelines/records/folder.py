@@ -1,44 +1,28 @@
-"""A folder of records in the making, and how the parts of all workers become its shards.
+"""A folder of records in the making, from the parts of all workers to the manifest.
 
 Everything is made in the hidden folder `.unfinished` inside it and renamed into place at the end,
-the manifest last, so what a failed or killed job leaves has no manifest, and the next job clears it
-away. `Folder.finish` merges the parts into shards, a record at a time, and decides the splits of
-those records whose corpus does not.
+the manifest last. So what a failed or killed job leaves has no manifest, and the next job removes
+it.
 """
 
 import contextlib
 import fcntl
-import heapq
-import json
 import os
 import pathlib
 import shutil
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from pipelines.records import parts, tfrecord, tune_list
-from pipelines.records.manifest import (
-    IGNORED,
-    MANIFEST,
-    REJECTED,
-    SPLITS,
-    TUNES,
-    UNFINISHED,
-    shard_end,
-    shard_name,
-)
+from pipelines.records import parts, shards, tune_list
+from pipelines.records.manifest import IGNORED, MANIFEST, REJECTED, SPLITS, TUNES, UNFINISHED
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import json_line, write_json, writing
-from pipelines.runtime.progress import Progress
 from pipelines.tunes import splits
 
 _SHARD = "tfrecord-?????-of-?????"
-# A merge opens at most so many files.
-_MERGE_FILES = 256
 
 
 class Folder:
@@ -47,6 +31,9 @@ class Folder:
     Args:
       path: the folder; made where it does not exist.
       overwrite: whether an older run in it may be replaced, once the new one is complete.
+
+    Attributes:
+      parts: the folder of batches and parts.
 
     Raises:
       UserError: on entering, if the folder holds something else, or another job is at work.
@@ -82,7 +69,7 @@ class Folder:
         self._path.mkdir(parents=True, exist_ok=True)
         self._unfinished.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
-            # Held as long as this process lives: tells a job at work from a killed one.
+            # This process holds the lock as long as it lives, which tells it from a killed job.
             lock = stack.enter_context(open(self._unfinished / "lock", "w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +87,7 @@ class Folder:
 
     def __exit__(self, kind, error, traceback) -> None:
         if self._publishing:
-            # Between the old run and the new one: without its manifest, no shard may stay.
+            # The old run's manifest is gone and the new one is not there: no shard may stay.
             for moved in self._leftovers():
                 moved.unlink()
         shutil.rmtree(self._unfinished, ignore_errors=True)
@@ -109,16 +96,9 @@ class Folder:
             self._path.rmdir()
 
     def _leftovers(self) -> list[pathlib.Path]:
+        """All files of this room's names in the folder, but for the manifest."""
         names = [REJECTED, IGNORED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
         return sorted(path for name in names for path in self._path.glob(name))
-
-    def sources_done(self) -> int:
-        """How many sources the finished parts account for, while workers are at it."""
-        return sum(tally["sources"] for tally in self._tallies())
-
-    def _tallies(self) -> Iterator[dict[str, Any]]:
-        for path in sorted(self.parts.glob("*.json")):
-            yield json.loads(path.read_text(encoding="utf-8"))
 
     def finish(
         self,
@@ -129,23 +109,22 @@ class Folder:
         about: Mapping[str, Any],
         percent: Sequence[int] = splits.DEFAULT_PERCENT,
         tunes: str | os.PathLike | None = None,
-        sizes: bool = False,
     ) -> dict[str, Any]:
         """Merges the parts into shards, renames all into place, and writes the manifest.
 
-        A record is a piece that was read. Where a source gives several records of one piece, or
-        none, the parts count those that gave some as "used": read = used + rejected = sources.
+        A record is a piece that was read. Where a piece gives several records or none, the parts
+        have to count the pieces that gave some as "used"; then read = used + rejected = sources.
 
         Args:
-          kind: "notesequence" or "tensors".
+          kind: one of `manifest.KINDS`. The manifest of tensors names the bytes of each shard,
+            because training relies on these records before it has read them (`require_whole`).
           corpus: the corpus's name.
           num_shards: how many files for each split; fewer where it has fewer records.
           sources: how many sources there were; the parts must account for each.
           about: what else the manifest should say: JSON, and the same for the same input.
-          percent: the shares of train, validation and test, of records without a split.
-          tunes: the folder of records that these were made of, whose list of tunes stays good.
-          sizes: whether the manifest names the bytes of each shard, for who does not read them all
-            before relying on them (`require_whole`).
+          percent: the shares of train, validation and test, for records without a split.
+          tunes: the folder of the records that these were made of; its list of tunes, if it has
+            one, holds for these too.
 
         Returns:
           The manifest.
@@ -154,67 +133,35 @@ class Folder:
           UserError: if no record was kept.
           RuntimeError: if the counts do not reconcile, which a faulty runner would cause.
         """
-        tallies = list(self._tallies())
-        rejected = sorted(tuple(line) for tally in tallies for line in tally["rejected"])
-        ignored = sorted(tuple(line) for tally in tallies for line in tally["ignored"])
-        counts = {kept: sum(t["records"][kept] for t in tallies) for kept in parts.KEPT}
-        done = sum(tally["sources"] for tally in tallies)
-        if done != sources:
-            raise RuntimeError(f"the workers account for {done} of {sources} sources")
-        total = sum(counts[split] for split in (*SPLITS, parts.UNDECIDED))
-        if not total:
-            first = "; ".join(": ".join(line) for line in rejected[:1]) or "there was none"
-            raise UserError(f"no record was kept out of {len(rejected)} read ({first})")
-
+        tally = parts.tally(self.parts)
+        _require_reconciled(tally, sources)
         made = self._unfinished / "made"
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
-        files = self._few_files(tallies)
-        facts: dict[str, Any] = {}
-        for tally in tallies:
-            for what, number in tally["counts"].items():
-                facts[what] = facts.get(what, 0) + number
-        # In the order of their names, whichever part had one first.
-        facts = dict(sorted(facts.items()))
-        used = facts.get("used", total)
-        if "used" in facts and used + len(rejected) != sources:
-            raise RuntimeError(
-                f"{used} used and {len(rejected)} rejected are not the {sources} sources"
-            )
+        files = shards.few_files(self.parts, tally.files)
         assigned = np.zeros(0, np.uint8)
-        if counts[parts.UNDECIDED]:
-            assignment = splits.assign(
-                *tune_list.hashes(files[parts.TUNES], counts[parts.TUNES]), percent
-            )
+        facts: dict[str, Any] = {}
+        if count := tally.records[parts.UNDECIDED]:
+            assignment = tune_list.assign_splits(made / TUNES, files[parts.TUNES], count, percent)
             assigned = assignment.splits
-            tune_list.write_tunes(made / TUNES, files[parts.TUNES], assignment)
             facts["tunes"] = {"groups": assignment.groups, "largest": assignment.largest}
-        elif tunes is not None and os.path.exists(os.path.join(tunes, TUNES)):
-            shutil.copyfile(os.path.join(tunes, TUNES), made / TUNES)
-        shards = {
-            split: _Shards(made, split, num_shards, counts[split] + np.count_nonzero(assigned == i))
-            for i, split in enumerate(SPLITS)
-        }
-        _merge_into(shards, files, assigned, Progress("records written", total))
-        if ignored:
-            with writing(made / IGNORED) as file:
-                for source, detail in ignored:
-                    file.write(json_line({"source": source, "detail": detail}))
-            facts["ignored"] = len(ignored)
-        with writing(made / REJECTED) as file:
-            for source, reason, detail in rejected:
-                file.write(json_line({"source": source, "reason": reason, "detail": detail}))
-
+        elif tunes is not None:
+            _copy_tunes(tunes, made)
+        merged = shards.merge(made, files, tally.records, assigned, num_shards)
+        _write_lists(made, tally)
         manifest = {
             "kind": kind,
             "corpus": corpus,
-            "read": used + len(rejected),
-            "rejected": len(rejected),
-            **facts,
-            "splits": {split: shards[split].describe(sizes) for split in SPLITS},
-            "reasons": dict(sorted(Counter(reason for _, reason, _ in rejected).items())),
+            **_counts(tally, facts),
+            "splits": {split: merged[split].describe(sizes=kind == "tensors") for split in SPLITS},
+            "reasons": dict(sorted(Counter(reason for _, reason, _ in tally.rejected).items())),
             **about,
         }
+        self._publish(made, manifest)
+        return manifest
+
+    def _publish(self, made: pathlib.Path, manifest: Mapping[str, Any]) -> None:
+        """Replaces an older run by the files in `made` and the manifest."""
         ready = self._unfinished / MANIFEST
         write_json(ready, manifest)
         # From here on there are only removals and renames, which a full disk does not stop.
@@ -226,107 +173,42 @@ class Folder:
             path.rename(self._path / path.name)
         ready.rename(self._path / MANIFEST)
         self._publishing = False
-        return manifest
-
-    def _few_files(self, tallies: Sequence[Mapping[str, Any]]) -> dict[str, list[pathlib.Path]]:
-        """The sorted files of all parts, by what is in them: few enough to be open together."""
-        files = {
-            kept: [self.parts / name for tally in tallies for name in tally["files"][kept]]
-            for kept in parts.KEPT
-        }
-        most = max(2, _MERGE_FILES // sum(map(bool, files.values())))
-        for kept, paths in files.items():
-            while len(paths) > most:
-                some, paths = paths[:most], paths[most:]
-                path = self.parts / f"merged-{uuid.uuid4().hex}"
-                parts.write_sorted(path, parts.merged(some))
-                for old in some:
-                    old.unlink()
-                paths.append(path)
-            files[kept] = paths
-        return files
 
 
-class _Shards:
-    """The files of one split, filled one after another, evenly.
-
-    Args:
-      folder: where they are written.
-      split: its name.
-      most: how many files, at most.
-      records: how many records will come.
-    """
-
-    def __init__(self, folder: pathlib.Path, split: str, most: int, records: int):
-        self.records = int(records)
-        self.shards = min(most, self.records)
-        self.split = split
-        self._folder = folder
-        self._shard = -1
-        self._written = self._full = 0
-        self._last = b""
-        self._stack = contextlib.ExitStack()
-        self._file: BinaryIO
-
-    def add(self, key: bytes, record: bytes) -> None:
-        """Writes the next record; their keys come in order."""
-        if key == self._last:
-            raise RuntimeError(f"two records have the key {key[8:].decode()!r}")
-        self._last = key
-        if self._written == self.records:
-            raise RuntimeError(f"more than {self.records} records of {self.split} are left")
-        if self._written == self._full:
-            self._stack.close()
-            self._shard += 1
-            self._full = shard_end(self._shard, self.shards, self.records)
-            name = shard_name(self.split, self._shard, self.shards)
-            self._file = self._stack.enter_context(writing(self._folder / name))
-        try:
-            tfrecord.write_record(self._file, record)
-        except OSError as error:
-            error.filename = error.filename or self._file.name
-            raise
-        self._written += 1
-
-    def describe(self, sizes: bool) -> dict[str, Any]:
-        """What the manifest says of the split, once all is written."""
-        made: dict[str, Any] = {"records": self.records, "shards": self.shards}
-        if sizes:
-            names = (shard_name(self.split, shard, self.shards) for shard in range(self.shards))
-            made["bytes"] = [os.path.getsize(self._folder / name) for name in names]
-        return made
-
-    def __enter__(self) -> "_Shards":
-        return self
-
-    def __exit__(self, kind, error, traceback) -> None:
-        self._stack.close()
-        if kind is None and self._written != self.records:
-            raise RuntimeError(
-                f"{self._written} of {self.records} records of {self.split} are left"
-            )
+def _require_reconciled(tally: parts.Tally, sources: int) -> None:
+    """Raises RuntimeError if sources were lost, UserError if no record was kept."""
+    if tally.sources != sources:
+        raise RuntimeError(f"the workers account for {tally.sources} of {sources} sources")
+    rejected = len(tally.rejected)
+    if not tally.kept:
+        first = "; ".join(": ".join(line) for line in tally.rejected[:1]) or "there was none"
+        raise UserError(f"no record was kept out of {rejected} read ({first})")
+    used = tally.counts.get("used")
+    if used is not None and used + rejected != sources:
+        raise RuntimeError(f"{used} used and {rejected} rejected are not the {sources} sources")
 
 
-def _merge_into(
-    shards: Mapping[str, _Shards],
-    files: Mapping[str, Sequence[pathlib.Path]],
-    assigned: np.ndarray,
-    progress: Progress,
-) -> None:
-    """Writes all records, in the order of their keys, to the shards of their splits."""
+def _counts(tally: parts.Tally, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest's counts: of what was read, what the parts counted, and of tunes (`facts`)."""
+    rejected = len(tally.rejected)
+    read = tally.counts.get("used", tally.kept) + rejected
+    ignored = {"ignored": len(tally.ignored)} if tally.ignored else {}
+    return {"read": read, "rejected": rejected, **tally.counts, **facts, **ignored}
 
-    def of(split: str) -> Iterator[tuple[bytes, str, bytes]]:
-        return ((key, split, record) for key, record in parts.merged(files[split]))
 
-    undecided = (
-        (key, SPLITS[split], record)
-        for split, (key, record) in zip(assigned, parts.merged(files[parts.UNDECIDED]), strict=True)
-    )
-    with contextlib.ExitStack() as stack:
-        for one in shards.values():
-            stack.enter_context(one)
-        everything = heapq.merge(*map(of, SPLITS), undecided)
-        for written, (key, split, record) in enumerate(everything, start=1):
-            shards[split].add(key, record)
-            progress.update(written)
-    progress.close()
+def _copy_tunes(origin: str | os.PathLike, folder: pathlib.Path) -> None:
+    """Copies the list of tunes of other records, where they have one."""
+    path = pathlib.Path(origin, TUNES)
+    if path.exists():
+        shutil.copyfile(path, folder / TUNES)
+
+
+def _write_lists(folder: pathlib.Path, tally: parts.Tally) -> None:
+    """Writes `rejected.jsonl`, and `ignored.jsonl` where there is something to list."""
+    if tally.ignored:
+        with writing(folder / IGNORED) as file:
+            for source, detail in tally.ignored:
+                file.write(json_line({"source": source, "detail": detail}))
+    with writing(folder / REJECTED) as file:
+        for source, reason, detail in tally.rejected:
+            file.write(json_line({"source": source, "reason": reason, "detail": detail}))

@@ -55,31 +55,46 @@ def read_tunes(folder: str | os.PathLike) -> Iterator[Tune]:
         raise UserError(f"{path} is damaged ({error!r}); make the records again") from error
 
 
-def hashes(files: Sequence[pathlib.Path], count: int) -> tuple[np.ndarray, ...]:
-    """What `splits.assign` needs, in the order of the records.
+def assign_splits(
+    path: pathlib.Path, files: Sequence[pathlib.Path], count: int, percent: Sequence[int]
+) -> splits.Assignment:
+    """Decides the splits of records that share tunes, and writes the list of their tunes.
+
+    Args:
+      path: the list to write.
+      files: the sorted files of `parts.TUNES`.
+      count: how many tunes these have, one for each record.
+      percent: the shares of train, validation and test.
+
+    Returns:
+      The split of each record, in the order of the records.
+    """
+    assignment = splits.assign(*_read_hashes(files, count), percent)
+    with writing(path) as file:
+        for split, (sort_key, tune) in zip(assignment.splits, parts.merged(files), strict=True):
+            keys, title = parts.unpack_tune(tune)
+            keys = [f"{key:016x}" for key in keys.tolist() if key not in assignment.general]
+            name = sort_key[8:].decode()
+            line = {"id": name, "split": SPLITS[split], "keys": keys, "title": title}
+            file.write(json_line(line))
+    return assignment
+
+
+def _read_hashes(
+    files: Sequence[pathlib.Path], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `splits.assign` needs of the tunes, in the order of the records.
 
     Returns:
       uint64 array shaped [records] of hashes of their names, uint64 array of all hashes of their
       keys, and int32 array shaped [records]: how many of these each record has.
     """
-    own = np.zeros(count, np.uint64)
+    names = np.zeros(count, np.uint64)
     counts = np.zeros(count, np.int32)
     hashes = array.array("Q")
-    for i, (place, tune) in enumerate(parts.merged(files)):
-        own[i] = int.from_bytes(place[:8], "big")
+    for i, (sort_key, tune) in enumerate(parts.merged(files)):
+        names[i] = int.from_bytes(sort_key[:8], "big")
         keys, _ = parts.unpack_tune(tune)
         counts[i] = len(keys)
         hashes.extend(keys.tolist())
-    return own, np.array(hashes, np.uint64), counts
-
-
-def write_tunes(
-    path: pathlib.Path, files: Sequence[pathlib.Path], assignment: splits.Assignment
-) -> None:
-    """Writes the list, from the tunes of all parts and the splits that were decided."""
-    with writing(path) as file:
-        for split, (place, tune) in zip(assignment.splits, parts.merged(files), strict=True):
-            keys, title = parts.unpack_tune(tune)
-            keys = [f"{key:016x}" for key in keys.tolist() if key not in assignment.general]
-            line = {"id": place[8:].decode(), "split": SPLITS[split], "keys": keys, "title": title}
-            file.write(json_line(line))
+    return names, np.array(hashes, np.uint64), counts

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from pipelines.records import folder, parts, tfrecord
+from pipelines.records import parts, shards, tfrecord
 from pipelines.records.folder import Folder
 from pipelines.records.manifest import SPLITS, count_in, kind_of, read_manifest, record_files
 from pipelines.records.parts import Part
@@ -112,7 +112,7 @@ def test_fewer_records_than_shards_make_fewer_shards(tmp_path):
 
 @pytest.mark.parametrize(
     "limits",
-    [[], [(parts, "_PART_BYTES", 50)], [(parts, "_PART_BYTES", 1), (folder, "_MERGE_FILES", 3)]],
+    [[], [(parts, "_PART_BYTES", 50)], [(parts, "_PART_BYTES", 1), (shards, "_MERGE_FILES", 3)]],
 )
 def test_the_bytes_do_not_depend_on_who_made_which_part(tmp_path, monkeypatch, limits):
     some = entries(40) + entries(7, "test")
@@ -137,7 +137,7 @@ def test_a_part_counts_once_however_often_it_is_made(tmp_path):
             with Part(folder.parts, "failed") as part:
                 part.add("train", "c", b"2")
                 1 / 0
-        assert folder.sources_done() == 1
+        assert parts.sources_done(folder.parts) == 1
         manifest = folder.finish("tensors", "made", 1, 1, {"more": 5})
     assert (
         manifest
@@ -148,9 +148,9 @@ def test_a_part_counts_once_however_often_it_is_made(tmp_path):
             "read": 2,
             "rejected": 1,
             "splits": {
-                "train": {"records": 1, "shards": 1},
-                "validation": {"records": 0, "shards": 0},
-                "test": {"records": 0, "shards": 0},
+                "train": {"records": 1, "shards": 1, "bytes": [8 + 4 + 1 + 4]},
+                "validation": {"records": 0, "shards": 0, "bytes": []},
+                "test": {"records": 0, "shards": 0, "bytes": []},
             },
             "reasons": {"malformed": 1},
             "more": 5,
@@ -182,7 +182,7 @@ def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatc
         assert tune.title == f"Tune {i}"
         assert tune.keys == tuple(splits.hash_keys([f"melody:{i // 3}"]).tolist())
     monkeypatch.setattr(parts, "_PART_BYTES", 50)
-    monkeypatch.setattr(folder, "_MERGE_FILES", 6)
+    monkeypatch.setattr(shards, "_MERGE_FILES", 6)
     random.Random(1).shuffle(some)
     batches = {f"batch{i}": some[i::7] for i in range(7)}
     make(tmp_path / "s", {**batches, "decided": [decided]}, num_shards=2)
