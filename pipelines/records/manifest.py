@@ -96,12 +96,10 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
     """
     name = re.fullmatch(r"(\w+)\.tfrecord-(\d{5})-of-(\d{5})", os.path.basename(path))
     split = manifest["splits"].get(name[1]) if name else None
-    if split is None or not int(name[2]) < int(name[3]) == split["shards"]:
-        raise UserError(f"{path} is no shard that {MANIFEST} beside it tells of; leave it out")
-    shard = int(name[2])
-    return shard_end(shard, split["shards"], split["records"]) - shard_end(
-        shard - 1, split["shards"], split["records"]
-    )
+    if name is None or split is None or not int(name[2]) < int(name[3]) == split["shards"]:
+        raise UserError(f"{path} is no shard that {MANIFEST} beside it names; leave it out")
+    shard, shards, records = int(name[2]), split["shards"], split["records"]
+    return shard_end(shard, shards, records) - shard_end(shard - 1, shards, records)
 
 
 def content_digest(paths: Iterable[str]) -> str:

@@ -59,7 +59,7 @@ class Part:
         self._held: dict[str, list[tuple[bytes, bytes]]] = {kept: [] for kept in KEPT}
         self._held_bytes = 0
         self._files: dict[str, list[str]] = {kept: [] for kept in KEPT}
-        self._records = dict.fromkeys(KEPT, 0)
+        self._records: dict[str, int] = dict.fromkeys(KEPT, 0)
         self._rejected: list[tuple[str, str, str]] = []
         self._ignored: list[tuple[str, str]] = []
         self._counts: Counter[str] = Counter()

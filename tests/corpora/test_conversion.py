@@ -18,7 +18,7 @@ import pipelines.corpora
 from pipelines.corpora import Source, conversion, corpora
 from pipelines.music.limits import Limits
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import tfrecord
+from pipelines.records import beam_batches, tfrecord
 from pipelines.records.manifest import read_manifest, record_files
 from pipelines.records.parts import read_batch
 from pipelines.runtime import beam_runner
@@ -88,7 +88,7 @@ def test_the_bytes_do_not_depend_on_runner_workers_batches_or_place(tmp_path, re
 
     expected = convert("in process", archive, [])
     assert len(expected) == 2 + 2 + 2 + 3
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 2)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 2)
     assert convert("small batches", folder, []) == expected
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=3"]
     assert convert("threads", folder, threads) == expected
@@ -355,7 +355,7 @@ def test_several_inputs(tmp_path):
 def test_batches_are_of_equal_weight(tmp_path):
     weights = [1] * 30 + [100, 3, 40, 1] + [1] * 30
     listed = [Source(f"s{i}", {}, weight) for i, weight in enumerate(weights)]
-    names = conversion._write_batches(str(tmp_path), listed)
+    names = beam_batches.write(tmp_path, conversion._batches(listed))
     batches = [read_batch(tmp_path, name) for name in names]
     assert [source for batch in batches for source in batch] == [list(one) for one in listed]
     assert len(set(names)) == len(names)

@@ -11,7 +11,7 @@ from pipelines.corpora import Ignored, Piece, Skipped, Source, _tunebooks, conve
 from pipelines.music.abc import tunebook
 from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import parts, shards, tfrecord
+from pipelines.records import beam_batches, parts, shards, tfrecord
 from pipelines.records.manifest import SPLITS
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
@@ -402,7 +402,7 @@ def test_the_bytes_do_not_depend_on_runner_or_batches(tmp_path, monkeypatch):
     expected = contents(tmp_path / "r")
     conversion.convert("abc", paths, str(tmp_path / "q"), 3, pipeline_arguments=PROCESSES)
     assert contents(tmp_path / "q") == expected
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 1)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 1)
     monkeypatch.setattr(parts, "_PART_BYTES", 5000)
     monkeypatch.setattr(shards, "_MERGE_FILES", 4)
     conversion.convert("abc", paths, str(tmp_path / "s"), 3)

@@ -12,7 +12,7 @@ import configs
 from pipelines.examples import conversion
 from pipelines.examples import report as coverage
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import leakage, tfrecord
+from pipelines.records import beam_batches, leakage, tfrecord
 from pipelines.records.folder import Folder
 from pipelines.records.manifest import read_manifest, record_files
 from pipelines.records.parts import Part, read_batch
@@ -183,7 +183,7 @@ def test_the_bytes_do_not_depend_on_runner_workers_or_batches(tmp_path, monkeypa
     from_sets = convert(sets, melodies, "in process", [])
     drawn = convert(draws, grooves, "in process", [])
     assert len(from_sets) == 3 + 3 + 3 + 3 and len(drawn) == 3 + 2
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 2)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 2)
     assert convert(draws, grooves, "small batches", []) == drawn
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=3"]
     assert convert(draws, grooves, "threads", threads) == drawn
@@ -310,8 +310,8 @@ def test_the_job(tunes, tmp_path):
 
 def test_the_names_of_batches_are_unique_over_splits_and_shards(tunes, tmp_path):
     source = coverage.open_folder(tunes)
-    batches, count = conversion._write_batches(str(tmp_path), tunes, source)
+    batches = beam_batches.write(tmp_path, conversion._batches(tunes, source))
     # Three records of train in two shards, two of validation in two, one of test.
-    assert count == 6 and len(batches) == len(set(batches)) == 2 + 2 + 1
+    assert len(batches) == len(set(batches)) == 2 + 2 + 1
     read = [line for name in batches for line in read_batch(tmp_path, name)]
     assert sum(number for *_, number in read) == 6
