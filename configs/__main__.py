@@ -11,6 +11,7 @@ from absl import flags
 
 import configs
 from pipelines.runtime import app, tensorflow
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
@@ -18,7 +19,7 @@ flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of you
 
 def main():
     tensorflow.start("WARN")
-    builders = configs.builders(app.path("config_file"))
+    builders = configs.builders(path_flag("config_file"))
     width = max(map(len, builders))
     for name in builders:
         builder = builders[name]

@@ -17,10 +17,11 @@ import os
 
 from absl import flags
 
-from pipelines.corpora import Limits, conversion
-from pipelines.music.midi_reader import MAX_NOTES, MAX_SECONDS
+from pipelines.corpora import conversion
+from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Limits
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag, require_finite
 from pipelines.tunes import splits
 
 FLAGS = flags.FLAGS
@@ -48,11 +49,11 @@ flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --
 
 def main() -> None:
     """Runs the job from its flags."""
-    app.require_finite("max_seconds")
+    require_finite("max_seconds")
     manifest = conversion.convert(
         FLAGS.corpus,
         _paths(FLAGS.input),
-        app.path("output"),
+        path_flag("output"),
         num_shards=FLAGS.num_shards,
         limits=Limits(FLAGS.max_seconds, FLAGS.max_notes),
         pipeline_arguments=FLAGS.pipeline_options,

@@ -18,6 +18,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, require_finite
 
 FLAGS = flags.FLAGS
 
@@ -100,12 +101,12 @@ def _inputs() -> tuple[str, ...]:
             raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
         if given and not needed:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    return tuple(app.path(name) for name in names[FLAGS.mode])
+    return tuple(path_flag(name) for name in names[FLAGS.mode])
 
 
 def main():
     inputs = _inputs()
-    app.require_finite("temperature", "qpm")
+    require_finite("temperature", "qpm")
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation
@@ -126,7 +127,7 @@ def main():
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
     )
-    paths = generation.generate(run, FLAGS.mode, app.path("output_dir"), inputs, options)
+    paths = generation.generate(run, FLAGS.mode, path_flag("output_dir"), inputs, options)
     for path in paths:
         print(path)
 

@@ -24,6 +24,7 @@ from absl import flags
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
@@ -50,8 +51,8 @@ def main():
 
     manifest = conversion.convert(
         _ref(),
-        app.path("input"),
-        app.path("output"),
+        path_flag("input"),
+        path_flag("output"),
         num_shards=FLAGS.num_shards,
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
@@ -60,14 +61,14 @@ def main():
 
 
 def _ref() -> ConfigRef:
-    return ConfigRef(FLAGS.config, app.path("config_file"), FLAGS.hparams)
+    return ConfigRef(FLAGS.config, path_flag("config_file"), FLAGS.hparams)
 
 
 def _report():
     from pipelines.examples import report as coverage
 
     config = _ref().build()
-    folder = app.path("input")
+    folder = path_flag("input")
     report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
     if FLAGS.json:
         print(json.dumps(report, indent=2))

@@ -16,6 +16,7 @@ from absl import flags
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 from pipelines.runtime.progress import Stages
 
 FLAGS = flags.FLAGS
@@ -90,18 +91,18 @@ def main():
 
         stages.end("loaded")
 
-    ref = ConfigRef(FLAGS.config, app.path("config_file"), FLAGS.hparams)
+    ref = ConfigRef(FLAGS.config, path_flag("config_file"), FLAGS.hparams)
     options = training.Options(
         **{field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)}
     )
-    training.train(ref, app.path("run_dir"), _open_examples, FLAGS.num_steps, options)
+    training.train(ref, path_flag("run_dir"), _open_examples, FLAGS.num_steps, options)
 
 
 def _open_examples(config):
     """Opens the records that --examples_path names, or a dataset of TensorFlow Datasets."""
     from pipelines.examples import reading
 
-    path = app.path("examples_path")
+    path = path_flag("examples_path")
     if path:
         return reading.open_examples(path)
     # Some of Magenta's configs name a dataset.

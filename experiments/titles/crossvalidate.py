@@ -18,6 +18,7 @@ from absl import flags
 
 from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import say
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -38,7 +39,7 @@ def main() -> None:
     from pipelines.systems.titles import baselines, evaluation, tunes
     from pipelines.systems.titles import ranks as retrieval
 
-    everything = tunes.read(app.path("examples_path"), guess_keys=True)
+    everything = tunes.read(path_flag("examples_path"), guess_keys=True)
     say(everything.summary())
     groups = np.unique(everything.groups, return_inverse=True)[1]
     # Each group in one part, and as many groups in each.
@@ -93,7 +94,7 @@ def main() -> None:
         "dropped": dict(dropped),
         "sections": sections,
     }
-    path = app.path("json")
+    path = path_flag("json")
     if path:
         files.write_json(path, result)
     print(_table(result))

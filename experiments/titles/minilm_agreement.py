@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from pipelines import records
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import tfrecord
+from pipelines.records.manifest import record_files
 from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -73,13 +75,13 @@ def titles() -> list[str]:
     if bool(FLAGS.records) == bool(FLAGS.titles):
         raise UserError("give --records or --titles (see --help)")
     if FLAGS.titles:
-        path = pathlib.Path(app.path("titles"))
+        path = pathlib.Path(path_flag("titles"))
         found = set(path.read_text(encoding="utf-8").splitlines())
     else:
         found = {
             NoteSequence.FromString(record).sequence_metadata.title
-            for path in records.glob(app.path("records"))
-            for record in records.read(path)
+            for path in record_files(path_flag("records"))
+            for record in tfrecord.read(path)
         }
     found.discard("")
     if not found:
@@ -137,9 +139,9 @@ def main() -> None:
         "versions": versions,
     }
     if FLAGS.json:
-        files.write_json(app.path("json"), numbers)
+        files.write_json(path_flag("json"), numbers)
     if FLAGS.reference:
-        _write_reference(pathlib.Path(app.path("reference")), texts, theirs)
+        _write_reference(pathlib.Path(path_flag("reference")), texts, theirs)
     print(
         f"all-MiniLM-L6-v2, SavedModel beside sentence-transformers "
         f"{versions['sentence-transformers']} (PyTorch {versions['torch']}): the largest "

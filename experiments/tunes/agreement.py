@@ -26,9 +26,10 @@ from experiments.tunes.comparing import Difference, Voices
 from experiments.tunes.readers import Reader
 from experiments.tunes.rules import RULES
 from pipelines.music.abc.tunebook import TuneText
-from pipelines.records import Rejected
+from pipelines.music.limits import Rejected
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
 FLAGS = flags.FLAGS
 
@@ -153,7 +154,7 @@ def main() -> None:
     if FLAGS.readings:
         reader = readers.Remembering(reader, FLAGS.readings)
     verdicts: dict[shared.Place, Verdict] = {}
-    progress = app.Progress("tunes compared")
+    progress = Progress("tunes compared")
     try:
         for place, tune in shared.tunes(pathlib.Path(FLAGS.corpora)):
             verdicts[place] = compare(tune, FLAGS.reader, reader, FLAGS.notes)

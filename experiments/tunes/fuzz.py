@@ -34,9 +34,10 @@ from absl import flags
 from experiments.tunes import shared
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.abc.tunebook import TuneText
-from pipelines.records import Rejected
+from pipelines.music.limits import Rejected
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
 FLAGS = flags.FLAGS
 
@@ -356,7 +357,7 @@ def main() -> None:
     totals: Counter[str] = Counter()
     failures: list[Failure] = []
     peaks: list[int] = []
-    progress = app.Progress("tunes damaged", FLAGS.tunes)
+    progress = Progress("tunes damaged", FLAGS.tunes)
     started = time.monotonic()
     with concurrent.futures.ProcessPoolExecutor(
         FLAGS.processes,

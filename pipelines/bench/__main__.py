@@ -15,6 +15,7 @@ from absl import flags
 
 from pipelines.bench import _compare, _magenta, benchmarks
 from pipelines.runtime import app, files
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -25,7 +26,7 @@ def main(name: str) -> None:
         for each in benchmarks().values():
             print(f"{each.name:12} {each.summary}")
         return
-    path = app.path("json")
+    path = path_flag("json")
 
     def save(report):
         if path:

@@ -8,12 +8,14 @@ import sys
 
 from absl import flags
 
-from pipelines import records
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import measure
 from pipelines.corpora import _archives
-from pipelines.runtime import app
+from pipelines.music.limits import Rejected
+from pipelines.records import tfrecord
+from pipelines.records.manifest import record_files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +29,7 @@ def _define_flags() -> None:
 def _prepare(scratch: str) -> Comparison:
     sides = _magenta.sides()
     corpus = pathlib.Path(scratch, "groove")
-    copy_groove(app.path("input"), corpus, FLAGS.copies)
+    copy_groove(path_flag("input"), corpus, FLAGS.copies)
 
     def ours(number: int) -> dict[str, float]:
         output = os.path.join(scratch, f"ours{number}")
@@ -64,8 +66,8 @@ def _prepare(scratch: str) -> Comparison:
 
 def _size(pattern: str) -> dict[str, float]:
     """Counts the records and deletes them: every round starts with the same disk."""
-    paths = records.glob(pattern)
-    count = sum(1 for path in paths for _ in records.read(path))
+    paths = record_files(pattern)
+    count = sum(1 for path in paths for _ in tfrecord.read(path))
     for path in paths:
         os.remove(path)
     return {"records": count}
@@ -89,7 +91,7 @@ def copy_groove(where: str, target: pathlib.Path, copies: int) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     path.write_bytes(place.read(root + row["midi_filename"], 1 << 26))
-                except records.Rejected as error:
+                except Rejected as error:
                     raise UserError(f"{where}: {row['midi_filename']}: {error.detail}") from error
                 writer.writerow({**row, **names})
 

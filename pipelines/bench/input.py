@@ -14,8 +14,8 @@ from absl import flags
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import numbers
 from pipelines.bench.convert import copy_groove
-from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -47,7 +47,7 @@ def _prepare(scratch: str) -> Comparison:
         folder = pathlib.Path(scratch, f"copies-{copies}")
         folder.mkdir()
         say(f"converting {FLAGS.input}, {copies} times ...")
-        copy_groove(app.path("input"), folder / "midi", copies)
+        copy_groove(path_flag("input"), folder / "midi", copies)
         _job("convert", "--corpus=groove", f"--input={folder}/midi", f"--output={folder}/pieces")
         _job(
             "tensors",

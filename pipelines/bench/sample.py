@@ -17,8 +17,8 @@ from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import measure, numbers, require_success
 from pipelines.demo import grooves
 from pipelines.music import midi_reader
-from pipelines.runtime import app
 from pipelines.runtime.app import say
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 # One model by both names: stock Magenta knows only its own.
@@ -47,7 +47,7 @@ def _prepare(scratch: str) -> Comparison:
     sizes = numbers("num_outputs", "1000,10000")
     sides = _magenta.sides()
     common = [
-        f"--checkpoint_file={app.path('checkpoint_file') or _trained(scratch)}",
+        f"--checkpoint_file={path_flag('checkpoint_file') or _trained(scratch)}",
         "--mode=sample",
         f"--temperature={FLAGS.temperature}",
     ]

@@ -12,8 +12,8 @@ from absl import flags
 
 from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import numbers
-from pipelines.runtime import app
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 _BATCHES = 4
@@ -45,7 +45,7 @@ def _prepare(scratch: str) -> Comparison:
     from pipelines.bench import _model_plan
 
     sides = _magenta.sides()
-    config_file = app.path("config_file")
+    config_file = path_flag("config_file")
     cases = {}
     for size in numbers("batch_sizes", "8,32,128") if FLAGS.batch_sizes else [None]:
         hparams = ",".join(filter(None, [FLAGS.hparams, size and f"batch_size={size}"]))
@@ -54,7 +54,7 @@ def _prepare(scratch: str) -> Comparison:
         # Magenta's classes; `configs.get` gives ours.
         model = configs.builders(config_file)[FLAGS.config]().model
         folder = pathlib.Path(scratch, f"batches-of-{config.hparams.batch_size}")
-        path = app.path("examples_path")
+        path = path_flag("examples_path")
         job = {
             "measure": "training",
             "batches": _write(_real(config, path) if path else _random(config), folder),

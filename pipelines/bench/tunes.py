@@ -13,11 +13,12 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from pipelines import records
 from pipelines.bench import Benchmark, Comparison
 from pipelines.bench._compare import measure, numbers
 from pipelines.corpora import _archives
 from pipelines.music.abc import tunebook
+from pipelines.music.limits import Rejected
+from pipelines.records.manifest import read_manifest, record_files
 from pipelines.runtime.app import UserError
 
 FLAGS = flags.FLAGS
@@ -51,7 +52,7 @@ def _tunes(where: str) -> Iterator[tuple[str, ...]]:
     for member in members:
         try:
             text = tunebook.decode(place.read(member, _MAX_BYTES))
-        except records.Rejected:
+        except Rejected:
             continue
         for tune in tunebook.tunes(text):
             yield tuple(line for line in tune.lines if line and line[:2] not in ("X:", "T:"))
@@ -82,8 +83,8 @@ def _convert(books: pathlib.Path, number: int) -> dict[str, float]:
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    manifest = records.read_manifest(output)
-    for path in records.glob(f"{output}/*.tfrecord*"):
+    manifest = read_manifest(output)
+    for path in record_files(f"{output}/*.tfrecord*"):
         os.remove(path)
     kept = sum(split["records"] for split in manifest["splits"].values())
     return {**measured, "CPU seconds": round(busy, 2), "records": kept}

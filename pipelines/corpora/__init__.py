@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.music.midi_reader import MAX_NOTES, MAX_SECONDS
+from pipelines.music.limits import MAX_NOTES, MAX_SECONDS
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, discovered
@@ -52,7 +52,7 @@ class Piece(NamedTuple):
       split: which it is in; None where the corpus does not say. Such pieces are divided at the
         end, those with a key in common into the same split.
       sequence: the piece; its id names it in the corpus.
-      keys: what its tune is recognised by, as `same_tune.keys` gives them.
+      keys: what its tune is recognised by, as `identity.keys` gives them.
     """
 
     split: str | None
@@ -76,7 +76,7 @@ class Corpus(NamedTuple):
       sources: lists what is at the paths of --input: sources, and what is skipped without being
         opened. Raises UserError where that is not this corpus.
       sequences: yields the pieces of a source, one or many, and those of them that are skipped.
-        Raises records.Rejected where the source as a whole is left out.
+        Raises Rejected where the source as a whole is left out.
       has_splits: whether it says which split each of its pieces is in.
       pieces: how many it has, where that is known.
     """

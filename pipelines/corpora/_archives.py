@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from pipelines.records import Rejected
+from pipelines.music.limits import Rejected
 from pipelines.runtime.app import UserError
 
 OUTSIDE = "points outside the corpus"

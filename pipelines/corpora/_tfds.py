@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pipelines import records
+from pipelines.records import tfrecord
 from pipelines.runtime.app import UserError
 
 
@@ -54,7 +54,7 @@ def examples(
         )
     for split, info in builder.info.splits.items():
         for path in info.filepaths:
-            for offset, record in records.read_at(path):
+            for offset, record in tfrecord.read_at(path):
                 features = {
                     key: _value(feature, builder.info.features, key)
                     for key, feature in _features(record).items()
@@ -65,7 +65,7 @@ def examples(
 
 def feature(location: dict[str, Any], name: str) -> bytes:
     """A bytes feature of the example at a place that `examples` gave."""
-    _, record = next(records.read_at(location["path"], location["offset"]))
+    _, record = next(tfrecord.read_at(location["path"], location["offset"]))
     return _features(record)[name].bytes_list.value[0]
 
 

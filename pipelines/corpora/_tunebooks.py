@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, _archives, one_path
+from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives, one_path
 from pipelines.music.abc import reader, tunebook
-from pipelines.records import Rejected
+from pipelines.music.limits import Limits, Rejected
 from pipelines.runtime.app import UserError
 from pipelines.tunes import identity
 

@@ -4,18 +4,17 @@ The job's process lists the sources; workers convert them in batches (`beam_batc
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines import records
-from pipelines.corpora import Corpus, Limits, Skipped, Source, corpora
-from pipelines.records import Folder, Part, beam_batches
+from pipelines.corpora import Corpus, Skipped, Source, corpora
+from pipelines.music.limits import Limits
+from pipelines.records import beam_batches
+from pipelines.records.folder import Folder
+from pipelines.records.parts import Part
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 from pipelines.tunes import splits
-
-# Small enough to spread evenly over workers, large enough that a part is more than overhead.
-_MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
 
 DEFAULT_LIMITS = Limits()
 
@@ -67,7 +66,7 @@ def convert(
                     part.reject(*found)
                 else:
                     sources.append(found)
-        batches = _write_batches(parts, sources)
+        batches = beam_batches.write(parts, _batches(sources))
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sum(s.weight for s in sources))
 
@@ -91,19 +90,15 @@ def convert(
     return manifest
 
 
-def _write_batches(parts: str, sources: list[Source]) -> list[str]:
-    """Writes batches of about equal weights; returns their names."""
-    weight = sum(source.weight for source in sources)
-    size = min(_MAX_BATCH, max(_MIN_BATCH, weight // _BATCHES))
-    batches: list[str] = []
+def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+    """Divides sources, in their order, into batches of about equal weights."""
+    size = beam_batches.batch_size(sum(source.weight for source in sources))
     start = weight = 0
     for end, source in enumerate(sources, start=1):
         weight += source.weight
         if weight >= size or end == len(sources):
-            batches.append(f"batch-{start:09d}")
-            records.write_batch(parts, batches[-1], sources[start:end])
+            yield sources[start:end]
             start, weight = end, 0
-    return batches
 
 
 def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:

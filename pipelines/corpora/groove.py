@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines.corpora import Corpus, Limits, Piece, Skipped, Source, _archives, _tfds, one_path
+from pipelines.corpora import Corpus, Piece, Skipped, Source, _archives, _tfds, one_path
 from pipelines.music import midi_reader
+from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import SPLITS, Rejected
+from pipelines.records.manifest import SPLITS
 from pipelines.runtime.app import UserError
 
 _TABLE = "info.csv"

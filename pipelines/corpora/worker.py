@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from pipelines import records
-from pipelines.corpora import Corpus, Ignored, Limits, Piece, Skipped, Source, corpora
+from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, corpora
+from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Part, Rejected
+from pipelines.records.parts import Part, read_batch
 
 
 class ConvertBatch(beam.DoFn):
@@ -28,7 +28,7 @@ class ConvertBatch(beam.DoFn):
         """Converts one batch."""
         corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
         with Part(self._parts, batch) as part:
-            for source in (Source(*line) for line in records.read_batch(self._parts, batch)):
+            for source in (Source(*line) for line in read_batch(self._parts, batch)):
                 # A corpus that says nothing of a source would lose it without a trace.
                 found_any = False
                 for found in _sequences(corpus, source, limits):

@@ -19,6 +19,7 @@ from absl import flags
 from pipelines.demo import forked_jobs, grooves, tunes
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
@@ -243,7 +244,7 @@ def _job(
 
 
 def main():
-    output = app.path("output")
+    output = path_flag("output")
     demo(output, FLAGS.num_steps, FLAGS.num_tune_steps)
     say(f"see {os.path.join(output, 'tunes', 'music')}")
 

@@ -5,18 +5,17 @@ The job's process lists where in the shards the NoteSequences are; workers conve
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from configs import ConfigRef
-from pipelines import records
 from pipelines.examples import fingerprint, report
-from pipelines.records import Folder, beam_batches
+from pipelines.records import beam_batches, tfrecord
+from pipelines.records.folder import Folder
+from pipelines.records.manifest import REJECTED, record_files
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 
-# Small enough to spread evenly over workers, large enough that a part is more than overhead.
-_MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
 # A worker process imports TensorFlow in the time in which it converts 10,000 NoteSequences: five
 # times as many as repay a worker of `convert`, which the default is made for.
 _COST_OF_A_WORKER = 5
@@ -61,7 +60,8 @@ def convert(
         say(f"{ref.name}: {line}")
     with Folder(output, overwrite) as folder:
         parts = os.fspath(folder.parts)
-        batches, sources = _write_batches(parts, where, source)
+        sources = sum(report.records_of(source).values())
+        batches = beam_batches.write(parts, _batches(where, source))
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sources // _COST_OF_A_WORKER)
 
@@ -79,28 +79,30 @@ def convert(
             sources,
             {"config": ref.name, **about},
             tunes=where,
-            sizes=True,
         )
     say(
         f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "
-        f"NoteSequences; {records.REJECTED} says why the others gave none"
+        f"NoteSequences; {REJECTED} says why the others gave none"
     )
     return manifest
 
 
-def _write_batches(parts: str, where: str, source: dict[str, Any]) -> tuple[list[str], int]:
-    """Writes batches of ranges of the input's shards; returns their names and how many records."""
+def _batches(where: str, source: dict[str, Any]) -> Iterator[list[tuple[str, str, int, int]]]:
+    """Divides the input's records into batches of one range each.
+
+    A range is a split, the path of one of its shards, the offset of a record in it, and how many
+    records follow from there.
+
+    Raises:
+      UserError: where the folder has not as many records as its manifest says.
+    """
     expected = report.records_of(source)
-    size = min(_MAX_BATCH, max(_MIN_BATCH, sum(expected.values()) // _BATCHES))
-    batches: list[str] = []
+    size = beam_batches.batch_size(sum(expected.values()))
     for split, count in expected.items():
         found = 0
-        for path in records.glob(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
-            offsets = [offset for offset, _ in records.read_at(path)]
+        for path in record_files(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
+            offsets = [offset for offset, _ in tfrecord.read_at(path)]
             for start in range(0, len(offsets), size):
-                ranges = [(split, path, offsets[start], len(offsets[start : start + size]))]
-                batches.append(f"batch-{len(batches):09d}")
-                records.write_batch(parts, batches[-1], ranges)
+                yield [(split, path, offsets[start], len(offsets[start : start + size]))]
             found += len(offsets)
         report.require_all(where, split, count, found)
-    return batches, sum(expected.values())

@@ -12,10 +12,12 @@ from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines import records, representations
+from pipelines import representations
 from pipelines.examples.base import Batch, Counts, Draw, Examples
+from pipelines.records import tfrecord
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Representation
-from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
 # of four bars of drums are 60 MB.
@@ -33,7 +35,7 @@ class NoteSequences(Examples):
           UserError: for records that are no NoteSequences.
         """
         for path in self.paths:
-            for record in records.read(path):
+            for record in tfrecord.read(path):
                 try:
                     yield music_pb2.NoteSequence.FromString(record)
                 except message.DecodeError as error:

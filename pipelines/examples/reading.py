@@ -1,10 +1,10 @@
 """Opens examples: what travels from here on is the opened object, not the pattern."""
 
-from pipelines import records
 from pipelines.examples.base import Examples
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.examples.tensors import Tensors
 from pipelines.examples.tfds import TfdsExamples
+from pipelines.records.manifest import kind_of, record_files
 from pipelines.runtime.app import UserError
 
 
@@ -17,9 +17,9 @@ def open_examples(pattern: str) -> Examples:
     Raises:
       UserError: where it matches nothing, or records of several kinds.
     """
-    paths = records.glob(pattern)
+    paths = record_files(pattern)
     kinds = {"notesequence": NoteSequences, "tensors": Tensors}
-    return kinds[records.kind_of(paths)](pattern, paths)
+    return kinds[kind_of(paths)](pattern, paths)
 
 
 def open_note_sequences(pattern: str) -> NoteSequences:

@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines import records
 from pipelines.examples import reading
 from pipelines.examples.base import Counts
+from pipelines.records.manifest import SPLITS, read_manifest
 from pipelines.runtime.app import UserError
 
 
@@ -55,7 +55,7 @@ def open_folder(folder: str) -> dict[str, Any]:
     """
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
-    manifest = records.read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest["kind"] != "notesequence":
         raise UserError(
             f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
@@ -66,9 +66,7 @@ def open_folder(folder: str) -> dict[str, Any]:
 
 def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:
     """How many records a manifest names, by split."""
-    return {
-        split: manifest["splits"].get(split, {"records": 0})["records"] for split in records.SPLITS
-    }
+    return {split: manifest["splits"].get(split, {"records": 0})["records"] for split in SPLITS}
 
 
 def require_all(folder: str, split: str, expected: int, found: int) -> None:

@@ -5,9 +5,10 @@ import secrets
 
 import tensorflow as tf
 
-from pipelines import records, representations
+from pipelines import representations
 from pipelines.examples import fingerprint
 from pipelines.examples.base import Counts, Draw, Examples
+from pipelines.records.manifest import count_in, read_manifest, require_whole
 from pipelines.representations.codec import Codec
 from pipelines.runtime.app import UserError, say
 
@@ -28,7 +29,7 @@ class Tensors(Examples):
     def __init__(self, source: str, paths: list[str]):
         super().__init__(source, paths)
         self._manifests = {
-            folder: records.read_manifest(folder) for folder in sorted(set(map(_folder, paths)))
+            folder: read_manifest(folder) for folder in sorted(set(map(_folder, paths)))
         }
 
     def require_fit(self, name: str, config) -> None:
@@ -54,13 +55,13 @@ class Tensors(Examples):
         Raises:
           UserError: for a file that is missing, cut short, or not the manifest's.
         """
-        records.require_whole(self.source)
+        require_whole(self.source)
         number = sum(self._numbers())
         return Counts(records=number, used=number, examples=number)
 
     def _numbers(self) -> list[int]:
         """How many examples each file has."""
-        return [records.count_in(path, self._manifests[_folder(path)]) for path in self.paths]
+        return [count_in(path, self._manifests[_folder(path)]) for path in self.paths]
 
     def training_dataset(self, config, draw: Draw = Draw()) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import tensorflow.compat.v1 as tf
 from note_seq.protobuf import music_pb2
 
-from pipelines import records
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.music import midi_reader
+from pipelines.music.limits import Rejected
 from pipelines.runtime.app import UserError, say
 
 
@@ -32,7 +32,7 @@ class TfdsExamples(NoteSequences):
         for number, example in enumerate(tfds.as_numpy(self._load())):
             try:
                 yield midi_reader.midi_to_note_sequence(example["midi"])
-            except records.Rejected as error:
+            except Rejected as error:
                 say(f"{self.source}, example {number} is left out: {error.detail}")
 
     def serialized(self, seed: int | None) -> tf.data.Dataset:
@@ -41,7 +41,7 @@ class TfdsExamples(NoteSequences):
         def to_record(content):
             try:
                 return midi_reader.midi_to_note_sequence(content.numpy()).SerializeToString()
-            except records.Rejected:
+            except Rejected:
                 return b""
 
         def convert(example):

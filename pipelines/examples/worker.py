@@ -12,9 +12,9 @@ import numpy as np
 from google.protobuf import message
 
 from configs import ConfigRef
-from pipelines import records
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Part
+from pipelines.records import tfrecord
+from pipelines.records.parts import Part, read_batch
 from pipelines.runtime.app import UserError
 
 # Of the whole process are stderr, which TensorFlow's start holds back, and the generators of Python
@@ -55,8 +55,8 @@ class TensorBatch(beam.DoFn):
         """Converts one batch."""
         with Part(self._parts, batch) as part:
             before = collections.Counter(self._representation.counts)
-            for split, path, offset, number in records.read_batch(self._parts, batch):
-                for _, (at, record) in zip(range(number), records.read_at(path, offset)):
+            for split, path, offset, number in read_batch(self._parts, batch):
+                for _, (at, record) in zip(range(number), tfrecord.read_at(path, offset)):
                     self._add(part, split, f"{os.path.basename(path)}:{at}", record)
                     part.add_source()
             noted = collections.Counter(self._representation.counts)

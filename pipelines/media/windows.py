@@ -7,8 +7,9 @@ import numpy as np
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
-from pipelines import records, representations
+from pipelines import representations
 from pipelines.music import midi_reader
+from pipelines.music.limits import Rejected
 from pipelines.representations.contract import INFER
 from pipelines.runtime.app import UserError
 
@@ -51,7 +52,7 @@ def read_windows(config, name: str, path: str) -> Windows:
     """
     try:
         piece = midi_reader.midi_to_note_sequence(pathlib.Path(path).read_bytes())
-    except records.Rejected as error:
+    except Rejected as error:
         raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
     representation = representations.of(config.data_converter)
     representation.set_mode(INFER)

@@ -21,11 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Rejected
-
-MAX_SECONDS = 1800.0
-MAX_NOTES = 100_000
 
 # Real drum recordings take 12 bytes a note, controllers included; the memory that reading takes
 # is proportional to the file.

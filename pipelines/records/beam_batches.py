@@ -1,18 +1,47 @@
 """Batches of sources through Beam: what the jobs that make folders of records have in common.
 
-The job's process writes the batches beside the parts to come. Beam carries nothing but their names
-to the workers; each reads its batch and writes one part.
+The job's process writes the batches beside the parts to come. Beam carries only their names to the
+workers; each worker reads its batch and writes one part.
 """
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from pipelines.records import Folder
+from pipelines.records import parts
+from pipelines.records.folder import Folder
 from pipelines.runtime import beam_runner
-from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
+# Batches are small enough to spread evenly over workers, and large enough that a part is worth its
+# overhead.
+_MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
 _PROGRESS_SECONDS = 0.5
+
+
+def batch_size(pieces: int) -> int:
+    """About how many pieces a batch should have, for a job that converts so many in all."""
+    return min(_MAX_BATCH, max(_MIN_BATCH, pieces // _BATCHES))
+
+
+def write(folder: str | os.PathLike, batches: Iterable[Sequence[Any]]) -> list[str]:
+    """Writes batches of sources for `run`.
+
+    Args:
+      folder: `Folder.parts`.
+      batches: the sources of each batch, JSON.
+
+    Returns:
+      The names of the batches.
+    """
+    names = []
+    for number, sources in enumerate(batches):
+        names.append(f"batch-{number:09d}")
+        parts.write_batch(folder, names[-1], sources)
+    return names
 
 
 def run(
@@ -26,15 +55,15 @@ def run(
     """Has workers make a part of each batch.
 
     Args:
-      folder: where the batches are, and the parts will be.
-      batches: names that `records.write_batch` was given.
+      folder: the folder where the batches are and the parts will be.
+      batches: the names that `write` returned.
       worker: makes the beam.DoFn that takes such a name; called once Beam is imported.
       arguments: Beam's options.
-      sources: how many there are in all batches, for the progress.
+      sources: how many sources all batches have, for the progress.
       what: what is counted, e.g. "sources converted".
 
     Raises:
-      UserError: what a worker raised as such, or `beam_runner.run_pipeline` does.
+      UserError: if a worker raised one, or for what `beam_runner.run_pipeline` raises it for.
     """
 
     def build(pipeline):
@@ -59,9 +88,9 @@ def run(
 
 
 def _message_for_people(error: Exception) -> str:
-    """The message of a UserError that a worker may have raised, without what Beam makes of it.
+    """The message of a UserError that a worker may have raised, without what Beam adds to it.
 
-    Beam adds the step, and gives what another process raised as the text of its traceback.
+    Beam appends the name of the step. An exception of another process is the text of its traceback.
     """
     text = str(error)
     if not isinstance(error, UserError):
@@ -71,13 +100,13 @@ def _message_for_people(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _progress(folder: Folder, total: int, what: str) -> Iterator[None]:
-    """Watches the parts that appear, which works whatever process or machine makes them."""
+    """Counts the parts as they appear, which works whatever process or machine makes them."""
     progress = Progress(what, total)
     done = threading.Event()
 
     def watch():
         while not done.wait(_PROGRESS_SECONDS):
-            progress.update(folder.sources_done())
+            progress.update(parts.sources_done(folder.parts))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -8,8 +8,8 @@ lists of tunes beside the records tell (tfrecords/README.md); records without a 
 import os
 from collections.abc import Iterable, Iterator
 
-from pipelines import records
-from pipelines.records import Tune
+from pipelines.records.manifest import record_files
+from pipelines.records.tune_list import Tune, read_tunes
 from pipelines.runtime.app import UserError, say
 
 _NAMED = 3
@@ -24,12 +24,12 @@ def require_none(examples_path: str) -> None:
     Raises:
       UserError: naming the first few such tunes.
     """
-    used = _splits_used(records.glob(examples_path))
+    used = _splits_used(record_files(examples_path))
     if len(used) < 2:
         return
     trained, held_out = [], []
     for folder, splits in sorted(used.items()):
-        for tune in records.read_tunes(folder):
+        for tune in read_tunes(folder):
             (trained if tune.split in splits else held_out).append((folder, tune))
     found = _shared(trained, held_out)
     if found:
@@ -56,10 +56,10 @@ def warn(examples_path: str, training_path: str | None) -> int:
       How many records are.
     """
     try:
-        trained = list(_tunes_of(records.glob(training_path or "")))
+        trained = list(_tunes_of(record_files(training_path or "")))
     except UserError:
         return 0
-    measured = list(_tunes_of(records.glob(examples_path)))
+    measured = list(_tunes_of(record_files(examples_path)))
     known = len(_shared(measured, trained))
     if known:
         say(
@@ -80,7 +80,7 @@ def _splits_used(paths: Iterable[str]) -> dict[str, set[str]]:
 
 def _tunes_of(paths: Iterable[str]) -> Iterator[tuple[str, Tune]]:
     for folder, splits in sorted(_splits_used(paths).items()):
-        for tune in records.read_tunes(folder):
+        for tune in read_tunes(folder):
             if tune.split in splits:
                 yield folder, tune
 

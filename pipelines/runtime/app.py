@@ -1,13 +1,11 @@
-"""What every job shares: how it starts, how it ends, how it reports progress.
+"""What every job shares: how it starts, how it ends, how it talks.
 
 Results go to stdout, logs and progress to stderr, and the exit status is 0 only when the job did
 its work.
 """
 
-import math
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 from absl import flags, logging
@@ -67,25 +65,6 @@ def run(
         sys.exit(130)
 
 
-def path(name: str) -> str | None:
-    """The value of a flag that is a path or a pattern; the shell leaves a quoted ~ to us."""
-    value = flags.FLAGS[name].value
-    return value and os.path.expanduser(value)
-
-
-def paths(name: str) -> list[str]:
-    """The values of a flag that is given once or several times, as `path` takes them."""
-    return [os.path.expanduser(value) for value in flags.FLAGS[name].value if value]
-
-
-def require_finite(*names: str) -> None:
-    """Raises UserError where a flag of one of these names is infinite or no number."""
-    for name in names:
-        value = flags.FLAGS[name].value
-        if value is not None and not math.isfinite(value):
-            raise UserError(f"--{name}={value}: must be a finite number")
-
-
 def _fail(message: str) -> None:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(1)
@@ -94,43 +73,3 @@ def _fail(message: str) -> None:
 def say(message: str) -> None:
     """Writes a line about the work to stderr."""
     print(message, file=sys.stderr, flush=True)
-
-
-class Progress:
-    """A line on stderr about something that takes more than a few seconds.
-
-    On a terminal the line is rewritten in place, in a log file a new one is added now and then.
-
-    Args:
-      what: what is being counted, e.g. "examples measured".
-      total: how many there will be, if known.
-      every: seconds between lines in a log file.
-    """
-
-    def __init__(self, what: str, total: int | None = None, every: float = 10.0):
-        self._what = what
-        self._total = total
-        self._live = sys.stderr.isatty()
-        self._every = 0.5 if self._live else every
-        self._last = time.monotonic()
-        self._shown = False
-
-    def update(self, count: int, note: str = "") -> None:
-        """Says how far it is, at most every `every` seconds."""
-        if time.monotonic() - self._last < self._every:
-            return
-        self._last = time.monotonic()
-        self._shown = True
-        of = f" of {self._total}" if self._total is not None else ""
-        line = f"{count}{of} {self._what}{' ' + note if note else ''}"
-        print(
-            f"\r\x1b[K{line}" if self._live else line,
-            end="" if self._live else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def close(self) -> None:
-        """Ends a line that was being rewritten."""
-        if self._live and self._shown:
-            print(file=sys.stderr)

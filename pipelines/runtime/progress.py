@@ -1,9 +1,50 @@
-"""What a job is at before its work shows progress, and how long that took."""
+"""How a job tells on stderr what it is at, how far it is, and how long that took."""
 
+import sys
 import threading
 import time
 
 from pipelines.runtime.app import say
+
+
+class Progress:
+    """A line on stderr about something that takes more than a few seconds.
+
+    On a terminal the line is rewritten in place, in a log file a new one is added now and then.
+
+    Args:
+      what: what is being counted, e.g. "examples measured".
+      total: how many there will be, if known.
+      every: seconds between lines in a log file.
+    """
+
+    def __init__(self, what: str, total: int | None = None, every: float = 10.0):
+        self._what = what
+        self._total = total
+        self._live = sys.stderr.isatty()
+        self._every = 0.5 if self._live else every
+        self._last = time.monotonic()
+        self._shown = False
+
+    def update(self, count: int, note: str = "") -> None:
+        """Says how far it is, at most every `every` seconds."""
+        if time.monotonic() - self._last < self._every:
+            return
+        self._last = time.monotonic()
+        self._shown = True
+        of = f" of {self._total}" if self._total is not None else ""
+        line = f"{count}{of} {self._what}{' ' + note if note else ''}"
+        print(
+            f"\r\x1b[K{line}" if self._live else line,
+            end="" if self._live else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Ends a line that was being rewritten."""
+        if self._live and self._shown:
+            print(file=sys.stderr)
 
 
 class Stages:

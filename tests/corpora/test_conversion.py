@@ -15,9 +15,12 @@ import psutil
 import pytest
 
 import pipelines.corpora
-from pipelines import records
-from pipelines.corpora import Limits, Source, conversion, corpora
+from pipelines.corpora import Source, conversion, corpora
+from pipelines.music.limits import Limits
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import beam_batches, tfrecord
+from pipelines.records.manifest import read_manifest, record_files
+from pipelines.records.parts import read_batch
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError
 from tests.support import groove_release
@@ -43,8 +46,8 @@ def rejections(path):
 def sequences(path):
     return [
         NoteSequence.FromString(record)
-        for file in records.glob(f"{path}/*.tfrecord*")
-        for record in records.read(file)
+        for file in record_files(f"{path}/*.tfrecord*")
+        for record in tfrecord.read(file)
     ]
 
 
@@ -85,7 +88,7 @@ def test_the_bytes_do_not_depend_on_runner_workers_batches_or_place(tmp_path, re
 
     expected = convert("in process", archive, [])
     assert len(expected) == 2 + 2 + 2 + 3
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 2)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 2)
     assert convert("small batches", folder, []) == expected
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=3"]
     assert convert("threads", folder, threads) == expected
@@ -100,7 +103,7 @@ def test_bad_files_are_listed_and_the_rest_is_converted(tmp_path, release):
         "groove", str(archive), str(tmp_path / "r"), 1, Limits(max_notes=150)
     )
     assert rejections(tmp_path / "r") == expected
-    assert manifest == records.read_manifest(tmp_path / "r")
+    assert manifest == read_manifest(tmp_path / "r")
     assert (manifest["read"], manifest["rejected"]) == (14, 7)
     assert manifest["reasons"] == {
         "malformed": 3,
@@ -145,7 +148,7 @@ def test_a_full_disk_is_one_error(tmp_path, release, monkeypatch):
     def full(file, record):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(records, "_write_record", full)
+    monkeypatch.setattr(tfrecord, "write_record", full)
     with pytest.raises(UserError, match="a worker failed: No space left on device: .*/parts/"):
         conversion.convert("groove", str(archive), str(tmp_path / "r"))
     assert not (tmp_path / "r").exists()
@@ -181,8 +184,8 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
     (tmp_path / "plugin" / "books.py").write_text(
         textwrap.dedent("""
         from pipelines.corpora import Corpus, Piece, Skipped, Source
-        from pipelines.protos import NoteSequence
-        from pipelines.records import Rejected
+        from pipelines.music.note_sequence import NoteSequence
+        from pipelines.music.limits import Rejected
 
         def sources(where):
             yield Skipped("listed", "no_row", "left out when listing")
@@ -264,7 +267,7 @@ def test_the_command(tmp_path, release):
     )
     assert (done.returncode, complaints(done)) == (0, [])
     manifest = json.loads(done.stdout)
-    assert manifest == records.read_manifest(tmp_path / "r")
+    assert manifest == read_manifest(tmp_path / "r")
     assert manifest["splits"]["train"] == {"records": 8, "shards": 2}
     assert manifest["limits"] == {"max_seconds": 60.0, "max_notes": 50}
 
@@ -300,7 +303,7 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
     script.write_text(
         textwrap.dedent("""
         import runpy, sys, time
-        import pipelines.midi
+        import pipelines.music.midi_reader
         def slow(*args, **kwargs):
             print("reading", flush=True)
             time.sleep(60)
@@ -352,8 +355,8 @@ def test_several_inputs(tmp_path):
 def test_batches_are_of_equal_weight(tmp_path):
     weights = [1] * 30 + [100, 3, 40, 1] + [1] * 30
     listed = [Source(f"s{i}", {}, weight) for i, weight in enumerate(weights)]
-    names = conversion._write_batches(str(tmp_path), listed)
-    batches = [records.read_batch(tmp_path, name) for name in names]
+    names = beam_batches.write(tmp_path, conversion._batches(listed))
+    batches = [read_batch(tmp_path, name) for name in names]
     assert [source for batch in batches for source in batch] == [list(one) for one in listed]
     assert len(set(names)) == len(names)
     for batch in batches[:-1]:

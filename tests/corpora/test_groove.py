@@ -15,9 +15,11 @@ from functools import partial
 import note_seq
 import pytest
 
-from pipelines import records
-from pipelines.corpora import Limits, Piece, Skipped, Source, _archives, conversion, corpora
+from pipelines.corpora import Piece, Skipped, Source, _archives, conversion, corpora
+from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import tfrecord
+from pipelines.records.manifest import record_files
 from pipelines.runtime.app import UserError
 from tests.support import groove_release
 
@@ -39,7 +41,7 @@ def pieces(where):
         source = Source(*json.loads(json.dumps(source)))
         try:
             (read[source.key],) = GROOVE.sequences(source, Limits())
-        except records.Rejected as rejected:
+        except Rejected as rejected:
             read[source.key] = rejected.reason
     return read
 
@@ -272,7 +274,7 @@ def test_links_in_a_circle_and_impossible_names_are_rejected(tmp_path, release):
     loop.symlink_to(loop)
     place, _ = _archives.open_place(str(folder), "info.csv")
     for name in (rows[0]["midi_filename"], "drummer1/nul\0.mid"):
-        with pytest.raises(records.Rejected) as raised:
+        with pytest.raises(Rejected) as raised:
             place.read(name, 1000)
         assert raised.value.reason == "unreadable"
 
@@ -299,7 +301,7 @@ def test_random_damage_to_an_archive_is_a_rejection_or_one_error(tmp_path, metho
                 try:
                     place.read(name, 1000)
                     outcomes.add("read")
-                except records.Rejected as rejected:
+                except Rejected as rejected:
                     outcomes.add(rejected.reason)
         except UserError:
             outcomes.add("error")
@@ -411,8 +413,8 @@ def test_the_groove_midi_dataset(corpora, tmp_path):
     }
     sequences = [
         NoteSequence.FromString(record)
-        for path in records.glob(f"{tmp_path}/r/*.tfrecord*")
-        for record in records.read(path)
+        for path in record_files(f"{tmp_path}/r/*.tfrecord*")
+        for record in tfrecord.read(path)
     ]
     assert sum(len(sequence.notes) for sequence in sequences) == 445_494
     assert len({sequence.id for sequence in sequences}) == 1150

@@ -7,19 +7,13 @@ import zipfile
 
 import pytest
 
-from pipelines import records
-from pipelines.corpora import (
-    Ignored,
-    Limits,
-    Piece,
-    Skipped,
-    Source,
-    _tunebooks,
-    conversion,
-    corpora,
-)
+from pipelines.corpora import Ignored, Piece, Skipped, Source, _tunebooks, conversion, corpora
 from pipelines.music.abc import tunebook
+from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import beam_batches, parts, shards, tfrecord
+from pipelines.records.manifest import SPLITS
+from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
 
 ABC = corpora()["abc"]
@@ -69,7 +63,7 @@ def found(*paths, corpus=ABC):
                     others.append(("ignored", one.key, one.detail))
                 else:
                     others.append(("skipped", one.key, one.reason))
-        except records.Rejected as rejected:
+        except Rejected as rejected:
             others.append(("skipped", source.key, rejected.reason))
     return pieces, others
 
@@ -81,9 +75,9 @@ def contents(path):
 def by_split(path):
     return {
         NoteSequence.FromString(record).id: split
-        for split in records.SPLITS
+        for split in SPLITS
         for file in (path.glob(f"{split}.tfrecord*"))
-        for record in records.read(file)
+        for record in tfrecord.read(file)
     }
 
 
@@ -133,14 +127,14 @@ def test_ids_are_unique_where_numbers_are_not(tmp_path):
 
 
 def test_a_bad_tune_leaves_its_file_alone_and_is_named_by_its_line(tmp_path, monkeypatch):
-    real = _tunebooks.reading.read
+    real = _tunebooks.reader.read
 
     def read(text, *limits):
         if any("BOOM" in line for line in text.lines):
             raise ZeroDivisionError("boom")
         return real(text, *limits)
 
-    monkeypatch.setattr(_tunebooks.reading, "read", read)
+    monkeypatch.setattr(_tunebooks.reader, "read", read)
     long = "GABc dedB|" * 20_000
     text = tune(1) + tune(2, music="z8|z8|") + tune(3, "BOOM") + tune(4, music=long) + tune(5)
     pieces, others = found(write(tmp_path, {"a.abc": text}))
@@ -389,10 +383,10 @@ def test_settings_stay_together_across_inputs_in_any_order(tmp_path):
     assert manifest["tunes"] == {"groups": 200, "largest": 2}
     assert manifest["split_percent"] == (80, 10, 10)
     made = by_split(tmp_path / "r")
-    assert set(made.values()) == set(records.SPLITS)
+    assert set(made.values()) == set(SPLITS)
     for number in range(100, 150):
         assert made[f"a/first.abc/{number}"] == made[f"b/second.abc/{number}"]
-    listed = {tune.id: tune for tune in records.read_tunes(tmp_path / "r")}
+    listed = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
     assert {name: tune.split for name, tune in listed.items()} == made
     assert listed["a/first.abc/3"].title == "The Road to 3"
     shared = set(listed["a/first.abc/110"].keys) & set(listed["b/second.abc/110"].keys)
@@ -408,9 +402,9 @@ def test_the_bytes_do_not_depend_on_runner_or_batches(tmp_path, monkeypatch):
     expected = contents(tmp_path / "r")
     conversion.convert("abc", paths, str(tmp_path / "q"), 3, pipeline_arguments=PROCESSES)
     assert contents(tmp_path / "q") == expected
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 1)
-    monkeypatch.setattr(records, "_PART_BYTES", 5000)
-    monkeypatch.setattr(records, "_MERGE_FILES", 4)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 1)
+    monkeypatch.setattr(parts, "_PART_BYTES", 5000)
+    monkeypatch.setattr(shards, "_MERGE_FILES", 4)
     conversion.convert("abc", paths, str(tmp_path / "s"), 3)
     assert contents(tmp_path / "s") == expected
 
@@ -462,7 +456,7 @@ def test_all_collections_together(real):
     assert manifest["tunes"]["largest"] <= 20
     settings = [
         name
-        for name, title in ((t.id, t.title) for t in records.read_tunes(output))
+        for name, title in ((t.id, t.title) for t in read_tunes(output))
         if "cuckoo's nest" in title.lower()
     ]
     assert len(settings) >= 10 and len({made[name] for name in settings}) == 1

@@ -10,11 +10,13 @@ import tensorflow as tf
 
 import configs
 from configs import ConfigRef
-from pipelines import records
 from pipelines.examples import conversion
 from pipelines.examples import report as coverage
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Folder, Part, leakage
+from pipelines.records import beam_batches, leakage, tfrecord
+from pipelines.records.folder import Folder
+from pipelines.records.manifest import read_manifest, record_files
+from pipelines.records.parts import Part, read_batch
 from pipelines.runtime.app import UserError
 from tests.support.datasets import finish
 from tests.support.jobs import job
@@ -34,8 +36,8 @@ def rejections(path):
 
 def features(path, split):
     """The features of each record of a split, as lists by name."""
-    for file in records.glob(f"{path}/{split}.tfrecord*"):
-        for record in records.read(file):
+    for file in record_files(f"{path}/{split}.tfrecord*"):
+        for record in tfrecord.read(file):
             example = tf.train.Example.FromString(record)
             yield {
                 name: getattr(feature, feature.WhichOneof("kind")).value[:]
@@ -63,7 +65,7 @@ def test_everything_read_is_used_or_rejected(tunes, tmp_path):
     manifest = conversion.convert(
         ConfigRef("flat-reel_2bar"), tunes, str(tmp_path / "t"), num_shards=3
     )
-    assert manifest == records.read_manifest(tmp_path / "t")
+    assert manifest == read_manifest(tmp_path / "t")
     assert manifest["kind"] == "tensors" and manifest["corpus"] == "mine"
     assert manifest["config"] == "flat-reel_2bar"
     assert manifest["hparams"] == {"max_seq_len": 32, "rhythm": ""}
@@ -100,8 +102,8 @@ def test_each_window_once_with_source_number_and_tempo(tunes, tmp_path):
     converter.set_mode("eval")
     for split in ("train", "test"):
         expected = {}
-        for file in records.glob(f"{tunes}/{split}.tfrecord*"):
-            for piece in map(NoteSequence.FromString, records.read(file)):
+        for file in record_files(f"{tunes}/{split}.tfrecord*"):
+            for piece in map(NoteSequence.FromString, tfrecord.read(file)):
                 for i, window in enumerate(converter.to_tensors(piece).outputs):
                     tokens = (window.argmax(-1) + 1).astype(np.uint8).tobytes()
                     expected[piece.id, i] = tokens, piece.tempos[0].qpm
@@ -186,7 +188,7 @@ def test_the_bytes_do_not_depend_on_runner_workers_or_batches(tmp_path, monkeypa
     from_sets = convert(sets, melodies, "in process", [])
     drawn = convert(draws, grooves, "in process", [])
     assert len(from_sets) == 3 + 3 + 3 + 3 and len(drawn) == 3 + 2
-    monkeypatch.setattr(conversion, "_MIN_BATCH", 2)
+    monkeypatch.setattr(beam_batches, "_MIN_BATCH", 2)
     assert convert(draws, grooves, "small batches", []) == drawn
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=3"]
     assert convert(draws, grooves, "threads", threads) == drawn
@@ -310,7 +312,7 @@ def test_the_job(tunes, tmp_path):
     flags = ["--config=flat-reel_2bar", f"--input={tunes}", f"--output={tmp_path}/t"]
     done = job("tensors", *flags)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == records.read_manifest(tmp_path / "t")
+    assert json.loads(done.stdout) == read_manifest(tmp_path / "t")
     assert "13 examples from 3 of 6 NoteSequences" in done.stderr
     train = json.loads(done.stdout)["splits"]["train"]
     assert (train["records"], train["shards"], len(train["bytes"])) == (11, 4, 4)
@@ -318,8 +320,8 @@ def test_the_job(tunes, tmp_path):
 
 def test_the_names_of_batches_are_unique_over_splits_and_shards(tunes, tmp_path):
     source = coverage.open_folder(tunes)
-    batches, count = conversion._write_batches(str(tmp_path), tunes, source)
+    batches = beam_batches.write(tmp_path, conversion._batches(tunes, source))
     # Three records of train in two shards, two of validation in two, one of test.
-    assert count == 6 and len(batches) == len(set(batches)) == 2 + 2 + 1
-    read = [line for name in batches for line in records.read_batch(tmp_path, name)]
+    assert len(batches) == len(set(batches)) == 2 + 2 + 1
+    read = [line for name in batches for line in read_batch(tmp_path, name)]
     assert sum(number for *_, number in read) == 6

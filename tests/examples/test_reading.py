@@ -10,10 +10,11 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 import configs
-from pipelines import records
 from pipelines.examples import reading
 from pipelines.examples.base import Batch, Counts
 from pipelines.media import pieces as music
+from pipelines.records import tfrecord
+from pipelines.records.manifest import record_files
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from tests.support.datasets import count, run_dataset, training_dataset, write
@@ -44,8 +45,8 @@ def windows_of(pattern, config):
     converter.set_mode("train")
     return [
         window.tobytes()
-        for path in records.glob(pattern)
-        for record in records.read(path)
+        for path in record_files(pattern)
+        for record in tfrecord.read(path)
         for window in converter.to_tensors(music_pb2.NoteSequence.FromString(record)).outputs
     ]
 

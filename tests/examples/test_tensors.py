@@ -14,8 +14,9 @@ import tensorflow.compat.v1 as tf
 
 import configs
 from configs import ConfigRef
-from pipelines import records
 from pipelines.examples import conversion, fingerprint, reading, tensors
+from pipelines.records import tfrecord
+from pipelines.records.manifest import read_manifest, record_files
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from tests.support.datasets import count, finish, run_dataset, training_dataset
@@ -193,15 +194,15 @@ def test_every_worker_has_something_even_of_tiny_files(tmp_path, grooves):
 
 def test_counting_reads_no_record(grooves, monkeypatch):
     config = config_of("flat-groove_4bar", 16)
-    monkeypatch.setattr(records, "read_at", None)
+    monkeypatch.setattr(tfrecord, "read_at", None)
     path = f"{grooves}/t/train.tfrecord*"
     assert count(config, path).examples == 64
-    shards = records.glob(path)
+    shards = record_files(path)
     assert sum(count(config, shard).examples for shard in shards) == 64
     assert count(config, ",".join(shards[:2])).examples == 12 + 13
     monkeypatch.undo()
     for shard in shards:
-        assert count(config, shard).examples == len(list(records.read(shard)))
+        assert count(config, shard).examples == len(list(tfrecord.read(shard)))
     assert "64 examples" in count(config, path).summary()
 
 
@@ -235,7 +236,7 @@ def refused(pattern, message):
 
 def without_sizes(folder):
     """Makes the manifest one of an older version."""
-    manifest = records.read_manifest(folder)
+    manifest = read_manifest(folder)
     for split in manifest["splits"].values():
         del split["bytes"]
     files.write_json(folder / "manifest.json", manifest)
@@ -253,12 +254,12 @@ def test_empty_shards_are_refused(copied, old):
 
 
 def test_a_shard_cut_between_two_records_is_refused(copied):
-    """TensorFlow and `records.read` take it for a whole file."""
+    """TensorFlow and `tfrecord.read` take it for a whole file."""
     shard = shard_of(copied, 1)
     size = shard.stat().st_size
-    *_, (last, _) = records.read_at(shard)
+    *_, (last, _) = tfrecord.read_at(shard)
     os.truncate(shard, last)
-    assert len(list(records.read(shard))) == 12
+    assert len(list(tfrecord.read(shard))) == 12
     refused(
         f"{copied}/train.tfrecord*",
         f"00001-of-00005 was cut short .* {last} bytes and not the {size} that manifest.json",
@@ -412,7 +413,7 @@ def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
     rng = np.random.default_rng(1)
     tunes = {f"t{i}": ("train", random_tune(rng, steps=40 * i)) for i in (1, 2, 3)}
     notes = finish(tmp_path / "notes", tunes)
-    made = conversion.convert(ConfigRef("mine"), notes, str(tmp_path / "t"), config_file=str(path))
+    made = conversion.convert(ConfigRef("mine", str(path)), notes, str(tmp_path / "t"))
     assert made["full_length"] < made["examples"]
     config = configs.get("mine", str(path))
     config.hparams.batch_size = made["examples"]
@@ -480,7 +481,7 @@ def test_examples_that_end_are_an_error(grooves, tmp_path, monkeypatch):
 def test_a_manifest_of_another_version_is_refused(grooves, tmp_path):
     for file in pathlib.Path(grooves, "t").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    manifest = records.read_manifest(tmp_path)
+    manifest = read_manifest(tmp_path)
     del manifest["converter"]
     files.write_json(tmp_path / "manifest.json", manifest)
     with pytest.raises(UserError, match="converts in another way"):

@@ -11,8 +11,8 @@ from pipelines.music.abc import fields, ticks
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.reader import read, written
 from pipelines.music.abc.tunebook import decode, tunes
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Rejected
 
 HEADER = "X:1\nT:Test\nM:4/4\nL:1/8\nK:C\n"
 C, D, E, F, G, A, B, c = 60, 62, 64, 65, 67, 69, 71, 72

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from pipelines import records
 from pipelines.media import pieces as music
 from pipelines.music import keys, midi_reader
 from pipelines.music.abc import reader, tunebook, writer
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError
 from tests.support.pieces import drums
@@ -541,7 +541,7 @@ def test_shared_tunes_come_back(corpora):
     for text in shared_tunes(corpora):
         try:
             sequence = reader.read(text)
-        except records.Rejected:
+        except Rejected:
             lost += 1
             continue
         if heard(again(sequence)) == heard(sequence):

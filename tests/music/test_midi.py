@@ -13,8 +13,8 @@ import pytest
 from mido.midifiles.meta import KeySignatureError
 
 from pipelines.music import midi_reader, midi_writer
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Rejected
 from tests.support.groove_release import hits, midi_bytes
 
 

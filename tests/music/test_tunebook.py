@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.music.abc import tunebook
 from pipelines.music.abc.tunebook import TuneText, decode, is_music, tunes
-from pipelines.records import Rejected
+from pipelines.music.limits import Rejected
 
 TUNE = ["X:1", "T:The First", "M:4/4", "L:1/8", "K:D", "|:d2 fd Adfd|e2 c2 d4:|"]
 OTHER = ["X:2", "T:The Second", "M:6/8", "K:G", "GAB dBG|A3 G3|]"]

@@ -2,8 +2,10 @@
 
 import pytest
 
-from pipelines import records
-from pipelines.records import Folder, Part, leakage
+from pipelines.records import leakage
+from pipelines.records.folder import Folder
+from pipelines.records.parts import Part
+from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
 from tests.support.jobs import error_of, job
 
@@ -77,7 +79,7 @@ def test_measuring_what_was_trained_on_is_said(folders, capsys):
 def test_a_damaged_list_is_named(folders, line):
     (folders / "b" / "tunes.jsonl").write_text(line + "\n")
     with pytest.raises(UserError, match="tunes.jsonl is damaged"):
-        list(records.read_tunes(folders / "b"))
+        list(read_tunes(folders / "b"))
 
 
 @pytest.mark.slow

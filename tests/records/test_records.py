@@ -12,8 +12,11 @@ import textwrap
 
 import pytest
 
-from pipelines import records
-from pipelines.records import Folder, Part
+from pipelines.records import parts, shards, tfrecord
+from pipelines.records.folder import Folder
+from pipelines.records.manifest import SPLITS, count_in, kind_of, read_manifest, record_files
+from pipelines.records.parts import Part
+from pipelines.records.tune_list import read_tunes
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from pipelines.tunes import splits
@@ -50,16 +53,16 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path):
         writer.write(b"first")
         writer.write(b"")
         writer.write(b"third")
-    assert list(records.read(tmp_path / "theirs")) == [b"first", b"", b"third"]
+    assert list(tfrecord.read(tmp_path / "theirs")) == [b"first", b"", b"third"]
 
 
 def test_records_can_be_read_from_an_offset(tmp_path):
     make(tmp_path / "r", {"one": entries(5)}, num_shards=1)
     path = tmp_path / "r" / "train.tfrecord-00000-of-00001"
-    placed = list(records.read_at(path))
+    placed = list(tfrecord.read_at(path))
     for offset, record in placed:
-        assert next(records.read_at(path, offset)) == (offset, record)
-    assert [record for _, record in placed] == list(records.read(path))
+        assert next(tfrecord.read_at(path, offset)) == (offset, record)
+    assert [record for _, record in placed] == list(tfrecord.read(path))
 
 
 def test_damage_anywhere_is_found(tmp_path):
@@ -69,21 +72,21 @@ def test_damage_anywhere_is_found(tmp_path):
     for place in range(len(good)):
         path.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :])
         with pytest.raises(UserError, match="train.tfrecord-00000-of-00001 is damaged"):
-            list(records.read(path))
+            list(tfrecord.read(path))
     whole = [offset for offset, _ in read_at_bytes(path, good)] + [len(good)]
     for length in range(len(good)):
         path.write_bytes(good[:length])
         if length in whole:
-            assert len(list(records.read(path))) == whole.index(length)
+            assert len(list(tfrecord.read(path))) == whole.index(length)
         else:
             last = max(offset for offset in whole if offset <= length)
             with pytest.raises(UserError, match=f"cut short at byte {last};"):
-                list(records.read(path))
+                list(tfrecord.read(path))
 
 
 def read_at_bytes(path, data):
     path.write_bytes(data)
-    return list(records.read_at(path))
+    return list(tfrecord.read_at(path))
 
 
 def test_shards_are_even_and_in_the_order_of_a_hash(tmp_path):
@@ -93,12 +96,12 @@ def test_shards_are_even_and_in_the_order_of_a_hash(tmp_path):
         "validation": {"records": 0, "shards": 0},
         "test": {"records": 0, "shards": 0},
     }
-    paths = records.glob(str(tmp_path / "r" / "train.tfrecord*"))
+    paths = record_files(str(tmp_path / "r" / "train.tfrecord*"))
     assert [os.path.basename(path) for path in paths] == [
         f"train.tfrecord-0000{i}-of-00004" for i in range(4)
     ]
-    assert [len(list(records.read(path))) for path in paths] == [2, 3, 3, 3]
-    order = [record for path in paths for record in records.read(path)]
+    assert [len(list(tfrecord.read(path))) for path in paths] == [2, 3, 3, 3]
+    order = [record for path in paths for record in tfrecord.read(path)]
     # The order of `printf key0 | b2sum -l 64` and so on, by GNU coreutils.
     assert order == [f"record {i}".encode() for i in (5, 9, 6, 3, 10, 8, 7, 4, 1, 0, 2)]
 
@@ -107,12 +110,15 @@ def test_fewer_records_than_shards_make_fewer_shards(tmp_path):
     assert make(tmp_path / "r", {"a": entries(2)}, num_shards=5)["splits"]["train"]["shards"] == 2
 
 
-@pytest.mark.parametrize("limits", [{}, {"_PART_BYTES": 50}, {"_PART_BYTES": 1, "_MERGE_FILES": 3}])
+@pytest.mark.parametrize(
+    "limits",
+    [[], [(parts, "_PART_BYTES", 50)], [(parts, "_PART_BYTES", 1), (shards, "_MERGE_FILES", 3)]],
+)
 def test_the_bytes_do_not_depend_on_who_made_which_part(tmp_path, monkeypatch, limits):
     some = entries(40) + entries(7, "test")
     make(tmp_path / "expected", {"all": some})
-    for name, value in limits.items():
-        monkeypatch.setattr(records, name, value)
+    for where, name, value in limits:
+        monkeypatch.setattr(where, name, value)
     random.Random(3).shuffle(some)
     batches = {f"batch{i}": some[i::6] for i in range(6)}
     make(tmp_path / "r", batches)
@@ -131,20 +137,20 @@ def test_a_part_counts_once_however_often_it_is_made(tmp_path):
             with Part(folder.parts, "failed") as part:
                 part.add("train", "c", b"2")
                 1 / 0
-        assert folder.sources_done() == 1
+        assert parts.sources_done(folder.parts) == 1
         manifest = folder.finish("tensors", "made", 1, 1, {"more": 5})
     assert (
         manifest
-        == records.read_manifest(tmp_path / "r")
+        == read_manifest(tmp_path / "r")
         == {
             "kind": "tensors",
             "corpus": "made",
             "read": 2,
             "rejected": 1,
             "splits": {
-                "train": {"records": 1, "shards": 1},
-                "validation": {"records": 0, "shards": 0},
-                "test": {"records": 0, "shards": 0},
+                "train": {"records": 1, "shards": 1, "bytes": [8 + 4 + 1 + 4]},
+                "validation": {"records": 0, "shards": 0, "bytes": []},
+                "test": {"records": 0, "shards": 0, "bytes": []},
             },
             "reasons": {"malformed": 1},
             "more": 5,
@@ -164,19 +170,19 @@ def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatc
     assert sum(split["records"] for split in manifest["splits"].values()) == 301
     split_of = {
         record: split
-        for split in records.SPLITS
-        for path in records.glob(f"{tmp_path}/r/{split}.tfrecord*")
-        for record in records.read(path)
+        for split in SPLITS
+        for path in record_files(f"{tmp_path}/r/{split}.tfrecord*")
+        for record in tfrecord.read(path)
     }
-    tunes = {tune.id: tune for tune in records.read_tunes(tmp_path / "r")}
-    assert len(tunes) == 300 and set(split_of.values()) == set(records.SPLITS)
+    tunes = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
+    assert len(tunes) == 300 and set(split_of.values()) == set(SPLITS)
     for i in range(300):
         tune = tunes[f"key{i}"]
         assert split_of[f"record {i}".encode()] == tune.split == tunes[f"key{i // 3 * 3}"].split
         assert tune.title == f"Tune {i}"
         assert tune.keys == tuple(splits.hash_keys([f"melody:{i // 3}"]).tolist())
-    monkeypatch.setattr(records, "_PART_BYTES", 50)
-    monkeypatch.setattr(records, "_MERGE_FILES", 6)
+    monkeypatch.setattr(parts, "_PART_BYTES", 50)
+    monkeypatch.setattr(shards, "_MERGE_FILES", 6)
     random.Random(1).shuffle(some)
     batches = {f"batch{i}": some[i::7] for i in range(7)}
     make(tmp_path / "s", {**batches, "decided": [decided]}, num_shards=2)
@@ -199,7 +205,7 @@ def test_lists_of_an_older_run_do_not_stay(tmp_path):
         "rejected.jsonl",
         "train.tfrecord-00000-of-00001",
     ]
-    assert list(records.read_tunes(tmp_path / "r")) == []
+    assert list(read_tunes(tmp_path / "r")) == []
 
 
 def test_rejections_are_sorted_lines_of_json(tmp_path):
@@ -269,17 +275,15 @@ def test_a_list_of_tunes_is_carried_along_where_there_is_one(tmp_path):
         folder.finish("notesequence", "made", 1, 0, {})
     several(tmp_path / "with", {"a": 2}, 1, tunes=tmp_path / "notes")
     several(tmp_path / "without", {"a": 2}, 1, tunes=tmp_path / "with" / "absent")
-    assert list(records.read_tunes(tmp_path / "with")) == list(
-        records.read_tunes(tmp_path / "notes")
-    )
+    assert list(read_tunes(tmp_path / "with")) == list(read_tunes(tmp_path / "notes"))
     assert not (tmp_path / "without" / "tunes.jsonl").exists()
 
 
 @pytest.mark.parametrize("count, num_shards", [(11, 4), (2, 5), (7, 1), (100, 7)])
 def test_shards_are_counted_by_their_names(tmp_path, count, num_shards):
     manifest = make(tmp_path / "r", {"one": entries(count)}, num_shards=num_shards)
-    for path in records.glob(f"{tmp_path}/r/train.tfrecord*"):
-        assert records.count_in(path, manifest) == len(list(records.read(path)))
+    for path in record_files(f"{tmp_path}/r/train.tfrecord*"):
+        assert count_in(path, manifest) == len(list(tfrecord.read(path)))
     for name in (
         "train.tfrecord-00000-of-00099",
         f"train.tfrecord-00099-of-{manifest['splits']['train']['shards']:05d}",
@@ -287,7 +291,7 @@ def test_shards_are_counted_by_their_names(tmp_path, count, num_shards):
         "train.tfrecord",
     ):
         with pytest.raises(UserError, match="is no shard that manifest.json"):
-            records.count_in(tmp_path / "r" / name, manifest)
+            count_in(tmp_path / "r" / name, manifest)
 
 
 def test_nothing_kept_is_an_error_that_says_why(tmp_path):
@@ -333,7 +337,8 @@ def test_a_second_job_in_the_same_folder_is_refused(tmp_path):
 def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, moment):
     script = textwrap.dedent("""
         import os, pathlib, signal, sys
-        from pipelines import records
+        from pipelines.records.folder import Folder
+        from pipelines.records.parts import Part
         folder, moment = sys.argv[1:]
         real = pathlib.Path.rename
         def rename(path, target):
@@ -346,8 +351,8 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
                 os.kill(os.getpid(), signal.SIGKILL)
             return done
         pathlib.Path.rename = rename
-        with records.Folder(folder) as made:
-            with records.Part(made.parts, "one") as part:
+        with Folder(folder) as made:
+            with Part(made.parts, "one") as part:
                 part.add_source()
                 for i in range(9):
                     part.add("train", f"old{i}", b"old")
@@ -358,10 +363,10 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "r"), moment])
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="has no manifest.json"):
-        records.read_manifest(tmp_path / "r")
+        read_manifest(tmp_path / "r")
     # Nor may a part of its shards pass for the records of stock Magenta.
     with pytest.raises(UserError, match="at work or was killed"):
-        records.kind_of([str(tmp_path / "r" / "train.tfrecord-00000-of-00009")])
+        kind_of([str(tmp_path / "r" / "train.tfrecord-00000-of-00009")])
     # A job that fails next to it does not make the leftovers look like someone's.
     with pytest.raises(ZeroDivisionError):
         with Folder(tmp_path / "r"):
@@ -389,7 +394,7 @@ def test_an_interruption_while_an_old_run_is_replaced_leaves_no_shard(tmp_path, 
     assert len(renamed) == 4
     assert list((tmp_path / "r").iterdir()) == []
     make(tmp_path / "r", {"one": entries(5)}, num_shards=5)
-    assert records.read_manifest(tmp_path / "r")["read"] == 5
+    assert read_manifest(tmp_path / "r")["read"] == 5
 
 
 def test_files_of_others_are_left_alone(tmp_path):
@@ -430,16 +435,16 @@ def test_a_full_disk_leaves_nothing_finished(tmp_path, monkeypatch):
 def test_a_pattern_without_files_is_an_error(tmp_path):
     make(tmp_path / "r", {"one": entries(2)}, num_shards=1)
     folder = tmp_path / "r"
-    assert records.glob(f"{folder}/train.tfrecord*") == [f"{folder}/train.tfrecord-00000-of-00001"]
+    assert record_files(f"{folder}/train.tfrecord*") == [f"{folder}/train.tfrecord-00000-of-00001"]
     both = f"{folder}/train.tfrecord*,{folder}/manifest.json"
-    assert [os.path.basename(path) for path in records.glob(both)] == [
+    assert [os.path.basename(path) for path in record_files(both)] == [
         "manifest.json",
         "train.tfrecord-00000-of-00001",
     ]
     with pytest.raises(UserError, match="no file matches .*/test.tfrecord"):
-        records.glob(f"{folder}/test.tfrecord*")
+        record_files(f"{folder}/test.tfrecord*")
     with pytest.raises(UserError, match="no file matches"):
-        records.glob(f"{tmp_path}/*")  # a folder is no file
+        record_files(f"{tmp_path}/*")  # a folder is no file
 
 
 def test_kinds_of_records_do_not_mix(tmp_path):
@@ -447,20 +452,20 @@ def test_kinds_of_records_do_not_mix(tmp_path):
     make(tmp_path / "tensors", {"one": entries(2)}, num_shards=1, kind="tensors")
     (tmp_path / "stock").mkdir()
     (tmp_path / "stock" / "gmd.tfrecord").write_bytes(b"")
-    notes = records.glob(f"{tmp_path}/notes/train*")
-    tensors = records.glob(f"{tmp_path}/tensors/train*")
-    stock = records.glob(f"{tmp_path}/stock/*")
-    assert records.kind_of(notes) == records.kind_of(notes + stock) == "notesequence"
-    assert records.kind_of(tensors) == "tensors"
+    notes = record_files(f"{tmp_path}/notes/train*")
+    tensors = record_files(f"{tmp_path}/tensors/train*")
+    stock = record_files(f"{tmp_path}/stock/*")
+    assert kind_of(notes) == kind_of(notes + stock) == "notesequence"
+    assert kind_of(tensors) == "tensors"
     with pytest.raises(UserError, match="cannot be mixed: notesequence in .*notes and tensors in"):
-        records.kind_of(notes + tensors)
+        kind_of(notes + tensors)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "other"}'])
 def test_a_damaged_manifest_is_named(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match="manifest.json"):
-        records.read_manifest(tmp_path)
+        read_manifest(tmp_path)
 
 
 def test_only_local_folders_are_written_to():

@@ -19,6 +19,7 @@ from note_seq.protobuf import music_pb2
 from configs import ConfigRef
 from pipelines import representations
 from pipelines.examples import conversion, reading, report
+from pipelines.media import pieces
 from pipelines.representations.contract import Representation
 from pipelines.representations.encodings import Tokens
 from pipelines.runtime.app import UserError
@@ -193,7 +194,7 @@ def test_it_is_measured_by_its_own_metrics_beside_its_own_baseline(run_dir, note
 def test_it_plays(mode, number, run_dir, tmp_path):
     """What is reconstructed has the windows of the file in their places."""
     path = tmp_path / "in.mid"
-    note_seq.note_sequence_to_midi_file(scale(64, length=4), str(path))
+    pieces.write(scale(64, length=4), str(path), draw=False)
     run = open_run(run_dir, config_file=TOY.file)
     inputs = [str(path)] if mode == "reconstruct" else []
     options = generation.Options(num_outputs=2, pianoroll=False)

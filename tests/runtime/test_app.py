@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 from pipelines.runtime.registry import Registry
 from tests.support.jobs import ROOT, error_of, job
 
@@ -52,7 +53,7 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
 @pytest.mark.skipif(not stat.S_ISCHR(os.stat("/dev/full").st_mode), reason="no /dev/full here")
 def test_a_full_disk_names_what_to_do():
     code = (
-        "from pipelines import app\n"
+        "from pipelines.runtime import app\n"
         "def main():\n"
         "    with open('/dev/full', 'w') as file:\n"
         "        file.write('x')\n"
@@ -83,11 +84,12 @@ def test_a_registry_without_anything_near_lists_all():
 ARGUMENTS = """
 import os, sys
 from absl import flags
-from pipelines import app
+from pipelines.runtime import app
+from pipelines.runtime.flags import path_flags
 flags.DEFINE_integer("count", 1, "a number")
 flags.DEFINE_multi_string("name", [], "names")
 def main(*arguments):
-    print(arguments, flags.FLAGS.count, app.paths("name"))
+    print(arguments, flags.FLAGS.count, path_flags("name"))
 app.run(main, required=("count",), with_arguments=sys.argv.pop(1) == "yes")
 """
 

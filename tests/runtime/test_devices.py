@@ -205,9 +205,9 @@ def test_train_says_which_device_is_missing(tmp_path):
 
 _SESSIONS = """
 import json, sys
-from models import magenta_compat
+from pipelines.runtime import magenta_compat
 import tensorflow.compat.v1 as tf
-from pipelines import devices
+from pipelines.runtime import devices
 tf.disable_v2_behavior()
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

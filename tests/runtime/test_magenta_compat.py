@@ -149,7 +149,7 @@ def test_magentas_train_keeps_its_flags_to_itself(data):
 def test_a_job_defines_flags_of_the_same_names_before_and_after():
     done = run_python(
         "from absl import flags\n"
-        "from models import magenta_compat\n"
+        "from pipelines.runtime import magenta_compat\n"
         "flags.DEFINE_string('run_dir', 'mine', '')\n"
         "module = magenta_compat.music_vae_train()\n"
         "flags.DEFINE_string('hparams', 'also mine', '')\n"

@@ -4,7 +4,8 @@ import tensorflow.compat.v1 as tf
 
 from pipelines.examples import reading
 from pipelines.examples.base import Draw
-from pipelines.records import Folder, Part
+from pipelines.records.folder import Folder
+from pipelines.records.parts import Part
 
 
 def write(path, records) -> str:

@@ -17,8 +17,7 @@ from pipelines.music.abc.ticks import WHOLE, scaled
 from pipelines.music.abc.tokens import Note
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.abc.voice_state import VoiceState
-from pipelines.music.midi_reader import MAX_NOTES
-from pipelines.records import Rejected
+from pipelines.music.limits import MAX_NOTES, Rejected
 
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
 # abc2midi's word for music that has none: nothing would ever end an accidental.

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from pipelines.music.abc.fields import Key
 from pipelines.music.abc.score import Bar, Score
 from pipelines.music.abc.ticks import Ticks
-from pipelines.music.midi_reader import MAX_NOTES
-from pipelines.records import Rejected
+from pipelines.music.limits import MAX_NOTES, Rejected
 
 _MAX_BARS = 50_000
 _MAX_PASSES = 100

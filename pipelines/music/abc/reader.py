@@ -17,9 +17,8 @@ from pipelines.music.abc.playing import Performance, play, written_notes
 from pipelines.music.abc.score import Score
 from pipelines.music.abc.ticks import WHOLE, Ticks, of_whole
 from pipelines.music.abc.tunebook import TuneText
-from pipelines.music.midi_reader import MAX_NOTES, MAX_SECONDS
+from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import Rejected
 
 VELOCITY = 90
 _MAX_INT32 = 2**31 - 1

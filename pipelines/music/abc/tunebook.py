@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pipelines.records import Rejected
+from pipelines.music.limits import Rejected
 
 
 class TuneText(NamedTuple):

@@ -11,7 +11,8 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.media import pieces, windows
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import latent, model
 from pipelines.systems.musicvae.run import Run
 

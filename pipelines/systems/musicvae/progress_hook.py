@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from pipelines.runtime.app import Progress, UserError
-from pipelines.runtime.progress import Stages
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress, Stages
 
 
 class ProgressHook(tf.train.SessionRunHook):

@@ -8,8 +8,8 @@ import configs
 from configs import ConfigRef
 from configs import hparams as config_hparams
 from pipelines import checkpoints, runs
-from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag
 
 KIND = "musicvae"
 # What may change while a run goes on: no variable depends on it.
@@ -197,7 +197,7 @@ def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
 def open_from_flags(flags) -> Run:
     """`open_run` with the flags that `evaluate` and `generate` share; warns of a changed file."""
     run_dir, checkpoint_file, config_file = map(
-        app.path, ("run_dir", "checkpoint_file", "config_file")
+        path_flag, ("run_dir", "checkpoint_file", "config_file")
     )
     run = open_run(run_dir, checkpoint_file, flags.config, config_file, flags.hparams)
     warn_of_change(run.metadata, config_file)

@@ -24,6 +24,7 @@ import numpy as np
 
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 
 FORMAT = 1
@@ -78,7 +79,7 @@ class Embeddings:
         """The vectors of texts: float32 [n, dimensions]; those not known yet are encoded."""
         texts = list(texts)
         missing = list(dict.fromkeys(text for text in texts if text not in self._places))
-        progress = app.Progress("texts encoded", len(missing))
+        progress = Progress("texts encoded", len(missing))
         for start in range(0, len(missing), _PART):
             part = missing[start : start + _PART]
             vectors = np.empty((len(part), self.dimensions), np.float32)

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipelines import records
 from pipelines.music.abc import tunebook
+from pipelines.music.limits import Rejected
+from pipelines.records.manifest import content_digest, record_files
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.titles import index
 from pipelines.systems.titles import tunes as titled_tunes
@@ -52,7 +53,7 @@ def read_list(path: str) -> tuple[list[str], bytes]:
     data = pathlib.Path(path).read_bytes()
     try:
         text = tunebook.decode(data)
-    except records.Rejected as error:
+    except Rejected as error:
         raise UserError(
             f"{path} is no text ({error.detail}); give a text file with a title on each line"
         ) from error
@@ -85,7 +86,7 @@ def of_tunes(examples_path: str, towers: Towers, folder: str | None, scratch: st
 
     Arguments and errors as those of `of_titles`, but for `examples_path`, a glob of the records.
     """
-    made_with = {"set_of_records": records.digest(records.glob(examples_path))} if folder else {}
+    made_with = {"set_of_records": content_digest(record_files(examples_path))} if folder else {}
     where = folder or os.path.join(scratch, "tunes")
     if _is_free(where):
         tunes = titled_tunes.read(examples_path)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import records
 from pipelines.music import midi_reader
 from pipelines.music.abc import reader, tunebook
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError, say
@@ -133,14 +133,14 @@ def read_tunes(path: str) -> Iterator[NoteSequence]:
     if data[:4] == b"MThd" or file.suffix.lower() in _MIDI:
         try:
             sequence = midi_reader.midi_to_note_sequence(data)
-        except records.Rejected as error:
+        except Rejected as error:
             raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
         sequence.id = _one_line(path)
         yield sequence
         return
     try:
         text = tunebook.decode(data)
-    except records.Rejected as error:
+    except Rejected as error:
         raise UserError(
             f"{path} is neither MIDI nor text ({error.detail}); give a .mid or an .abc file"
         ) from error
@@ -151,7 +151,7 @@ def read_tunes(path: str) -> Iterator[NoteSequence]:
         names.add(name)
         try:
             sequence = reader.read(tune)
-        except records.Rejected as error:
+        except Rejected as error:
             say(f"{path}, line {tune.line}: left out: {error.detail}")
             continue
         except Exception as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipelines import records
+from pipelines.records.manifest import content_digest, record_files
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.titles import baselines, evaluation, towers
@@ -61,13 +61,13 @@ def measure(
 def _training(run_dir: str, training_path: str, digest: str) -> Tunes:
     """The tunes that a run was trained on; what is held out must not be among them."""
     try:
-        paths = records.glob(training_path)
+        paths = record_files(training_path)
     except UserError as error:
         raise UserError(
             f"{training_path}, which {run_dir} was trained on, is not there any more: give its "
             "--training_path"
         ) from error
-    if records.digest(paths) != digest:
+    if content_digest(paths) != digest:
         raise UserError(
             f"{training_path} has other records than {run_dir} was trained on; give the "
             "--training_path of those"

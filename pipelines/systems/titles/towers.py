@@ -26,7 +26,8 @@ from pipelines.representations import scale_degrees
 from pipelines.representations.melody_features import NOTE_SIZES
 from pipelines.representations.scale_degrees import Melody
 from pipelines.runtime import files
-from pipelines.runtime.app import Progress, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.embeddings import Embeddings
 from pipelines.systems.titles.tunes import Tune

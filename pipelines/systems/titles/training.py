@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from configs.titles import Hparams
-from pipelines import records
 from pipelines.records import leakage
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.records.manifest import content_digest, record_files
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import evaluation, indexing, projector, text_encoders, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
@@ -112,7 +113,7 @@ def train(
     leakage.require_none(examples_path)
     settings: dict[str, Any] = {
         "kind": towers.KIND,
-        "records": records.digest(records.glob(examples_path)),
+        "records": content_digest(record_files(examples_path)),
         "hparams": dataclasses.asdict(hparams),
         "seed": seed,
     }

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import records
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records import tfrecord
+from pipelines.records.manifest import kind_of, record_files
+from pipelines.records.tune_list import read_tunes
 from pipelines.representations import scale_degrees as melody
 from pipelines.representations.scale_degrees import Melody
-from pipelines.runtime.app import Progress, UserError, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.tunes import identity, splits, title_text
 from pipelines.tunes.title_text import Title
 
@@ -90,8 +93,8 @@ def read(examples_path: str, guess_keys: bool = False) -> Tunes:
       UserError: where no file matches, a file is damaged or holds something else, or no record
         has a melody.
     """
-    paths = records.glob(examples_path)
-    if records.kind_of(paths) != "notesequence":
+    paths = record_files(examples_path)
+    if kind_of(paths) != "notesequence":
         raise UserError(
             f"{examples_path} holds tensors; titles are learnt from the NoteSequence records that "
             "they were made of"
@@ -173,8 +176,8 @@ def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, 
     for path in paths:
         folder = os.path.dirname(path)
         if folder not in known:
-            known[folder] = {tune.id: tune.keys for tune in records.read_tunes(folder or ".")}
-        for record in records.read(path):
+            known[folder] = {tune.id: tune.keys for tune in read_tunes(folder or ".")}
+        for record in tfrecord.read(path):
             try:
                 sequence = NoteSequence.FromString(record)
             except Exception as error:

@@ -16,6 +16,7 @@ import json
 from absl import flags
 
 from pipelines.runtime import app, tensorflow
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -46,9 +47,9 @@ def main() -> None:
     from pipelines.systems.titles import evaluation, measuring
 
     result = measuring.measure(
-        app.path("run_dir"),
-        app.path("examples_path"),
-        app.path("training_path"),
+        path_flag("run_dir"),
+        path_flag("examples_path"),
+        path_flag("training_path"),
         FLAGS.seed,
         FLAGS.near_duplicates,
     )

@@ -13,6 +13,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, path_flags
 
 FLAGS = flags.FLAGS
 
@@ -46,7 +47,7 @@ def main(paths: list[str]) -> None:
     from pipelines.systems.titles import matching
 
     matcher = matching.Matcher(
-        app.path("run_dir"), app.path("titles"), app.path("index"), app.paths("taken")
+        path_flag("run_dir"), path_flag("titles"), path_flag("index"), path_flags("taken")
     )
     matched = unread = 0
     for path in paths:

@@ -12,6 +12,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
 
@@ -41,11 +42,11 @@ def main(words: list[str]) -> None:
     from pipelines.systems.titles import matching
 
     found = matching.search(
-        app.path("run_dir"),
+        path_flag("run_dir"),
         " ".join(words),
         FLAGS.top_k,
-        app.path("examples_path"),
-        app.path("index"),
+        path_flag("examples_path"),
+        path_flag("index"),
     )
     for rank, (score, tune) in enumerate(found, start=1):
         titles = " / ".join(tune["titles"])

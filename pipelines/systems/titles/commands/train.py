@@ -18,6 +18,7 @@ from absl import flags
 from configs.titles import Hparams
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, require_finite
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -67,8 +68,8 @@ flags.DEFINE_string(
 
 def main() -> None:
     """Runs the job from its flags."""
-    app.require_finite("learning_rate")
-    run_dir = app.path("run_dir")
+    require_finite("learning_rate")
+    run_dir = path_flag("run_dir")
     _require_no_music(run_dir)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
@@ -76,10 +77,10 @@ def main() -> None:
 
     devices.use(FLAGS.devices)
     training.train(
-        app.path("examples_path"),
+        path_flag("examples_path"),
         run_dir,
         FLAGS.text_encoder,
-        app.path("validation_path"),
+        path_flag("validation_path"),
         Hparams(
             loss=FLAGS.loss,
             dimensions=FLAGS.dimensions,

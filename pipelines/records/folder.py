@@ -1,0 +1,214 @@
+"""A folder of records in the making, from the parts of all workers to the manifest.
+
+Everything is made in the hidden folder `.unfinished` inside it and renamed into place at the end,
+the manifest last. So what a failed or killed job leaves has no manifest, and the next job removes
+it.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipelines.records import parts, shards, tune_list
+from pipelines.records.manifest import IGNORED, MANIFEST, REJECTED, SPLITS, TUNES, UNFINISHED
+from pipelines.runtime.app import UserError
+from pipelines.runtime.files import json_line, write_json, writing
+from pipelines.tunes import splits
+
+_SHARD = "tfrecord-?????-of-?????"
+
+
+class Folder:
+    """A folder of records that a job is making; use it as a context manager.
+
+    Args:
+      path: the folder; made where it does not exist.
+      overwrite: whether an older run in it may be replaced, once the new one is complete.
+
+    Attributes:
+      parts: the folder of batches and parts.
+
+    Raises:
+      UserError: on entering, if the folder holds something else, or another job is at work.
+    """
+
+    def __init__(self, path: str | os.PathLike, overwrite: bool = False):
+        if "://" in os.fspath(path):
+            raise UserError(
+                f"{path}: records are written to local or mounted folders only; "
+                "write them there and copy the folder"
+            )
+        self._path = pathlib.Path(path)
+        self._overwrite = overwrite
+        self._unfinished = self._path / UNFINISHED
+        self.parts = self._unfinished / "parts"
+        self._stack = contextlib.ExitStack()
+        self._made_path = False
+        self._publishing = False
+
+    def __enter__(self) -> "Folder":
+        if (self._path / MANIFEST).exists() and not self._overwrite:
+            raise UserError(
+                f"{self._path} holds the records of an older run; "
+                "name another --output, or add --overwrite to replace them"
+            )
+        others = self._leftovers() if self._path.is_dir() else []
+        if others and not self._unfinished.exists() and not (self._path / MANIFEST).exists():
+            raise UserError(
+                f"{self._path} holds {others[0].name}, which no finished run left there; "
+                "name another --output, or remove it"
+            )
+        self._made_path = not self._path.exists()
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._unfinished.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            # This process holds the lock as long as it lives, which tells it from a killed job.
+            lock = stack.enter_context(open(self._unfinished / "lock", "w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another job is writing to {self._path}; wait for it to end"
+                ) from None
+            shutil.rmtree(self.parts, ignore_errors=True)
+            self.parts.mkdir()
+            if not (self._path / MANIFEST).exists():
+                for killed in self._leftovers():
+                    killed.unlink()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if self._publishing:
+            # The old run's manifest is gone and the new one is not there: no shard may stay.
+            for moved in self._leftovers():
+                moved.unlink()
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._stack.close()
+        if error is not None and self._made_path and not any(self._path.iterdir()):
+            self._path.rmdir()
+
+    def _leftovers(self) -> list[pathlib.Path]:
+        """All files of this room's names in the folder, but for the manifest."""
+        names = [REJECTED, IGNORED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
+        return sorted(path for name in names for path in self._path.glob(name))
+
+    def finish(
+        self,
+        kind: str,
+        corpus: str,
+        num_shards: int,
+        sources: int,
+        about: Mapping[str, Any],
+        percent: Sequence[int] = splits.DEFAULT_PERCENT,
+        tunes: str | os.PathLike | None = None,
+    ) -> dict[str, Any]:
+        """Merges the parts into shards, renames all into place, and writes the manifest.
+
+        A record is a piece that was read. Where a piece gives several records or none, the parts
+        have to count the pieces that gave some as "used"; then read = used + rejected = sources.
+
+        Args:
+          kind: one of `manifest.KINDS`. The manifest of tensors names the bytes of each shard,
+            because training relies on these records before it has read them (`require_whole`).
+          corpus: the corpus's name.
+          num_shards: how many files for each split; fewer where it has fewer records.
+          sources: how many sources there were; the parts must account for each.
+          about: what else the manifest should say: JSON, and the same for the same input.
+          percent: the shares of train, validation and test, for records without a split.
+          tunes: the folder of the records that these were made of; its list of tunes, if it has
+            one, holds for these too.
+
+        Returns:
+          The manifest.
+
+        Raises:
+          UserError: if no record was kept.
+          RuntimeError: if the counts do not reconcile, which a faulty runner would cause.
+        """
+        tally = parts.tally(self.parts)
+        _require_reconciled(tally, sources)
+        made = self._unfinished / "made"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        files = shards.few_files(self.parts, tally.files)
+        assigned = np.zeros(0, np.uint8)
+        facts: dict[str, Any] = {}
+        if count := tally.records[parts.UNDECIDED]:
+            assignment = tune_list.assign_splits(made / TUNES, files[parts.TUNES], count, percent)
+            assigned = assignment.splits
+            facts["tunes"] = {"groups": assignment.groups, "largest": assignment.largest}
+        elif tunes is not None:
+            _copy_tunes(tunes, made)
+        merged = shards.merge(made, files, tally.records, assigned, num_shards)
+        _write_lists(made, tally)
+        manifest = {
+            "kind": kind,
+            "corpus": corpus,
+            **_counts(tally, facts),
+            "splits": {split: merged[split].describe(sizes=kind == "tensors") for split in SPLITS},
+            "reasons": dict(sorted(Counter(reason for _, reason, _ in tally.rejected).items())),
+            **about,
+        }
+        self._publish(made, manifest)
+        return manifest
+
+    def _publish(self, made: pathlib.Path, manifest: Mapping[str, Any]) -> None:
+        """Replaces an older run by the files in `made` and the manifest."""
+        ready = self._unfinished / MANIFEST
+        write_json(ready, manifest)
+        # From here on there are only removals and renames, which a full disk does not stop.
+        self._publishing = True
+        (self._path / MANIFEST).unlink(missing_ok=True)
+        for old in self._leftovers():
+            old.unlink()
+        for path in sorted(made.iterdir()):
+            path.rename(self._path / path.name)
+        ready.rename(self._path / MANIFEST)
+        self._publishing = False
+
+
+def _require_reconciled(tally: parts.Tally, sources: int) -> None:
+    """Raises RuntimeError if sources were lost, UserError if no record was kept."""
+    if tally.sources != sources:
+        raise RuntimeError(f"the workers account for {tally.sources} of {sources} sources")
+    rejected = len(tally.rejected)
+    if not tally.kept:
+        first = "; ".join(": ".join(line) for line in tally.rejected[:1]) or "there was none"
+        raise UserError(f"no record was kept out of {rejected} read ({first})")
+    used = tally.counts.get("used")
+    if used is not None and used + rejected != sources:
+        raise RuntimeError(f"{used} used and {rejected} rejected are not the {sources} sources")
+
+
+def _counts(tally: parts.Tally, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest's counts: of what was read, what the parts counted, and of tunes (`facts`)."""
+    rejected = len(tally.rejected)
+    read = tally.counts.get("used", tally.kept) + rejected
+    ignored = {"ignored": len(tally.ignored)} if tally.ignored else {}
+    return {"read": read, "rejected": rejected, **tally.counts, **facts, **ignored}
+
+
+def _copy_tunes(origin: str | os.PathLike, folder: pathlib.Path) -> None:
+    """Copies the list of tunes of other records, where they have one."""
+    path = pathlib.Path(origin, TUNES)
+    if path.exists():
+        shutil.copyfile(path, folder / TUNES)
+
+
+def _write_lists(folder: pathlib.Path, tally: parts.Tally) -> None:
+    """Writes `rejected.jsonl`, and `ignored.jsonl` where there is something to list."""
+    if tally.ignored:
+        with writing(folder / IGNORED) as file:
+            for source, detail in tally.ignored:
+                file.write(json_line({"source": source, "detail": detail}))
+    with writing(folder / REJECTED) as file:
+        for source, reason, detail in tally.rejected:
+            file.write(json_line({"source": source, "reason": reason, "detail": detail}))

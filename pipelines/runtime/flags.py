@@ -1,0 +1,27 @@
+"""Reading the values of absl's flags."""
+
+import math
+import os
+
+from absl import flags
+
+from pipelines.runtime.app import UserError
+
+
+def path_flag(name: str) -> str | None:
+    """The value of a flag that is a path or a pattern; the shell leaves a quoted ~ to us."""
+    value = flags.FLAGS[name].value
+    return value and os.path.expanduser(value)
+
+
+def path_flags(name: str) -> list[str]:
+    """The values of a flag that is given once or several times, as `path_flag` takes them."""
+    return [os.path.expanduser(value) for value in flags.FLAGS[name].value if value]
+
+
+def require_finite(*names: str) -> None:
+    """Raises UserError where a flag of one of these names is infinite or no number."""
+    for name in names:
+        value = flags.FLAGS[name].value
+        if value is not None and not math.isfinite(value):
+            raise UserError(f"--{name}={value}: must be a finite number")
