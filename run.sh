@@ -187,7 +187,7 @@ case $command in
     # Paths among the arguments stay relative to the caller's folder; without one, all tests run.
     all=$here/tests
     for argument; do [ ! -e "${argument%%::*}" ] || all=; done
-    set -- pytest -c "$here/pytest.ini" "$@" ${all:+"$all"}
+    set -- pytest -c "$here/pyproject.toml" "$@" ${all:+"$all"}
     ;;
   *)
     say "error: no command is named '$command'"

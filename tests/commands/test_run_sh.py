@@ -329,7 +329,7 @@ def test_paths_mean_what_they_mean_to_the_caller(checkout, tmp_path):
 
 def test_tests_are_the_checkouts_unless_some_are_named(checkout):
     (checkout.caller / "test_mine.py").touch()
-    tests, settings = checkout.root / "tests", checkout.root / "pytest.ini"
+    tests, settings = checkout.root / "tests", checkout.root / "pyproject.toml"
     for arguments, expected in [
         ("", str(tests)),
         ("-k fast", f"-k fast {tests}"),
