@@ -8,7 +8,7 @@ usage() {
 usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and an example)
 
   demo         the whole chain on the built-in corpora, offline after installation
-  test         the test suite; takes pytest's arguments
+  test         the test suite; takes pytest's arguments; --quick leaves out slow tests
   convert      corpus files to NoteSequence TFRecords
   tensors      NoteSequence TFRecords to training tensors for a config
   train        records to a trained model
@@ -183,12 +183,7 @@ case $command in
       *) set -- tensorboard.main --logdir "${1:-.}" "${@:2}" ;;
     esac
     ;;
-  test)
-    # Paths among the arguments stay relative to the caller's folder; without one, all tests run.
-    all=$here/tests
-    for argument; do [ ! -e "${argument%%::*}" ] || all=; done
-    set -- pytest -c "$here/pytest.ini" "$@" ${all:+"$all"}
-    ;;
+  test) set -- tests "$@" ;;
   *)
     say "error: no command is named '$command'"
     usage >&2

@@ -23,7 +23,7 @@ COMMANDS = {
     "corpora": "pipelines.corpora",
     "configs": "configs",
     "bench": "pipelines.bench",
-    "test": "pytest",
+    "test": "tests",
     "tensorboard": "tensorboard.main",
 }
 
@@ -325,18 +325,6 @@ def test_paths_mean_what_they_mean_to_the_caller(checkout, tmp_path):
         "safe: 1",  # so a folder named configs or models at the caller's is not taken for ours
     ], err
     assert checkout.venv.exists()
-
-
-def test_tests_are_the_checkouts_unless_some_are_named(checkout):
-    (checkout.caller / "test_mine.py").touch()
-    tests, settings = checkout.root / "tests", checkout.root / "pytest.ini"
-    for arguments, expected in [
-        ("", str(tests)),
-        ("-k fast", f"-k fast {tests}"),
-        ("test_mine.py::test_it", "test_mine.py::test_it"),
-    ]:
-        done = checkout.run("test", *arguments.split())
-        assert done.stdout.splitlines()[0] == f"job: -m pytest -c {settings} {expected}"
 
 
 def test_tensorboard_shows_a_folder(checkout):

@@ -13,7 +13,7 @@ from tests.support.datasets import write
 from tests.support.jobs import error_of
 from tests.support.titled import LADDIE, SCALE, command, randomly, sequence, tune
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.keras3, pytest.mark.slow]
 
 KINDS = "Grey White Wise Barn Tawny Brown Snowy Great Little Hunting".split()
 

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from models import contrastive
 
+pytestmark = pytest.mark.keras3
+
 NONE_SAME = np.eye(3, dtype=bool)
 SCORES = np.array([[0.9, 0.2, 0.6], [0.1, 0.3, 0.5], [-0.4, 0.8, 0.0]], np.float32)
 # Tunes 0 and 2 are settings of one another.

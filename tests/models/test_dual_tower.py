@@ -18,6 +18,8 @@ from pipelines.representations.melody_features import METERS, MODES, NOTE_SIZES
 from pipelines.representations.scale_degrees import Melody
 from pipelines.systems.titles import towers
 
+pytestmark = pytest.mark.keras3
+
 # The kinds of n-grams in their order, and how many there are of each.
 PITCHES, INTERVALS, LENGTHS, POSITIONS = NOTE_SIZES.values()
 KINDS = {

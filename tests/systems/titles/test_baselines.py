@@ -11,6 +11,8 @@ from pipelines.systems.titles import baselines
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes.title_text import parse
 
+pytestmark = pytest.mark.keras3
+
 TONIC = NOTE_SIZES["pitch"] // 2
 
 

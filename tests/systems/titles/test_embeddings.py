@@ -11,6 +11,8 @@ from pipelines.runtime.app import UserError
 from pipelines.systems.titles import embeddings
 from pipelines.systems.titles.embeddings import Embeddings
 
+pytestmark = pytest.mark.keras3
+
 
 class Counting:
     """An encoder that knows what it was asked."""

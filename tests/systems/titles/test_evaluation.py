@@ -15,6 +15,8 @@ from pipelines.systems.titles.tunes import Tune, Tunes
 from pipelines.tunes import splits
 from pipelines.tunes.title_text import parse
 
+pytestmark = pytest.mark.keras3
+
 AS_THEY_ARE, WITHOUT_RHYTHM = "titles_as_they_are", "without_rhythm_words"
 SETTINGS = "settings of tunes in training"
 NEAR_MELODIES = "tunes with nearly the melody of one in training"

@@ -11,6 +11,8 @@ import pytest
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import index
 
+pytestmark = pytest.mark.keras3
+
 MADE_WITH = {"text_encoder": "builtin 64 abc", "towers": "123"}
 HOSTILE = [
     "The Maid's Fancy",

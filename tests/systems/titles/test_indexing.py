@@ -11,6 +11,8 @@ from pipelines.systems.titles import index, indexing, tunes
 from tests.support.datasets import write
 from tests.support.titled import randomly, sequence
 
+pytestmark = pytest.mark.keras3
+
 
 class Fake:
     """Stands in for towers: a vector by a hash, and a count of those computed."""

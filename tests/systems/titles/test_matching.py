@@ -22,6 +22,8 @@ from tests.support import titled
 from tests.support.datasets import write
 from tests.support.titled import LADDIE, SCALE, randomly, sequence, tune
 
+pytestmark = pytest.mark.keras3
+
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):

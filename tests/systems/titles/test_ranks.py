@@ -7,6 +7,8 @@ from sklearn import metrics
 
 from pipelines.systems.titles import ranks
 
+pytestmark = pytest.mark.keras3
+
 
 def rng(seed=0):
     return np.random.default_rng(seed)

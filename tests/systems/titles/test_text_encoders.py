@@ -22,6 +22,8 @@ from pipelines.systems.titles.text_encoders import builtin as builtin_encoder
 from pipelines.systems.titles.text_encoders import minilm as minilm_encoder
 from pipelines.systems.titles.text_encoders.code_points import CodePointMap
 
+pytestmark = pytest.mark.keras3
+
 ODD = [
     "",
     " ",

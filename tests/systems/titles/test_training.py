@@ -18,6 +18,8 @@ from pipelines.systems.titles import matching, projector, towers, training
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
 
+pytestmark = pytest.mark.keras3
+
 TINY = Hparams(dimensions=16, hidden=32, batch_size=8, num_epochs=4, learning_rate=5e-3)
 
 

@@ -15,6 +15,8 @@ from pipelines.systems.titles.tunes import LONG, NAMELESS, NO_TITLE
 from tests.support.datasets import write
 from tests.support.titled import SCALE, randomly, sequence
 
+pytestmark = pytest.mark.keras3
+
 
 @pytest.mark.parametrize(
     "written, texts, why",
