@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("importlinter"),
     reason="import-linter is missing: "
-    "./.venv/bin/uv pip install --python .venv/bin/python --no-deps -r requirements-dev.txt",
+    "./.venv/bin/python -m pip install --no-deps -r requirements-dev.txt",
 )
 
 
