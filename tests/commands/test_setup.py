@@ -15,8 +15,15 @@ from pipelines.systems.titles.text_encoders import minilm
 from tests.support import groove_release
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LINES = (ROOT / "requirements.txt").read_text().splitlines()
-PINS = [Requirement(line) for line in LINES if not line.startswith("#")]
+
+
+def read_lock(name: str) -> list[Requirement]:
+    """The lines of a lock beside setup.py."""
+    lines = (ROOT / name).read_text().splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
+
+
+PINS = read_lock("requirements.txt")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +81,16 @@ def test_the_lock_has_what_its_packages_ask_for(versions):
         if name not in ("magenta", "uv")  # Magenta's pins are why it is installed with --no-deps
     }
     assert {name: lines for name, lines in missing.items() if lines} == {}
+
+
+def test_the_tools_are_exact_and_change_no_package_of_the_lock(versions):
+    tools = read_lock("requirements-dev.txt")
+    assert all([spec.operator for spec in tool.specifier] == ["=="] for tool in tools)
+    names = {canonicalize_name(tool.name) for tool in tools}
+    assert {"coverage", "import-linter", "mypy", "pre-commit", "ruff"} <= names
+    shared = [tool for tool in tools if canonicalize_name(tool.name) in versions]
+    assert shared
+    assert unmet(map(str, shared), versions) == []
 
 
 def test_what_is_installed_is_what_the_lock_says(versions):
