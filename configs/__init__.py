@@ -125,7 +125,7 @@ def _user_map(config_file: str | None) -> Mapping:
     if not pathlib.Path(config_file).is_file():
         raise UserError(f"{config_file}: no such file; --config_file names a Python file")
     spec = importlib.util.spec_from_file_location("reelgroove_user_configs", config_file)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise UserError(f"{config_file}: not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     with _naming(config_file):

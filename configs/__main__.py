@@ -17,7 +17,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
 
 
-def main():
+def main() -> None:
+    """Prints the name and the summary of each config."""
     tensorflow.start("WARN")
     builders = configs.builders(path_flag("config_file"))
     width = max(map(len, builders))

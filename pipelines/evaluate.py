@@ -30,7 +30,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, require_finite
+from pipelines.runtime.flags import require_finite, required_path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
@@ -71,7 +71,8 @@ flags.DEFINE_enum(
 )
 
 
-def main():
+def main() -> None:
+    """Runs the job from its flags."""
     require_finite("temperature")
     tensorflow.start(FLAGS.log)
     from pipelines import runs
@@ -81,7 +82,7 @@ def main():
     from pipelines.systems.musicvae import evaluation, losses
     from pipelines.systems.musicvae.run import open_from_flags
 
-    held_out = reading.open_note_sequences(path_flag("examples_path"))
+    held_out = reading.open_note_sequences(required_path_flag("examples_path"))
     run = open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
     for trained_on in run.trained_on():
@@ -92,7 +93,7 @@ def main():
     if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:
             raise UserError(f"--baseline={FLAGS.baseline} needs --baseline_examples_path")
-        training = reading.open_note_sequences(path_flag("baseline_examples_path"))
+        training = reading.open_note_sequences(required_path_flag("baseline_examples_path"))
         result = evaluation.evaluate_constant(run, FLAGS.baseline, held_out, training, options)
     else:
         with tempfile.TemporaryDirectory() as directory:
@@ -100,7 +101,7 @@ def main():
                 run = losses.untrained(run, directory, FLAGS.seed)
             result = evaluation.evaluate(run, held_out, options)
     result["baseline"] = FLAGS.baseline
-    eval_dir = runs.eval_dir(path_flag("run_dir"), FLAGS.eval_dir_suffix)
+    eval_dir = runs.eval_dir(required_path_flag("run_dir"), FLAGS.eval_dir_suffix)
     os.makedirs(eval_dir, exist_ok=True)
     # Splits are told apart in the names of the files and as runs of TensorBoard.
     label = evaluation.label(held_out.source)

@@ -18,7 +18,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, require_finite
+from pipelines.runtime.flags import require_finite, required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -101,10 +101,11 @@ def _inputs() -> tuple[str, ...]:
             raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
         if given and not needed:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    return tuple(path_flag(name) for name in names[FLAGS.mode])
+    return tuple(required_path_flag(name) for name in names[FLAGS.mode])
 
 
-def main():
+def main() -> None:
+    """Runs the job from its flags."""
     inputs = _inputs()
     require_finite("temperature", "qpm")
     tensorflow.start(FLAGS.log)
@@ -127,7 +128,7 @@ def main():
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
     )
-    paths = generation.generate(run, FLAGS.mode, path_flag("output_dir"), inputs, options)
+    paths = generation.generate(run, FLAGS.mode, required_path_flag("output_dir"), inputs, options)
     for path in paths:
         print(path)
 

@@ -24,7 +24,7 @@ from absl import flags
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, required_path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
@@ -51,8 +51,8 @@ def main():
 
     manifest = conversion.convert(
         _ref(),
-        path_flag("input"),
-        path_flag("output"),
+        required_path_flag("input"),
+        required_path_flag("output"),
         num_shards=FLAGS.num_shards,
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
@@ -68,7 +68,7 @@ def _report():
     from pipelines.examples import report as coverage
 
     config = _ref().build()
-    folder = path_flag("input")
+    folder = required_path_flag("input")
     report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
     if FLAGS.json:
         print(json.dumps(report, indent=2))

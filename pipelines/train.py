@@ -10,13 +10,14 @@ Example:
 """
 
 import dataclasses
+from typing import Any
 
 from absl import flags
 
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.progress import Stages
 
 FLAGS = flags.FLAGS
@@ -79,7 +80,8 @@ flags.DEFINE_enum(
 )
 
 
-def main():
+def main() -> None:
+    """Runs the job from its flags."""
     if FLAGS.mode != "train":
         raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
     if FLAGS.examples_path and FLAGS.tfds_name:
@@ -92,10 +94,11 @@ def main():
         stages.end("loaded")
 
     ref = ConfigRef(FLAGS.config, path_flag("config_file"), FLAGS.hparams)
-    options = training.Options(
-        **{field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)}
-    )
-    training.train(ref, path_flag("run_dir"), _open_examples, FLAGS.num_steps, options)
+    given: dict[str, Any] = {
+        field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
+    }
+    options = training.Options(**given)
+    training.train(ref, required_path_flag("run_dir"), _open_examples, FLAGS.num_steps, options)
 
 
 def _open_examples(config):

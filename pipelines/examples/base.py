@@ -105,7 +105,7 @@ class Examples(abc.ABC):
         self.source = source
         self.paths = list(paths)
 
-    def require_fit(self, name: str, config) -> None:
+    def require_fit(self, name: str, config) -> None:  # noqa: B027  most fit every config
         """Raises UserError where a config cannot train on them; says what it goes without.
 
         Args:
@@ -118,8 +118,12 @@ class Examples(abc.ABC):
         """Counts what there is to train a config on."""
 
     @abc.abstractmethod
-    def training_dataset(self, config, draw: Draw = Draw()) -> tf.data.Dataset:
+    def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.
+
+        Args:
+          config: a Magenta Config that `require_fit` took.
+          draw: how they are drawn.
 
         Returns:
           Batches of (inputs, outputs, controls, lengths), shaped [batch_size, steps, depth] and

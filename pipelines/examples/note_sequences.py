@@ -89,10 +89,10 @@ class NoteSequences(Examples):
             if not batch:
                 return
             counts.examples += len(batch)
-            *tensors, qpm = zip(*batch)
-            yield Batch(*tensors, np.array(qpm))
+            inputs, outputs, controls, lengths, qpm = zip(*batch)
+            yield Batch(inputs, outputs, controls, lengths, np.array(qpm))
 
-    def training_dataset(self, config, draw: Draw = Draw()) -> tf.data.Dataset:
+    def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.
 
         It does what `magenta.models.music_vae.data.get_dataset` does when training, but for three

@@ -63,7 +63,7 @@ class Tensors(Examples):
         """How many examples each file has."""
         return [count_in(path, self._manifests[_folder(path)]) for path in self.paths]
 
-    def training_dataset(self, config, draw: Draw = Draw()) -> tf.data.Dataset:
+    def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.
 
         Whole batches of records are decoded at once, and what the config draws (transpositions,

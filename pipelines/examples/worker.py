@@ -93,9 +93,10 @@ class TensorBatch(beam.DoFn):
             try:
                 record = self._codec.encode(source, window, qpm, example)
             except ValueError as error:
+                converter = type(self._representation.converter).__name__
                 raise UserError(
-                    f"{source!r}: what {type(self._representation.converter).__name__} makes of it cannot be "
-                    f"stored as tensors ({error}); train from the NoteSequence records"
+                    f"{source!r}: what {converter} makes of it cannot be stored as tensors "
+                    f"({error}); train from the NoteSequence records"
                 ) from error
             part.add(split, key, record)
             part.count("full_length", int(len(example.outputs) == self._steps))

@@ -32,10 +32,9 @@ class Windows:
 
     def first(self) -> "Windows":
         """The first window alone."""
-        return Windows(*(values[:1] for values in self._lists()), self.qpm)
-
-    def _lists(self):
-        return self.inputs, self.controls, self.lengths, self.starts
+        return Windows(
+            self.inputs[:1], self.controls[:1], self.lengths[:1], self.starts[:1], self.qpm
+        )
 
 
 def read_windows(config, name: str, path: str) -> Windows:

@@ -79,7 +79,7 @@ class Metrics(Protocol):
         """
 
     def result(self) -> dict[str, Any]:
-        """The metrics of all windows, as JSON values; None for what there was nothing to measure."""
+        """The metrics of all windows, as JSON values; None where there was nothing to measure."""
 
 
 # From windows, arrays shaped [steps, depth], and the steps in a bar to the bar, shaped
@@ -101,10 +101,8 @@ class Representation:
     greedy: ClassVar[str] = "likeliest"
     # By the names of `evaluate --baseline`.
     baselines: ClassVar[Mapping[str, Baseline]] = {}
-    # Whether the inputs of an example are its outputs, so that one of them is stored.
-    inputs_are_outputs: bool = False
     # Whether `draw_inputs` makes the inputs, so that they are not stored.
-    draws_inputs: bool = False
+    draws_inputs: ClassVar[bool] = False
 
     def __init__(self, converter: data.BaseNoteSequenceConverter):
         self.converter = converter
@@ -181,6 +179,11 @@ class Representation:
 
     # Records of tensors
 
+    @property
+    def inputs_are_outputs(self) -> bool:
+        """Whether the inputs of each example are its outputs, so that they are stored once."""
+        return False
+
     def ordered(self, examples: Sequence[Example]) -> list[Example]:
         """The examples of a piece in an order that is the same in every process."""
         return list(examples)
@@ -206,7 +209,15 @@ class Representation:
         return outputs.decode(parsed, steps)
 
     def draw_inputs(self, outputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """Makes the inputs of a batch from its outputs, where `draws_inputs`; None draws nothing."""
+        """Makes the inputs of a batch from its outputs, where `draws_inputs`.
+
+        Args:
+          outputs: tensor shaped [batch, steps, output_depth].
+          seed: integer tensor shaped [2]; None draws nothing.
+
+        Returns:
+          A tensor shaped [batch, steps, input_depth].
+        """
         return outputs
 
     def lost_in_tensors(self) -> list[str]:

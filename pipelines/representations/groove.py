@@ -143,10 +143,11 @@ class _Magentas(MagentaRepresentation):
         """Note dropout, which Magenta's converter does in Python."""
         if not self.converter._note_dropout:
             return []
-        return [
+        line = (
             "its notes are dropped once, when the tensors are made; to drop others each epoch, "
             "train from the NoteSequence records"
-        ]
+        )
+        return [line]
 
     def metrics(self) -> Metrics | None:
         """Metrics of hits, where the outputs are 9 hits, 9 velocities and 9 offsets.
@@ -178,7 +179,6 @@ class _Magentas(MagentaRepresentation):
 class GrooveRepresentation(_Magentas):
     """Our GrooveConverter."""
 
-    inputs_are_outputs = False
     # All of its tasks, note dropout too, are drawn from the outputs.
     draws_inputs = True
 

@@ -350,7 +350,8 @@ def _tap(xp, hits, velocities, offsets):
       hits, velocities, offsets: arrays or tensors shaped [..., 9].
     """
     thirds = (xp.split(third, len(CLASS_NAMES), axis=-1) for third in (hits, velocities, offsets))
-    loudest, *others = zip(*thirds)
+    first, *others = zip(*thirds)
+    loudest = list(first)
     for drum in others:
         louder = drum[1] > loudest[1]
         loudest = [xp.where(louder, new, old) for new, old in zip(drum, loudest)]

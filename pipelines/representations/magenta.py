@@ -95,7 +95,10 @@ class _EventList(_Unordered):
 class _OneHot(MagentaRepresentation):
     """Inputs and outputs are the same one-hot rows, of zeros where an example is padded."""
 
-    inputs_are_outputs = True
+    @property
+    def inputs_are_outputs(self) -> bool:
+        """Always."""
+        return True
 
     def encoding(self, name: str) -> encodings.Encoding:
         """The index of each row's one."""

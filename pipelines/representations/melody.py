@@ -116,7 +116,7 @@ def most_frequent_event(windows: Iterable[np.ndarray], steps_per_bar: int) -> np
 
     Arguments and result as those of `most_frequent_bar`; of equally frequent events, the first.
     """
-    counts = sum(np.sum(window, axis=0, dtype=np.int64) for window in windows)
+    counts = np.sum([np.sum(window, axis=0, dtype=np.int64) for window in windows], axis=0)
     return np.tile(np.eye(len(counts))[counts.argmax()], (steps_per_bar, 1))
 
 
@@ -131,7 +131,11 @@ class MelodyRepresentation(Representation):
         "most_frequent_bar": most_frequent_bar,
         "most_frequent_event": most_frequent_event,
     }
-    inputs_are_outputs = True
+
+    @property
+    def inputs_are_outputs(self) -> bool:
+        """Always."""
+        return True
 
     @property
     def steps_per_quarter(self) -> int:

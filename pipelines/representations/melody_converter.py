@@ -274,7 +274,9 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
             raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(wanted)}")
 
     def _check_meter(self, item: music_pb2.NoteSequence) -> None:
-        meters = {(meter.numerator, meter.denominator) for meter in item.time_signatures}
+        meters: set[tuple[int, int] | None] = {
+            (meter.numerator, meter.denominator) for meter in item.time_signatures
+        }
         from_midi = item.source_info.encoding_type == music_pb2.NoteSequence.SourceInfo.MIDI
         if not any(meter.time <= 0 for meter in item.time_signatures):
             # What is before the first time signature is in 4/4, as the MIDI file format has it,

@@ -14,6 +14,11 @@ def path_flag(name: str) -> str | None:
     return value and os.path.expanduser(value)
 
 
+def required_path_flag(name: str) -> str:
+    """The value of a flag that is a path and that the job requires (`app.run`), as `path_flag`."""
+    return os.path.expanduser(flags.FLAGS[name].value)
+
+
 def path_flags(name: str) -> list[str]:
     """The values of a flag that is given once or several times, as `path_flag` takes them."""
     return [os.path.expanduser(value) for value in flags.FLAGS[name].value if value]

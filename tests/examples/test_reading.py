@@ -11,7 +11,7 @@ from note_seq.protobuf import music_pb2
 
 import configs
 from pipelines.examples import reading
-from pipelines.examples.base import Batch, Counts
+from pipelines.examples.base import Batch, Counts, Draw
 from pipelines.media import pieces as music
 from pipelines.records import tfrecord
 from pipelines.records.manifest import record_files
@@ -143,7 +143,7 @@ def test_a_tfds_dataset_stands_in_for_records(monkeypatch, tmp_path, capsys):
     counts = examples.count(config)
     assert (counts.records, counts.examples) == (1, 2)
     assert "example 1 is left out: not a MIDI file" in capsys.readouterr().err
-    [batch] = run_dataset(lambda: examples.training_dataset(config), 1)
+    [batch] = run_dataset(lambda: examples.training_dataset(config, Draw()), 1)
     assert batch[1][:, :, 0].sum(axis=1).tolist() == [4, 4]
 
 

@@ -154,7 +154,7 @@ def test_workers_have_disjoint_and_complete_shares(grooves, num_workers):
     total = collections.Counter()
     for worker in range(num_workers):
         batches = run_dataset(
-            lambda: training_dataset(
+            lambda worker=worker: training_dataset(
                 config, path, seed=worker, worker=worker, num_workers=num_workers
             ),
             2 * 64,
@@ -182,7 +182,7 @@ def test_every_worker_has_something_even_of_tiny_files(tmp_path, grooves):
     seen = collections.Counter()
     for worker in range(3):
         batches = run_dataset(
-            lambda: training_dataset(
+            lambda worker=worker: training_dataset(
                 config, f"{tmp_path}/t/train.tfrecord*", seed=0, worker=worker, num_workers=3
             ),
             3,
@@ -420,7 +420,7 @@ def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
     pattern = f"{tmp_path}/t/train.tfrecord*"
     reading.open_examples(pattern).require_fit("mine", config)
     [batch] = run_dataset(lambda: training_dataset(config, pattern, seed=0), 1)
-    inputs, outputs, controls, lengths = batch
+    _, outputs, _, lengths = batch
     assert outputs.shape == (made["examples"], max(lengths), 90) and len({*lengths}) > 1
     cut = [window[:n].tobytes() for window, n in zip(outputs, lengths)]
     assert collections.Counter(cut) == windows_of(tmp_path, config)

@@ -7,6 +7,7 @@ tensors, trained on, evaluated beside a baseline, and plays new music.
 import collections
 import json
 import pathlib
+import types
 
 import note_seq
 import numpy as np
@@ -92,7 +93,7 @@ def silence(windows, steps_per_bar):
 class PitchClasses(Representation):
     """Pitch classes, a step a quarter."""
 
-    baselines = {"silence": silence}
+    baselines = types.MappingProxyType({"silence": silence})
     inputs_are_outputs = True
     steps_per_quarter = 1
     steps_per_bar = 4

@@ -58,7 +58,7 @@ def test_every_config_gets_back_what_its_converter_made(name, known):
 
 @pytest.mark.parametrize("name", sorted(configs.builders()))
 def test_records_are_compact_and_name_their_source(name):
-    config, made, serialized = converted(name)
+    _, made, serialized = converted(name)
     for i, (one, record) in enumerate(zip(made, serialized)):
         # As floats, which is what the model takes, they are many times as large.
         assert len(record) < 4 * (one.inputs.size + one.outputs.size) / 6
@@ -257,7 +257,7 @@ class Halving(GrooveConverter):
 
 
 def test_inputs_are_drawn_from_the_outputs_where_the_converter_can():
-    config, made, serialized = converted("flat-groove_4bar")
+    _, made, serialized = converted("flat-groove_4bar")
     codec = Codec(representations.of(Halving(4)))
     assert list(codec.describe()) == ["outputs"]
     outputs = np.stack([one.outputs for one in made])

@@ -29,9 +29,9 @@ def train_run(
 ) -> int:
     """Trains a tiny model; `options` are fields of `training.Options`. Returns the steps taken."""
     ref = ConfigRef(config, hparams=hparams)
-    options = training.Options(**{"seed": 1, **options})
+    how = training.Options(**{"seed": 1, **options})
 
     def open_examples(config):
         return reading.open_examples(f"{records}/train.tfrecord*")
 
-    return training.train(ref, str(run_dir), open_examples, num_steps, options)
+    return training.train(ref, str(run_dir), open_examples, num_steps, how)

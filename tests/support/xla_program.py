@@ -107,7 +107,7 @@ def compile_and_run(name: str) -> dict:
         for variable, value in zip(variables, first):
             variable.assign(value)
     before = [variable.numpy() for variable in trained]
-    compiled = tf.function(lambda *args: step(*args), jit_compile=True)
+    compiled = tf.function(lambda *args: step(*args), jit_compile=True)  # noqa: PLW0108  step has a graph
     loss, *gradients = map(np.array, compiled(*examples))
     outcome["loss"] = float(loss)
     if certain:

@@ -72,13 +72,14 @@ def _ours(job):
     tensorflow.start("WARN")
     from configs import ConfigRef
     from pipelines.examples import reading
+    from pipelines.examples.base import Draw
 
     config = ConfigRef(**job["config"]).build()
 
     examples = reading.open_examples(job["examples_path"])
 
     def dataset_fn():
-        return examples.training_dataset(config)
+        return examples.training_dataset(config, Draw())
 
     return dataset_fn, config.hparams.batch_size
 

@@ -4,7 +4,7 @@ import concurrent.futures
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from note_seq.protobuf import music_pb2
@@ -88,12 +88,12 @@ def generate(
     else:
         latents = _between(loaded, read, inputs, number)
     decoded = _decoded(loaded, config, latents, number, batch_size, options.temperature)
-    sequences = (pieces.at_tempo(sequence, qpm) for sequence in decoded)
+    sequences: Iterable = (pieces.at_tempo(sequence, qpm) for sequence in decoded)
     if mode == "reconstruct":
         starts = [start * read[0].qpm / qpm for start in read[0].starts]
         representation = representations.of(config.data_converter)
         seconds = representation.window_seconds(config.hparams.max_seq_len, qpm)
-        sequences, number = iter([pieces.join(list(sequences), starts, seconds)]), 1
+        sequences, number = [pieces.join(list(sequences), starts, seconds)], 1
 
     os.makedirs(output_dir, exist_ok=True)
     # The name says what the music depends on besides the run and the temperature.
@@ -126,10 +126,10 @@ def _between(
     for each, path in zip(read, paths, strict=True):
         if len(each.inputs) > 1:
             say(f"{path}: {len(each.inputs)} windows; the first is taken")
-    ends = [model.posterior_means(loaded, each.first())[0] for each in read]
+    first, last = (model.posterior_means(loaded, each.first())[0] for each in read)
     fractions = np.linspace(0, 1, number)
     return lambda start, end: np.array(
-        [latent.slerp(*ends, fraction) for fraction in fractions[start:end]]
+        [latent.slerp(first, last, fraction) for fraction in fractions[start:end]]
     )
 
 

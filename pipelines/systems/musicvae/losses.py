@@ -92,7 +92,7 @@ class Losses:
             restore(saver, self._session, run)
         self._sums = {name: 0.0 for name in ("reconstruction", "kl_bits", "kl_loss")}
         self._examples = 0
-        self._beta = None
+        self._beta = 0.0
 
     def update(self, batch: Batch) -> np.ndarray:
         """Adds a batch and returns the decoder's raw outputs, [examples, steps, output_depth]."""

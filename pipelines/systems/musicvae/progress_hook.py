@@ -1,4 +1,4 @@
-"""What a training run says about itself while it runs."""
+"""Tells the user on stderr how a training run goes."""
 
 import math
 import time
@@ -51,14 +51,15 @@ class ProgressHook(tf.train.SessionRunHook):
         zipped = tf.data.Dataset.zip((_calling(asked_for), dataset, _calling(there)))
         return zipped.map(lambda _, element, __: element)
 
-    def begin(self):
-        # Here the session does not exist yet.
+    def begin(self) -> None:
+        """Says that the graph is built; Magenta calls it before there is a session."""
         graph = tf.get_default_graph()
         self._stages.end(f"graph of {len(graph.get_operations())} nodes built")
         self._stages.begin("opening the session")
         self._fetches = {"step": tf.train.get_global_step(), "loss": self._model.loss}
 
-    def after_create_session(self, session, coord):
+    def after_create_session(self, session, coord) -> None:
+        """Says how many weights there are, and where they are from."""
         if self._begun:
             return  # A worker that lost its session has got another.
         count = sum(variable.shape.num_elements() for variable in tf.trainable_variables())
@@ -70,12 +71,14 @@ class ProgressHook(tf.train.SessionRunHook):
         self._fetches["summaries"] = tf.get_collection(tf.GraphKeys.SUMMARY_OP)
 
     def before_run(self, run_context):
+        """Asks for the step and the loss of each run."""
         if not self._begun:
             self._begun = True
             self._stages.begin("optimising the graph")
         return tf.train.SessionRunArgs(self._fetches)
 
-    def after_run(self, run_context, run_values):
+    def after_run(self, run_context, run_values) -> None:
+        """Shows the progress; raises UserError where the loss is not finite."""
         step, loss = int(run_values.results["step"]), run_values.results["loss"]
         if not math.isfinite(loss):
             raise UserError(
@@ -98,7 +101,8 @@ class ProgressHook(tf.train.SessionRunHook):
                 f"examples/s), {duration(left)} left",
             )
 
-    def end(self, session):
+    def end(self, session) -> None:
+        """Ends the line of the progress."""
         self._progress.close()
 
 

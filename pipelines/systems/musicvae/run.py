@@ -35,7 +35,7 @@ class Run:
     metadata: dict
 
     def trained_on(self) -> list[str]:
-        """The patterns of the records that the run was trained on, each once; none where unknown."""
+        """The patterns of the records that the run was trained on; none where that is unknown."""
         paths = [start.get("examples_path") for start in self.metadata.get("starts", [])]
         return list(dict.fromkeys(path for path in paths if path))
 
