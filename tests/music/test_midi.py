@@ -284,11 +284,11 @@ def test_memory_does_not_follow_a_files_length_in_ticks():
     script = (
         "import mido, resource, sys\n"
         "from tests.support.groove_release import midi_bytes\n"
-        "from pipelines import midi\n"
+        "from pipelines.music import midi_reader\n"
         "data = midi_bytes([mido.Message('note_on', note=36), mido.Message('note_on', note=38),"
         " mido.Message('note_off', note=38, time=2**31 - 1)])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print(midi.midi_to_note_sequence(data, max_seconds=1e9).total_time)\n"
+        "print(midi_reader.midi_to_note_sequence(data, max_seconds=1e9).total_time)\n"
         "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
