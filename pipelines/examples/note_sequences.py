@@ -14,6 +14,7 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.examples.base import Batch, Counts, Draw, Examples
+from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Representation
 from pipelines.runtime.app import UserError
@@ -79,7 +80,7 @@ class NoteSequences(Examples):
 
         def examples():
             for piece, encoded in _encode(representation, self.pieces(), counts):
-                qpm = piece.tempos[0].qpm if piece.tempos else 120.0
+                qpm = first_qpm(piece)
                 for example in encoded.examples:
                     yield *example, qpm
 

@@ -9,10 +9,11 @@ from note_seq.protobuf import music_pb2
 from pipelines.media import pianoroll
 from pipelines.music import midi_writer
 from pipelines.music.abc import writer
+from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 
 # What a representation's decode writes, whatever tempo was encoded.
-_DECODED_QPM = 120.0
+_DECODED_QPM = DEFAULT_QPM
 
 
 def at_tempo(sequence: music_pb2.NoteSequence, qpm: float) -> music_pb2.NoteSequence:

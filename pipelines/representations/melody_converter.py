@@ -14,6 +14,7 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
+from pipelines.music import timing
 from pipelines.representations.contract import NoExamplesError
 
 NO_EVENT = 0
@@ -231,7 +232,9 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         times = np.array([(note.start_time, note.end_time) for note in notes])
         if not (np.isfinite(times).all() and times.min() >= 0):
             raise NoExamplesError("broken times: a note before the start")
-        times = _quarters(item, times) * STEPS_PER_QUARTER
+        if not timing.all_valid(item.tempos):
+            raise NoExamplesError("broken times: a tempo that is no positive number")
+        times = timing.TempoMap(item.tempos)(times) * STEPS_PER_QUARTER
         if times.max() > _MAX_BARS * self._steps_per_bar:
             raise NoExamplesError(f"too long: over {_MAX_BARS} bars")
         pitches = np.array([note.pitch for note in notes])
@@ -328,19 +331,6 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
 def _written(meters) -> str:
     return " or ".join(f"{above}/{below}" for above, below in meters)
-
-
-def _quarters(item: music_pb2.NoteSequence, seconds: np.ndarray) -> np.ndarray:
-    """Turns times in seconds into quarter notes from the start, through the tempo map."""
-    tempos = {0.0: 120.0}  # Until the first tempo, as the MIDI file format has it.
-    tempos.update((tempo.time, tempo.qpm) for tempo in item.tempos)
-    times = np.array(sorted(tempos))
-    rates = np.array([tempos[time] for time in times]) / 60.0
-    if not (np.isfinite(rates).all() and (rates > 0).all()):
-        raise NoExamplesError("broken times: a tempo that is no positive number")
-    before = np.concatenate([[0.0], np.cumsum(np.diff(times) * rates[:-1])])
-    index = np.searchsorted(times, seconds, side="right") - 1
-    return before[index] + (seconds - times[index]) * rates[index]
 
 
 def _sound_together(starts: np.ndarray, ends: np.ndarray) -> bool:

@@ -3,7 +3,6 @@
 Every number of it is an index for an embedding, 0 for what is not there.
 """
 
-import math
 import operator
 from typing import NamedTuple
 
@@ -91,8 +90,7 @@ def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
             "too few notes", f"{len(notes)} in its first voice, drums aside; {MIN_NOTES} are needed"
         )
     times = np.array([(note.start_time, note.end_time) for note in notes])
-    tempos = [one for one in sequence.tempos if math.isfinite(one.time) and one.qpm < math.inf]
-    quarters = TempoMap(tempos)
+    quarters = TempoMap(sequence.tempos)
     parts, counted = _in_parts(quarters, times)
     if not counted.all():
         raise NoMelodyError("broken times", "a note at no time that can be counted")
