@@ -14,7 +14,7 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines.music import timing
+from pipelines.music import melody, timing
 from pipelines.representations.contract import NoExamplesError
 
 NO_EVENT = 0
@@ -219,15 +219,12 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         Raises:
           NoExamplesError: where the tune gives no example.
         """
-        notes = [note for note in item.notes if not note.is_drum]
+        notes = melody.first_voice(item)
         if not notes:
             raise NoExamplesError("no notes")
         self._check_rhythm(item)
         self._check_meter(item)
-        voice = min(note.instrument for note in notes)
-        others = len(notes)
-        notes = [note for note in notes if note.instrument == voice]
-        others -= len(notes)
+        others = sum(not note.is_drum for note in item.notes) - len(notes)
 
         times = np.array([(note.start_time, note.end_time) for note in notes])
         if not (np.isfinite(times).all() and times.min() >= 0):
@@ -241,7 +238,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         # By their starts; of notes that start together, the longest first.
         order = np.lexsort((-times[:, 1], times[:, 0]))
         pitches, starts, ends = pitches[order], times[order, 0], times[order, 1]
-        if _sound_together(starts, ends):
+        if melody.is_polyphonic(starts, ends, least=0.5):
             raise NoExamplesError("polyphony")
         if pitches.min() < self._min_pitch or pitches.max() > self._max_pitch:
             raise NoExamplesError(
@@ -331,20 +328,3 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
 def _written(meters) -> str:
     return " or ".join(f"{above}/{below}" for above, below in meters)
-
-
-def _sound_together(starts: np.ndarray, ends: np.ndarray) -> bool:
-    """Whether two notes sound at once: for over half a step, or half of the shorter one.
-
-    Less than that is how a player ties one note to the next.
-
-    Args:
-      starts, ends: in steps, sorted by the starts.
-    """
-    # The note before each one that lasts longest.
-    last = np.maximum.accumulate(ends)[:-1]
-    which = np.maximum.accumulate(np.where(ends[:-1] == last, np.arange(len(last)), 0))
-    lengths = ends - starts
-    shorter = np.minimum(lengths[1:], lengths[:-1][which])
-    shared = np.minimum(last, ends[1:]) - starts[1:]
-    return bool((shared > np.minimum(0.5, shorter / 2) + _EPSILON).any())

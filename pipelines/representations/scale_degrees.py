@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.music import keys
+from pipelines.music import keys, melody
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 from pipelines.representations.melody_features import (
@@ -82,9 +82,7 @@ def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
     Raises:
       NoMelodyError: for fewer than MIN_NOTES notes, or times that are none.
     """
-    notes = [note for note in sequence.notes if not note.is_drum]
-    voice = min((note.instrument for note in notes), default=0)
-    notes = [note for note in notes if note.instrument == voice]
+    notes = melody.first_voice(sequence)
     if len(notes) < MIN_NOTES:
         raise NoMelodyError(
             "too few notes", f"{len(notes)} in its first voice, drums aside; {MIN_NOTES} are needed"
@@ -96,10 +94,7 @@ def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
         raise NoMelodyError("broken times", "a note at no time that can be counted")
     pitches = np.array([note.pitch for note in notes])
     ticks = _in_ticks(parts[:, 0])
-    # Of one pitch the longest, whatever their order.
-    order = np.lexsort((-parts[:, 1], -pitches, ticks))
-    first = np.unique(ticks[order], return_index=True)[1]
-    top = order[first]
+    top = melody.highest(ticks, pitches, parts[:, 1])
     if len(top) < MIN_NOTES:
         raise NoMelodyError(
             "too few notes", f"{len(top)} that do not begin together; {MIN_NOTES} are needed"
