@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
-from google.protobuf import message
 
 from configs import ConfigRef
-from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.note_sequence import parse
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
@@ -72,8 +71,8 @@ class TensorBatch(beam.DoFn):
           UserError: where the converter makes what its encoding cannot hold.
         """
         try:
-            piece = NoteSequence.FromString(record)
-        except message.DecodeError:
+            piece = parse(record)
+        except ValueError:
             part.reject(place, "malformed", "not a NoteSequence")
             return
         source = piece.id or place

@@ -14,7 +14,7 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines.music import melody, timing
+from pipelines.music import melody, note_sequence, timing
 from pipelines.representations.contract import NoExamplesError
 
 NO_EVENT = 0
@@ -269,7 +269,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         wanted = [rhythm.strip() for rhythm in rhythms if rhythm.strip()]
         if not wanted or self.is_inferring:
             return
-        given = " ".join(item.sequence_metadata.genre).casefold()
+        given = note_sequence.rhythm(item)
         if not any(re.search(rf"\b{re.escape(rhythm)}", given) for rhythm in wanted):
             raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(wanted)}")
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipelines.music import melody
+from pipelines.music import melody, note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 from pipelines.tunes import title_text
@@ -32,17 +32,15 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     """The keys of a piece, each once; drums have none.
 
     Args:
-      sequence: a tune as `pipelines.music.abc.reader` gives it: every title is a text annotation
-        "T:...", and the first full bar begins at a multiple of the bar. Where there is no such
-        annotation, the title of the metadata counts.
+      sequence: a tune whose first full bar begins at a multiple of the bar, as
+        `pipelines.music.abc.reader` gives it.
     """
     notes = melody.first_voice(sequence)
     if not notes:
         return ()
     bars = _Bars(sequence)
     found = dict.fromkeys(_melody_keys(*_onsets(notes, sequence, bars), bars))
-    titled = [a.text[2:] for a in sequence.text_annotations if a.text.startswith("T:")]
-    for title in titled or [sequence.sequence_metadata.title]:
+    for title in note_sequence.titles(sequence):
         for words in title_text.title_words(title):
             found.update(dict.fromkeys(_title_keys(words, bars)))
     return tuple(found)

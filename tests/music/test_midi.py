@@ -306,19 +306,6 @@ def test_random_bytes_after_a_good_header_never_raise_anything_else():
             pass
 
 
-def test_the_message_class_is_note_seqs_own():
-    script = (
-        "import sys\n"
-        "from pipelines.music.note_sequence import NoteSequence\n"
-        "assert 'note_seq' not in sys.modules and 'librosa' not in sys.modules\n"
-        "import note_seq\n"
-        "from note_seq.protobuf import music_pb2\n"
-        "assert music_pb2.NoteSequence is NoteSequence is note_seq.NoteSequence\n"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
-    assert NoteSequence is note_seq.NoteSequence
-
-
 @pytest.mark.slow
 def test_the_groove_midi_dataset_gives_what_note_seq_gives(corpora):
     with zipfile.ZipFile(corpora / "groove-v1.0.0-midionly.zip") as archive:

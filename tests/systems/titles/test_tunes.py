@@ -207,7 +207,7 @@ def test_records_that_do_not_do(tmp_path):
     assert "no tune with a melody (2 with too few notes)" in error_of(
         write(tmp_path / "short.tfrecord", [sequence("One", pitches=[60])] * 2)
     )
-    assert "no NoteSequence" in error_of(write(tmp_path / "other.tfrecord", [b"\xff" * 9]))
+    assert "not a NoteSequence" in error_of(write(tmp_path / "other.tfrecord", [b"\xff" * 9]))
     whole = pathlib.Path(write(tmp_path / "r.tfrecord", [sequence("The Coolin")])).read_bytes()
     for name, damaged in {
         "cut": whole[:-1],
