@@ -105,9 +105,7 @@ def add_warning(sequence: NoteSequence, line: int, what: str) -> None:
 
 def warnings(sequence: NoteSequence) -> list[str]:
     """What was wrong in the text of a piece, as in "line 345: ..."."""
-    return [
-        text.removeprefix(_WARNING) for text in _untyped(sequence) if text.startswith(_WARNING)
-    ]
+    return [text.removeprefix(_WARNING) for text in _untyped(sequence) if text.startswith(_WARNING)]
 
 
 def _untyped(sequence: NoteSequence) -> Iterator[str]:
