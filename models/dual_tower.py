@@ -1,23 +1,41 @@
 """The dual tower: tunes and titles to vectors of length one, whose dot product is their score.
 
-The tune tower looks at how often each short n-gram of the melody occurs. A stack of dilated
+The tune tower sees how often each short n-gram of the melody occurs. A stack of dilated
 convolutions over the notes, in its place or beside it, took four times as long and did not find
 more held-out titles (experiments/titles/README.md).
 """
+
+import math
+from typing import NamedTuple
 
 import keras
 from keras import layers, ops
 
 from models.contrastive import LOSSES
-from pipelines.representations.melody_features import METERS, MODES, NOTE_SIZES
 
-_PITCHES, _INTERVALS, _LENGTHS, _POSITIONS = NOTE_SIZES.values()
 _PITCH_CLASSES = 12
-# Vectors shorter than this are not brought to length one.
+# Vectors shorter than this are not scaled to length one.
 _LEAST_LENGTH = 1e-3
 
 
-# What is counted: of each n-gram its parts, (feature, how many notes before the last).
+class Vocabulary(NamedTuple):
+    """How many different numbers each input of the tune tower has; they count from 0.
+
+    Attributes:
+      pitch, interval, length, position: the columns of the notes, in their order. Pitch 1 is a
+        tonic, and each number is a semitone.
+      meters, modes: of whole melodies.
+    """
+
+    pitch: int
+    interval: int
+    length: int
+    position: int
+    meters: int
+    modes: int
+
+
+# The kinds of n-grams that are counted, each by its parts: (feature, notes before the last one).
 _GRAMS = {
     "rhythm": (("length", 2), ("length", 1), ("length", 0)),
     "melody": (("pitch_class", 2), ("pitch_class", 1), ("pitch_class", 0)),
@@ -26,34 +44,35 @@ _GRAMS = {
     "pitch": (("pitch", 0),),
     "interval": (("interval", 0),),
 }
-_SIZES = {
-    "pitch": _PITCHES,
-    "interval": _INTERVALS,
-    "length": _LENGTHS,
-    "position": _POSITIONS,
-    "pitch_class": _PITCH_CLASSES,
-}
 
 
 class NGrams(layers.Layer):
-    """How often each n-gram occurs in a melody, of each kind of n-gram: square roots of shares.
+    """How often each n-gram occurs in a melody: square roots of its share of its kind.
 
-    Square roots, so that vectors of shares are compared as by the Hellinger distance: a rare
-    n-gram that is there counts for more than its few occurrences.
+    Square roots compare vectors of shares as the Hellinger distance does: that a rare n-gram occurs
+    at all counts for more than how often it does.
+
+    Args:
+      vocabulary: of the notes.
     """
+
+    def __init__(self, vocabulary: Vocabulary):
+        super().__init__()
+        self._columns = vocabulary._fields[:4]
+        self._sizes = {**vocabulary._asdict(), "pitch_class": _PITCH_CLASSES}
 
     def call(self, notes):
         """Counts.
 
         Args:
-          notes: int tensor shaped [batch, notes, 4], `Melody.notes` padded with zeros.
+          notes: int tensor shaped [batch, notes, 4], with a column for each of the vocabulary,
+            padded with zeros.
 
         Returns:
-          A float tensor shaped [batch, sum of the numbers of n-grams]; 0 for an empty melody.
+          A float tensor shaped [batch, sum of the numbers of n-grams]; zeros for an empty melody.
         """
         notes = ops.cast(notes, "int32")
-        features = dict(zip(NOTE_SIZES, ops.unstack(notes, 4, axis=-1), strict=True))
-        # Pitch 1 lies two octaves under the tonic.
+        features = dict(zip(self._columns, ops.unstack(notes, 4, axis=-1), strict=True))
         features["pitch_class"] = (features["pitch"] - 1) % _PITCH_CLASSES
         there = ops.cast(features["pitch"] > 0, "float32")
         length = ops.shape(notes)[1]
@@ -62,36 +81,31 @@ class NGrams(layers.Layer):
             first = max(back for _, back in parts)
             code = 0
             for name, back in parts:
-                code = code * _SIZES[name] + features[name][:, first - back : length - back]
-            counts = ops.bincount(code, weights=there[:, first:], minlength=_codes(parts))
-            # No code is beyond, but only this tells Keras.
-            counts = ops.reshape(counts, (-1, _codes(parts)))
+                code = code * self._sizes[name] + features[name][:, first - back : length - back]
+            size = math.prod(self._sizes[name] for name, _ in parts)
+            counts = ops.bincount(code, weights=there[:, first:], minlength=size)
+            # Keras cannot know that no code is larger.
+            counts = ops.reshape(counts, (-1, size))
             total = ops.sum(counts, axis=1, keepdims=True)
             shares.append(ops.sqrt(counts / ops.maximum(total, 1)))
         return ops.concatenate(shares, axis=1)
-
-
-def _codes(parts) -> int:
-    codes = 1
-    for name, _ in parts:
-        codes *= _SIZES[name]
-    return codes
 
 
 class TuneTower(keras.Model):
     """Melodies to vectors: n-grams, meter and mode, one hidden layer.
 
     Args:
+      vocabulary: of the melodies.
       dimensions: of the vectors.
       hidden: units of the hidden layer.
-      dropout: the share of what is dropped before each layer.
+      dropout: the share of the inputs that is dropped before each layer.
     """
 
-    def __init__(self, dimensions: int, hidden: int, dropout: float):
+    def __init__(self, vocabulary: Vocabulary, dimensions: int, hidden: int, dropout: float):
         super().__init__(name="tune_tower")
-        self.ngrams = NGrams()
-        self.meter = layers.CategoryEncoding(METERS, "one_hot")
-        self.mode = layers.CategoryEncoding(MODES, "one_hot")
+        self.ngrams = NGrams(vocabulary)
+        self.meter = layers.CategoryEncoding(vocabulary.meters, "one_hot")
+        self.mode = layers.CategoryEncoding(vocabulary.modes, "one_hot")
         self.dropouts = [layers.Dropout(dropout), layers.Dropout(dropout)]
         self.hidden = layers.Dense(hidden, "gelu")
         self.output_layer = layers.Dense(dimensions)
@@ -107,7 +121,7 @@ class TuneTower(keras.Model):
           A float tensor shaped [batch, dimensions].
         """
         grams = self.dropouts[0](self.ngrams(inputs["notes"]), training=training)
-        # What there is one of is not dropped: it says which n-grams to expect.
+        # Meter and mode are not dropped: they say which n-grams to expect.
         features = [self.meter(inputs["meter"]), self.mode(inputs["mode"]), grams]
         hidden = self.hidden(ops.concatenate(features, axis=1))
         return _unit(self.output_layer(self.dropouts[1](hidden, training=training)))
@@ -136,6 +150,7 @@ class DualTower(keras.Model):
 
     Args:
       loss: a name of `contrastive.LOSSES`.
+      vocabulary: of the melodies.
       dimensions: of the space in which tunes and titles meet.
       hidden: units of the tune tower's hidden layer.
       tune_dropout, title_dropout: of either tower.
@@ -144,13 +159,14 @@ class DualTower(keras.Model):
     def __init__(
         self,
         loss: str,
+        vocabulary: Vocabulary,
         dimensions: int = 64,
         hidden: int = 128,
         tune_dropout: float = 0.5,
         title_dropout: float = 0.5,
     ):
         super().__init__(name="dual_tower")
-        self.tunes = TuneTower(dimensions, hidden, tune_dropout)
+        self.tunes = TuneTower(vocabulary, dimensions, hidden, tune_dropout)
         self.titles = TitleTower(dimensions, title_dropout)
         self.contrast = LOSSES[loss]()
 
@@ -171,10 +187,10 @@ class DualTower(keras.Model):
 
 
 def _unit(vectors):
-    """Vectors at length one; of zeros, zeros.
+    """Scales vectors to length one; zeros stay zeros.
 
-    Unlike `ops.normalize`, with a gradient there that is a number: a title that the text encoder
-    knows nothing of, or of which all is dropped, is zeros at the first step.
+    Unlike `ops.normalize`, it has a finite gradient at zeros. At the first step, a title that the
+    text encoder knows nothing of, or of which all is dropped, is zeros.
     """
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, _LEAST_LENGTH**2))

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from pipelines.music.note_sequence import NoteSequence
+from pipelines.music import note_sequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import record_files
 from pipelines.runtime import app, files, tensorflow
@@ -79,7 +79,7 @@ def titles() -> list[str]:
         found = set(path.read_text(encoding="utf-8").splitlines())
     else:
         found = {
-            NoteSequence.FromString(record).sequence_metadata.title
+            note_sequence.parse(record).sequence_metadata.title
             for path in record_files(path_flag("records"))
             for record in tfrecord.read(path)
         }

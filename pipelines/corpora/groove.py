@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.corpora import Corpus, Piece, Skipped, Source, _archives, _tfds, one_path
 from pipelines.music import midi_reader
 from pipelines.music.limits import Limits, Rejected
-from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.note_sequence import NoteSequence, add_label
 from pipelines.records.manifest import SPLITS
 from pipelines.runtime.app import UserError
 
@@ -30,7 +30,7 @@ _COLUMNS = (
     "midi_filename",
     "split",
 )
-# Labels that NoteSequence has no field for become text annotations "name=value" at time 0.
+# Labels that NoteSequence has no field for.
 _ANNOTATED = ("bpm", "beat_type", "time_signature")
 
 
@@ -124,7 +124,7 @@ def _label(sequence: NoteSequence, facts: dict[str, Any]) -> None:
     sequence.sequence_metadata.artist = facts["drummer"]
     sequence.sequence_metadata.genre.extend(facts["style"].split("/"))
     for label in _ANNOTATED:
-        sequence.text_annotations.add(text=f"{label}={facts[label]}")
+        add_label(sequence, label, facts[label])
 
 
 CORPUS = Corpus(

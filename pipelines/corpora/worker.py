@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, corpora
 from pipelines.music.limits import Limits, Rejected
-from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.note_sequence import warnings
 from pipelines.records.parts import Part, read_batch
 
 
@@ -51,12 +51,7 @@ def _add(part: Part, piece: Piece) -> None:
     record = sequence.SerializeToString(deterministic=True)
     title = sequence.sequence_metadata.title
     part.add(piece.split, sequence.id, record, piece.keys, title)
-    part.count("clean", int(not _has_warnings(sequence)))
-
-
-def _has_warnings(sequence: NoteSequence) -> bool:
-    """Whether what was read had errors in it, each told by an annotation."""
-    return any(annotation.text.startswith("warning:") for annotation in sequence.text_annotations)
+    part.count("clean", int(not warnings(sequence)))
 
 
 def _sequences(

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from google.protobuf import message
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.examples.base import Batch, Counts, Draw, Examples
+from pipelines.music.note_sequence import parse
+from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Representation
 from pipelines.runtime.app import UserError
@@ -37,8 +38,8 @@ class NoteSequences(Examples):
         for path in self.paths:
             for record in tfrecord.read(path):
                 try:
-                    yield music_pb2.NoteSequence.FromString(record)
-                except message.DecodeError as error:
+                    yield parse(record)
+                except ValueError as error:
                     raise UserError(
                         f"{path}: its records are no NoteSequences; make them with ./run.sh convert"
                     ) from error
@@ -79,7 +80,7 @@ class NoteSequences(Examples):
 
         def examples():
             for piece, encoded in _encode(representation, self.pieces(), counts):
-                qpm = piece.tempos[0].qpm if piece.tempos else 120.0
+                qpm = first_qpm(piece)
                 for example in encoded.examples:
                     yield *example, qpm
 

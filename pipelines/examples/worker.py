@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
-from google.protobuf import message
 
 from configs import ConfigRef
-from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.note_sequence import parse
+from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
 from pipelines.runtime.app import UserError
@@ -71,12 +71,12 @@ class TensorBatch(beam.DoFn):
           UserError: where the converter makes what its encoding cannot hold.
         """
         try:
-            piece = NoteSequence.FromString(record)
-        except message.DecodeError:
+            piece = parse(record)
+        except ValueError:
             part.reject(place, "malformed", "not a NoteSequence")
             return
         source = piece.id or place
-        qpm = piece.tempos[0].qpm if piece.tempos else 120.0
+        qpm = first_qpm(piece)
         with _ONE_AT_A_TIME:
             # Some of Magenta's converters draw in every mode: here once, the same in each run.
             seed = hashlib.blake2b(source.encode("utf-8", "replace"), digest_size=4).digest()

@@ -308,7 +308,7 @@ def _subtitle(sequence, drawn: int, num_bars: int) -> str:
     count = len(sequence.notes)
     return "   ·   ".join(
         (
-            f"{TempoMap(sequence.tempos).first_qpm:.6g} qpm{changes}",
+            f"{TempoMap(sequence.tempos).changes[0][1]:.6g} qpm{changes}",
             *sorted(meters),
             extent,
             f"{count or 'no'} note{'s' * (count != 1)}",

@@ -7,12 +7,13 @@ from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
 from pipelines.media import pianoroll
-from pipelines.music import midi_writer
+from pipelines.music import melody, midi_writer
 from pipelines.music.abc import writer
+from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 
 # What a representation's decode writes, whatever tempo was encoded.
-_DECODED_QPM = 120.0
+_DECODED_QPM = DEFAULT_QPM
 
 
 def at_tempo(sequence: music_pb2.NoteSequence, qpm: float) -> music_pb2.NoteSequence:
@@ -73,7 +74,7 @@ def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bo
 
 def _abc(sequence: music_pb2.NoteSequence, title: str) -> bytes | None:
     """The sequence in ABC notation, or None where that is not for it."""
-    if not writer.is_melody(sequence):
+    if not melody.is_pitched(sequence):
         return None
     try:
         return writer.write(sequence, title).encode("utf-8")

@@ -10,6 +10,7 @@ from note_seq.protobuf import music_pb2
 from pipelines import representations
 from pipelines.music import midi_reader
 from pipelines.music.limits import Rejected
+from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import INFER
 from pipelines.runtime.app import UserError
 
@@ -55,7 +56,7 @@ def read_windows(config, name: str, path: str) -> Windows:
         raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
     representation = representations.of(config.data_converter)
     representation.set_mode(INFER)
-    windows = Windows([], [], [], [], piece.tempos[0].qpm if piece.tempos else 120.0)
+    windows = Windows([], [], [], [], first_qpm(piece))
     steps = config.hparams.max_seq_len
     seconds = representation.window_seconds(steps, windows.qpm) or 0
     if len(sequences_lib.split_note_sequence_on_time_changes(piece)) > 1:

@@ -13,6 +13,8 @@ import numpy as np
 import pretty_midi
 from note_seq.protobuf import music_pb2
 
+from pipelines.music.timing import first_qpm
+
 _RESOLUTION = note_seq.STANDARD_PPQ
 _DRUM_CHANNEL = 9
 _MELODIC_CHANNELS = [channel for channel in range(16) if channel != _DRUM_CHANNEL]
@@ -41,7 +43,7 @@ def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
         return buffer.getvalue()
 
     resolution = sequence.ticks_per_quarter or _RESOLUTION
-    qpm = sequence.tempos[0].qpm if sequence.tempos else note_seq.DEFAULT_QUARTERS_PER_MINUTE
+    qpm = first_qpm(sequence)
     if not qpm > 0:
         raise ValueError(f"MIDI has no tempo of {qpm} quarters a minute")
     seconds_per_tick = 60.0 / (qpm * resolution)

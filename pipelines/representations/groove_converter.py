@@ -12,6 +12,7 @@ from magenta.models.music_vae import data
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
+from pipelines.music.timing import DEFAULT_QPM
 from pipelines.representations.contract import NoExamplesError
 
 # Names of Magenta's nine drum classes, in the order of its ROLAND_DRUM_PITCH_CLASSES.
@@ -316,7 +317,7 @@ class GrooveConverter(data.GrooveConverter):
     def _check_grid(self, item: music_pb2.NoteSequence) -> float:
         """Returns the one tempo of a piece in quarters a minute; raises NoExamplesError."""
         tempos = {tempo.qpm for tempo in item.tempos}
-        if len(tempos) > 1 or (tempos and item.tempos[0].time > 0 and tempos != {120.0}):
+        if len(tempos) > 1 or (tempos and item.tempos[0].time > 0 and tempos != {DEFAULT_QPM}):
             raise NoExamplesError("the tempo changes")
         meters = {(meter.numerator, meter.denominator) for meter in item.time_signatures}
         # Before the first time signature the meter is 4/4, as MIDI has it.
@@ -334,7 +335,7 @@ class GrooveConverter(data.GrooveConverter):
             )
         if not all(note.start_time >= 0 for note in item.notes):
             raise NoExamplesError("a note before the start")
-        qpm = tempos.pop() if tempos else 120.0
+        qpm = tempos.pop() if tempos else DEFAULT_QPM
         if not 0 < qpm < float("inf"):
             raise NoExamplesError(f"a tempo of {qpm} quarters a minute")
         return qpm

@@ -14,6 +14,7 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
+from pipelines.music import melody, note_sequence, timing
 from pipelines.representations.contract import NoExamplesError
 
 NO_EVENT = 0
@@ -218,27 +219,26 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         Raises:
           NoExamplesError: where the tune gives no example.
         """
-        notes = [note for note in item.notes if not note.is_drum]
+        notes = melody.first_voice(item)
         if not notes:
             raise NoExamplesError("no notes")
         self._check_rhythm(item)
         self._check_meter(item)
-        voice = min(note.instrument for note in notes)
-        others = len(notes)
-        notes = [note for note in notes if note.instrument == voice]
-        others -= len(notes)
+        others = sum(not note.is_drum for note in item.notes) - len(notes)
 
         times = np.array([(note.start_time, note.end_time) for note in notes])
         if not (np.isfinite(times).all() and times.min() >= 0):
             raise NoExamplesError("broken times: a note before the start")
-        times = _quarters(item, times) * STEPS_PER_QUARTER
+        if not timing.all_valid(item.tempos):
+            raise NoExamplesError("broken times: a tempo that is no positive number")
+        times = timing.TempoMap(item.tempos)(times) * STEPS_PER_QUARTER
         if times.max() > _MAX_BARS * self._steps_per_bar:
             raise NoExamplesError(f"too long: over {_MAX_BARS} bars")
         pitches = np.array([note.pitch for note in notes])
         # By their starts; of notes that start together, the longest first.
         order = np.lexsort((-times[:, 1], times[:, 0]))
         pitches, starts, ends = pitches[order], times[order, 0], times[order, 1]
-        if _sound_together(starts, ends):
+        if melody.is_polyphonic(starts, ends, least=0.5):
             raise NoExamplesError("polyphony")
         if pitches.min() < self._min_pitch or pitches.max() > self._max_pitch:
             raise NoExamplesError(
@@ -269,7 +269,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         wanted = [rhythm.strip() for rhythm in rhythms if rhythm.strip()]
         if not wanted or self.is_inferring:
             return
-        given = " ".join(item.sequence_metadata.genre).casefold()
+        given = note_sequence.rhythm(item)
         if not any(re.search(rf"\b{re.escape(rhythm)}", given) for rhythm in wanted):
             raise NoExamplesError(f"filtered by rhythm: its R: is no {' or '.join(wanted)}")
 
@@ -330,33 +330,3 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
 def _written(meters) -> str:
     return " or ".join(f"{above}/{below}" for above, below in meters)
-
-
-def _quarters(item: music_pb2.NoteSequence, seconds: np.ndarray) -> np.ndarray:
-    """Turns times in seconds into quarter notes from the start, through the tempo map."""
-    tempos = {0.0: 120.0}  # Until the first tempo, as the MIDI file format has it.
-    tempos.update((tempo.time, tempo.qpm) for tempo in item.tempos)
-    times = np.array(sorted(tempos))
-    rates = np.array([tempos[time] for time in times]) / 60.0
-    if not (np.isfinite(rates).all() and (rates > 0).all()):
-        raise NoExamplesError("broken times: a tempo that is no positive number")
-    before = np.concatenate([[0.0], np.cumsum(np.diff(times) * rates[:-1])])
-    index = np.searchsorted(times, seconds, side="right") - 1
-    return before[index] + (seconds - times[index]) * rates[index]
-
-
-def _sound_together(starts: np.ndarray, ends: np.ndarray) -> bool:
-    """Whether two notes sound at once: for over half a step, or half of the shorter one.
-
-    Less than that is how a player ties one note to the next.
-
-    Args:
-      starts, ends: in steps, sorted by the starts.
-    """
-    # The note before each one that lasts longest.
-    last = np.maximum.accumulate(ends)[:-1]
-    which = np.maximum.accumulate(np.where(ends[:-1] == last, np.arange(len(last)), 0))
-    lengths = ends - starts
-    shorter = np.minimum(lengths[1:], lengths[:-1][which])
-    shared = np.minimum(last, ends[1:]) - starts[1:]
-    return bool((shared > np.minimum(0.5, shorter / 2) + _EPSILON).any())

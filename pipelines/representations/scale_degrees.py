@@ -1,47 +1,68 @@
-"""The melody of a NoteSequence as the tune tower reads it: the same in every key and octave.
+"""The melody of a NoteSequence as scale degrees, for the tune tower: the same in every key and octave.
 
-Every number of it is an index for an embedding, 0 for what is not there.
+Every number is an index of a vocabulary; 0 stands for what is not there.
 """
 
-import math
 import operator
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.music import keys
+from pipelines.music import keys, melody
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
-from pipelines.representations.melody_features import (
-    BAR,
-    KNOWN_METERS,
-    KNOWN_MODES,
-    LENGTHS,
-    REACH,
-    TICKS,
-)
 
 # Fewer notes than this are no tune to name.
 MIN_NOTES = 4
-# What comes after is not looked at: as played, nine of ten folk tunes are shorter.
+# Later notes are ignored: as played, nine of ten folk tunes are shorter.
 MAX_NOTES = 256
 
-# Each in so many parts, a power of two: what lies between two ticks, as thirty-second notes and
-# the ticks of MIDI files do, is then exact and goes the same way however its seconds were rounded.
-_PARTS = 1024
-# Some centuries of quarter notes, whose parts are whole numbers with digits to spare.
-_MOST_QUARTERS = 2.0**34
-_LENGTHS = np.array(LENGTHS)
+# Ticks of a quarter note: whole numbers for triplets and for sixteenths.
+_TICKS = 12
+# Semitones up and down from the tonic that is nearest to the mean pitch; intervals likewise.
+_REACH = 24
+# In ticks, from a thirty-second note to more than a whole one.
+_LENGTHS = np.array([1.5, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 36, 48, 60])
+# In ticks: the longest common bar is 6/4 or 12/8.
+_BAR = 6 * _TICKS
+_METERS = ((2, 2), (2, 4), (3, 4), (4, 4), (3, 8), (6, 8), (9, 8), (12, 8), (3, 2), (6, 4))
 _Mode = NoteSequence.KeySignature
-_MODES = tuple(_Mode.Mode.Value(name) for name in KNOWN_MODES)
+_MODES = (
+    _Mode.MAJOR,
+    _Mode.MINOR,
+    _Mode.DORIAN,
+    _Mode.MIXOLYDIAN,
+    _Mode.PHRYGIAN,
+    _Mode.LYDIAN,
+    _Mode.LOCRIAN,
+)
+
+# The sizes of the vocabularies: of each column of the notes, of meters and of modes.
+NOTE_SIZES = {
+    "pitch": 2 * _REACH + 2,
+    "interval": 2 * _REACH + 2,
+    "length": len(_LENGTHS) + 1,
+    "position": _BAR + 1,
+}
+# Free meter, a rare one, and those above.
+METERS = len(_METERS) + 2
+# An unknown one, and those above.
+MODES = len(_MODES) + 1
+
+# Times are counted in this many parts of a tick, a power of two: what lies between two ticks, as
+# thirty-second notes and the ticks of MIDI files do, is then exact and rounds the same way however
+# its seconds were rounded.
+_PARTS = 1024
+# Some centuries of quarter notes; their parts are still exact as doubles.
+_MOST_QUARTERS = 2.0**34
 
 
 class NoMelodyError(ValueError):
-    """A NoteSequence in which there is no melody.
+    """A NoteSequence has no melody that can be read.
 
     Args:
-      reason: why, in a few words to count by.
-      detail: about this piece.
+      reason: why, in a few words, for counting.
+      detail: what is wrong with this piece.
     """
 
     def __init__(self, reason: str, detail: str):
@@ -57,10 +78,11 @@ class Melody(NamedTuple):
         pitch: semitones above the tonic, clipped to two octaves around it, from 1;
         interval: semitones from the note before, clipped likewise, 0 for the first note;
         length: the nearest of some note lengths, from 1;
-        position: in the bar, in twelfths of a quarter note, from 1; 0 in free meter.
-      meter: 0 in free meter, 1 for one that is rare.
-      mode: from 1; 0 is kept for one that is not known.
-      chords: how many notes were left out because a higher one begins with them.
+        position: where in the bar it begins, in twelfths of a quarter note, from 1; 0 in free
+          meter.
+      meter: 0 for free meter, 1 for a rare one, from 2 the known ones.
+      mode: from 1; 0 is reserved for an unknown one.
+      chords: how many notes were left out because a higher one begins together with them.
     """
 
     notes: np.ndarray
@@ -68,40 +90,40 @@ class Melody(NamedTuple):
     mode: int
     chords: int
 
+    def degrees(self) -> np.ndarray:
+        """Each note's pitch class above the tonic, and its length as in `notes`: [notes, 2]."""
+        pitches = self.notes[:, 0].astype(np.int64)
+        # Pitch 1 is the tonic two octaves below.
+        return np.stack([(pitches - 1) % 12, self.notes[:, 2]], axis=1)
+
 
 def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
-    """Reads the first voice, drums aside; of notes that begin together, the highest.
+    """Reads the melody of a piece (`pipelines.music.melody`), the highest note of each chord.
 
-    The tonic and the mode are those of the key signature. Where there is none, where it does not
-    fit the notes, and in MIDI files, whose signatures are often left at C major and know no modes,
-    they are guessed from the notes.
+    The tonic and the mode are those of the key signature. They are guessed from the notes where
+    there is no signature, where it does not fit the notes, and in MIDI files, whose signatures are
+    often left at C major and know no modes.
 
     Args:
       sequence: a tune, unquantized.
       guess_key: whether to guess the key in any case.
 
     Raises:
-      NoMelodyError: for fewer than MIN_NOTES notes, or times that are none.
+      NoMelodyError: for fewer than MIN_NOTES notes, or times that are not finite or too late.
     """
-    notes = [note for note in sequence.notes if not note.is_drum]
-    voice = min((note.instrument for note in notes), default=0)
-    notes = [note for note in notes if note.instrument == voice]
+    notes = melody.first_voice(sequence)
     if len(notes) < MIN_NOTES:
         raise NoMelodyError(
             "too few notes", f"{len(notes)} in its first voice, drums aside; {MIN_NOTES} are needed"
         )
     times = np.array([(note.start_time, note.end_time) for note in notes])
-    tempos = [one for one in sequence.tempos if math.isfinite(one.time) and one.qpm < math.inf]
-    quarters = TempoMap(tempos)
+    quarters = TempoMap(sequence.tempos)
     parts, counted = _in_parts(quarters, times)
     if not counted.all():
         raise NoMelodyError("broken times", "a note at no time that can be counted")
     pitches = np.array([note.pitch for note in notes])
     ticks = _in_ticks(parts[:, 0])
-    # Of one pitch the longest, whatever their order.
-    order = np.lexsort((-parts[:, 1], -pitches, ticks))
-    first = np.unique(ticks[order], return_index=True)[1]
-    top = order[first]
+    top = melody.highest(ticks, pitches, parts[:, 1])
     if len(top) < MIN_NOTES:
         raise NoMelodyError(
             "too few notes", f"{len(top)} that do not begin together; {MIN_NOTES} are needed"
@@ -123,27 +145,27 @@ def read(sequence: NoteSequence, guess_key: bool = False) -> Melody:
 
 
 def _in_parts(quarters: TempoMap, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times in parts of ticks, and which of them can be counted."""
+    """Times in parts of ticks, and which of them are finite and early enough to be counted."""
     with np.errstate(over="ignore", invalid="ignore"):
         at = quarters(seconds)
-    # What is no number is not less either.
+    # NaN compares as false.
     counted = np.abs(at) < _MOST_QUARTERS
-    parts = np.round(np.where(counted, at, 0) * (TICKS * _PARTS))
+    parts = np.round(np.where(counted, at, 0) * (_TICKS * _PARTS))
     return parts.astype(np.int64), counted
 
 
 def _in_ticks(parts: np.ndarray) -> np.ndarray:
-    """The nearest ticks; of two the later."""
+    """The nearest ticks; halfway between two, the later."""
     return (parts + _PARTS // 2) // _PARTS
 
 
 def _clipped(semitones: np.ndarray) -> np.ndarray:
-    return np.clip(semitones, -REACH, REACH) + REACH + 1
+    return np.clip(semitones, -_REACH, _REACH) + _REACH + 1
 
 
 def _reference(pitches: np.ndarray, lengths: np.ndarray, tonic: int) -> int:
-    """The tonic, of any octave, that is nearest to the mean pitch; of two the higher."""
-    # In whole numbers, so that no rounding makes a difference between octaves.
+    """The tonic, of any octave, that is nearest to the mean pitch; of two as near, the higher."""
+    # In integers, so that rounding makes no difference between octaves.
     total = sum(lengths.tolist())
     above = sum(map(operator.mul, pitches.tolist(), lengths.tolist())) - tonic * total
     return tonic + 12 * ((above + 6 * total) // (12 * total))
@@ -154,7 +176,8 @@ def _key(
 ) -> tuple[int, int]:
     """The pitch class of the tonic, and the mode as an index."""
     last = int(pitches[-1])
-    # Counted from the last note, which is mostly the tonic: a guess is the same in every key.
+    # Counted from the last note, which is mostly the tonic, so that a guess is the same in every
+    # key.
     weights = np.bincount((pitches - last) % 12, weights=lengths, minlength=12).tolist()
     if not guess and sequence.source_info.encoding_type != NoteSequence.SourceInfo.MIDI:
         signatures = sorted(sequence.key_signatures, key=lambda one: one.time)
@@ -171,7 +194,7 @@ def _key(
 def _meter(
     sequence: NoteSequence, quarters: TempoMap, starts: np.ndarray
 ) -> tuple[int, np.ndarray]:
-    """The meter of the first note as an index, and the place in its bar of each note."""
+    """The meter of the first note as an index, and where in its bar each note begins."""
     given = sequence.time_signatures
     parts, counted = _in_parts(quarters, np.array([one.time for one in given], float))
     signatures = [
@@ -179,19 +202,19 @@ def _meter(
         for time, one, known in zip(_in_ticks(parts).tolist(), given, counted.tolist(), strict=True)
         if known and one.numerator > 0 and one.denominator > 0
     ]
-    # Of several at one time the last holds.
+    # Sorting is stable: of several at one time the last one given holds.
     signatures.sort(key=lambda one: one[0])
     from_midi = sequence.source_info.encoding_type == NoteSequence.SourceInfo.MIDI
     if from_midi and not any(time <= 0 for time, _, _ in signatures):
-        # As the MIDI file format has it.
+        # The MIDI file format says so.
         signatures.insert(0, (0, 4, 4))
     position = np.zeros(len(starts), np.int64)
     for time, numerator, denominator in signatures:
-        bar = max(1, round(4 * TICKS * numerator / denominator))
+        bar = max(1, round(4 * _TICKS * numerator / denominator))
         within = starts >= time
-        position[within] = 1 + (starts[within] - time) % bar % BAR
+        position[within] = 1 + (starts[within] - time) % bar % _BAR
     if not signatures:
         return 0, position
     begun = [signature for signature in signatures if signature[0] <= starts[0]]
     meter = (begun or signatures[:1])[-1][1:]
-    return (2 + KNOWN_METERS.index(meter) if meter in KNOWN_METERS else 1), position
+    return (2 + _METERS.index(meter) if meter in _METERS else 1), position

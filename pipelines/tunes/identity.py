@@ -15,9 +15,13 @@ Meeting, Morris Off), which cannot be told from settings that went far.
 import bisect
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from pipelines.music import melody, note_sequence
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.timing import TempoMap
 from pipelines.tunes import title_text
 
 # What keys begin with.
@@ -28,17 +32,15 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     """The keys of a piece, each once; drums have none.
 
     Args:
-      sequence: a tune as `pipelines.music.abc.reader` gives it: every title is a text annotation
-        "T:...", and the first full bar begins at a multiple of the bar. Where there is no such
-        annotation, the title of the metadata counts.
+      sequence: a tune whose first full bar begins at a multiple of the bar, as
+        `pipelines.music.abc.reader` gives it.
     """
-    notes = sequence.notes
-    if not notes or notes[0].is_drum:
+    notes = melody.first_voice(sequence)
+    if not notes:
         return ()
     bars = _Bars(sequence)
-    found = dict.fromkeys(_melody_keys(sequence, bars))
-    titled = [a.text[2:] for a in sequence.text_annotations if a.text.startswith("T:")]
-    for title in titled or [sequence.sequence_metadata.title]:
+    found = dict.fromkeys(_melody_keys(*_onsets(notes, sequence, bars), bars))
+    for title in note_sequence.titles(sequence):
         for words in title_text.title_words(title):
             found.update(dict.fromkeys(_title_keys(words, bars)))
     return tuple(found)
@@ -72,12 +74,11 @@ class _Bars:
 
     Attributes:
       points: how many points of a bar are looked at.
-      seconds: between these points.
+      quarters: between these points.
       kind: names what keeps two melodies apart that are alike at these points.
     """
 
     def __init__(self, sequence: NoteSequence):
-        qpm = sequence.tempos[0].qpm if sequence.tempos else 120.0
         if sequence.time_signatures:
             meter = sequence.time_signatures[0]
             numerator, denominator = meter.numerator, meter.denominator
@@ -89,12 +90,16 @@ class _Bars:
         compound = denominator >= 8 and numerator % 3 == 0 and numerator > 3
         beats = numerator // 3 if compound else numerator
         self.points = 6 if beats % 3 == 0 else 4 if beats % 2 == 0 else max(beats, 4)
-        self.seconds = numerator / denominator * 240.0 / qpm / self.points
+        self.quarters = 4 * numerator / denominator / self.points
         self.kind = f"{'compound' if compound else 'simple'} {self.points}"
 
 
-def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
-    """Keys of the first voice from its first full bar on.
+def _melody_keys(times: list[float], pitches: list[int], bars: _Bars) -> Iterator[str]:
+    """Keys of a melody from its first full bar on.
+
+    Args:
+      times, pitches: from `_onsets`.
+      bars: how its bars are compared.
 
     Yields:
       For each four bars, the pitches at a few points of each bar, relative to the first: what
@@ -103,7 +108,6 @@ def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
       too plain to tell tunes apart, all pitches of the four bars. For the first notes, their
       intervals, whatever the meter. Where none of it is enough, the whole opening.
     """
-    times, pitches = _first_voice(sequence, bars)
     if len(pitches) < _MIN_NOTES:
         return
     found = False
@@ -124,7 +128,7 @@ def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
         if len(notes) >= _OPENING_NOTES and len(set(notes)) >= _MIN_PITCHES:
             found = True
             yield f"{MELODY}notes {_relative(notes)}"
-    opening = next((i for i, time in enumerate(times) if time >= 0), len(times))
+    opening = next((i for i, time in enumerate(times) if time >= -_ROUNDING), len(times))
     notes = pitches[opening : opening + _OPENING_NOTES]
     if len(notes) == _OPENING_NOTES and len(set(notes)) >= _MIN_PITCHES:
         found = True
@@ -136,35 +140,22 @@ def _melody_keys(sequence: NoteSequence, bars: _Bars) -> Iterator[str]:
             yield f"{MELODY}{bars.kind} {_relative([pitch for _, pitch in whole])} {rhythm}"
 
 
-def _first_voice(sequence: NoteSequence, bars: _Bars) -> tuple[list[float], list[int]]:
-    """Onsets and pitches of the first voice, the highest note of each chord.
+def _onsets(
+    notes: Sequence[NoteSequence.Note], sequence: NoteSequence, bars: _Bars
+) -> tuple[list[float], list[int]]:
+    """Onsets and pitches of a melody, the highest note of each chord.
 
     Returns:
       Onsets in points after the begin of the first full bar, those of a pickup negative; pitches.
     """
-    notes = sequence.notes
-    voice = notes[0].instrument and min(note.instrument for note in notes)
-    step, points = bars.seconds, bars.points
-    times: list[float] = []
-    pitches: list[int] = []
-    origin, last, end = 0.0, -math.inf, math.inf
-    for note in notes:
-        if note.instrument != voice:
-            continue
-        time, pitch = note.start_time / step - origin, note.pitch
-        if time > end:
-            break
-        if time > last + _ROUNDING:
-            if not times:
-                origin = math.ceil(time / points - _ROUNDING) * points
-                end = _MAX_BARS * points
-                time -= origin
-            times.append(time)
-            pitches.append(pitch)
-            last = time
-        elif pitch > pitches[-1]:
-            pitches[-1] = pitch
-    return times, pitches
+    seconds = np.array([(note.start_time, note.end_time) for note in notes])
+    starts, ends = TempoMap(sequence.tempos)(seconds).T / bars.quarters
+    pitches = np.array([note.pitch for note in notes])
+    top = melody.highest(np.rint(starts / _ROUNDING), pitches, ends)
+    times = starts[top]
+    times -= math.ceil(times[0] / bars.points - _ROUNDING) * bars.points
+    compared = times <= _MAX_BARS * bars.points
+    return times[compared].tolist(), pitches[top][compared].tolist()
 
 
 def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:

@@ -1,8 +1,8 @@
-"""How alike tunes are by their notes, and titles by their letters: by counting, nothing learnt.
+"""How similar tunes are by their notes, and titles by their letters; counted, not learnt.
 
-Settings of a tune that went far apart, under titles spelt in other ways, are not always recognised
-as one tune (`pipelines.tunes.identity` has to be exact enough for splits of any size). Here they are
-found by comparing with every tune of training.
+Versions of a tune that differ a lot, under titles that are spelt differently, are not always
+recognised as one tune: `pipelines.tunes.identity` has to be exact enough for splits of any size.
+Here they are found by comparing with every tune of training.
 """
 
 from collections.abc import Sequence
@@ -11,42 +11,40 @@ import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from pipelines.representations.melody_features import NOTE_SIZES
-from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import title_text
 
 _LENGTHS = (2, 3, 4, 5)
 # A note's pitch class and length as one number.
 _NOTE_BITS, _LENGTH_BITS = 8, 4
-_OCTAVE = 12
-# Similarities that are looked at together.
+# How many similarities are computed at once.
 _BLOCK = 1 << 22
 
 
 class Melodies:
-    """Tunes to compare others with, by n-grams of notes, each a degree of the scale and a length.
+    """Melodies to compare others with, by n-grams of notes as documents by words: TF-IDF, cosine.
 
-    As documents are compared by their words: TF-IDF, 1 + log tf, cosine.
+    A melody is an integer array shaped [notes, 2]: each note's pitch class above the tonic, from 0
+    to 11, and a number of its length from 0 to 15.
 
     Args:
-      tunes: at least one.
-      others: tunes whose n-grams count too, although none of `tunes` has them: what is compared
-        is then no more alike for what it does not share.
+      tunes: melodies, at least one.
+      others: melodies whose n-grams count too, although none of `tunes` has them. A melody that is
+        compared then has no higher similarity because of n-grams that it shares with none.
     """
 
-    def __init__(self, tunes: Sequence[Tune], others: Sequence[Tune] = ()):
+    def __init__(self, tunes: Sequence[np.ndarray], others: Sequence[np.ndarray] = ()):
         grams = [_grams(tune) for tune in (*tunes, *others)]
         self._vocabulary = np.unique(np.concatenate(grams))
         counts = self._counts(tunes)
         self._tfidf = TfidfTransformer(sublinear_tf=True).fit(counts)
         self._tunes = self._tfidf.transform(counts).T.tocsc()
 
-    def nearest(self, tunes: Sequence[Tune], count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest of them to each of some tunes.
+    def nearest(self, tunes: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest melodies to each of some others.
 
         Returns:
-          Places among them, int [tunes, count], the nearest first, of equals the first; and
-          cosines from 0 to 1, float [tunes, count].
+          Their indices, int [tunes, count], the nearest first and of equally near ones the first;
+          and their cosines from 0 to 1, float [tunes, count].
         """
         count = min(count, self._tunes.shape[1])
         found, near = [np.zeros((0, count), int)], [np.zeros((0, count))]
@@ -60,8 +58,8 @@ class Melodies:
             near.append(np.take_along_axis(alike, order, axis=1))
         return np.concatenate(found), np.concatenate(near)
 
-    def _counts(self, tunes: Sequence[Tune]) -> scipy.sparse.csr_array:
-        """How often each n-gram that is known is in each tune."""
+    def _counts(self, tunes: Sequence[np.ndarray]) -> scipy.sparse.csr_array:
+        """How often each known n-gram occurs in each tune."""
         grams = [_grams(tune) for tune in tunes]
         rows = np.repeat(np.arange(len(tunes)), [len(some) for some in grams])
         flat = np.concatenate([np.zeros(0, np.int64), *grams])
@@ -73,14 +71,15 @@ class Melodies:
 
 
 def titles_alike(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
-    """How like each text is to the one of the others that is most like it.
+    """How similar each title is to the most similar one of some others.
 
     Args:
-      texts, others: of titles, as `Title.text`.
+      texts, others: titles as `Title.text`.
 
     Returns:
-      Float [texts], from 0 to 1: the Dice coefficient of the sets of pairs of letters, begins and
-      ends of words counted as letters. Rhythm words, articles and possessives are not looked at.
+      Float [texts], from 0 to 1: the Dice coefficient of the sets of pairs of letters, where the
+      begin and the end of a word count as letters. Rhythm words, articles and possessives are
+      ignored.
     """
     cores = [[_core(text) for text in some] for some in (texts, others)]
     if not all(map(any, cores)):
@@ -100,19 +99,18 @@ def titles_alike(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
 
 
 def _core(text: str) -> str:
-    """A title without what comes and goes."""
+    """A title without the words that some write and others leave out."""
     kept = title_text.without_rhythm(text) or text
     return " ".join(title_text.significant(kept)) or kept
 
 
-def _grams(tune: Tune) -> np.ndarray:
-    """The n-grams of a tune's notes, each a whole number, int64 [n-grams]."""
-    notes = tune.melody.notes.astype(np.int64)
-    reach = (NOTE_SIZES["pitch"] - 2) // 2
-    codes = (((notes[:, 0] - 1 - reach) % _OCTAVE) << _LENGTH_BITS) | notes[:, 2]
+def _grams(tune: np.ndarray) -> np.ndarray:
+    """The n-grams of a melody's notes, each an integer, int64 [n-grams]."""
+    notes = tune.astype(np.int64)
+    codes = (notes[:, 0] << _LENGTH_BITS) | notes[:, 1]
     found = []
     for length in _LENGTHS:
-        # The one in front tells n-grams of different lengths apart.
+        # A leading 1 tells n-grams of different lengths apart.
         grams = np.ones(max(len(codes) - length + 1, 0), np.int64)
         for first in range(length):
             grams = (grams << _NOTE_BITS) | codes[first : first + len(grams)]

@@ -11,17 +11,17 @@ import pytest
 import tensorflow as tf
 
 from models import dual_tower
-from models.dual_tower import DualTower, NGrams, TitleTower, TuneTower
+from models.dual_tower import DualTower, NGrams, TitleTower, TuneTower, Vocabulary
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
-from pipelines.representations.melody_features import METERS, MODES, NOTE_SIZES
-from pipelines.representations.scale_degrees import Melody
+from pipelines.representations.scale_degrees import METERS, MODES, NOTE_SIZES, Melody
 from pipelines.systems.titles import towers
 
 pytestmark = pytest.mark.keras3
 
 # The kinds of n-grams in their order, and how many there are of each.
 PITCHES, INTERVALS, LENGTHS, POSITIONS = NOTE_SIZES.values()
+VOCABULARY = Vocabulary(PITCHES, INTERVALS, LENGTHS, POSITIONS, METERS, MODES)
 KINDS = {
     "rhythm": LENGTHS**3,
     "melody": 12**3,
@@ -70,7 +70,7 @@ def counted(notes):
 def test_ngrams_are_those_of_counting(seed):
     rng = np.random.default_rng(seed)
     notes = random_notes(rng, int(rng.integers(1, 60)))
-    given = NGrams()(padded(notes, 64)).numpy()[0]
+    given = NGrams(VOCABULARY)(padded(notes, 64)).numpy()[0]
     assert given.shape == (sum(KINDS.values()),)
     bases = {
         "rhythm": (LENGTHS,) * 3, "melody": (12,) * 3, "meter": (POSITIONS, LENGTHS),
@@ -91,7 +91,9 @@ def test_melodies_of_a_few_notes(count):
     """Fewer notes than an n-gram has; lengths of one of each kind there is, or of zero."""
     notes = random_notes(np.random.default_rng(count), count)
     for room in {max(count, 1), 3, 256}:
-        given = np.split(NGrams()(padded(notes, room)).numpy()[0], np.cumsum(list(KINDS.values())))
+        given = np.split(
+            NGrams(VOCABULARY)(padded(notes, room)).numpy()[0], np.cumsum(list(KINDS.values()))
+        )
         for kind, part in zip(KINDS, given):
             there = int(count >= (3 if kind in ("rhythm", "melody") else 1))
             assert np.linalg.norm(part) == pytest.approx(there, abs=1e-6), kind
@@ -100,7 +102,7 @@ def test_melodies_of_a_few_notes(count):
 @pytest.fixture(scope="module")
 def tower():
     keras.utils.set_random_seed(0)
-    tower = TuneTower(16, 32, 0.5)
+    tower = TuneTower(VOCABULARY, 16, 32, 0.5)
     tower(towers.arrays([random_melody(np.random.default_rng(0))]))
     return tower
 
@@ -146,7 +148,7 @@ def test_a_melody_of_no_notes_is_finite(tower):
 def test_notes_beyond_any_number_are_counted_without_another_column():
     """The largest number of each column still has a place."""
     notes = np.array([[size - 1 for size in NOTE_SIZES.values()]] * 5, np.uint8)
-    assert NGrams()(padded(notes, 8)).shape == (1, sum(KINDS.values()))
+    assert NGrams(VOCABULARY)(padded(notes, 8)).shape == (1, sum(KINDS.values()))
 
 
 def test_meter_mode_and_each_column_count(tower):
@@ -198,7 +200,7 @@ def pairs(rng, count, size=20):
 def test_the_model_gives_the_loss_of_its_cosines(loss):
     keras.utils.set_random_seed(0)
     batch = pairs(np.random.default_rng(0), 6)
-    model = DualTower(loss, 8, 16)
+    model = DualTower(loss, VOCABULARY, 8, 16)
     given = float(model(batch))
     scores = model.tunes(batch).numpy() @ model.titles(batch["title"]).numpy().T
     assert given == pytest.approx(float(model.contrast(scores, batch["same"])), abs=1e-5)
@@ -220,7 +222,7 @@ def test_zeros_have_a_gradient_that_is_a_number(loss, what):
         batch["title"][1:] = 0
     if what != "titles":
         batch["notes"][:2] = 0
-    model = DualTower(loss, 8, 16)
+    model = DualTower(loss, VOCABULARY, 8, 16)
     value, found = gradients(model, batch)
     assert np.isfinite(value)
     assert all(np.isfinite(part).all() for part in found)
@@ -230,7 +232,7 @@ def test_zeros_have_a_gradient_that_is_a_number(loss, what):
 @pytest.mark.parametrize("loss", dual_tower.LOSSES)
 def test_a_batch_of_one_teaches_nothing(loss):
     keras.utils.set_random_seed(0)
-    model = DualTower(loss, 8, 16)
+    model = DualTower(loss, VOCABULARY, 8, 16)
     value, found = gradients(model, pairs(np.random.default_rng(0), 1), training=True)
     assert float(value) == 0
     for part in found:
@@ -240,7 +242,7 @@ def test_a_batch_of_one_teaches_nothing(loss):
 def test_dropout_is_for_training_only():
     keras.utils.set_random_seed(0)
     batch = pairs(np.random.default_rng(0), 6)
-    model = DualTower("infonce", 8, 16)
+    model = DualTower("infonce", VOCABULARY, 8, 16)
     still = {float(model(batch)) for _ in range(3)}
     moving = {float(model(batch, training=True)) for _ in range(3)}
     assert len(still) == 1 and len(moving) == 3
@@ -257,7 +259,7 @@ class Flat:
 
 def test_batches_of_every_size_are_put_together():
     keras.utils.set_random_seed(0)
-    model = DualTower("hinge", 8, 16)
+    model = DualTower("hinge", VOCABULARY, 8, 16)
     towers.build(model, 2)
     trained = towers.Towers(model, Flat())
     rng = np.random.default_rng(0)

@@ -9,8 +9,13 @@ from pipelines.music import midi_reader
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
-from pipelines.representations.melody_features import METERS, MODES, NOTE_SIZES
-from pipelines.representations.scale_degrees import MAX_NOTES, NoMelodyError
+from pipelines.representations.scale_degrees import (
+    MAX_NOTES,
+    METERS,
+    MODES,
+    NOTE_SIZES,
+    NoMelodyError,
+)
 
 Mode = NoteSequence.KeySignature
 MIDI = NoteSequence.SourceInfo.MIDI
@@ -103,6 +108,21 @@ def test_a_tune_by_hand():
     assert column(read, "position") == [1, 13, 19, 25, 1]
     assert read[1:] == (FOUR_FOUR, MAJOR, 0)
     assert read.notes.dtype == np.uint8
+
+
+def test_degrees_are_free_of_octave_meter_and_mode():
+    notes = [(62, 1), (66, 0.5), (69, 0.5), (73, 2), (61, 1)]
+    read = scale_degrees.read(tune(notes, key=(2, Mode.MAJOR)))
+    # In D: d f# a c#' c#, from 0 to 11; the lengths as they are.
+    expected = [[0, QUARTER], [4, EIGHTH], [7, EIGHTH], [11, 11], [11, QUARTER]]
+    assert read.degrees().tolist() == expected
+    lower = [(pitch - 24, length) for pitch, length in notes]
+    other = scale_degrees.read(tune(lower, key=(2, Mode.MAJOR), meter=(3, 4)))
+    assert other.degrees().tolist() == expected
+    # Two octaves around the tonic, clipped to it: each is a degree of its own octave.
+    notes = np.array([[pitch, 0, 1, 1] for pitch in range(1, 50)], np.uint8)
+    degrees = scale_degrees.Melody(notes, 0, 1, 0).degrees()[:, 0]
+    assert degrees.tolist() == [(pitch - 25) % 12 for pitch in range(1, 50)]
 
 
 def test_of_two_tonics_as_near_the_higher():

@@ -2,11 +2,12 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.tunes import identity
+from pipelines.tunes import identity, splits
 from pipelines.tunes.identity import MELODY, TITLE
 from tests.support.pieces import drums
 
@@ -134,6 +135,39 @@ def test_meters_are_kept_apart_where_the_points_are_alike():
 def test_drums_and_silence_have_no_keys():
     assert identity.keys(drums([(i / 2, 36 + i % 7, 90) for i in range(64)])) == ()
     assert identity.keys(NoteSequence()) == ()
+
+
+def test_drums_beside_a_melody_and_the_order_of_its_notes_make_no_difference():
+    sequence = tune(f"|:{PART_A}:|:{PART_B}:|", "The Teetotaller")
+    expected = identity.keys(sequence)
+    for note in sequence.notes:
+        note.instrument = 1
+    beat = sequence.notes.add(pitch=36, start_time=0, end_time=0.1, is_drum=True)
+    assert identity.keys(sequence) == expected
+    sequence.notes.sort(key=lambda note: (note.pitch, note.start_time))
+    assert sequence.notes[0] == beat and identity.keys(sequence) == expected
+
+
+@pytest.mark.parametrize("tempos", [(120, 120), (120, 90), (75, 120)])
+def test_versions_with_another_opening_and_a_change_of_tempo_are_one_tune(tempos):
+    """Sixty tunes in two versions: other first bars, the one with a change of tempo after them."""
+    rng = random.Random(3)
+
+    def bars(count):
+        return "|".join("".join(rng.choices("CDEFGABcdefgab", k=8)) for _ in range(count))
+
+    versions = []
+    for _ in range(60):
+        rest = bars(12)
+        before, after = tempos
+        versions.append(tune(f"{bars(4)}|{rest}|", key="C", more="Q:1/4=120\n"))
+        change = f"[Q:1/4={after}]" if after != before else ""
+        versions.append(tune(f"{bars(4)}|{change}{rest}|", key="C", more=f"Q:1/4={before}\n"))
+    hashes = [splits.hash_keys(identity.keys(version)) for version in versions]
+    counts = np.array([len(some) for some in hashes])
+    groups = splits.join(np.concatenate(hashes), counts).groups
+    assert len(set(groups.tolist())) == 60
+    assert (groups[::2] == groups[1::2]).all()
 
 
 def test_free_meter_and_a_second_voice_are_no_trouble():

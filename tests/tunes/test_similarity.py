@@ -1,4 +1,4 @@
-"""Likeness of tunes and of titles against figures worked out by hand and plain programs."""
+"""Similarity of tunes and of titles against figures worked out by hand and plain programs."""
 
 import collections
 import math
@@ -6,23 +6,17 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.representations.melody_features import NOTE_SIZES
-from pipelines.representations.scale_degrees import Melody
-from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import similarity
 from pipelines.tunes.title_text import parse
 
-TONIC = NOTE_SIZES["pitch"] // 2
-
 
 def tune(*notes):
-    """A tune of notes (semitones above the tonic, length's index)."""
-    columns = np.array([(TONIC + pitch, 0, length, 1) for pitch, length in notes], np.uint8)
-    return Tune("", (), Melody(columns.reshape(-1, 4), 2, 1, 0), None, (), "", "", "", "")
+    """A melody of notes (semitones above the tonic, length's index)."""
+    return np.array([(pitch % 12, length) for pitch, length in notes], int).reshape(-1, 2)
 
 
 def letters(text):
-    """A tune of one note for each letter, from "A", the tonic, to "L", each a semitone higher."""
+    """A melody of one note for each letter, from "A", the tonic, to "L", each a semitone higher."""
     return tune(*((ord(letter) - ord("A"), 6) for letter in text))
 
 
@@ -34,13 +28,16 @@ CHORDS = [(0, 6), (4, 6), (7, 6), (4, 6), (0, 6)]
 
 def test_the_nearest_by_hand():
     melodies = similarity.Melodies([tune(*SCALE), tune(*CHORDS), tune(*SLOW)])
-    # An octave lower, and of another meter and mode: the same.
-    lower = tune(*((pitch - 12, length) for pitch, length in SCALE))
-    lower = lower._replace(melody=lower.melody._replace(meter=7, mode=3))
-    queries = [lower, tune(*CHORDS), tune(*SLOW), tune((1, 1), (3, 1), (6, 1), (8, 1))]
+    # Any type of integer does.
+    queries = [
+        tune(*SCALE).astype(np.uint8),
+        tune(*CHORDS),
+        tune(*SLOW),
+        tune((1, 1), (3, 1), (6, 1), (8, 1)),
+    ]
     places, near = melodies.nearest(queries, 1)
     assert places[:3].tolist() == [[0], [1], [2]]
-    # Nothing is like the last: no NaN.
+    # The last has nothing in common with any: no NaN.
     np.testing.assert_allclose(near, [[1], [1], [1], [0]], atol=1e-12)
 
 
@@ -97,7 +94,7 @@ def drawn(rng, count, least=2):
 
 
 def plain_grams(one):
-    notes = [((int(pitch) - TONIC) % 12, int(length)) for pitch, _, length, _ in one.melody.notes]
+    notes = [tuple(note) for note in one.tolist()]
     return collections.Counter(
         tuple(notes[at : at + size]) for size in (2, 3, 4, 5) for at in range(len(notes) - size + 1)
     )

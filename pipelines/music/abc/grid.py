@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+
 from pipelines.music import keys as spelling
 from pipelines.music.abc import values
 from pipelines.music.abc.values import Meter
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.timing import TempoMap
 
 # Parts of a whole note: all halvings to 1/256, of these also thirds, fifths, sevenths, ninths. The
 # reader's ticks are so fine that any time would be on one.
@@ -23,7 +26,6 @@ BINARY = 3**2 * 5 * 7
 WHOLE = 2**8 * BINARY
 _TOLERANCE = 1e-6
 _MAX_BARS = 100_000
-_DEFAULT_QPM = 120.0
 # How much of free meter goes on a line.
 _FREE_LINE = 2 * WHOLE
 # Of meters.
@@ -57,38 +59,39 @@ class Bar(NamedTuple):
 
 
 class _Clock:
-    """Seconds to parts of a whole note."""
+    """Seconds to parts of a whole note.
+
+    Raises:
+      ValueError: where a tempo changes between two places of the grid.
+
+    Attributes:
+      tempos: places and quarter notes a minute, the first at 0.
+    """
 
     def __init__(self, sequence: NoteSequence):
-        given = sorted((tempo.time, tempo.qpm) for tempo in sequence.tempos if tempo.qpm > 0)
-        if not given or given[0][0] > 0:
-            given.insert(0, (0.0, _DEFAULT_QPM))
-        self.tempos: list[tuple[int, float]] = [(0, given[0][1])]
-        self._times = [0.0]
-        for time, qpm in given:
-            place = self.place(time)
-            if place == self.tempos[-1][0]:
-                self.tempos.pop()
-                self._times.pop()
-            self.tempos.append((place, qpm))
-            self._times.append(time)
+        self._quarters = TempoMap(sequence.tempos)
+        places = self.places([time for time, _ in self._quarters.changes])
+        # Where two tempos round to one place, the later holds there.
+        self.tempos = list(dict(zip(places, (qpm for _, qpm in self._quarters.changes))).items())
 
     def place(self, time: float) -> int:
-        """Where on the grid a time is.
+        """Where on the grid a time is; raises ValueError where it is between two places."""
+        return self.places([time])[0]
 
-        Raises:
-          ValueError: if it is nowhere on it.
-        """
-        at = max(bisect.bisect_right(self._times, time) - 1, 0)
-        start, qpm = self.tempos[at]
-        rate = qpm / 240 * WHOLE
-        exact = (time - self._times[at]) * rate
-        place = round(exact)
-        if abs(exact - place) > _TOLERANCE * rate:
+    def places(self, times: Sequence[float]) -> list[int]:
+        """Where on the grid times are; raises ValueError where one is between two places."""
+        seconds = np.array(times, np.float64)
+        # A time and the latest that still counts as the same, in parts of a whole note.
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact, latest = self._quarters(np.stack([seconds, seconds + _TOLERANCE])) * (WHOLE / 4)
+            places = np.rint(exact)
+            is_on_grid = np.abs(exact - places) <= latest - exact
+        for off in np.flatnonzero(~is_on_grid):
             raise ValueError(
-                f"{time:g} s is on no grid of musical time; quantize the music before writing ABC"
+                f"{times[off]:g} s is on no grid of musical time; quantize the music before "
+                "writing ABC"
             )
-        return start + place
+        return [int(place) for place in places]
 
 
 class Music:
@@ -132,8 +135,9 @@ class Music:
 def _voices(sequence: NoteSequence, clock: _Clock) -> list[Voice]:
     together: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     programs: dict[int, int] = {}
-    for note in sequence.notes:
-        start, end = clock.place(note.start_time), clock.place(note.end_time)
+    starts = clock.places([note.start_time for note in sequence.notes])
+    ends = clock.places([note.end_time for note in sequence.notes])
+    for note, start, end in zip(sequence.notes, starts, ends, strict=True):
         if start < 0 or end <= start:
             raise ValueError(
                 f"a note from {note.start_time:g} to {note.end_time:g} s has no length"

@@ -12,6 +12,7 @@ slower.
 from fractions import Fraction
 from functools import lru_cache
 
+from pipelines.music import note_sequence
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.playing import Performance, play, written_notes
 from pipelines.music.abc.score import Score
@@ -24,7 +25,7 @@ VELOCITY = 90
 _MAX_INT32 = 2**31 - 1
 _Modes = NoteSequence.KeySignature.Mode
 _Chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
-# Fields that NoteSequence has a place of its own for, besides the annotation that all get.
+# The most characters of a header field that are kept.
 _MAX_HEADER = 10_000
 
 
@@ -147,24 +148,14 @@ def _add_signatures(sequence: NoteSequence, played: Performance, clock: _Clock) 
 
 
 def _add_texts(sequence: NoteSequence, score: Score, played: Performance, clock: _Clock) -> None:
-    info, metadata = sequence.source_info, sequence.sequence_metadata
-    info.source_type = NoteSequence.SourceInfo.SCORE_BASED
-    info.encoding_type = NoteSequence.SourceInfo.ABC
-    texts = sequence.text_annotations
+    sequence.source_info.source_type = NoteSequence.SourceInfo.SCORE_BASED
+    sequence.source_info.encoding_type = NoteSequence.SourceInfo.ABC
     for letter, value in score.headers:
-        value = value[:_MAX_HEADER]
-        texts.add(text=f"{letter}:{value}")
-        if letter == "T" and value and not metadata.title:
-            metadata.title = value
-        elif letter == "C" and value:
-            metadata.composers.append(value)
-        elif letter == "R" and value and not metadata.genre:
-            metadata.genre.append(value)
-        elif letter == "X" and value.isascii() and value.isdigit() and len(value) < 10:
-            sequence.reference_number = int(value)
+        note_sequence.add_field(sequence, letter, value[:_MAX_HEADER])
+    texts = sequence.text_annotations
     if score.grace_notes:
         texts.add(text=f"grace_notes:{score.grace_notes}")
     for line, what in score.warnings + played.warnings:
-        texts.add(text=f"warning:line {line}: {what}")
+        note_sequence.add_warning(sequence, line, what)
     for time, text in played.chord_symbols:
         texts.add(time=clock.seconds(time), text=text, annotation_type=_Chord)

@@ -6,18 +6,14 @@ as no single note can be, is tied. What the reader plays is written out: no repe
 Times have to be on the grid of musical time (`grid`): music that somebody played freely is refused.
 """
 
+from pipelines.music import note_sequence
 from pipelines.music.abc import values
 from pipelines.music.abc.grid import WHOLE, Music, Voice
 from pipelines.music.abc.voices import voice_lines
+from pipelines.music.melody import is_pitched
 from pipelines.music.note_sequence import NoteSequence
 
 _HEADERS = "TCARODSBNHFGZ"
-_CHORD = NoteSequence.TextAnnotation.CHORD_SYMBOL
-
-
-def is_melody(sequence: NoteSequence) -> bool:
-    """Whether a sequence is what ABC notation is for: notes, and no drums among them."""
-    return bool(sequence.notes) and not any(note.is_drum for note in sequence.notes)
 
 
 def write(sequence: NoteSequence, title: str = "") -> str:
@@ -35,7 +31,7 @@ def write(sequence: NoteSequence, title: str = "") -> str:
     Raises:
       ValueError: where it holds no notes, or drums, or its times are on no grid.
     """
-    if not is_melody(sequence):
+    if not is_pitched(sequence):
         raise ValueError("only music with notes and without drums can be written as ABC")
     music = Music(sequence)
     head = _header(sequence, title)
@@ -60,12 +56,7 @@ def write(sequence: NoteSequence, title: str = "") -> str:
 
 def _header(sequence: NoteSequence, title: str) -> list[str]:
     """The fields before the meter."""
-    fields = []
-    for annotation in sequence.text_annotations:
-        letter, colon, value = annotation.text.partition(":")
-        if annotation.annotation_type != _CHORD and colon and len(letter) == 1:
-            if letter in _HEADERS and not annotation.time:
-                fields.append((letter, value))
+    fields = [field for field in note_sequence.fields(sequence) if field[0] in _HEADERS]
     given = {letter for letter, _ in fields}
     metadata = sequence.sequence_metadata
     others = [("T", values.text(metadata.title) or values.text(title) or "Untitled")]

@@ -11,6 +11,7 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.media import pieces, windows
+from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import latent, model
@@ -77,7 +78,7 @@ def generate(
     if config.data_converter.control_depth:
         raise UserError(f"{run.name} is conditioned on controls, which generate has no input for")
     read = [windows.read_windows(config, run.name, path) for path in inputs]
-    qpm = options.qpm or (read[0].qpm if read else 120.0)
+    qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
     number = len(read[0].inputs) if mode == "reconstruct" else options.num_outputs
     batch_size = _batch_size(number, options.max_batch_size or _quick_batch_size(config))
     loaded = model.load(run, batch_size, options.seed)

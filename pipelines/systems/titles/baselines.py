@@ -169,7 +169,7 @@ class NearestNeighbour:
         titled = _titled(training)
         self._neighbours = min(neighbours, len(titled))
         self._power = power
-        self._melodies = similarity.Melodies(titled)
+        self._melodies = similarity.Melodies([tune.melody.degrees() for tune in titled])
         texts = sorted({title.text for tune in titled for title in tune.titles})
         places = {text: place for place, text in enumerate(texts)}
         if embed is None:
@@ -187,7 +187,9 @@ class NearestNeighbour:
         Returns:
           [tunes, texts]; 0 where a tune has no n-gram in common with a training tune.
         """
-        found, near = self._melodies.nearest(tunes, self._neighbours)
+        found, near = self._melodies.nearest(
+            [tune.melody.degrees() for tune in tunes], self._neighbours
+        )
         weights = near**self._power
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         rows = np.repeat(np.arange(len(tunes)), self._neighbours)

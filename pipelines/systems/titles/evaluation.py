@@ -285,8 +285,9 @@ def _known(
     count = len(held_out.tunes)
     settings = np.isin(joined[:count], joined[count:])
     if training.tunes and not near_duplicates:
-        melodies = similarity.Melodies(training.tunes, held_out.tunes)
-        _, cosines = melodies.nearest(held_out.tunes, 1)
+        melodies = [tune.melody.degrees() for tune in held_out.tunes]
+        trained = [tune.melody.degrees() for tune in training.tunes]
+        _, cosines = similarity.Melodies(trained, melodies).nearest(melodies, 1)
         alike = cosines[:, 0] >= _MELODIES_ALIKE
         # With all their settings.
         alike = np.isin(held_out.groups, held_out.groups[alike]) & ~settings

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.music import midi_reader
+from pipelines.music import midi_reader, note_sequence
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
@@ -158,7 +158,7 @@ def read_tunes(path: str) -> Iterator[NoteSequence]:
             # Whatever a tune does to the reader, the others of its book are to have their titles.
             say(f"{path}, line {tune.line}: left out: the reader failed: {error!r}")
             continue
-        title = _one_line(sequence.sequence_metadata.title)
+        title = _one_line("".join(note_sequence.titles(sequence)[:1]))
         if len(title) > title_text.MAX_LENGTH:
             title = f"{title[: title_text.MAX_LENGTH]}..."
         sequence.id = f"{_one_line(path)}/{name} {title}".strip()

@@ -21,10 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from configs.titles import Hparams
-from models.dual_tower import DualTower
+from models.dual_tower import DualTower, Vocabulary
 from pipelines.representations import scale_degrees
-from pipelines.representations.melody_features import NOTE_SIZES
-from pipelines.representations.scale_degrees import Melody
+from pipelines.representations.scale_degrees import METERS, MODES, NOTE_SIZES, Melody
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
@@ -44,6 +43,7 @@ def untrained(hparams: Hparams) -> DualTower:
     """A dual tower that is not trained."""
     return DualTower(
         hparams.loss,
+        Vocabulary(**NOTE_SIZES, meters=METERS, modes=MODES),
         dimensions=hparams.dimensions,
         hidden=hparams.hidden,
         tune_dropout=hparams.tune_dropout,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.music import note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import kind_of, record_files
@@ -138,11 +139,7 @@ def of_sequence(
     """
     read = melody.read(sequence)
     guessed = melody.read(sequence, guess_key=True) if guess_keys else None
-    # A chord symbol or a remark over the notes may begin so too.
-    plain = NoteSequence.TextAnnotation.UNKNOWN
-    lines = [a.text for a in sequence.text_annotations if a.annotation_type == plain]
-    written = [line[2:] for line in lines if line.startswith("T:")]
-    written = [text for text in written or [sequence.sequence_metadata.title] if text.strip()]
+    written = note_sequence.titles(sequence)
     titles: dict[str, Title] = {}
     for text in written:
         for title in title_text.parse(text):
@@ -163,7 +160,7 @@ def of_sequence(
         guessed,
         keys,
         sequence.collection_name,
-        " ".join(sequence.sequence_metadata.genre).casefold(),
+        note_sequence.rhythm(sequence),
         _MODE_NAMES.get(signatures[0].mode, "") if signatures else "",
         f"{meters[0].numerator}/{meters[0].denominator}" if meters else "",
     )
@@ -179,9 +176,9 @@ def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, 
             known[folder] = {tune.id: tune.keys for tune in read_tunes(folder or ".")}
         for record in tfrecord.read(path):
             try:
-                sequence = NoteSequence.FromString(record)
-            except Exception as error:
-                raise UserError(f"{path} has a record that is no NoteSequence ({error})") from error
+                sequence = note_sequence.parse(record)
+            except ValueError as error:
+                raise UserError(f"{path} has a record that is {error}") from error
             yield sequence, known[folder].get(sequence.id)
 
 

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.representations.melody_features import NOTE_SIZES
-from pipelines.representations.scale_degrees import Melody
+from pipelines.representations.scale_degrees import NOTE_SIZES, Melody
 from pipelines.systems.titles import baselines
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes.title_text import parse

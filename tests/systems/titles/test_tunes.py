@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.representations import melody_features, scale_degrees
+from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import tunes
 from pipelines.systems.titles.tunes import LONG, NAMELESS, NO_TITLE
@@ -207,7 +207,7 @@ def test_records_that_do_not_do(tmp_path):
     assert "no tune with a melody (2 with too few notes)" in error_of(
         write(tmp_path / "short.tfrecord", [sequence("One", pitches=[60])] * 2)
     )
-    assert "no NoteSequence" in error_of(write(tmp_path / "other.tfrecord", [b"\xff" * 9]))
+    assert "not a NoteSequence" in error_of(write(tmp_path / "other.tfrecord", [b"\xff" * 9]))
     whole = pathlib.Path(write(tmp_path / "r.tfrecord", [sequence("The Coolin")])).read_bytes()
     for name, damaged in {
         "cut": whole[:-1],
@@ -250,5 +250,5 @@ def test_any_records_give_sound_tunes(tmp_path):
         assert len({title.fold for title in tune.titles}) == len(tune.titles)
         for each in (tune.melody, tune.guessed):
             assert each.notes.shape[1] == 4 and 4 <= len(each.notes) <= scale_degrees.MAX_NOTES
-            assert (each.notes < tuple(melody_features.NOTE_SIZES.values())).all()
-            assert each.meter < melody_features.METERS and each.mode < melody_features.MODES
+            assert (each.notes < tuple(scale_degrees.NOTE_SIZES.values())).all()
+            assert each.meter < scale_degrees.METERS and each.mode < scale_degrees.MODES
