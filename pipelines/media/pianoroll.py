@@ -5,12 +5,11 @@ is where its note starts, so that one sees who plays early and who late; a drum'
 the stroke is hard, and every mark is as deep in colour as its note is loud.
 """
 
-import dataclasses
-import io
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,11 +18,9 @@ from pipelines.music.timing import TempoMap
 # Pixels, from the left and from the top.
 LEFT, RIGHT, TOP, BOTTOM = 120, 24, 64, 16
 PLOT_WIDTH, MIN_WIDTH = 1280, 600
-BAR_NUMBERS = 22
-SYSTEM_GAP = 16
-DRUM_ROW = 18
+BAR_NUMBERS, SYSTEM_GAP = 22, 16
+DRUM_ROW, DRUM_MARK_WIDTH = 18, 9
 PITCH_ROW, MAX_PITCHED_HEIGHT = 10, 320
-DRUM_MARK_WIDTH = 9
 # Where sixteenths are closer, only bar lines are drawn.
 MIN_STEP = 4
 
@@ -55,39 +52,27 @@ BLACK_KEYS = (1, 3, 6, 8, 10)
 # Not F and B: the names of neighbouring rows would touch.
 NOTE_NAMES = {0: "C", 2: "D", 4: "E", 7: "G", 9: "A"}
 
-PAPER, SHADE, INK, FAINT_INK = "#ffffff", "#f3f4f6", "#1f2937", "#6b7280"
-BAR_LINE, BEAT_LINE, STEP_LINE = "#6b7280", "#cbd0d8", "#e6e8ec"
+FONT = "DejaVu Sans"
+SHADE, INK, FAINT_INK = "#f3f4f6", "#1f2937", "#6b7280"
+# Colour and width of the lines at sixteenths, beats and bars.
+LINES = (("#e6e8ec", 0.7), ("#cbd0d8", 1.0), ("#6b7280", 1.3))
 
 
-@dataclasses.dataclass(frozen=True)
-class Bar:
-    """Where a bar starts and how long it and its beats are, in quarter notes."""
+class Bar(NamedTuple):
+    """Where a bar starts, how long it is, and how long its beats are, in quarter notes."""
 
     start: float
     length: float
     beat: float
 
-    @property
-    def end(self) -> float:
-        """Where the next one starts."""
-        return self.start + self.length
 
-    def grid(self) -> dict[str, list[float]]:
-        """Where its line, its beats and its other sixteenths are."""
-        places = {"bar": [], "beat": [], "step": []}
-        for step in range(math.ceil(self.length * 4)):
-            kind = "bar" if step == 0 else "step" if step / 4 % self.beat else "beat"
-            places[kind].append(self.start + step / 4)
-        return places
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A line of the picture: its name, colour ("" where the instrument says), if shaded."""
+class Row(NamedTuple):
+    """A row of the picture: its name, its colour ("": the instrument's), its place in pixels."""
 
     name: str
     colour: str
-    height: float
+    top: float
+    bottom: float
     shaded: bool
 
 
@@ -99,157 +84,125 @@ def draw(sequence, path: str | os.PathLike, title: str = "") -> None:
       path: the file to write, replaced only when the picture is complete.
       title: what to call it, e.g. the MIDI file's name; the tempo and the meter are added.
     """
-    png = _render(sequence, title)
     path = pathlib.Path(path)
     unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
     try:
-        unfinished.write_bytes(png)
+        # Matplotlib writes its version by default, which would make equal pictures differ.
+        _figure(sequence, title).savefig(unfinished, format="png", metadata={"Software": None})
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
 
 
-def _render(sequence, title: str) -> bytes:
-    # Here, because drawing is the only thing in the project that needs matplotlib. No pyplot: it
-    # keeps every figure in a global list.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.collections import LineCollection, PolyCollection
+def _figure(sequence, title: str):
+    """The picture: axes for each system, in quarter notes rightwards and pixels downwards."""
+    # Imported here, because only drawing needs it. No pyplot: it keeps every figure in a list.
     from matplotlib.figure import Figure
 
-    notes = _Notes(sequence)
+    quarters = TempoMap(sequence.tempos)
+    notes = sorted(sequence.notes, key=lambda note: (note.start_time, note.pitch, note.instrument))
+    starts = quarters(np.array([note.start_time for note in notes]))
+    ends = np.maximum(starts, quarters(np.array([note.end_time for note in notes])))
+    drums = np.array([note.is_drum for note in notes], bool)
+    rows, row_of = _rows(notes)
+    timed = list(zip(notes, starts.tolist(), ends.tolist()))
     # A sixteenth of silence, or of a cymbal, after the last bar does not make another bar.
-    end = max([notes.total - 0.25, *(notes.starts + 0.01), *(notes.ends - 0.01)[~notes.drums]])
-    bars, num_bars = bars_until(end, sequence.time_signatures, notes.quarters)
-    page = _Page(bars, notes)
+    total = quarters(np.array([sequence.total_time])) - 0.25
+    end = max([*total, *(starts + 0.01), *(ends[~drums] - 0.01)])
+    bars, num_bars = bars_until(end, sequence.time_signatures, quarters)
+    per_system = BARS_PER_SYSTEM if len(bars) <= SHORT_PIECE_BARS else MANY_BARS_PER_SYSTEM
+    systems = [bars[at : at + per_system] for at in range(0, len(bars), per_system)]
+    lengths = [sum(bar.length for bar in system) for system in systems]
+    scale = PLOT_WIDTH / (per_system * max(bar.length for bar in bars))
 
-    figure = Figure(figsize=(page.width / 100, page.height / 100), dpi=100, facecolor=PAPER)
-    canvas = FigureCanvasAgg(figure)
-    # One set of axes whose units are pixels: every place is plain arithmetic, and it is fast.
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, page.width), ylim=(page.height, 0))
-    axes.set_axis_off()
-    write = _writer(axes)
-    write(LEFT, 24, title or "untitled", INK, 15, "left", weight="bold")
-    write(LEFT, 48, _subtitle(sequence, len(bars), num_bars), FAINT_INK, 10, "left")
-    for x, y, text, colour, side in page.labels():
-        write(x, y, text, colour, 9, side)
-    boxes, colours = _columns(page.shades())
-    axes.add_collection(PolyCollection(boxes, facecolors=colours, linewidths=0, zorder=1))
-    for lines, colour, width in page.lines():
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, zorder=2))
-    boxes, colours = _columns(page.marks())
-    axes.add_collection(PolyCollection(boxes, facecolors=colours, linewidths=0, zorder=3))
-
-    png = io.BytesIO()
-    # The version of matplotlib, which it writes by default, would make equal pictures differ.
-    canvas.print_png(png, metadata={"Software": None})
-    return png.getvalue()
-
-
-class _Notes:
-    """A sequence's notes in a fixed order, and their times in quarter notes."""
-
-    def __init__(self, sequence):
-        self.quarters = TempoMap(sequence.tempos)
-        self.all = sorted(
-            sequence.notes, key=lambda note: (note.start_time, note.pitch, note.instrument)
+    pitch = BAR_NUMBERS + rows[-1].bottom + SYSTEM_GAP
+    width = round(max(LEFT + scale * max(lengths) + RIGHT, MIN_WIDTH))
+    height = round(TOP + len(systems) * pitch + BOTTOM)
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+    text = dict(x=LEFT / width, va="center", fontfamily=FONT, parse_math=False)
+    shown = _drawable(title or "untitled")
+    figure.text(y=1 - 24 / height, s=shown, color=INK, size=15, weight="bold", **text)
+    shown = _subtitle(sequence, quarters, len(bars), num_bars)
+    figure.text(y=1 - 48 / height, s=shown, color=FAINT_INK, size=10, **text)
+    for number, (system, length) in enumerate(zip(systems, lengths)):
+        bottom = height - TOP - number * pitch - BAR_NUMBERS - rows[-1].bottom
+        place = np.array([LEFT, bottom, length * scale, rows[-1].bottom])
+        axes = figure.add_axes(
+            place / [width, height, width, height],
+            xlim=(system[0].start, system[0].start + length),
+            ylim=(rows[-1].bottom, 0),
         )
-        self.starts = self.quarters(np.array([note.start_time for note in self.all]))
-        self.ends = self.quarters(np.array([note.end_time for note in self.all]))
-        self.drums = np.array([note.is_drum for note in self.all], bool)
-        self.total = float(self.quarters(np.array([sequence.total_time]))[0])
+        _draw_grid(axes, system, 1 + number * per_system, rows, scale)
+        _draw_notes(axes, timed, row_of, 1 / scale, 0 if system is systems[-1] else EARLY)
+    return figure
 
 
-class _Page:
-    """Where everything is, in pixels from the left and from the top."""
+def _draw_grid(axes, system: Sequence[Bar], number: int, rows: Sequence[Row], scale: float) -> None:
+    """Draws rows with their names, and bars, beats and sixteenths with the bars' numbers."""
+    from matplotlib.collections import LineCollection
 
-    def __init__(self, bars: Sequence[Bar], notes: _Notes):
-        per_system = BARS_PER_SYSTEM if len(bars) <= SHORT_PIECE_BARS else MANY_BARS_PER_SYSTEM
-        self._systems = [bars[at : at + per_system] for at in range(0, len(bars), per_system)]
-        self._scale = PLOT_WIDTH / (per_system * max(bar.length for bar in bars))
-        self._notes = notes
-        self._rows, self._row_of = _rows(notes.all)
-        self._edges = np.cumsum([0] + [row.height for row in self._rows])
-        self._pitch = BAR_NUMBERS + self._edges[-1] + SYSTEM_GAP
-        rights = [self._x(system, system[-1].end) for system in self._systems]
-        self.width = round(max(*rights, MIN_WIDTH - RIGHT) + RIGHT)
-        self.height = round(TOP + len(self._systems) * self._pitch + BOTTOM)
+    axes.spines[:].set(color=LINES[-1][0], linewidth=1)
+    places = {(row.top + row.bottom) / 2: row.name for row in rows if row.name}
+    axes.set_yticks(list(places), labels=places.values(), va="center")
+    axes.tick_params(length=0, labelfontfamily=FONT, labelsize=9, labelcolor=INK, pad=10)
+    axes.xaxis.set_visible(False)
+    style = dict(color=FAINT_INK, fontfamily=FONT, size=9, va="center")
+    for at, bar in enumerate(system, number):
+        axes.text(bar.start + 2 / scale, -9, str(at), **style)
+    shades = [(*axes.get_xlim(), row.top, row.bottom, SHADE) for row in rows if row.shaded]
+    _add_boxes(axes, shades, zorder=1)
+    lines, styles = [], []
+    for kind, style in enumerate(LINES):
+        if kind == 2 or scale / 4 >= MIN_STEP:
+            gaps = [(0.25, bar.beat, bar.length)[kind] for bar in system]
+            places = [np.arange(0, bar.length, gap) + bar.start for bar, gap in zip(system, gaps)]
+            places = np.concatenate(places).tolist()
+            lines += [[(place, 0), (place, rows[-1].bottom)] for place in places]
+            styles += [style] * len(places)
+    colours, widths = zip(*styles)
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths, zorder=2))
 
-    def _x(self, system: Sequence[Bar], quarter: float) -> float:
-        return LEFT + (quarter - system[0].start) * self._scale
 
-    def _placed(self):
-        """Each system with the top of its first row."""
-        for index, system in enumerate(self._systems):
-            yield system, TOP + BAR_NUMBERS + index * self._pitch
+def _draw_notes(axes, notes: Sequence[tuple], row_of: dict, pixel: float, next_early: float):
+    """Draws the notes of a system; one that sounds on into the next is drawn in both.
 
-    def labels(self):
-        """Yields x, y, text, colour and side of the rows' names and the bars' numbers."""
-        number = 1
-        for system, y in self._placed():
-            for row, top, bottom in zip(self._rows, self._edges, self._edges[1:]):
-                if row.name:
-                    yield LEFT - 14, y + (top + bottom) / 2, row.name, INK, "right"
-            for bar in system:
-                yield self._x(system, bar.start) + 2, y - 9, str(number), FAINT_INK, "left"
-                number += 1
+    Args:
+      notes: (note, start, end) of all of the piece, in quarter notes.
+      pixel: its width in quarter notes.
+      next_early: hits so late in the system are drawn in the next.
+    """
+    from matplotlib.colors import to_rgb
 
-    def shades(self):
-        """Yields box and colour of the shaded rows."""
-        for system, y in self._placed():
-            for row, top, bottom in zip(self._rows, self._edges, self._edges[1:]):
-                if row.shaded:
-                    yield _box(LEFT, y + top, self._x(system, system[-1].end), y + bottom), SHADE
+    first, after = axes.get_xlim()
+    boxes = []
+    for note, start, end in notes:
+        row, loudness = row_of[note.is_drum, note.pitch], min(note.velocity, 127) / 127
+        top, bottom, left = row.top + 1, row.bottom - 1, start
+        if note.is_drum:
+            shown = first - EARLY <= start < after - next_early
+            right = start + DRUM_MARK_WIDTH * pixel
+            top += (bottom - top) * 0.7 * (1 - loudness)
+        else:
+            shown = start < after and end > first or start == first
+            left = max(start, first)
+            # A pixel of paper between repeated notes, and two of ink for the shortest.
+            right = max(min(end, after) - pixel, left + 2 * pixel)
+        if shown:
+            colour = row.colour or INSTRUMENT_COLOURS[note.instrument % len(INSTRUMENT_COLOURS)]
+            # Mixed with white.
+            colour = [1 - (0.3 + 0.7 * loudness) * (1 - part) for part in to_rgb(colour)]
+            boxes.append((left, right, top, bottom, colour))
+    _add_boxes(axes, boxes, zorder=3)
 
-    def lines(self):
-        """Yields lines of a kind, their colour and their width, the faintest first."""
-        kinds = {"step": (STEP_LINE, 0.7), "beat": (BEAT_LINE, 1.0), "bar": (BAR_LINE, 1.3)}
-        for kind, (colour, width) in kinds.items():
-            if kind != "bar" and self._scale / 4 < MIN_STEP:
-                continue
-            lines = []
-            for system, y in self._placed():
-                quarters = [at for bar in system for at in bar.grid()[kind]]
-                for at in quarters + [system[-1].end] * (kind == "bar"):
-                    x = self._x(system, at)
-                    lines.append([(x, y), (x, y + self._edges[-1])])
-            yield lines, colour, width
-        yield (
-            [
-                [(LEFT, y + edge), (self._x(system, system[-1].end), y + edge)]
-                for system, y in self._placed()
-                for edge in (0, self._edges[-1])
-            ],
-            BAR_LINE,
-            1.0,
-        )
 
-    def marks(self):
-        """Yields box and colour of each note, once a system that it is in."""
-        notes = self._notes
-        for system, y in self._placed():
-            first, after = system[0].start, system[-1].end
-            early = EARLY * (system is not self._systems[-1])
-            struck = (notes.starts >= first - EARLY) & (notes.starts < after - early)
-            sounding = (notes.starts < after) & (np.maximum(notes.ends, notes.starts) > first)
-            sounding |= notes.starts == first
-            for at in np.flatnonzero(np.where(notes.drums, struck, sounding)):
-                row = self._row_of[at]
-                top, bottom = y + self._edges[row] + 1, y + self._edges[row + 1] - 1
-                loudness = min(notes.all[at].velocity, 127) / 127
-                left = self._x(system, notes.starts[at])
-                if notes.drums[at]:
-                    right = left + DRUM_MARK_WIDTH
-                    top += (bottom - top) * 0.7 * (1 - loudness)
-                else:
-                    left = max(left, LEFT)
-                    # A pixel of paper between repeated notes, and two of ink for the shortest.
-                    right = max(self._x(system, min(notes.ends[at], after)) - 1, left + 2)
-                colour = (
-                    self._rows[row].colour
-                    or INSTRUMENT_COLOURS[notes.all[at].instrument % len(INSTRUMENT_COLOURS)]
-                )
-                yield _box(left, top, right, bottom), _faded(colour, 0.3 + 0.7 * loudness)
+def _add_boxes(axes, boxes: Sequence[tuple], zorder: int) -> None:
+    """Fills boxes (left, right, top, bottom, colour), also beyond the edges of the axes."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [[(x, y), (x_2, y), (x_2, y_2), (x, y_2)] for x, x_2, y, y_2, _ in boxes]
+    style = dict(facecolors=[box[-1] for box in boxes], linewidths=0, zorder=zorder, clip_on=False)
+    axes.add_collection(PolyCollection(corners, **style), autolim=False)
 
 
 def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[list[Bar], int]:
@@ -273,11 +226,10 @@ def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[li
     return bars, len(bars) + max(0, math.ceil((end - at) / bars[-1].length))
 
 
-def _rows(notes: Sequence) -> tuple[list[Row], list[int]]:
-    """Returns the rows from top to bottom, and the row of each note."""
+def _rows(notes: Sequence) -> tuple[list[Row], dict[tuple[bool, int], Row]]:
+    """The rows from top to bottom, and the row of each (is_drum, pitch)."""
+    rows, row_of, top = [], {}, 0.0
     pitches = [note.pitch for note in notes if not note.is_drum]
-    rows = []
-    pitch_row = {}
     if pitches:
         low, high = min(pitches) - 1, max(pitches) + 1
         height = min(PITCH_ROW, MAX_PITCHED_HEIGHT / (high - low + 1))
@@ -285,67 +237,34 @@ def _rows(notes: Sequence) -> tuple[list[Row], list[int]]:
             key = pitch % 12
             named = key in NOTE_NAMES if height == PITCH_ROW else key == 0
             name = f"{NOTE_NAMES[key]}{pitch // 12 - 1}" if named else ""
-            pitch_row[pitch] = len(rows)
-            rows.append(Row(name, "", height, key in BLACK_KEYS))
+            rows.append(Row(name, "", top, top + height, key in BLACK_KEYS))
+            row_of[False, pitch] = rows[-1]
+            top += height
     used = {note.pitch for note in notes if note.is_drum}
     known = {pitch for _, _, members, _ in DRUM_ROWS for pitch in members}
-    drum_row = {}
     if used or not notes:
         for name, colour, members, always in DRUM_ROWS:
             members = set(members) or used - known
             if always or members & used:
-                drum_row |= dict.fromkeys(members, len(rows))
-                rows.append(Row(name, colour, DRUM_ROW, len(rows) % 2 == 0))
-    return rows, [(drum_row if note.is_drum else pitch_row)[note.pitch] for note in notes]
+                rows.append(Row(name, colour, top, top + DRUM_ROW, len(rows) % 2 == 0))
+                row_of |= {(True, pitch): rows[-1] for pitch in members}
+                top += DRUM_ROW
+    return rows, row_of
 
 
-def _subtitle(sequence, drawn: int, num_bars: int) -> str:
-    meters = {f"{s.numerator}/{s.denominator}" for s in sequence.time_signatures}
+def _subtitle(sequence, quarters: TempoMap, drawn: int, num_bars: int) -> str:
     changes = ", then others" if len(sequence.tempos) > 1 else ""
+    meters = sorted({f"{s.numerator}/{s.denominator}" for s in sequence.time_signatures})
     extent = f"{num_bars} bar{'s' * (num_bars != 1)}"
     if drawn < num_bars:
         extent = f"the first {drawn} of {extent}"
-    count = len(sequence.notes)
-    return "   ·   ".join(
-        (
-            f"{TempoMap(sequence.tempos).changes[0][1]:.6g} qpm{changes}",
-            *sorted(meters),
-            extent,
-            f"{count or 'no'} note{'s' * (count != 1)}",
-        )
-    )
+    count = f"{len(sequence.notes) or 'no'} note{'s' * (len(sequence.notes) != 1)}"
+    return "   ·   ".join([f"{quarters.changes[0][1]:.6g} qpm{changes}", *meters, extent, count])
 
 
-def _writer(axes):
-    """Returns a function that writes plain text: no formulas, nothing that the font lacks."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+def _drawable(text: str) -> str:
+    """The beginning of a text, with ? for what the font lacks, of which Matplotlib would warn."""
+    from matplotlib.font_manager import findfont, get_font
 
-    fonts = {}
-
-    def write(x, y, text, colour, size, side, weight="normal"):
-        if (size, weight) not in fonts:
-            font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-            fonts[size, weight] = font, get_font(findfont(font)).get_charmap()
-        font, glyphs = fonts[size, weight]
-        shown = "".join(letter if ord(letter) in glyphs else "?" for letter in text[:120])
-        axes.text(
-            x, y, shown, color=colour, fontproperties=font, ha=side, va="center", parse_math=False
-        )
-
-    return write
-
-
-def _columns(pairs: Iterable[tuple]) -> tuple[list, list]:
-    """The firsts and the seconds of pairs, of which there may be none."""
-    pairs = list(pairs)
-    return [first for first, _ in pairs], [second for _, second in pairs]
-
-
-def _box(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
-    return [(left, top), (right, top), (right, bottom), (left, bottom)]
-
-
-def _faded(colour: str, strength: float) -> tuple[float, float, float]:
-    """The colour mixed with white: strength 1 is the colour itself."""
-    channels = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return tuple(1 - strength * (1 - channel) for channel in channels)
+    glyphs = get_font(findfont(f"{FONT}:bold")).get_charmap()
+    return "".join(letter if ord(letter) in glyphs else "?" for letter in text[:120])
