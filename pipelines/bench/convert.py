@@ -75,8 +75,8 @@ def _size(pattern: str) -> dict[str, float]:
 
 def copy_groove(where: str, target: pathlib.Path, copies: int) -> None:
     """Lays out copies of the dataset as one release, each drummer under a name of each copy."""
-    place, root = _archives.open_place(where, "info.csv")
-    table = place.read(root + "info.csv", 1 << 28).decode("utf-8-sig")
+    archive, root = _archives.find_archive(where, "info.csv")
+    table = archive.read(root + "info.csv", 1 << 28).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
     target.mkdir()
     with open(target / "info.csv", "w", newline="", encoding="utf-8") as file:
@@ -90,7 +90,7 @@ def copy_groove(where: str, target: pathlib.Path, copies: int) -> None:
                 path = target / names["midi_filename"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    path.write_bytes(place.read(root + row["midi_filename"], 1 << 26))
+                    path.write_bytes(archive.read(root + row["midi_filename"], 1 << 26))
                 except Rejected as error:
                     raise UserError(f"{where}: {row['midi_filename']}: {error.detail}") from error
                 writer.writerow({**row, **names})

@@ -47,11 +47,11 @@ def _prepare(scratch: str) -> Comparison:
 
 def _tunes(where: str) -> Iterator[tuple[str, ...]]:
     """The lines of each tune, without those of its titles and number."""
-    path, members, _ = _archives.open_files(where)
-    place = _archives.reopen_place(path)
+    path, members, _ = _archives.list_files(where)
+    archive = _archives.open_archive(path)
     for member in members:
         try:
-            text = tunebook.decode(place.read(member, _MAX_BYTES))
+            text = tunebook.decode(archive.read(member, _MAX_BYTES))
         except Rejected:
             continue
         for tune in tunebook.tunes(text):

@@ -1,4 +1,4 @@
-"""Folders and zip archives, read in the same way, by name, and never unpacked."""
+"""Archives: folders and zip files, read in the same way, by name, and never unpacked."""
 
 import contextlib
 import functools
@@ -15,15 +15,15 @@ from pipelines.music.limits import Rejected
 from pipelines.runtime.app import UserError
 
 OUTSIDE = "points outside the corpus"
-# What zipfile and its decompressors raise on damaged bytes; ValueError for names too.
+# What zipfile and its decompressors raise on damaged bytes, and ValueError on damaged names.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
-class Place(Protocol):
-    """Files by name; names are relative, with slashes, and only those inside the place are read."""
+class Archive(Protocol):
+    """Files by name; names are relative, with slashes, and must not lead out of the archive."""
 
     def names(self, root: str) -> Iterator[str]:
-        """Names of the files whose names begin with `root`, and of those that point outside.
+        """Names of the files whose names begin with `root`, and of all that lead outside.
 
         The name of a folder that cannot be listed ends in a slash.
         """
@@ -42,24 +42,29 @@ class Place(Protocol):
         """The content of a file, from the byte `start` on.
 
         Raises:
-          Rejected: "missing", "outside", "unreadable", or "too_large" before it is read.
+          Rejected: "missing", "outside" or "unreadable"; "too_large" if that is more than
+            `max_bytes`.
         """
 
 
-def open_place(path: str, marker: str) -> tuple[Place, str]:
-    """Opens a folder or a zip archive.
+def open_archive(path: str) -> Archive:
+    """The folder or zip archive at a path that is known to be one, in any process."""
+    return _Folder(path) if os.path.isdir(path) else _Zip(path)
+
+
+def find_archive(path: str, marker: str) -> tuple[Archive, str]:
+    """Opens the folder or zip archive that a user names, and finds a corpus in it.
 
     Args:
       path: the folder or archive.
-      marker: a file that has to lie at the top of it or in one of its folders.
+      marker: a file of the corpus, which has to lie at the top or one folder down.
 
     Returns:
-      The place, and the folder in it where the marker lies: "" or "name/".
+      The archive, and the folder in it where the marker lies: "" or "name/".
 
     Raises:
       UserError: if it is neither, or has no marker.
     """
-    place: Place
     if os.path.isdir(path):
         inner = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
         found = [
@@ -77,20 +82,19 @@ def open_place(path: str, marker: str) -> tuple[Place, str]:
         raise UserError(f"{path} does not exist; give a zip archive or a folder")
     if not found:
         raise UserError(f"{path} has no {marker}, at its top or one folder down")
-    place = _Folder(path) if os.path.isdir(path) else _Zip(path)
-    return place, found[0]
+    return open_archive(path), found[0]
 
 
-def open_files(path: str) -> tuple[str, list[str], bool]:
-    """What is at a path: a folder, a zip archive, or a file by itself.
+def list_files(path: str) -> tuple[str, list[str], bool]:
+    """Lists what is at a path: a folder, a zip archive, or a file by itself.
 
     Returns:
-      The place for `reopen_place`, the names of the files in it that are meant, as `Place.names`
-      gives them, those of links to folders, which are not followed, as of folders that cannot be
-      listed; and whether it is a file by itself.
+      The path of the archive, for `open_archive`; the names of the files that are meant, as
+      `Archive.names` gives them, and of links to folders, which are not followed, with a slash at
+      the end; and whether the path is a file by itself, whose folder is then the archive.
 
     Raises:
-      UserError: if there is nothing, or a damaged archive.
+      UserError: if nothing is there, or a damaged archive.
     """
     if os.path.isdir(path):
         folder = _Folder(path)
@@ -105,11 +109,6 @@ def open_files(path: str) -> tuple[str, list[str], bool]:
     return folder, [name], True
 
 
-def reopen_place(path: str) -> Place:
-    """The place at a path that was opened before, in a worker perhaps."""
-    return _Folder(path) if os.path.isdir(path) else _Zip(path)
-
-
 def _require_zip(path: str) -> zipfile.ZipFile:
     try:
         return _zip(path, os.stat(path).st_mtime_ns)
@@ -120,7 +119,7 @@ def _require_zip(path: str) -> zipfile.ZipFile:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name from an archive or a table stays inside its place."""
+    """Whether a name from an archive or a table stays inside its archive."""
     parts = name.replace("\\", "/").split("/")
     return bool(name) and not (name[0] in "/\\" or ".." in parts or parts[0].endswith(":"))
 
@@ -151,7 +150,7 @@ class _Folder:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
-            # A link may lead anywhere, so the real place of a file counts, not only its name.
+            # A link may lead anywhere, so its target counts, not only its name.
             if not path.resolve().is_relative_to(self._path.resolve()):
                 raise Rejected("outside", OUTSIDE)
             if not stat.S_ISREG(path.stat().st_mode):
@@ -185,7 +184,7 @@ class _Zip:
         return _zip(self._path, os.stat(self._path).st_mtime_ns)
 
     def names(self, root: str) -> Iterator[str]:
-        # A damaged directory may name a member "".
+        # A damaged directory may have a member whose name is empty.
         names = {name for name in self._archive().namelist() if name and name[-1] != "/"}
         return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
 
@@ -215,14 +214,14 @@ class _Zip:
 
 @functools.lru_cache(maxsize=2)
 def _zip(path: str, _changed: int) -> zipfile.ZipFile:
-    """An open archive; kept, because reading the directory of a large one takes a while."""
+    """An open zip archive; cached, because reading the directory of a large one takes a while."""
     return zipfile.ZipFile(path)
 
 
-def _read(place: Place, name: str, max_bytes: int, start: int) -> bytes:
-    with place.open(name) as file:
+def _read(archive: Archive, name: str, max_bytes: int, start: int) -> bytes:
+    with archive.open(name) as file:
         file.seek(start)
-        # Read up to the limit only: what a zip says of its sizes may be untrue.
+        # Read no further than the limit, because the sizes that a zip states may be false.
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise Rejected("too_large", f"more than {max_bytes} bytes")

@@ -29,6 +29,20 @@ def examples(
     Raises:
       UserError: if the dataset is another one, or cannot be had.
     """
+    builder = _prepared(name, supported)
+    for split, info in builder.info.splits.items():
+        for path in info.filepaths:
+            for offset, record in tfrecord.read_at(path):
+                features = {
+                    key: _value(feature, builder.info.features, key)
+                    for key, feature in _features(record).items()
+                    if key != without
+                }
+                yield split, features, {"path": str(path), "offset": offset}
+
+
+def _prepared(name: str, supported: str):
+    """The TFDS builder of a dataset, once the dataset is there as TFRecords."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import util
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
@@ -52,15 +66,7 @@ def examples(
             f"tfds:{name} is prepared as {builder.info.file_format.value} in "
             f"{builder.data_dir}; prepare it as tfrecord"
         )
-    for split, info in builder.info.splits.items():
-        for path in info.filepaths:
-            for offset, record in tfrecord.read_at(path):
-                features = {
-                    key: _value(feature, builder.info.features, key)
-                    for key, feature in _features(record).items()
-                    if key != without
-                }
-                yield split, features, {"path": str(path), "offset": offset}
+    return builder
 
 
 def feature(location: dict[str, Any], name: str) -> bytes:

@@ -38,13 +38,13 @@ class Book(NamedTuple):
     """A file of tunes at --input.
 
     Attributes:
-      place: for `places.reopen_place`.
+      archive: the path of the archive that it is in, for `_archives.open_archive`.
       member: its name there.
       file: its name for people and ids.
       required: whether it has to have tunes in it.
     """
 
-    place: str
+    archive: str
     member: str
     file: str
     required: bool
@@ -91,8 +91,8 @@ def _corpus(
 
 def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator[Book | Skipped]:
     path = one_path(name, paths)
-    place, root = _archives.open_place(path, files[0])
-    members = [member for member in place.names(root) if member.startswith(root)]
+    archive, root = _archives.find_archive(path, files[0])
+    members = [member for member in archive.names(root) if member.startswith(root)]
     missing = [file for file in files if root + file not in members]
     if missing:
         raise UserError(
@@ -106,7 +106,7 @@ def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator
 
 def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
     for path, end in zip(paths, _ends(paths)):
-        place, members, alone = _archives.open_files(path)
+        archive, members, alone = _archives.list_files(path)
         begin = f"{end}/" if len(paths) > 1 else ""
         for member in members:
             # Some programs write "./" in front of all names of a zip.
@@ -122,7 +122,7 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
                 yield Skipped(file, "unreadable", _UNLISTED)
             else:
                 required = alone or file.lower().endswith(".abc")
-                yield Book(os.path.abspath(place), member, file, required)
+                yield Book(os.path.abspath(archive), member, file, required)
 
 
 def _ends(paths: Sequence[str]) -> list[str]:
@@ -147,13 +147,13 @@ def _ends(paths: Sequence[str]) -> list[str]:
 
 def _slices(book: Book) -> Iterator[Source]:
     """A file as one source, or a large one as several."""
-    place = _archives.reopen_place(book.place)
-    size = place.size(book.member)
+    archive = _archives.open_archive(book.archive)
+    size = archive.size(book.member)
     facts = book._asdict()
     cuts: list[tuple[int, int]] = []
     if size >= 2 * _SLICE_BYTES:
         try:
-            header, cuts, size = _cuts(place, book.member)
+            header, cuts, size = _cuts(archive, book.member)
         except Rejected:
             pass  # Whoever reads it will say what is wrong with it.
     if len(cuts) < 2:
@@ -165,7 +165,7 @@ def _slices(book: Book) -> Iterator[Source]:
         yield Source(f"{book.file}:{line}", {**facts, **part}, weight)
 
 
-def _cuts(place: _archives.Place, member: str) -> tuple[int, list[tuple[int, int]], int]:
+def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int, int]], int]:
     """Where to cut a file: before an `X:` line that follows a blank one.
 
     Returns:
@@ -174,11 +174,11 @@ def _cuts(place: _archives.Place, member: str) -> tuple[int, list[tuple[int, int
       whole; and the file's size.
     """
     cuts = [(0, 1)]
-    least = max(_SLICE_BYTES, place.size(member) // _MAX_SLICES)
+    least = max(_SLICE_BYTES, archive.size(member) // _MAX_SLICES)
     header = position = 0
     number = 1
     begun = blank = False
-    with place.open(member) as file:
+    with archive.open(member) as file:
         for line in iter(functools.partial(file.readline, _MAX_LINE_BYTES), b""):
             if line.startswith(b"X:"):
                 # Not before the first one: prose alone would be a slice without a tune.
@@ -186,7 +186,7 @@ def _cuts(place: _archives.Place, member: str) -> tuple[int, list[tuple[int, int
                     cuts.append((position, number))
                 begun = True
             elif not begun and _MARKUP.search(line):
-                return 0, [], place.size(member)
+                return 0, [], archive.size(member)
             blank = not line.strip()
             position += len(line)
             if not begun and position <= _MAX_HEADER_BYTES:
@@ -234,13 +234,13 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
 
 def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The text of a source, and what the file's begin, if not in it, has for all tunes."""
-    place, member = _archives.reopen_place(facts["place"]), facts["member"]
+    archive, member = _archives.open_archive(facts["archive"]), facts["member"]
     if "start" not in facts:
-        return tunebook.decode(place.read(member, _MAX_BYTES)), ()
+        return tunebook.decode(archive.read(member, _MAX_BYTES)), ()
     start, end = facts["start"], facts["end"]
     if end - start > _MAX_BYTES:
         raise Rejected("too_large", f"more than {_MAX_BYTES} bytes from line {facts['line']} on")
-    with place.open(member) as file:
+    with archive.open(member) as file:
         header = file.read(facts["header"])
         file.seek(start)
         data = file.read(end - start)

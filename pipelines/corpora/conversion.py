@@ -59,13 +59,7 @@ def convert(
     with Folder(output, overwrite) as folder:
         # Workers may have another working directory.
         parts = os.fspath(folder.parts.absolute())
-        sources = []
-        with Part(parts, "listed") as part:
-            for found in corpus.sources(paths):
-                if isinstance(found, Skipped):
-                    part.reject(*found)
-                else:
-                    sources.append(found)
+        sources = _list_sources(corpus, paths, parts)
         batches = beam_batches.write(parts, _batches(sources))
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sum(s.weight for s in sources))
@@ -88,6 +82,18 @@ def convert(
         )
     _report(corpus, manifest)
     return manifest
+
+
+def _list_sources(corpus: Corpus, paths: Sequence[str], parts: str) -> list[Source]:
+    """Lists the sources at the paths; what is skipped right away goes to a part of its own."""
+    sources = []
+    with Part(parts, "listed") as part:
+        for found in corpus.sources(paths):
+            if isinstance(found, Skipped):
+                part.reject(*found)
+            else:
+                sources.append(found)
+    return sources
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:

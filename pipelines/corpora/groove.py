@@ -43,9 +43,9 @@ def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
 
 
 def _from_release(path: str) -> Iterator[Source | Skipped]:
-    place, root = _archives.open_place(path, _TABLE)
+    archive, root = _archives.find_archive(path, _TABLE)
     seen, ids = set(), set()
-    for number, row in enumerate(_rows(place, root, path), start=2):
+    for number, row in enumerate(_rows(archive, root, path), start=2):
         name = row["midi_filename"] or f"{_TABLE}, row {number}"
         if name in seen:
             yield Skipped(name, "duplicate", f"row {number} of {_TABLE} names it again")
@@ -60,8 +60,8 @@ def _from_release(path: str) -> Iterator[Source | Skipped]:
             yield Skipped(name, "duplicate", f"row {number} of {_TABLE} has the id of another")
         else:
             ids.add(row["id"])
-            yield Source(name, {**row, "place": os.path.abspath(path), "member": root + name})
-    for member in place.names(root):
+            yield Source(name, {**row, "archive": os.path.abspath(path), "member": root + name})
+    for member in archive.names(root):
         name = member.removeprefix(root)
         if name.endswith("/"):
             yield Skipped(name, "unreadable", "the folder cannot be listed")
@@ -72,9 +72,9 @@ def _from_release(path: str) -> Iterator[Source | Skipped]:
                 yield Skipped(name, "outside", _archives.OUTSIDE)
 
 
-def _rows(place: _archives.Place, root: str, path: str) -> list[dict[str, str]]:
+def _rows(archive: _archives.Archive, root: str, path: str) -> list[dict[str, str]]:
     try:
-        text = place.read(root + _TABLE, _MAX_TABLE_BYTES).decode("utf-8-sig")
+        text = archive.read(root + _TABLE, _MAX_TABLE_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
         missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
@@ -109,9 +109,8 @@ def _sequences(source: Source, limits: Limits) -> Iterator[Piece]:
     if "tfds" in facts:
         data = _tfds.feature(facts["tfds"], "midi")
     else:
-        data = _archives.reopen_place(facts["place"]).read(
-            facts["member"], midi_reader.byte_limit(limits.max_notes)
-        )
+        archive = _archives.open_archive(facts["archive"])
+        data = archive.read(facts["member"], midi_reader.byte_limit(limits.max_notes))
     sequence = midi_reader.midi_to_note_sequence(data, *limits)
     _label(sequence, facts)
     yield Piece(facts["split"], sequence)

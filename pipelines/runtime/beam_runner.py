@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import psutil
 
@@ -77,14 +77,7 @@ def _runner(arguments: list[str]):
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-    known = PipelineOptions([]).get_all_options()
-    for argument in arguments:
-        name = re.fullmatch(r"--(?:no_)?([a-z0-9_]+)(?:=.*)?", argument, re.DOTALL)
-        if name is None or name[1] not in known:
-            bare = argument.lstrip("-").split("=")[0]
-            nearest = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
-            hint = f"; nearest: {', '.join(f'--{other}' for other in nearest)}" if nearest else ""
-            raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
+    _require_known(arguments, PipelineOptions([]).get_all_options())
     options = PipelineOptions(arguments)
     # argparse answers a value it does not take with a page on stderr and the end of the process.
     complaint = io.StringIO()
@@ -106,6 +99,23 @@ def _runner(arguments: list[str]):
         return FnApiRunner(), options
     # The runner's own mode of this name starts workers that log every step.
     direct.direct_running_mode = "in_memory"
+    environment = SubprocessSDKEnvironment.from_command_string(_worker_command())
+    return FnApiRunner(default_environment=environment), options
+
+
+def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
+    """Raises UserError for an argument that is none of Beam's options, with the nearest ones."""
+    for argument in arguments:
+        name = re.fullmatch(r"--(?:no_)?([a-z0-9_]+)(?:=.*)?", argument, re.DOTALL)
+        if name is None or name[1] not in known:
+            bare = argument.lstrip("-").split("=")[0]
+            nearest = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
+            hint = f"; nearest: {', '.join(f'--{other}' for other in nearest)}" if nearest else ""
+            raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
+
+
+def _worker_command() -> str:
+    """The command that starts a worker process of this job."""
     # Workers import the DoFns by name, wherever the job was started.
     paths = [str(_CHECKOUT), os.environ.get("PYTHONPATH")]
     command = [
@@ -116,9 +126,8 @@ def _runner(arguments: list[str]):
         _WORKER,
         str(os.getpid()),
     ]
-    # Beam starts it through a shell; `exec` makes it the job's own child, which it watches.
-    environment = SubprocessSDKEnvironment.from_command_string(f"exec {shlex.join(command)}")
-    return FnApiRunner(default_environment=environment), options
+    # Beam runs it in a shell. `exec` makes the worker the job's own child, which the job watches.
+    return f"exec {shlex.join(command)}"
 
 
 @contextlib.contextmanager

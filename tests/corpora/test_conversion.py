@@ -75,7 +75,9 @@ def spoil(rows, files):
 
 
 @pytest.mark.slow
-def test_the_bytes_do_not_depend_on_runner_workers_batches_or_place(tmp_path, release, monkeypatch):
+def test_the_bytes_do_not_depend_on_runner_workers_batches_or_archive(
+    tmp_path, release, monkeypatch
+):
     rows, files = release
     spoil(rows, files)
     archive = str(groove_release.write_zip(tmp_path / "z.zip", rows, files))

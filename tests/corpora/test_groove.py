@@ -51,16 +51,16 @@ def release():
     return groove_release.release()
 
 
-@pytest.mark.parametrize("place", ["folder", "parent", "zip", "zip without folder"])
-def test_a_release_is_read_from_its_zip_and_its_folder(tmp_path, release, place):
-    if place == "folder":
+@pytest.mark.parametrize("form", ["folder", "parent", "zip", "zip without folder"])
+def test_a_release_is_read_from_its_zip_and_its_folder(tmp_path, release, form):
+    if form == "folder":
         where = groove_release.write_folder(tmp_path / "groove", *release)
-    elif place == "parent":
+    elif form == "parent":
         groove_release.write_folder(tmp_path / "parent" / "groove", *release)
         (tmp_path / "parent" / "other.mid").write_bytes(b"not of the corpus")
         where = tmp_path / "parent"
     else:
-        root = "groove/" if place == "zip" else ""
+        root = "groove/" if form == "zip" else ""
         where = groove_release.write_zip(tmp_path / "release.zip", *release, root=root)
     read = pieces(where)
     assert list(read) == [row["midi_filename"] for row in release[0]]
@@ -272,10 +272,10 @@ def test_links_in_a_circle_and_impossible_names_are_rejected(tmp_path, release):
     loop = folder / rows[0]["midi_filename"]
     loop.unlink()
     loop.symlink_to(loop)
-    place, _ = _archives.open_place(str(folder), "info.csv")
+    archive, _ = _archives.find_archive(str(folder), "info.csv")
     for name in (rows[0]["midi_filename"], "drummer1/nul\0.mid"):
         with pytest.raises(Rejected) as raised:
-            place.read(name, 1000)
+            archive.read(name, 1000)
         assert raised.value.reason == "unreadable"
 
 
@@ -296,10 +296,10 @@ def test_random_damage_to_an_archive_is_a_rejection_or_one_error(tmp_path, metho
         path.unlink()
         path.write_bytes(damaged)
         try:
-            place, root = _archives.open_place(str(path), "info.csv")
-            for name in place.names(root):
+            archive, root = _archives.find_archive(str(path), "info.csv")
+            for name in archive.names(root):
                 try:
-                    place.read(name, 1000)
+                    archive.read(name, 1000)
                     outcomes.add("read")
                 except Rejected as rejected:
                     outcomes.add(rejected.reason)

@@ -229,8 +229,8 @@ def test_several_inputs_are_named_by_what_tells_them_apart(tmp_path):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("place", ["file", "zip"])
-def test_slices_of_a_large_file_give_what_the_whole_gives(tmp_path, monkeypatch, newline, place):
+@pytest.mark.parametrize("form", ["file", "zip"])
+def test_slices_of_a_large_file_give_what_the_whole_gives(tmp_path, monkeypatch, newline, form):
     rng = random.Random(0)
     text = "% a book\nR:reel\nC:Someone\n\n" + "".join(
         random_tune(number % 40, rng) + "Prose.\n\nN:more prose\n\n" * (number % 3)
@@ -238,7 +238,7 @@ def test_slices_of_a_large_file_give_what_the_whole_gives(tmp_path, monkeypatch,
     )
     where = tmp_path / "big.abc"
     where.write_bytes(text.replace("\n", newline).encode())
-    if place == "zip":
+    if form == "zip":
         with zipfile.ZipFile(tmp_path / "big.zip", "w") as archive:
             archive.write(where, "big.abc")
         where = tmp_path / "big.zip"
