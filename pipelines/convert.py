@@ -1,13 +1,13 @@
-"""Converts a corpus to TFRecords of NoteSequences, by Beam.
+"""Converts a corpus to TFRecords of NoteSequences, with Beam.
 
 Examples:
   ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
   ./run.sh convert --corpus=abc --input=oneills1850 --input=mine.abc --output=tfrecords/tunes
 
-`./run.sh corpora` lists the corpora and what --input can be. The records of each split, the list
-of what was left out and why, and a manifest land in --output; the manifest goes to stdout.
-Settings of one tune are put in the same split, which is exact for what is converted together.
-tfrecords/README.md documents the format. Larger corpora are converted by several processes;
+`./run.sh corpora` lists the corpora and what --input can be for each. The job writes the records of
+each split, a list of what it left out and why, and a manifest to --output, and prints the manifest.
+It puts all versions of a tune in the same split; this holds for what is converted together.
+tfrecords/README.md documents the format. Several processes convert a large corpus;
 --pipeline_options overrides that, for example
 --pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=8
 """
@@ -30,8 +30,8 @@ flags.DEFINE_string("corpus", None, "Name of the corpus.")
 flags.DEFINE_multi_string(
     "input",
     None,
-    "The corpus: an archive, a folder, or as the corpus says. Where it takes several, repeat the "
-    "flag, or join them by commas.",
+    "Path of the corpus: an archive, a folder, or what ./run.sh corpora says. Where a corpus takes "
+    "several, repeat the flag or join the paths by commas.",
 )
 flags.DEFINE_string("output", None, "Folder for the records.")
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
@@ -39,8 +39,8 @@ flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.
 flags.DEFINE_list(
     "split_percent",
     None,
-    "Shares of train, validation and test, for corpora without splits of their own: 80,10,10 "
-    "unless given.",
+    "Shares of train, validation and test, for a corpus without splits of its own; by default "
+    "80,10,10.",
 )
 flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.", lower_bound=0)
 flags.DEFINE_integer("max_notes", MAX_NOTES, "Leave out pieces with more notes.", lower_bound=1)
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _paths(values: list[str]) -> list[str]:
-    """The paths of --input; a value with commas is several, unless it is there as a whole."""
+    """The paths of --input; a value with commas is several paths, unless it exists as one."""
     paths: list[str] = []
     for value in values:
         whole = os.path.expanduser(value)

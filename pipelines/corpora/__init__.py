@@ -1,8 +1,8 @@
-"""The corpora, one module each. A module here exports `CORPUS`, and that is all there is to add.
+"""The corpora, one module each: a new corpus is a new module here that exports `CORPUS`.
 
-A corpus is data and two small functions: `sources` says what there is to read, in the job's own
-process; `sequences` reads one source, in a worker. What is the same for all corpora, the Beam job,
-limits, shards and counts, is in `pipelines.corpora.conversion`.
+A corpus is data and two small functions. `sources` lists what there is to read, in the job's own
+process; `sequences` reads one source, in a worker. What all corpora share (the Beam job, limits,
+batches, counts) is in `pipelines.corpora.conversion`.
 """
 
 import functools
@@ -17,12 +17,12 @@ from pipelines.runtime.registry import Registry, discovered
 
 
 class Source(NamedTuple):
-    """Something to read on its own: a file, a member of an archive, a tune of a book.
+    """Something that a worker reads by itself: a file, a member of an archive, part of a book.
 
     Attributes:
       key: names it within the corpus, the same on every machine.
       facts: what `sequences` needs to read and label it; JSON.
-      weight: about how many pieces are in it, to give workers equal shares.
+      weight: about how many pieces it has, so that workers get equal shares.
     """
 
     key: str
@@ -31,7 +31,7 @@ class Source(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A piece that was read and left out, and why: a line of rejected.jsonl."""
+    """A piece that is left out, and why; becomes a line of `rejected.jsonl`."""
 
     key: str
     reason: str
@@ -39,7 +39,7 @@ class Skipped(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """What lies at --input and is no part of the corpus: a line of ignored.jsonl."""
+    """Something at --input that is no part of the corpus; becomes a line of `ignored.jsonl`."""
 
     key: str
     detail: str
@@ -49,9 +49,9 @@ class Piece(NamedTuple):
     """A piece for the records.
 
     Attributes:
-      split: which it is in; None where the corpus does not say. Such pieces are divided at the
-        end, those with a key in common into the same split.
-      sequence: the piece; its id names it in the corpus.
+      split: the split that it is in, or None where the corpus does not say. The job divides such
+        pieces at the end, and puts those with a key in common into the same split.
+      sequence: the piece; its id names it within the corpus.
       keys: what its tune is recognised by, as `identity.keys` gives them.
     """
 
@@ -71,14 +71,14 @@ class Corpus(NamedTuple):
     """What the conversion has to know of a corpus.
 
     Attributes:
-      name: as --corpus gives it.
-      summary: a line about it and about what --input can be.
+      name: the value of --corpus.
+      summary: one line that says what it is and what --input can be.
       sources: lists what is at the paths of --input: sources, and what is skipped without being
-        opened. Raises UserError where that is not this corpus.
-      sequences: yields the pieces of a source, one or many, and those of them that are skipped.
-        Raises Rejected where the source as a whole is left out.
-      has_splits: whether it says which split each of its pieces is in.
-      pieces: how many it has, where that is known.
+        opened. Raises UserError where this corpus is not there.
+      sequences: yields the pieces of a source, and what in it is skipped or ignored. Raises
+        Rejected if the source as a whole is left out.
+      has_splits: whether the corpus says which split each of its pieces is in.
+      pieces: the number of its pieces, if it is known.
     """
 
     name: str
@@ -90,15 +90,15 @@ class Corpus(NamedTuple):
 
 
 def one_path(name: str, paths: Sequence[str]) -> str:
-    """The only one of the paths.
+    """The path of a corpus that is a single archive or folder.
 
     Raises:
-      UserError: if there are several, for a corpus that is a single archive or folder.
+      UserError: if there are several paths.
     """
     if len(paths) > 1:
         raise UserError(
             f"--corpus={name} takes one --input, not {len(paths)}; convert each to a folder of its "
-            "own (tunebooks of several places go together with --corpus=abc)"
+            "own (with --corpus=abc, tunebooks from several paths go together)"
         )
     return paths[0]
 

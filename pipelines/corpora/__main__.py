@@ -1,4 +1,4 @@
-"""Lists the corpora that `convert` knows, a line each.
+"""Lists the corpora that `convert` reads, one a line.
 
 ./run.sh corpora
 """
@@ -8,7 +8,7 @@ from pipelines.runtime import app
 
 
 def main() -> None:
-    """Prints name and summary of each corpus."""
+    """Prints the name and the summary of each corpus."""
     for name, corpus in corpora().items():
         print(f"{name:12} {corpus.summary}")
 

@@ -1,4 +1,4 @@
-"""Datasets prepared by TensorFlow Datasets, read by workers without TensorFlow."""
+"""Datasets that TensorFlow Datasets prepared; workers read them without TensorFlow."""
 
 import contextlib
 import functools
@@ -13,21 +13,21 @@ from pipelines.runtime.app import UserError
 def examples(
     name: str, supported: str, without: str
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Lists the examples of a dataset, preparing it first where it is not prepared.
+    """Lists the examples of a dataset; prepares it first if that was not done before.
 
-    The data is kept where TFDS keeps it: in ~/tensorflow_datasets, or in $TFDS_DATA_DIR.
+    TFDS keeps the data in ~/tensorflow_datasets, or in $TFDS_DATA_DIR.
 
     Args:
       name: as `tfds.builder` takes it: "groove/full-midionly", or with a version.
       supported: the dataset and config that it has to be.
-      without: the feature to leave out, for `feature` to read.
+      without: the feature to leave out; `feature` reads it later.
 
     Yields:
-      Split, features by flat name ("style/primary"), labels by name, and the place of the example
-      for `feature`.
+      Split; features by flat name ("style/primary"), with labels as their names; and the location
+      of the example, for `feature`.
 
     Raises:
-      UserError: if the dataset is another one, or cannot be had.
+      UserError: if the dataset is another one, or cannot be prepared.
     """
     builder = _prepared(name, supported)
     for split, info in builder.info.splits.items():
@@ -52,7 +52,7 @@ def _prepared(name: str, supported: str):
         config = builder.builder_config
         if f"{builder.name}/{config.name if config else ''}" != supported:
             raise UserError(f"tfds:{name} is not supported; use tfds:{supported}")
-        # It reports on stdout, which is for results.
+        # TFDS reports on stdout, which is for results.
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
     except (OSError, ValueError, util.DownloadError, NonMatchingChecksumError) as error:
@@ -70,7 +70,7 @@ def _prepared(name: str, supported: str):
 
 
 def feature(location: dict[str, Any], name: str) -> bytes:
-    """A bytes feature of the example at a place that `examples` gave."""
+    """A bytes feature of the example at a location that `examples` gave."""
     _, record = next(tfrecord.read_at(location["path"], location["offset"]))
     return _features(record)[name].bytes_list.value[0]
 
@@ -90,7 +90,7 @@ def _value(feature, types, key: str) -> Any:
 
 @functools.cache
 def _example_class():
-    """tf.train.Example as TFDS defines it for itself, without TensorFlow."""
+    """The class tf.train.Example as TFDS defines it, which needs no TensorFlow."""
     from tensorflow_datasets.proto import tf_example_pb2
 
     return tf_example_pb2.Example

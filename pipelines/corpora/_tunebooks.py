@@ -1,6 +1,7 @@
-"""Tunebooks in ABC notation: what all corpora of them share. One tune is one piece.
+"""What all corpora of tunebooks in ABC notation share. One tune is one piece.
 
-A source is a file, or a slice of a large one, so that workers share it and memory stays flat.
+A source is a file. A large file is cut into several sources, so that workers share it and memory
+stays small.
 """
 
 import functools
@@ -16,32 +17,32 @@ from pipelines.music.limits import Limits, Rejected
 from pipelines.runtime.app import UserError
 from pipelines.tunes import identity
 
-# Some 1,000 tunes, a second's work. In a zip each slice is reached from the file's begin on, so
-# there are not too many of them.
+# A slice has some 1,000 tunes, a second's work. In a zip, a slice is reached by reading all that
+# comes before it, so a file has not too many of them.
 _SLICE_BYTES = 1 << 19
 _MAX_SLICES = 64
 _MAX_BYTES = 1 << 26
-# The fields that stand before the first tune are given to every slice, as far as this.
+# Every slice is read with the fields before the file's first tune, which must end by this byte.
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1 << 20
-# Of a usual tune; only an estimate.
+# The usual length of a tune, to estimate how many a file has.
 _TUNE_BYTES = 500
-# Markup goes on over the begin of a tune, so such files stay whole.
+# Markup may span the beginning of a tune, so files with markup are not cut.
 _MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
-# As `tunebook` counts lines.
+# Line ends as `tunebook` counts them.
 _LINE_END = re.compile(rb"\r{0,2}\n|\r")
 _UNLISTED = "the folder cannot be listed, or is a link; give it as an --input of its own"
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
 class Book(NamedTuple):
-    """A file of tunes at --input.
+    """A file at --input that may have tunes in it.
 
     Attributes:
       archive: the path of the archive that it is in, for `_archives.open_archive`.
       member: its name there.
       file: its name for people and ids.
-      required: whether it has to have tunes in it.
+      required: whether it has to have tunes in it; otherwise it is ignored where it has none.
     """
 
     archive: str
@@ -51,17 +52,18 @@ class Book(NamedTuple):
 
 
 def any_tunebooks(name: str, summary: str) -> Corpus:
-    """A corpus of whatever tunebooks are at the paths of --input."""
+    """Makes a corpus of whatever tunebooks are at the paths of --input."""
     return _corpus(name, summary, _any_books, None)
 
 
 def collection(name: str, summary: str, files: Sequence[str], tunes: int) -> Corpus:
-    """A corpus that is one known collection, in its zip or folder.
+    """Makes a corpus of one known collection, in its zip or folder.
 
     Args:
       name: the corpus's name.
       summary: a line about it.
-      files: what it is known by: files that have to be there. All .abc files beside them are read.
+      files: the files that have to be there, by which the collection is recognised. All .abc files
+        beside them are read too.
       tunes: how many tunes it has.
     """
     return _corpus(name, summary, functools.partial(_books_of, name, files), tunes)
@@ -109,11 +111,11 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
         archive, members, alone = _archives.list_files(path)
         begin = f"{end}/" if len(paths) > 1 else ""
         for member in members:
-            # Some programs write "./" in front of all names of a zip.
+            # Some programs put "./" before every name in a zip.
             name = member.removeprefix("./")
             file = _printable(end if alone else begin + name)
             if any(part[:1] == "." or part == "__MACOSX" for part in name.split("/")):
-                # What version control and file managers keep there; "../x" is outside.
+                # Version control and file managers keep such files; "../x" is an outside name.
                 if _archives.is_inside(member):
                     continue
             if not _archives.is_inside(member):
@@ -126,10 +128,10 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
 
 
 def _ends(paths: Sequence[str]) -> list[str]:
-    """As much of the end of each path as tells them apart: the same in any order.
+    """The ends of paths, as long as it takes to tell them apart, in whatever order they are given.
 
     Raises:
-      UserError: for a path that is there twice, or inside another one.
+      UserError: for a path that is given twice, or is inside another one.
     """
     real = [os.path.realpath(path) for path in paths]
     for i, inner in enumerate(real):
@@ -139,14 +141,14 @@ def _ends(paths: Sequence[str]) -> list[str]:
     parts = [os.path.abspath(path).strip("/").split("/") for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         ends = ["/".join(path[-length:]) for path in parts]
-        # Not the begin of another one either: "x" may have a folder "y", and "x/y" be another.
+        # None may begin another one either: "x" may have a folder "y" where "x/y" is another path.
         if not any(f"{a}/".startswith(f"{b}/") for a, b in itertools.permutations(ends, 2)):
             break
     return ends
 
 
 def _slices(book: Book) -> Iterator[Source]:
-    """A file as one source, or a large one as several."""
+    """The sources of a file: one, or several where the file is large."""
     archive = _archives.open_archive(book.archive)
     size = archive.size(book.member)
     facts = book._asdict()
@@ -155,7 +157,7 @@ def _slices(book: Book) -> Iterator[Source]:
         try:
             header, cuts, size = _cuts(archive, book.member)
         except Rejected:
-            pass  # Whoever reads it will say what is wrong with it.
+            pass  # The worker that reads the file will say what is wrong with it.
     if len(cuts) < 2:
         yield Source(book.file, facts, max(1, size // _TUNE_BYTES))
         return
@@ -166,12 +168,12 @@ def _slices(book: Book) -> Iterator[Source]:
 
 
 def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int, int]], int]:
-    """Where to cut a file: before an `X:` line that follows a blank one.
+    """Finds where to cut a file: before an `X:` line that follows a blank one.
 
     Returns:
-      How many bytes at the file's begin to look for fields for all tunes in, whole lines; the
-      position of each slice and the number of its first line, none for a file that has to stay
-      whole; and the file's size.
+      The bytes at the beginning of the file, whole lines, in which fields for all tunes may be; the
+      position of each slice and the number of its first line, or an empty list for a file that has
+      to stay whole; and the file's size.
     """
     cuts = [(0, 1)]
     least = max(_SLICE_BYTES, archive.size(member) // _MAX_SLICES)
@@ -181,7 +183,7 @@ def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int,
     with archive.open(member) as file:
         for line in iter(functools.partial(file.readline, _MAX_LINE_BYTES), b""):
             if line.startswith(b"X:"):
-                # Not before the first one: prose alone would be a slice without a tune.
+                # Not before the first tune: a slice of prose alone would have no tune.
                 if begun and blank and position - cuts[-1][0] >= least:
                     cuts.append((position, number))
                 begun = True
@@ -196,7 +198,7 @@ def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int,
 
 
 def _printable(name: str) -> str:
-    """A name of a file as text; on a disk it may be any bytes."""
+    """The name of a file as valid text; on a disk it may be any bytes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -222,7 +224,7 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
             left_over=tune.left_over and tune.left_over + before,
         )
         name = _NOT_IN_IDS.sub("-", tune.reference) or f"line{tune.line}"
-        # Other slices may have the same number.
+        # A number may be there twice, in this slice or in another one.
         if name in names or "start" in facts:
             name = f"{name}:{tune.line}"
         names.add(name)
@@ -233,7 +235,10 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
 
 
 def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The text of a source, and what the file's begin, if not in it, has for all tunes."""
+    """The text of a source, and the fields for all tunes from the beginning of its file.
+
+    The fields are empty where the source begins with the file: then they are in its text.
+    """
     archive, member = _archives.open_archive(facts["archive"]), facts["member"]
     if "start" not in facts:
         return tunebook.decode(archive.read(member, _MAX_BYTES)), ()
@@ -244,8 +249,8 @@ def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         header = file.read(facts["header"])
         file.seek(start)
         data = file.read(end - start)
-    # Together, since the header may name the encoding. There may be a tune in it, so it is not
-    # simply put in front: up to the next `X:` it is read by itself.
+    # Both are decoded together, because the header may name the encoding. A tune may begin in the
+    # header, so it is not put before the text: it is read by itself, up to the next `X:`.
     *begin, text = tunebook.decode(header + data).split("\n", header.count(b"\n"))
     first = next(tunebook.tunes("\n".join([*begin, "X:"])))
     return text, first.file_header
@@ -260,7 +265,7 @@ def _piece(
     except Rejected as rejected:
         return Skipped(key, rejected.reason, rejected.detail)
     except Exception as error:
-        # Whatever a tune does to the reader, the other tunes of its file are worth having.
+        # A tune that breaks the reader must not take the other tunes of its file along.
         return Skipped(key, "unreadable", f"the reader failed: {error!r}")
     sequence.id = name
     sequence.filename = file

@@ -1,4 +1,4 @@
-"""Tunebooks in ABC notation that somebody has: files, folders and zip archives of them."""
+"""Any tunebooks in ABC notation: files, folders and zip archives of them."""
 
 from pipelines.corpora import _tunebooks
 

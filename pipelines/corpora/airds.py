@@ -1,6 +1,6 @@
 """Aird's Airs: six volumes of Scotch, English, Irish and foreign airs, Glasgow 1782 to 1801.
 
-Jack Campin's transcription, which music21's corpus has as airdsAirs.
+The transcription is Jack Campin's; music21's corpus has it as airdsAirs.
 """
 
 from pipelines.corpora import _tunebooks

@@ -33,14 +33,14 @@ def convert(
 
     Args:
       corpus_name: a corpus of `pipelines.corpora`.
-      where: where the corpus is, as it takes it: one path or several.
+      where: the path of the corpus; several paths for a corpus that takes several.
       output: the folder for the records.
       num_shards: how many files for each split.
       limits: what a piece may not exceed.
-      pipeline_arguments: Beam's options; by default those that suit the size of the corpus.
+      pipeline_arguments: Beam's options; by default, options that suit the size of the corpus.
       overwrite: whether to replace an older run in `output`.
-      split_percent: the shares of train, validation and test, for corpora that do not say which
-        piece is in which; 80, 10 and 10 by default.
+      split_percent: the shares of train, validation and test, for a corpus without splits of its
+        own; 80, 10 and 10 by default.
 
     Returns:
       The manifest.
@@ -85,7 +85,7 @@ def convert(
 
 
 def _list_sources(corpus: Corpus, paths: Sequence[str], parts: str) -> list[Source]:
-    """Lists the sources at the paths; what is skipped right away goes to a part of its own."""
+    """Lists the sources at the paths; rejects what the corpus skips, in a part of its own."""
     sources = []
     with Part(parts, "listed") as part:
         for found in corpus.sources(paths):
@@ -108,11 +108,11 @@ def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
 
 
 def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:
-    """Says what came of it."""
+    """Says on stderr how many pieces were kept, and how many of these are clean."""
     read, clean = manifest["read"], manifest["clean"]
     kept = read - manifest["rejected"]
     if read != (corpus.pieces or read):
-        say(f"warning: {read} were read, but {corpus.name} has {corpus.pieces}")
+        say(f"warning: {read} pieces were read, but {corpus.name} has {corpus.pieces}")
     say(
         f"{kept} of {read} kept ({kept / read:.1%}); {clean} of these are clean "
         f"({clean / kept:.1%}), the others carry warnings"

@@ -1,8 +1,8 @@
 """The Groove MIDI Dataset: 1,150 human drum performances with tempo, style and drummer.
 
 https://magenta.tensorflow.org/datasets/groove. The release has a table, info.csv, with a row for
-each MIDI file; splits and labels are the table's. TFDS prepares the same release as
-`groove/full-midionly`, without the names of its files, which follow from the labels.
+each MIDI file; splits and labels come from the table. TFDS prepares the same release as
+`groove/full-midionly`, without the names of the files; these follow from the labels.
 """
 
 import csv
@@ -30,7 +30,7 @@ _COLUMNS = (
     "midi_filename",
     "split",
 )
-# Labels that NoteSequence has no field for.
+# NoteSequence has no field for these labels; `note_sequence` says how they are annotated.
 _ANNOTATED = ("bpm", "beat_type", "time_signature")
 
 

@@ -1,6 +1,6 @@
 """William Litten's manuscript: 115 tunes that a ship's fiddler wrote down, dated 1802.
 
-The Village Music Project's transcription, in one file.
+The transcription is the Village Music Project's, in one file.
 """
 
 from pipelines.corpora import _tunebooks

@@ -1,6 +1,6 @@
 """The Nottingham Music Database: 1,034 British and American dance tunes with chords.
 
-As cleaned up at https://github.com/jukedeck/nottingham-dataset (GPL v3).
+The tunes are those that https://github.com/jukedeck/nottingham-dataset (GPL v3) cleaned up.
 """
 
 from pipelines.corpora import _tunebooks

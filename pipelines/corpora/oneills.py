@@ -1,6 +1,6 @@
 """O'Neill's Music of Ireland: its 1,850 tunes, some of them twice, in 39 files.
 
-The transcription that music21's corpus has as oneills1850.
+The transcription is the one that music21's corpus has as oneills1850.
 """
 
 from pipelines.corpora import _tunebooks

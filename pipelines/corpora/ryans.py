@@ -1,6 +1,6 @@
 """Ryan's Mammoth Collection, Boston 1883: 1,059 tunes, a file each, as music21's corpus has them.
 
-The collection is known by a few of its files, since their names fill pages.
+A few of its files are enough to recognise the collection; all their names would fill pages.
 """
 
 from pipelines.corpora import _tunebooks

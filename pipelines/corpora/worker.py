@@ -1,4 +1,4 @@
-"""What a worker of the `convert` job does, in a module that workers import by name."""
+"""What the workers of the `convert` job do; Beam imports this module in each of them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,11 +11,11 @@ from pipelines.records.parts import Part, read_batch
 
 
 class ConvertBatch(beam.DoFn):
-    """Turns the name of a batch of sources into a part of the records; emits nothing.
+    """Makes a part of the records from a batch of sources, given its name; emits nothing.
 
     Args:
       corpus_name: a corpus of `pipelines.corpora`.
-      parts: the folder of batches and parts, which all workers have to reach.
+      parts: `Folder.parts`, which all workers have to reach.
       limits: the fields of `Limits`.
     """
 
@@ -29,7 +29,7 @@ class ConvertBatch(beam.DoFn):
         corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
         with Part(self._parts, batch) as part:
             for source in (Source(*line) for line in read_batch(self._parts, batch)):
-                # A corpus that says nothing of a source would lose it without a trace.
+                # Every source has to show in the records or in the rejections.
                 found_any = False
                 for found in _sequences(corpus, source, limits):
                     found_any = True
@@ -47,7 +47,7 @@ class ConvertBatch(beam.DoFn):
 
 def _add(part: Part, piece: Piece) -> None:
     sequence = piece.sequence
-    # Deterministic: the same message gives the same bytes in every process.
+    # Deterministic, so that every process makes the same bytes of the same message.
     record = sequence.SerializeToString(deterministic=True)
     title = sequence.sequence_metadata.title
     part.add(piece.split, sequence.id, record, piece.keys, title)

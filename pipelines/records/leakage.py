@@ -1,8 +1,9 @@
-"""Tunes that are on both sides: trained on in one folder of records, held out in another.
+"""Finds tunes that are trained on in one folder of records and held out in another.
 
-One run of `convert` keeps the settings of a tune together. Folders that were converted apart each
-divide their tunes alone, so a tune of one's training records may be in another's test split. The
-lists of tunes beside the records tell (tfrecords/README.md); records without a list pass.
+One run of `convert` keeps the versions of a tune in one split. Folders that were converted apart
+divide their tunes independently, so a tune in the training records of one may be in the test split
+of another. The lists of tunes beside the records show this (tfrecords/README.md); records without
+a list pass unchecked.
 """
 
 import os
@@ -19,7 +20,7 @@ def require_none(examples_path: str) -> None:
     """Refuses to train on records with tunes that another of their folders holds out.
 
     Args:
-      examples_path: a glob of the training records, over one folder or several.
+      examples_path: a pattern for the training records, in one folder or several.
 
     Raises:
       UserError: naming the first few such tunes.
@@ -45,15 +46,15 @@ def require_none(examples_path: str) -> None:
 
 
 def warn(examples_path: str, training_path: str | None) -> int:
-    """Says so where records to measure are settings of tunes that were trained on.
+    """Warns on stderr if records to measure are versions of tunes that were trained on.
 
     Args:
-      examples_path: a glob of the records to measure.
-      training_path: the glob that was trained on; nothing is known where it is None, or matches
-        nothing any more.
+      examples_path: a pattern for the records to measure.
+      training_path: the pattern that was trained on. Where it is None or matches nothing any more,
+        nothing can be found.
 
     Returns:
-      How many records are.
+      The number of records to measure that are such versions.
     """
     try:
         trained = list(_tunes_of(record_files(training_path or "")))
@@ -63,14 +64,14 @@ def warn(examples_path: str, training_path: str | None) -> int:
     known = len(_shared(measured, trained))
     if known:
         say(
-            f"warning: {known} of the {len(measured)} records to measure are settings of tunes "
+            f"warning: {known} of the {len(measured)} records to measure are versions of tunes "
             f"that the run was trained on ({training_path})"
         )
     return known
 
 
 def _splits_used(paths: Iterable[str]) -> dict[str, set[str]]:
-    """The splits, of each folder, that files are of."""
+    """The splits that the files belong to, by folder."""
     used: dict[str, set[str]] = {}
     for path in paths:
         folder, name = os.path.split(os.path.realpath(path))
@@ -88,7 +89,7 @@ def _tunes_of(paths: Iterable[str]) -> Iterator[tuple[str, Tune]]:
 def _shared(
     ours: list[tuple[str, Tune]], theirs: list[tuple[str, Tune]]
 ) -> list[tuple[tuple[str, Tune], tuple[str, Tune]]]:
-    """Those of ours that have a key in common with one of theirs, each with the first such."""
+    """Each of ours that has a key in common with some of theirs, with the first of these."""
     our_keys = {key for _, tune in ours for key in tune.keys}
     their_tune: dict[int, tuple[str, Tune]] = {}
     for one in theirs:

@@ -1,8 +1,8 @@
-"""What a finished folder of records is: its files' names, its manifest and its shards.
+"""The files of a finished folder of records: their names, the manifest, and the shards it names.
 
-It holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl`, `ignored.jsonl` and
-`tunes.jsonl` where there is something to say in them and, written last, `manifest.json`;
-tfrecords/README.md documents them.
+A finished folder holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl`,
+`ignored.jsonl` and `tunes.jsonl` where there is something to list in them, and `manifest.json`,
+which is written last. tfrecords/README.md documents them.
 """
 
 import fnmatch
@@ -23,7 +23,7 @@ MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 IGNORED = "ignored.jsonl"
 TUNES = "tunes.jsonl"
-# Where a job makes all of this, in the folder itself; gone once it has ended.
+# The hidden folder inside it where a job makes all of this; the job removes it when it ends.
 UNFINISHED = ".unfinished"
 
 
@@ -61,17 +61,20 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); make the records again") from error
     if not isinstance(manifest, dict) or manifest.get("kind") not in KINDS:
-        raise UserError(f"{path} names no kind of records out of {', '.join(KINDS)}")
+        raise UserError(
+            f"{path} names none of the kinds of records, {', '.join(KINDS)}; make the records again"
+        )
     return manifest
 
 
 def kind_of(paths: Iterable[str]) -> str:
     """The kind of records in the files, "notesequence" or "tensors", by their manifests.
 
-    A file beside which there is no manifest counts as "notesequence": stock Magenta's records.
+    A file without a manifest beside it counts as "notesequence", so that records which stock
+    Magenta made can be used.
 
     Raises:
-      UserError: if the files are of several kinds, or of a job that did not finish.
+      UserError: if the files are of several kinds, or a job that makes them did not finish.
     """
     kinds: dict[str, str] = {}
     for folder in sorted({os.path.dirname(path) or "." for path in paths}):
@@ -92,7 +95,7 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
     """How many records a shard has, by its name and the manifest beside it.
 
     Raises:
-      UserError: for a file that the manifest does not tell of.
+      UserError: for a file that the manifest does not name.
     """
     name = re.fullmatch(r"(\w+)\.tfrecord-(\d{5})-of-(\d{5})", os.path.basename(path))
     split = manifest["splits"].get(name[1]) if name else None
@@ -103,7 +106,7 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
 
 
 def content_digest(paths: Iterable[str]) -> str:
-    """A hash of the content of files, in their order, wherever they lie."""
+    """A hash of the content of files, in the given order, whatever their names and folders."""
     found = hashlib.blake2b(digest_size=16)
     for path in paths:
         with open(path, "rb") as file:
@@ -112,21 +115,21 @@ def content_digest(paths: Iterable[str]) -> str:
 
 
 def require_whole(pattern: str) -> None:
-    """Compares the shards that a pattern names with the manifests beside them; reads none of them.
+    """Checks by the manifests that no shard is missing or cut short; reads none of the shards.
 
-    A pattern names every shard of a manifest that it matches, whether the file is there or not:
-    `DIR/train.tfrecord*` all of a split, `DIR/train.tfrecord-00000*` one.
+    A pattern stands for every shard in a manifest that it matches, whether the file is there or
+    not: `DIR/train.tfrecord*` for all of a split, `DIR/train.tfrecord-00000*` for one.
 
     Args:
       pattern: as `record_files` takes it.
 
     Raises:
-      UserError: for a shard that is missing or empty, or of another size than its manifest says,
-        where that names sizes (see `Folder.finish`).
+      UserError: for a shard that is missing or empty, or that has another size than its manifest
+        names; manifests of NoteSequence records name no sizes (see `Folder.finish`).
     """
     for one in pattern.split(","):
-        place, name = os.path.split(one)
-        for folder in sorted(glob.glob(place or os.curdir)):
+        folders, name = os.path.split(one)
+        for folder in sorted(glob.glob(folders or os.curdir)):
             if not os.path.exists(os.path.join(folder, MANIFEST)):
                 continue
             for shard, size in _shards_in(read_manifest(folder)):
@@ -135,7 +138,7 @@ def require_whole(pattern: str) -> None:
 
 
 def _shards_in(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
-    """The name of each shard that a manifest tells of, and its bytes, where it names them."""
+    """The name of each shard in a manifest, and its size in bytes where the manifest names it."""
     for split, made in manifest["splits"].items():
         sizes = made.get("bytes", [None] * made["shards"])
         for shard, size in enumerate(sizes):
@@ -145,9 +148,9 @@ def _shards_in(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
 def _require_size(path: str, size: int | None) -> None:
     fix = "copy its folder again, or make the records again"
     if not os.path.isfile(path):
-        raise UserError(f"{path} is missing, and {MANIFEST} beside it tells of it; {fix}")
+        raise UserError(f"{path} is missing, but {MANIFEST} beside it names it; {fix}")
     found = os.path.getsize(path)
-    # No shard is made without a record.
+    # Every shard has a record, so an empty file is damaged too.
     if not found or size not in (None, found):
         expected = f" and not the {size} that {MANIFEST} beside it names" if size else ""
         raise UserError(f"{path} was cut short or changed: it has {found} bytes{expected}; {fix}")
@@ -159,5 +162,5 @@ def shard_name(split: str, shard: int, shards: int) -> str:
 
 
 def shard_end(shard: int, shards: int, records: int) -> int:
-    """The number of the last record of a shard, from 1: shards are filled evenly."""
+    """How many records of a split lie in its shards up to this one (from 0): equal shares."""
     return (shard + 1) * records // shards

@@ -1,4 +1,7 @@
-"""TFRecord files, read and written without TensorFlow."""
+"""TFRecord files, read and written without TensorFlow: their framing and checksums.
+
+https://www.tensorflow.org/tutorials/load_data/tfrecord describes the format.
+"""
 
 import os
 import struct
@@ -9,7 +12,7 @@ import google_crc32c
 
 from pipelines.runtime.app import UserError
 
-# TFRecord framing: length, its checksum, data, its checksum.
+# A record is framed by its length and the checksum of that before it, its own checksum after it.
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _CRC_MASK = 0xA282EAD8
@@ -26,7 +29,15 @@ def read(path: str | os.PathLike) -> Iterator[bytes]:
 
 
 def read_at(path: str | os.PathLike, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    """As `read`, from a record's offset in the file on, with the offset of each record."""
+    """The records of a TFRecord file from an offset on, each with its own offset.
+
+    Args:
+      path: the file.
+      offset: where the first record to read begins, in bytes.
+
+    Raises:
+      UserError: if the file is cut short or damaged.
+    """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(offset)
@@ -34,7 +45,7 @@ def read_at(path: str | os.PathLike, offset: int = 0) -> Iterator[tuple[int, byt
             record = None
             if len(header) == _HEADER.size:
                 length, checksum = _HEADER.unpack(header)
-                # The length is checked before anything of that length is allocated.
+                # A damaged length must not make us allocate as much memory.
                 if checksum == _masked_crc(header[:8]) and length <= size - offset:
                     record = file.read(length)
             footer = file.read(_FOOTER.size)
@@ -59,5 +70,6 @@ def write_record(file: BinaryIO, record: bytes) -> None:
 
 
 def _masked_crc(data: bytes) -> int:
+    """The checksum of TFRecord files: CRC-32C, rotated and shifted by a constant."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & 0xFFFFFFFF

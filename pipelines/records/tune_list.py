@@ -1,7 +1,7 @@
 """The list of tunes beside the records: which tune each record is of.
 
-Records whose corpus does not decide on the splits have it. It tells tunes of one folder again in
-another (`leakage`).
+A folder has this list if its corpus does not decide on the splits. By it, tunes of one folder are
+found again in another (`leakage`).
 """
 
 import array
@@ -24,10 +24,10 @@ class Tune(NamedTuple):
     """A record and what its tune is recognised by.
 
     Attributes:
-      id: of the record.
-      split: which it is in.
-      keys: the hashes of `splits.hash_keys`.
-      title: for people.
+      id: the record's id.
+      split: the split that it is in.
+      keys: the hashes of its keys, as `splits.hash_keys` gives them.
+      title: the tune's title, for people.
     """
 
     id: str

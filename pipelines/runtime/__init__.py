@@ -1,1 +1,1 @@
-"""What every job stands on, without any music."""
+"""What every job needs, whatever it does with music."""

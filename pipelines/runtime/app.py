@@ -1,4 +1,4 @@
-"""What every job shares: how it starts, how it ends, how it talks.
+"""What every job shares: how it starts, how it ends, and what it says on stderr.
 
 Results go to stdout, logs and progress to stderr, and the exit status is 0 only when the job did
 its work.
@@ -12,7 +12,7 @@ from absl import flags, logging
 
 
 class UserError(Exception):
-    """Bad input: one line that names the file and the fix, shown without a traceback."""
+    """Bad input. Users see the message, one line with the file and the fix, and no traceback."""
 
 
 def run(
@@ -23,12 +23,12 @@ def run(
     Args:
       main: the job; reads absl's FLAGS.
       required: names of flags without which the job cannot run; empty counts as missing.
-      with_arguments: whether it is called with the list of what is no flag, which may stand before
-        and after the flags; otherwise there must not be any.
+      with_arguments: whether the job takes arguments that are not flags, before or after the flags;
+        `main` is then called with the list of them. Otherwise there must be none.
     """
     logging.use_absl_handler()
     logging.set_verbosity(logging.WARNING)
-    # TensorFlow's C++ side tells what it does; its errors still come through.
+    # This silences the C++ side of TensorFlow but for its errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # absl's own --help ends with status 1.
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", allow_override=True)
@@ -52,8 +52,8 @@ def run(
     except UserError as error:
         _fail(str(error))
     except OSError as error:
-        # A file that cannot be read or a disk that is full is the user's to mend; OSErrors
-        # without a reason are bugs, and keep their traceback.
+        # An unreadable file or a full disk is for the user to mend. An OSError without a reason
+        # is a bug, and keeps its traceback.
         if error.strerror is None:
             raise
         _fail(

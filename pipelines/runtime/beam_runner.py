@@ -1,7 +1,7 @@
-"""How jobs start Beam: the runner, its options, and its own chatter kept off the screen.
+"""Runs Beam pipelines: chooses the runner, checks its options, and hides its log lines.
 
-`apache_beam.Pipeline()` left to itself looks for a runner binary on the internet. The in-process
-runner is named here instead; `--pipeline_options=--runner=FlinkRunner,...` chooses another.
+By default, `apache_beam.Pipeline()` looks for a runner binary on the internet. Jobs use the
+in-process runner instead; `--pipeline_options=--runner=FlinkRunner,...` chooses another.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pipelines.runtime.app import UserError
 
 _WORKER = "pipelines.runtime.beam_worker"
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-# A worker process repays the seconds that its imports take from about this many sources on.
+# With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
 
 
@@ -44,9 +44,9 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
       arguments: Beam's options, as on a command line: ["--direct_num_workers=2"].
 
     Raises:
-      UserError: if an option is unknown, or a worker met a full disk or the like.
+      UserError: if an option is unknown, or if a worker had an OSError, such as a full disk.
     """
-    # Beam's import takes seconds and warns of packages that we do without.
+    # Importing Beam takes seconds and warns of packages that are not needed here.
     with _log_level_above(logging.WARNING):
         import apache_beam as beam
     with _log_level_above(logging.ERROR):
@@ -58,10 +58,10 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
         except UserError:
             raise
         except Exception as error:
-            # Beam also wraps what a signal raised.
+            # Beam wraps what a signal handler raised, too.
             if signal.SIGINT in signals:
                 raise KeyboardInterrupt from None
-            # Beam wraps what a worker raised, from another process as text.
+            # Beam wraps what a worker raised; from another process it comes as text.
             failure = re.search(
                 r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
             )
@@ -79,7 +79,7 @@ def _runner(arguments: list[str]):
 
     _require_known(arguments, PipelineOptions([]).get_all_options())
     options = PipelineOptions(arguments)
-    # argparse answers a value it does not take with a page on stderr and the end of the process.
+    # argparse would answer a bad value with a page on stderr and end the process.
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -134,12 +134,12 @@ def _worker_command() -> str:
 def _workers_end_with_the_run() -> Iterator[list[int]]:
     """Ends worker processes when one of them dies, or at Ctrl-C.
 
-    Beam raises the death of a worker in the thread that started it, where nobody sees it, and
-    waits for its answer forever; and it does not let go of a run before all its workers end. So a
-    signal takes the main thread out of its wait, and the other workers are killed first.
+    When a worker dies, Beam raises an exception in the thread that started it, where nobody sees
+    it, and waits for the worker's answer forever. Nor does a run end before all its workers do. So
+    a signal interrupts the waiting main thread, and its handler kills the other workers first.
 
     Yields:
-      The signals that came, in order.
+      A list of the signals that came so far, in order.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -147,7 +147,7 @@ def _workers_end_with_the_run() -> Iterator[list[int]]:
         return
 
     def notice(args):
-        # Once the run is ending, so do its threads, each with a complaint.
+        # Once the run is ending, each of its threads ends with an exception, which says nothing.
         if came:
             return
         if "Worker subprocess exited" in str(args.exc_value):
@@ -156,7 +156,7 @@ def _workers_end_with_the_run() -> Iterator[list[int]]:
             others(args)
 
     def stop(number, frame):
-        # What ends the workers at Ctrl-C looks like the death of a worker.
+        # The workers that die after Ctrl-C must not count as a second failure.
         if came and number == signal.SIGUSR1:
             return
         came.append(number)
@@ -166,7 +166,7 @@ def _workers_end_with_the_run() -> Iterator[list[int]]:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise UserError(
-            "a worker process was killed, perhaps for want of memory; use fewer workers, as in "
+            "a worker process was killed, perhaps because memory ran out; use fewer workers, as in "
             "--pipeline_options=--direct_num_workers=1"
         )
 

@@ -1,8 +1,8 @@
-"""A Beam worker process that keeps its log lines to itself and ends with its job.
+"""A Beam worker process that prints no log lines and ends with its job.
 
-Beam starts it for `multi_processing`; nobody else does. What goes wrong in it reaches the job as
-an exception, traceback included, so the log would only say it twice. A worker of Beam's own would
-wait forever where its job was killed.
+Only Beam starts it, for `multi_processing`. An error in it reaches the job as an exception with its
+traceback, so that a log would only repeat it. Beam's own worker would wait forever after its job
+was killed.
 """
 
 import logging
@@ -16,7 +16,7 @@ _WATCH_SECONDS = 1.0
 
 
 def main() -> None:
-    """Serves the job whose process id is the argument until it is done, or gone."""
+    """Serves the job, whose process id is the argument, until the job is done or was killed."""
     job = int(sys.argv[1])
     threading.Thread(target=_end_with, args=(job,), daemon=True).start()
     # Ctrl-C reaches every process of a terminal; the job decides what it means.
@@ -24,13 +24,13 @@ def main() -> None:
     logging.disable(logging.ERROR)
     from apache_beam.runners.worker import sdk_worker_main
 
-    # What a DoFn raises is printed here, past the log, and told to the job as well.
+    # Beam prints what a DoFn raises to stderr, past the log, and sends it to the job as well.
     sys.stderr = open(os.devnull, "w")
     sdk_worker_main.main(sys.argv)
 
 
 def _end_with(job: int) -> None:
-    # An orphan is given another parent.
+    # When the job's process ends, the system gives its workers another parent.
     while os.getppid() == job:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

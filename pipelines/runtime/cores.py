@@ -1,38 +1,38 @@
-"""How the work of a training step is laid out over the cores of this machine."""
+"""Divides the work of a training step between the cores of this machine."""
 
 import contextlib
 import os
 
-# Where there are so many, large batches are stepped in halves (`in_halves`), and TensorFlow runs
-# each operation on one core: two operations side by side, none of them shared out, waste the least
-# time on waiting for each other. With more cores that was not measured, and TensorFlow decides.
+# With this many cores, large batches are computed in halves (`in_halves`), and TensorFlow runs each
+# operation on one core: two whole operations side by side wait the least for each other. This was
+# not measured with more cores; there TensorFlow decides.
 _HALVED = 2
-# It takes states of so many numbers to be worth it.
+# Halves pay if the states of a batch have at least this many numbers.
 _HALVES_FROM = 1 << 12
 
 
 def count() -> int:
-    """How many cores this process may use; not all systems tell."""
+    """The number of cores that this process may use; of all cores, if the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def halved() -> bool:
-    """Whether there are two cores and no GPU to compute on."""
+    """Whether batches are computed in halves: on two cores without a GPU."""
     import tensorflow as tf
 
     return count() == _HALVED and not tf.config.get_visible_devices("GPU")
 
 
 def in_halves(run, units: int, *tensors):
-    """Runs something over a batch, or over its halves, each on a core of its own, where that pays.
+    """Runs a function over a batch or, where that is faster, over its halves on a core each.
 
     Args:
-      run: from tensors to a tensor, [batch, ...] all of them; makes no variables.
-      units: numbers in the state of one sequence, which it takes step by step; 0 if it is not to be
-        split.
-      *tensors: what it is given: tensors, None, and lists and tuples of them.
+      run: takes tensors and returns one, all shaped [batch, ...]; it must make no variables.
+      units: the number of numbers in the state of one sequence, which `run` takes step by step; 0
+        to run the batch as a whole.
+      *tensors: the arguments of `run`: tensors, None, and lists and tuples of these.
     """
     import tensorflow as tf
 
@@ -47,17 +47,17 @@ def in_halves(run, units: int, *tensors):
 
 
 def lay_out() -> None:
-    """Sets TensorFlow's threads for training, but for those that a user has set.
+    """Sets TensorFlow's numbers of threads for training, unless the user has set them.
 
-    TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS are TensorFlow's own variables.
-
-    Call it before the first session of the process; later it changes nothing.
+    Users set them by TensorFlow's own variables, TF_NUM_INTRAOP_THREADS and
+    TF_NUM_INTEROP_THREADS. Call this before the first session of the process; later it changes
+    nothing.
     """
     import tensorflow as tf
 
     if not halved():
         return
-    # A session before this one has made the threads.
+    # TensorFlow raises this if an earlier session has made the threads.
     with contextlib.suppress(RuntimeError):
         if "TF_NUM_INTRAOP_THREADS" not in os.environ:
             tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -1,8 +1,8 @@
 """The devices that TensorFlow computes on: which there are, and which a job uses.
 
-What is chosen here goes for every session of the process that is made without a ConfigProto of its
-own, Magenta's among them: TensorFlow gives those what `tf.config` says. A ConfigProto for one
-session would come too late, since the first session of a process decides about its GPUs.
+The choice made here holds for every session of the process without a ConfigProto of its own, such
+as Magenta's: TensorFlow sets those up by `tf.config`. A ConfigProto for one session would come too
+late, because the first session of a process decides about its GPUs.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ import tensorflow.compat.v1 as tf
 from pipelines.runtime.app import UserError, say
 
 _KINDS = ("CPU", "GPU")
-# It is there where the NVIDIA driver is loaded (in a container: and passed on).
+# This file exists if the NVIDIA driver is loaded and, in a container, passed on.
 _NVIDIA_DRIVER = "/dev/nvidiactl"
 
 
@@ -25,8 +25,8 @@ class Device(NamedTuple):
     """A device that TensorFlow would make.
 
     Attributes:
-      name: as people count it, e.g. "GPU:2"; TensorFlow counts only those that are used.
-      physical: what it is on; several devices share one where it was divided with
+      name: its name among all devices, e.g. "GPU:2"; TensorFlow counts only those in use.
+      physical: the physical device; several devices share one that was divided by
         `tf.config.set_logical_device_configuration`.
     """
 
@@ -39,7 +39,7 @@ class Device(NamedTuple):
         return self.physical.device_type
 
     def describe(self) -> str:
-        """The name, and the model where TensorFlow tells it."""
+        """The name, and the model if TensorFlow knows it."""
         model = tf.config.experimental.get_device_details(self.physical).get("device_name")
         return f"{self.name} ({model})" if model else self.name
 
@@ -61,12 +61,12 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
     """Returns the devices that `--devices` names, in its order.
 
     Args:
-      text: "CPU", "GPU" (all of them), or single ones such as "GPU:0,GPU:2", in any case; "" for
-        all GPUs, else the CPU.
+      text: "CPU", "GPU" (all GPUs), or single ones such as "GPU:0,GPU:2", in upper or lower case;
+        "" for all GPUs or, if there are none, the CPU.
       devices: from `found`.
 
     Raises:
-      UserError: for a device that is not there, with those that are and the fix.
+      UserError: for a device that is not there; it lists those that are, and says what to do.
     """
     if not text:
         gpus = [device for device in devices if device.kind == "GPU"]
@@ -85,7 +85,7 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
             kind = item.split(":")[0]
             fix = f"choose among those, or {_fix()}" if kind == "GPU" else "choose among those"
             raise UserError(f"--devices={text}: no {item} here; TensorFlow finds {names}: {fix}")
-        # Cores are one CPU to TensorFlow; it has several only where they were asked for.
+        # TensorFlow takes all cores for one CPU, unless several were asked for.
         chosen += matching[:1] if item == "CPU" else matching
     names = [device.name for device in chosen]
     if len(set(names)) < len(names):
@@ -94,7 +94,7 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
 
 
 def _fix() -> str:
-    """What to do where TensorFlow does not find a GPU that is there."""
+    """What to do if TensorFlow does not find a GPU that is there."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None:
         return f"unset CUDA_VISIBLE_DEVICES={shlex.quote(hidden)}, which hides the others"
@@ -109,9 +109,9 @@ def _fix() -> str:
 def use(text: str) -> list[str]:
     """Makes this process compute on the devices that `--devices` names, and says so.
 
-    Call it before the first session. GPUs that are not named are not opened, and those that are
-    give memory as it is needed instead of all of it at once, so that `evaluate` runs beside
-    `train`; TF_FORCE_GPU_ALLOW_GROWTH=false takes all again.
+    Call it before the first session. GPUs that are not named are not opened. Memory of those that
+    are is taken as it is needed instead of all at once, so that `evaluate` can run beside `train`;
+    with TF_FORCE_GPU_ALLOW_GROWTH=false all is taken at once again.
 
     Args:
       text: see `choose`.
@@ -120,7 +120,7 @@ def use(text: str) -> list[str]:
       The names of the devices for `tf.device`, e.g. ["/device:GPU:0", "/device:GPU:1"].
 
     Raises:
-      UserError: for a device that is not there, with those that are and the fix.
+      UserError: for a device that is not there, as `choose` raises it.
     """
     devices = found()
     chosen = choose(text, devices)
@@ -138,7 +138,7 @@ def use(text: str) -> list[str]:
             tf.config.experimental.set_memory_growth(gpu, True)
     # Operations that a device cannot do, such as reading records, go to the CPU.
     tf.config.set_soft_device_placement(True)
-    # TensorFlow counts from 0 what it sees.
+    # TensorFlow counts the devices that it sees, from 0.
     names = {}
     for kind in _KINDS:
         seen = [d for d in devices if d.kind == kind and (kind == "CPU" or d.physical in used)]
@@ -147,12 +147,12 @@ def use(text: str) -> list[str]:
 
 
 def require_divisible(batch_size: int, names: Sequence[str], workers: int = 1) -> None:
-    """Raises UserError where a batch cannot be divided evenly over workers and their devices.
+    """Raises UserError if a batch cannot be divided evenly over workers and their devices.
 
     Args:
-      batch_size: examples in a batch of all workers together: what the user gives.
-      names: from `use`; each worker has as many.
-      workers: that share a batch.
+      batch_size: the number of examples in a batch of all workers together, as the user gives it.
+      names: the devices, from `use`; each worker has as many.
+      workers: the number of workers that share a batch.
     """
     parts = {"workers": workers, "devices": len(names)}
     number = workers * len(names)

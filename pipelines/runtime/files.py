@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Writes files and folders so that they appear as a whole or not at all."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from pipelines.runtime.app import UserError
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing; what goes wrong names it, which a full disk does not by itself."""
+    """Opens a file for writing; any error names the file, which that of a full disk lacks."""
     try:
         with open(path, "wb") as file:
             yield file
@@ -25,14 +25,14 @@ def writing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def new_folder(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """A folder to fill, which appears at `directory` once all of it is written.
+    """Yields a folder to fill; it is renamed to `directory` once all of it is written.
 
     Raises:
-      UserError: if `directory` is there and has something in it, or is no folder.
+      UserError: if something is at `directory` other than an empty folder.
     """
     directory = pathlib.Path(directory).absolute()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory} exists already; remove it or name another place")
+        raise UserError(f"{directory} exists already; remove it or name another folder")
     unfinished = directory.with_name(f".{directory.name}.unfinished-{os.getpid()}")
     unfinished.mkdir(parents=True)
     try:
@@ -53,6 +53,6 @@ def write_json(path: str | os.PathLike, value: Any, sort_keys: bool = False) -> 
 
 
 def json_line(value: Any, indent: int | None = None, sort_keys: bool = False) -> bytes:
-    """JSON in UTF-8; what is no UTF-8, such as the name of a file may be, is escaped."""
+    """JSON in UTF-8; what UTF-8 cannot encode, as in some names of files, is escaped."""
     text = json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False) + "\n"
     return text.encode("utf-8", errors="backslashreplace")

@@ -9,7 +9,7 @@ from pipelines.runtime.app import UserError
 
 
 def path_flag(name: str) -> str | None:
-    """The value of a flag that is a path or a pattern; the shell leaves a quoted ~ to us."""
+    """The value of a flag that is a path or a pattern; a leading ~, if quoted, is expanded here."""
     value = flags.FLAGS[name].value
     return value and os.path.expanduser(value)
 
@@ -20,12 +20,12 @@ def required_path_flag(name: str) -> str:
 
 
 def path_flags(name: str) -> list[str]:
-    """The values of a flag that is given once or several times, as `path_flag` takes them."""
+    """The values of a flag that may be given several times, each expanded as by `path_flag`."""
     return [os.path.expanduser(value) for value in flags.FLAGS[name].value if value]
 
 
 def require_finite(*names: str) -> None:
-    """Raises UserError where a flag of one of these names is infinite or no number."""
+    """Raises UserError if the number in one of these flags is infinite or NaN."""
     for name in names:
         value = flags.FLAGS[name].value
         if value is not None and not math.isfinite(value):

@@ -1,26 +1,27 @@
-"""What Magenta 2.1.4 needs to run on current packages.
+"""Changes to Magenta 2.1.4, without which it does not run on current packages.
 
-`models` and `pipelines` import this module before any of theirs imports TensorFlow. Who imports
-Magenta's modules calls `apply` before their code works; `configs.get` does.
+`models` and `pipelines` import this module before any of their modules imports TensorFlow. Code
+that imports Magenta's modules has to call `apply` before it uses them; `configs.get` does.
 
-The whole list, and how to see when a part can go:
+These are the changes, and what shows that one is no longer needed:
 
 * Keras 2 (at import, below). Magenta subclasses TensorFlow 1 layers and cells, which TensorFlow
   2.16 and later build on Keras 2 only where tf-keras is installed and TF_USE_LEGACY_KERAS is set;
-  otherwise `tf.layers` and `tf.nn.rnn_cell` are gone. TensorFlow reads the variable while it is
-  being imported, so this is the one thing that cannot wait for `apply`. It goes with Magenta's
-  TensorFlow 1 layers.
-* `Dataset.unbatch` (`apply`). On TensorFlow 2.15 to 2.21 it dies with a segmentation fault on
-  tensors with a zero-sized dimension, and Magenta's `get_dataset` unbatches control tensors of
-  depth 0. It goes when test_unbatch_still_crashes fails.
+  otherwise `tf.layers` and `tf.nn.rnn_cell` are missing. TensorFlow reads the variable while it is
+  being imported, so this change alone cannot wait for `apply`. It is needed as long as Magenta's
+  TensorFlow 1 layers are used.
+* `Dataset.unbatch` (`apply`). On TensorFlow 2.15 to 2.21 it ends the process with a segmentation
+  fault on tensors with a zero-sized dimension, and Magenta's `get_dataset` unbatches control
+  tensors of depth 0. It is needed until test_unbatch_still_crashes fails.
 * `numpy.size` (`apply`). `data_hierarchical` asks it for the size of nested lists of arrays of
-  unequal length, which NumPy refuses from 1.24 on. It goes when test_ragged_size_still_raises
-  fails.
-* Flags (`music_vae_train`). The module defines absl flags at import whose names our jobs use too.
-  It goes when that module is no longer imported.
+  unequal length, which NumPy refuses from 1.24 on. It is needed until
+  test_ragged_size_still_raises fails.
+* Flags (`music_vae_train`). Importing the module defines absl flags whose names our jobs use too.
+  It is needed as long as that module is imported.
 
-What else Magenta and note_seq need is in the lock: NumPy 2 (`numpy.bool` is back), setuptools
-(TensorFlow Probability imports distutils), audioop-lts on Python 3.13 (pydub imports audioop).
+The lock file has the packages that Magenta and note_seq need besides: NumPy 2 (`numpy.bool` is
+back), setuptools (TensorFlow Probability imports distutils), audioop-lts on Python 3.13 (pydub
+imports audioop).
 """
 
 import contextlib
@@ -35,17 +36,16 @@ from absl import flags
 
 _KERAS = "TF_USE_LEGACY_KERAS"
 
-# Reading records next to somebody's Keras 3 is fine, so only `apply` minds.
+# Code that only reads records may run beside Keras 3, so that only `apply` raises an error.
 _TOO_LATE = "tensorflow" in sys.modules and os.environ.get(_KERAS) not in ("1", "true", "True")
 os.environ[_KERAS] = "1"
 
 
 @functools.cache
 def apply() -> None:
-    """Mends Magenta's modules in this process; more calls do nothing.
+    """Changes Magenta's modules in this process; further calls do nothing.
 
-    Imports Magenta's data modules, and TensorFlow with them. It does not matter whether they were
-    imported before.
+    It imports Magenta's data modules, and TensorFlow with them. They may have been imported before.
 
     Raises:
       ImportError: if TensorFlow was imported with Keras 3 before this module was.
@@ -63,12 +63,12 @@ def apply() -> None:
 
 
 def music_vae_train() -> types.ModuleType:
-    """Returns `magenta.models.music_vae.music_vae_train`, mended, its flags kept to itself.
+    """Returns `magenta.models.music_vae.music_vae_train`, changed, and with flags of its own.
 
-    Its flags (`--run_dir`, `--config`, ...) go to a registry of the module's own, where they have
-    their defaults, so that they neither collide with a job's flags nor see its command line. Its
-    `train` and `evaluate` take arguments and need no flags. As in Magenta's own program, call
-    `tensorflow.compat.v1.disable_v2_behavior()` before them.
+    Its flags (`--run_dir`, `--config`, ...) go to a registry of the module's own and keep their
+    defaults there, so that they neither collide with a job's flags nor see its command line. The
+    module's `train` and `evaluate` take arguments and need no flags. As in Magenta's own program,
+    call `tensorflow.compat.v1.disable_v2_behavior()` before them.
     """
     apply()
     name = "magenta.models.music_vae.music_vae_train"
@@ -77,10 +77,10 @@ def music_vae_train() -> types.ModuleType:
 
 
 def _with_safe_unbatch(get_dataset):
-    """Wraps Magenta's `get_dataset`; same elements in the same order."""
+    """Wraps Magenta's `get_dataset`; the elements and their order stay the same."""
     import tensorflow as tf
 
-    # TensorFlow 1's Dataset calls this one's unbatch, so both are covered.
+    # TensorFlow 1's Dataset calls the unbatch of this class, so this changes both.
     dataset = tf.compat.v2.data.Dataset
 
     def unbatch(self, name=None):
@@ -91,7 +91,7 @@ def _with_safe_unbatch(get_dataset):
 
     @functools.wraps(get_dataset)
     def wrapper(*args, **kwargs):
-        # Only while Magenta builds its dataset: everybody else keeps TensorFlow's own.
+        # The change lasts only while Magenta builds its dataset: other code keeps TensorFlow's own.
         original = dataset.unbatch
         dataset.unbatch = unbatch
         try:
@@ -103,11 +103,11 @@ def _with_safe_unbatch(get_dataset):
 
 
 class _Sized(list):
-    """A nested list of arrays that knows its size, so that `numpy.size` need not make an array."""
+    """A nested list of arrays with a `size`, so that `numpy.size` need not make an array of it."""
 
     @property
     def size(self) -> int:
-        """The number of numbers in all arrays."""
+        """The number of elements in all arrays together."""
         return sum(_Sized(item).size if isinstance(item, list) else item.size for item in self)
 
 
@@ -124,7 +124,7 @@ def _with_sized_controls(hierarchical_pad_tensors):
 
 @contextlib.contextmanager
 def _private_flags() -> Iterator[None]:
-    """While it lasts, `tf.app.flags` defines flags in a registry that nothing else sees."""
+    """While this is active, `tf.app.flags` defines flags in a registry that nothing else sees."""
     import tensorflow.compat.v1 as tf
 
     values = flags.FlagValues()

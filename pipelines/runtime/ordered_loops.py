@@ -1,4 +1,4 @@
-"""Makes what is drawn inside a model's loops come in the same order each time."""
+"""Makes a model draw the random numbers inside its loops in the same order each time."""
 
 import contextlib
 import functools
@@ -11,11 +11,11 @@ from magenta.contrib import seq2seq as contrib_seq2seq
 
 @contextlib.contextmanager
 def ordered_loops() -> Iterator[None]:
-    """While it lasts, Magenta's encoders and decoders build loops that run step by step.
+    """While this is active, Magenta's encoders and decoders build loops that run step by step.
 
-    TensorFlow runs up to 32 iterations of a loop at once, where they do not need each other's
-    results. Dropout masks and the noise of sampling do not, so they are drawn in whatever order
-    the threads come, and a seed alone does not give the same numbers again.
+    TensorFlow runs up to 32 iterations of a loop at once, as far as these do not need each other's
+    results. Drawing dropout masks and the noise of sampling needs none, so threads draw them in any
+    order, and a seed alone does not give the same numbers again.
     """
     with contextlib.ExitStack() as stack:
         for module, name in (

@@ -1,4 +1,4 @@
-"""How a job tells on stderr what it is at, how far it is, and how long that took."""
+"""How a job shows on stderr what it is doing, how far it got, and how long that took."""
 
 import sys
 import threading
@@ -8,13 +8,13 @@ from pipelines.runtime.app import say
 
 
 class Progress:
-    """A line on stderr about something that takes more than a few seconds.
+    """A line on stderr that shows how far something is that takes more than a few seconds.
 
-    On a terminal the line is rewritten in place, in a log file a new one is added now and then.
+    On a terminal the line is rewritten in place; a log file gets a new line now and then.
 
     Args:
       what: what is being counted, e.g. "examples measured".
-      total: how many there will be, if known.
+      total: how many there will be, if that is known.
       every: seconds between lines in a log file.
     """
 
@@ -27,7 +27,7 @@ class Progress:
         self._shown = False
 
     def update(self, count: int, note: str = "") -> None:
-        """Says how far it is, at most every `every` seconds."""
+        """Shows the count, but at most once in `every` seconds."""
         if time.monotonic() - self._last < self._every:
             return
         self._last = time.monotonic()
@@ -42,15 +42,15 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Ends a line that was being rewritten."""
+        """Ends the line, if it was being rewritten."""
         if self._live and self._shown:
             print(file=sys.stderr)
 
 
 class Stages:
-    """Says on stderr what has begun, that it is still going on, and how long it took.
+    """Says on stderr which stage of a job has begun, that it goes on, and how long it took.
 
-    Leave it (`with`) when the job ends, however it ends.
+    Use it as a context manager around the whole job, so that it stops however the job ends.
 
     Args:
       every: seconds between lines about a stage that takes long.
@@ -76,7 +76,7 @@ class Stages:
         threading.Thread(target=self._tick, args=(what, self._over), daemon=True).start()
 
     def end(self, result: str) -> None:
-        """Says what came of the stage, e.g. "TensorFlow loaded", and the seconds that it took."""
+        """Says the result of the stage, e.g. "TensorFlow loaded", and the seconds that it took."""
         self._stop()
         say(f"{result} in {time.monotonic() - self._begun:.1f} s")
 

@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """A mapping of names to things that rejects duplicates and explains unknown names.
+    """A mapping of names to things that rejects duplicates and answers unknown names with hints.
 
     Args:
-      kind: what the names are names of, for messages ("corpus", "config").
+      kind: what the things are, for messages ("corpus", "config").
     """
 
     def __init__(self, kind: str):
@@ -24,7 +24,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._things: dict[str, T] = {}
 
     def add(self, name: str, thing: T) -> None:
-        """Registers `thing`; raises ValueError where the name is taken."""
+        """Registers `thing`; raises ValueError if the name is taken."""
         if name in self._things:
             raise ValueError(f"two {self._kind} entries are named {name!r}")
         self._things[name] = thing
@@ -35,7 +35,7 @@ class Registry(Mapping[str, T], Generic[T]):
             self.add(name, thing)
 
     def __getitem__(self, name: str) -> T:
-        """Returns the thing of that name; raises UserError with the nearest names."""
+        """Returns the thing of that name, or raises UserError with the nearest names."""
         if name in self._things:
             return self._things[name]
         nearest = difflib.get_close_matches(name, self._things, n=3, cutoff=0.3)
@@ -53,11 +53,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def modules_of(package: ModuleType, but: Iterable[str] = ()) -> Iterable[ModuleType]:
-    """Imports and yields the modules of a package, by name, so that a new file is a new entry.
+    """Imports and yields the modules of a package in the order of their names.
 
     Args:
-      package: the package; a module whose name begins with "_" is no entry.
-      but: names of other modules in it that are no entries.
+      package: the package; modules whose name begins with "_" are left out.
+      but: names of other modules to leave out.
     """
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if not info.name.startswith("_") and info.name not in but:
@@ -65,7 +65,7 @@ def modules_of(package: ModuleType, but: Iterable[str] = ()) -> Iterable[ModuleT
 
 
 def discovered(kind: str, package: ModuleType, attribute: str, but: Iterable[str] = ()) -> Registry:
-    """A registry of what each module of a package exports as `attribute`, by its name."""
+    """A registry of what the modules of a package export as `attribute`, by its name."""
     registry: Registry = Registry(kind)
     for module in modules_of(package, but):
         thing = getattr(module, attribute)

@@ -1,7 +1,7 @@
-"""Starts TensorFlow in a job without its greetings.
+"""Starts TensorFlow in a job and hides what it prints while it is imported.
 
-TensorFlow 2.21 writes a dozen lines to stderr whenever it is imported (instruction sets, CUDA that
-is not there), before its log level has any effect, so TF_CPP_MIN_LOG_LEVEL does not stop them.
+TensorFlow 2.21 writes a dozen lines to stderr whenever it is imported (instruction sets, missing
+CUDA), before its log level has any effect, so TF_CPP_MIN_LOG_LEVEL does not stop them.
 """
 
 import contextlib
@@ -23,17 +23,19 @@ _GREETING = re.compile(
     rb"|.*Couldn't find ffmpeg or avconv"
 )
 
-# Magenta is written in TensorFlow 1, and tells of every model outside training what it is fed with.
+# Notices that say nothing to users: Magenta uses deprecated functions of TensorFlow 1, and logs the
+# sampling schedule of every model that is not being trained.
 _NOTICE = re.compile("deprecated|^Setting non-training sampling schedule")
 
 
 def load(with_magenta: bool = True) -> None:
     """Imports TensorFlow and Magenta's data modules, and does not look for devices yet.
 
-    A process may fork after that: CUDA works only in the process that looked for the devices.
+    A process may fork after this call, because CUDA works only in the process that looked for
+    devices.
 
     Args:
-      with_magenta: whether Magenta is wanted, which takes seconds.
+      with_magenta: whether to import Magenta's modules too, which takes seconds.
     """
     with _without_greetings():
         import tensorflow.compat.v1  # noqa: F401
@@ -46,24 +48,24 @@ def start(level: str, with_magenta: bool = True) -> None:
     """Imports TensorFlow for a job, and Magenta's data modules with it.
 
     Args:
-      level: the least severe messages to show from now on, e.g. "WARN".
+      level: the lowest level of TensorFlow's messages to show from now on, e.g. "WARN".
       with_magenta: as `load` takes it.
     """
     load(with_magenta)
     import tensorflow.compat.v1 as tf
 
     with _without_greetings():
-        # The search for devices greets too.
+        # TensorFlow prints such lines while it looks for devices, too.
         tf.config.list_physical_devices()
     tf.logging.set_verbosity(level)
-    # Some fifty notices that its calls are deprecated.
+    # Magenta's calls give some fifty notices of this kind.
     warnings.filterwarnings("ignore", ".*is deprecated and will be removed", module="magenta")
     tf.get_logger().addFilter(lambda record: not _NOTICE.search(record.getMessage()))
 
 
 @contextlib.contextmanager
 def _without_greetings() -> Iterator[None]:
-    """Holds back what is written to stderr, by C++ too, and passes on what is no greeting."""
+    """Holds back what Python and C++ write to stderr, and passes on all lines but greetings."""
     sys.stderr.flush()
     real = os.dup(2)
     with tempfile.TemporaryFile() as held:

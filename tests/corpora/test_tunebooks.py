@@ -348,7 +348,7 @@ def test_another_edition_of_a_collection_is_remarked_on(tmp_path, capsys):
     write(tmp_path / "m", {"Litten MS.abc": tune(1)})
     conversion.convert("litten", str(tmp_path / "m"), str(tmp_path / "r"), 1)
     said = capsys.readouterr().err
-    assert "warning: 1 were read, but litten has 115" in said
+    assert "warning: 1 pieces were read, but litten has 115" in said
     assert "1 of 1 kept (100.0%); 1 of these are clean (100.0%)" in said
 
 

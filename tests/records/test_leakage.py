@@ -68,7 +68,7 @@ def test_names_that_lead_to_one_folder_are_one(folders):
 def test_measuring_what_was_trained_on_is_said(folders, capsys):
     trained_on = f"{folders}/a/train.tfrecord*"
     assert leakage.warn(f"{folders}/b/test.tfrecord*", trained_on) == 3
-    assert "warning: 3 of the 6 records to measure are settings of" in capsys.readouterr().err
+    assert "warning: 3 of the 6 records to measure are versions of" in capsys.readouterr().err
     assert leakage.warn(f"{folders}/c/validation.tfrecord*", trained_on) == 0
     assert leakage.warn(f"{folders}/b/test.tfrecord*", f"{folders}/gone/train*") == 0
     assert leakage.warn(f"{folders}/b/test.tfrecord*", None) == 0
