@@ -21,7 +21,7 @@ from pipelines.corpora import conversion
 from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Limits
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag, require_finite
+from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.tunes import splits
 
 FLAGS = flags.FLAGS
@@ -53,7 +53,7 @@ def main() -> None:
     manifest = conversion.convert(
         FLAGS.corpus,
         _paths(FLAGS.input),
-        path_flag("output"),
+        required_path_flag("output"),
         num_shards=FLAGS.num_shards,
         limits=Limits(FLAGS.max_seconds, FLAGS.max_notes),
         pipeline_arguments=FLAGS.pipeline_options,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.music.limits import MAX_NOTES, MAX_SECONDS
+from pipelines.music.limits import Limits
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, discovered
@@ -58,13 +58,6 @@ class Piece(NamedTuple):
     split: str | None
     sequence: NoteSequence
     keys: Sequence[str] = ()
-
-
-class Limits(NamedTuple):
-    """What a piece may not exceed."""
-
-    max_seconds: float = MAX_SECONDS
-    max_notes: int = MAX_NOTES
 
 
 class Corpus(NamedTuple):

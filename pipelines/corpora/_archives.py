@@ -9,7 +9,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from pipelines.music.limits import Rejected
 from pipelines.runtime.app import UserError
@@ -28,7 +28,7 @@ class Archive(Protocol):
         The name of a folder that cannot be listed ends in a slash.
         """
 
-    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    def open(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
         """Opens a file to read it piece by piece, or from a position on.
 
         Raises:
@@ -97,8 +97,8 @@ def list_files(path: str) -> tuple[str, list[str], bool]:
       UserError: if nothing is there, or a damaged archive.
     """
     if os.path.isdir(path):
-        folder = _Folder(path)
-        return path, [*folder.names(""), *folder.links()], False
+        found = _Folder(path)
+        return path, [*found.names(""), *found.links()], False
     if not os.path.isfile(path):
         raise UserError(f"{path} does not exist; give a file, a folder or a zip archive")
     if path.lower().endswith(".zip") or zipfile.is_zipfile(path):
@@ -145,7 +145,7 @@ class _Folder:
                 yield f"{pathlib.Path(link).relative_to(self._path).as_posix()}/"
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[IO[bytes]]:
         path = self._path / name
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
@@ -189,7 +189,7 @@ class _Zip:
         return (name for name in sorted(names) if name.startswith(root) or not is_inside(name))
 
     @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[IO[bytes]]:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:

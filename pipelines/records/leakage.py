@@ -95,9 +95,8 @@ def _shared(
     for one in theirs:
         for key in our_keys.intersection(one[1].keys):
             their_tune.setdefault(key, one)
-    shared = []
-    for one in ours:
-        key = next((key for key in one[1].keys if key in their_tune), None)
-        if key is not None:
-            shared.append((one, their_tune[key]))
-    return shared
+    return [
+        (one, their_tune[common[0]])
+        for one in ours
+        if (common := [key for key in one[1].keys if key in their_tune])
+    ]

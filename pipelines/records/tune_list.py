@@ -72,10 +72,13 @@ def assign_splits(
     assignment = splits.assign(*_read_hashes(files, count), percent)
     with writing(path) as file:
         for split, (sort_key, tune) in zip(assignment.splits, parts.merged(files), strict=True):
-            keys, title = parts.unpack_tune(tune)
-            keys = [f"{key:016x}" for key in keys.tolist() if key not in assignment.general]
-            name = sort_key[8:].decode()
-            line = {"id": name, "split": SPLITS[split], "keys": keys, "title": title}
+            hashes, title = parts.unpack_tune(tune)
+            line = {
+                "id": sort_key[8:].decode(),
+                "split": SPLITS[split],
+                "keys": [f"{key:016x}" for key in hashes.tolist() if key not in assignment.general],
+                "title": title,
+            }
             file.write(json_line(line))
     return assignment
 

@@ -142,7 +142,8 @@ def _workers_end_with_the_run() -> Iterator[list[int]]:
       A list of the signals that came so far, in order.
     """
     came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    main_thread = threading.main_thread().ident
+    if main_thread is None or threading.current_thread() is not threading.main_thread():
         yield came
         return
 
@@ -151,7 +152,7 @@ def _workers_end_with_the_run() -> Iterator[list[int]]:
         if came:
             return
         if "Worker subprocess exited" in str(args.exc_value):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            signal.pthread_kill(main_thread, signal.SIGUSR1)
         else:
             others(args)
 

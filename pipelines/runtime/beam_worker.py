@@ -25,7 +25,7 @@ def main() -> None:
     from apache_beam.runners.worker import sdk_worker_main
 
     # Beam prints what a DoFn raises to stderr, past the log, and sends it to the job as well.
-    sys.stderr = open(os.devnull, "w")
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # as long as the process lives
     sdk_worker_main.main(sys.argv)
 
 

@@ -87,8 +87,7 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
             raise UserError(f"--devices={text}: no {item} here; TensorFlow finds {names}: {fix}")
         # TensorFlow takes all cores for one CPU, unless several were asked for.
         chosen += matching[:1] if item == "CPU" else matching
-    names = [device.name for device in chosen]
-    if len(set(names)) < len(names):
+    if len({device.name for device in chosen}) < len(chosen):
         raise UserError(f"--devices={text}: names a device twice")
     return chosen
 
