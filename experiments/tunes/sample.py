@@ -1,7 +1,7 @@
 """Writes what the readers give for 300 of the shared tunes, as digests that CI compares.
 
     python -m experiments.tunes.sample --abc2midi=abc2midi --music21=ENVIRONMENT/bin/python \
-        --abcjs=FOLDER/node_modules --output=tests/music/abc_agreement.json
+        --abcjs=FOLDER/node_modules --output=tests/music/abc/agreement.json
 
 The tunes are chosen by a hash of where they are, 60 of each corpus. A digest is of the note list
 that a reader gave, pitches and lengths; nothing of the music is kept. Where this project differs,

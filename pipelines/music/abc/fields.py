@@ -6,9 +6,11 @@ value does not say, or says in a way that nobody reads, raises ValueError with t
 
 import re
 from fractions import Fraction
-from typing import NamedTuple
 
-from pipelines.music.abc.ticks import WHOLE, Ticks, scaled
+from pipelines.music.abc.score import WHOLE, Key, Ticks, scaled
+
+# Numerator and denominator as written.
+Meter = tuple[int, int]
 
 STEPS = "CDEFGAB"
 # Semitones above C of the seven letters.
@@ -69,20 +71,6 @@ _WORDS_FOR_METERS = {
     "no": FREE,
     "": FREE,
 }
-
-
-class Key(NamedTuple):
-    """A key signature.
-
-    Attributes:
-      tonic: pitch class of the tonic, 0 is C; None where the field names no tonic.
-      mode: a value of NoteSequence.KeySignature.Mode, by name.
-      accidentals: semitones that the signature adds to C, D, E, F, G, A, B.
-    """
-
-    tonic: int | None
-    mode: str
-    accidentals: tuple[int, ...]
 
 
 class UnknownModeError(ValueError):
@@ -168,7 +156,7 @@ def transposition(value: str) -> int | None:
     return max(-_MAX_TRANSPOSITION, min(_MAX_TRANSPOSITION, sum(found)))
 
 
-def meter(value: str) -> tuple[int, int] | None:
+def meter(value: str) -> Meter | None:
     """Numerator and denominator of an `M:` field; None where the meter is free (3.1.6)."""
     text = value.strip()
     word = text.lower().split()[0] if text else ""
@@ -186,17 +174,17 @@ def meter(value: str) -> tuple[int, int] | None:
     return numerator, denominator
 
 
-def measure(of_meter: tuple[int, int] | None) -> Ticks | None:
+def measure(of_meter: Meter | None) -> Ticks | None:
     """How long a bar is."""
     return of_meter and WHOLE * of_meter[0] // of_meter[1]
 
 
-def is_compound(of_meter: tuple[int, int] | None) -> bool:
+def is_compound(of_meter: Meter | None) -> bool:
     """Whether its beats have three parts, as in 6/8 and 9/8."""
     return of_meter is not None and of_meter[0] > 3 and of_meter[0] % 3 == 0
 
 
-def default_unit(of_meter: tuple[int, int] | None) -> Ticks:
+def default_unit(of_meter: Meter | None) -> Ticks:
     """The unit note length without an `L:` field (3.1.7)."""
     return WHOLE // (16 if of_meter and 4 * of_meter[0] < 3 * of_meter[1] else 8)
 
@@ -288,3 +276,53 @@ def voice(value: str) -> tuple[str, str | None]:
         raise ValueError("V: names no voice")
     name = _VOICE_NAME.search(value)
     return match[1], name and name[1]
+
+
+# Writing: the reverse
+
+_NO_TEXT = re.compile(r"\s*[\x00-\x1f\x7f\x85\u2028\u2029]+\s*")
+
+
+def in_threes(of_bar: Meter | None) -> bool:
+    """Whether a meter is written in beats of three notes: 3/8 is one such beat, 6/4 is quarters.
+
+    `fields.is_compound` is about tuplets, and calls 6/4 compound and 3/8 not.
+    """
+    return of_bar is not None and of_bar[1] >= 8 and of_bar[0] % 3 == 0
+
+
+def write_meter(of_bar: Meter | None) -> str:
+    """The value of an `M:` field; None is free meter."""
+    return "none" if of_bar is None else f"{of_bar[0]}/{of_bar[1]}"
+
+
+def write_tempo(qpm: float, of_bar: Meter | None) -> str:
+    """The value of a `Q:` field.
+
+    It counts the beat of the meter, or another where that makes it a whole number.
+
+    Args:
+      qpm: quarter notes a minute.
+      of_bar: the meter that holds there.
+    """
+    beats = [Fraction(1, 4), Fraction(1, 8), Fraction(3, 8), Fraction(1, 2)]
+    if in_threes(of_bar):
+        beats.insert(0, Fraction(3, of_bar[1]))
+    elif of_bar and of_bar[1] == 2:
+        beats.insert(0, Fraction(1, 2))
+    for beat in beats:
+        count = qpm / 4 / beat
+        if abs(count - round(count)) < 1e-6:
+            return f"{beat.numerator}/{beat.denominator}={round(count)}"
+    return f"1/4={qpm:.4f}".rstrip("0").rstrip(".")
+
+
+def write_text(value: str) -> str:
+    """A text as a field can hold it: on one line, and with no comment in it."""
+    value = _NO_TEXT.sub(" ", value).strip()
+    return re.sub(r"(?<!\\)%", r"\\%", value)
+
+
+def write_chord_symbol(value: str) -> str:
+    """The text of a chord symbol; the signs left out would make it a remark on the page."""
+    return _NO_TEXT.sub(" ", value).replace('"', "'").strip().lstrip("^_<>@ ")

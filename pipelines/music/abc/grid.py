@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.music import keys as spelling
-from pipelines.music.abc import values
-from pipelines.music.abc.values import Meter
+from pipelines.music.abc import fields
+from pipelines.music.abc.fields import Meter
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 
@@ -121,7 +121,7 @@ class Music:
             (clock.place(annotation.time), text)
             for annotation in sorted(sequence.text_annotations, key=lambda one: one.time)
             if annotation.annotation_type == _CHORD
-            and (text := values.chord_symbol(annotation.text))
+            and (text := fields.write_chord_symbol(annotation.text))
         ]
         # An eighth of a triplet counts as an eighth.
         short = sum(sound.end - sound.start < WHOLE // 12 for sound in sounds)

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from pipelines.music.abc import fields, lines, tokens
-from pipelines.music.abc.fields import Key
-from pipelines.music.abc.macros import Macros
-from pipelines.music.abc.score import Score, Voice
-from pipelines.music.abc.ticks import WHOLE, scaled
+from pipelines.music.abc.lines import Macros
+from pipelines.music.abc.score import WHOLE, Key, Score, Voice, scaled
 from pipelines.music.abc.tokens import Note
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.abc.voice_state import VoiceState

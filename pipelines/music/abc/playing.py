@@ -11,9 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.music.abc.fields import Key
-from pipelines.music.abc.score import Bar, Score
-from pipelines.music.abc.ticks import Ticks
+from pipelines.music.abc.score import Bar, Key, Score, Ticks
 from pipelines.music.limits import MAX_NOTES, Rejected
 
 _MAX_BARS = 50_000

@@ -15,8 +15,7 @@ from functools import lru_cache
 from pipelines.music import note_sequence
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.playing import Performance, play, written_notes
-from pipelines.music.abc.score import Score
-from pipelines.music.abc.ticks import WHOLE, Ticks, of_whole
+from pipelines.music.abc.score import WHOLE, Score, Ticks, of_whole
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Rejected
 from pipelines.music.note_sequence import NoteSequence

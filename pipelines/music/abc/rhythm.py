@@ -5,8 +5,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pipelines.music.abc.fields import Meter, in_threes
 from pipelines.music.abc.grid import BINARY, WHOLE, Bar, Sound
-from pipelines.music.abc.values import Meter, in_threes
 
 # Notes in the time of how many others.
 _TUPLETS = ((3, 2), (5, 4), (7, 4), (9, 8))

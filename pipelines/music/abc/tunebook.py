@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pipelines.music.abc.lines import FIELD, FIELD_OR_COMMENT, is_music
 from pipelines.music.limits import Rejected
 
 
@@ -115,84 +116,6 @@ def _as_utf8(line: bytes, charset: str) -> bytes:
             continue
     # Latin-1 has a character for every byte.
     return line.decode("latin-1").encode("utf-8")
-
-
-# What a line is
-
-# The letters of fields, but not "c:|", which is a note before a repeat.
-_FIELD = re.compile(r"[ \t]*([H-Ymrsw+]|[A-G](?!:[|:\]])|Z(?!:[|:\]]+\s*$)):")
-_FIELD_OR_COMMENT = re.compile(rf"{_FIELD.pattern}|[ \t]*%")
-# What stands in a line of music and is no notes: chord symbols, decorations, fields, grace notes.
-_ASIDE = re.compile(
-    r"""
-      "[^"]*"
-    | ![^!\s][^!]{0,30}! | \+[A-Za-z.<>()0-9]{1,15}\+
-    | \[[A-Zmrsw]:[^\]]{0,200}\]
-    | \{[A-Ga-gzkuvTM~.^_=,'/\d<>()\[\]\- ]{1,100}\}
-    """,
-    re.VERBOSE,
-)
-_LENGTH = r"\d{0,4}(?:/+\d{0,4})?"
-_NOTES = re.compile(
-    rf"""
-      (?:[\^_=]{{0,2}}/?[A-Ga-g][,']*|[zxZXy]){_LENGTH}
-    # Decorations, of which U: may define any letter.
-    | [~.H-Wh-w]{{1,3}}[ ]*(?=[\^_=A-Ga-gzxZ(\[{{|:\-])
-    | \][,']*{_LENGTH} | \(\d(?::\d?){{0,2}}
-    | \[?[|:]+\]?[ ]?(?:\d[\d,.\-]*)? | \[[ ]?\d[\d,.\-]* | [\[\]()\-<>&*`\\$]
-    """,
-    re.VERBOSE,
-)
-_LETTERS = re.compile(r"[^\W\d_]")
-_NO_NOTE_NAMES = re.compile(r"[^\W\d_A-Ga-gxyzXZ]")
-# Three of five letters in prose, hardly one in music, though U: may make them decorations.
-_OF_WORDS = re.compile(r"[h-jl-tw]")
-# Commas and the like are music only in front of a note or right behind one.
-_FOREIGN = re.compile(r"[^\W\d_]|[.,;?](?=\s|$)")
-_BARS = re.compile(r"[\s|:\[\]()\d.,\\&*=]*")
-_BAR_LINES = re.compile(r"[|:\]]*\|[|:\]]*|::")
-# What only music has; letters alone may be words.
-_EVIDENCE = re.compile(
-    r"\||::|[A-Ga-gz][,']*[\d/]|[\^_=][A-Ga-g]|[A-Ga-g]\s*[<>]\s*[.(]*[A-Ga-gz]|\\$"
-)
-_WORD = re.compile(r"[^\W\d_]+")
-_WORDS = frozenset(
-    "a ab abb ace ad add age baa bad badge bag bc bd be bead bed bee beef beg ca cab cabbage cafe "
-    "cage cd cede da dab dad dc dead deaf deed ebb ed edge eg egg face fad fade faded fed fee "
-    "feed gab gag gage gee".split()
-)
-_LONGEST_LOOKED_AT = 2000
-
-
-def is_music(line: str) -> bool:
-    """Whether a line is ABC music, not prose, a field or a comment.
-
-    Nearly all of its letters have to read as music, and no more of them be decorations than in
-    music. Where nothing but letters is in it, they must be notes alone, and no few words that the
-    notes' names happen to spell ("A bad egg").
-    """
-    line = line[:_LONGEST_LOOKED_AT].split("%", 1)[0].strip()
-    if not line or _FIELD.match(line):
-        return False
-    bare, asides = _ASIDE.subn("", line)
-    bars = len(_BAR_LINES.findall(bare))
-    letters = len(_LETTERS.findall(bare))
-    if not letters:
-        return bool(bars or (asides and bare.endswith("\\"))) and bool(_BARS.fullmatch(bare))
-    foreign = len(_FOREIGN.findall(_NOTES.sub("", bare)))
-    no_names = len(_NO_NOTE_NAMES.findall(bare))
-    if _EVIDENCE.search(bare):
-        return (
-            foreign <= letters * (0.25 if bars > 2 else 0.1)
-            and len(_OF_WORDS.findall(bare)) <= max(1, letters * 0.3)
-            and (no_names <= letters * 0.6 or letters < 5)
-        )
-    words = _WORD.findall(bare)
-    return (
-        not foreign
-        and not no_names
-        and (len(words) > 3 or not _WORDS.issuperset(word.lower() for word in words))
-    )
 
 
 # Markup
@@ -316,7 +239,7 @@ class _Open:
         elif _BEGIN_BLOCK.match(line):
             self.block = len(self.lines) - 1
         elif not self.music:
-            field = _FIELD.match(line)
+            field = FIELD.match(line)
             if field:
                 self.fields.add(field[1])
             elif is_music(line):
@@ -326,7 +249,7 @@ class _Open:
         """Whether a line that is not blank goes on with it."""
         if self.block is not None or not (self.gap or self.reference is None):
             return True
-        field = _FIELD_OR_COMMENT.match(line)
+        field = FIELD_OR_COMMENT.match(line)
         if self.gap and field and field[1] == "T":
             return self.reference is not None and "K" not in self.fields
         if self.reference is None and not self.music:
@@ -428,7 +351,7 @@ class _Cutter:
         return titles
 
     def _outside(self, number: int, line: str) -> None:
-        if _FIELD_OR_COMMENT.match(line):
+        if FIELD_OR_COMMENT.match(line):
             self._open = _Open(number, None, _BLANK[:-1])
             self._open.add(number, line)
             return

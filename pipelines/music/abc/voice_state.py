@@ -1,11 +1,13 @@
-"""The state of a voice while its notation is read."""
+"""The state of a voice while its notation is read: where it is, and what holds there.
+
+It is apart from `notation`, which says what each sign does: the arithmetic of lengths, tuplets and
+broken rhythms is easier to follow without the signs.
+"""
 
 from fractions import Fraction
 
 from pipelines.music.abc import fields
-from pipelines.music.abc.fields import Key
-from pipelines.music.abc.score import Bar, Voice
-from pipelines.music.abc.ticks import WHOLE, Ticks, scaled
+from pipelines.music.abc.score import WHOLE, Bar, Key, Ticks, Voice, scaled
 
 _DEFAULT_TEMPO = Fraction(120)
 

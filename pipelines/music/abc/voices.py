@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from pipelines.music import keys
-from pipelines.music.abc import values
+from pipelines.music.abc import fields
 from pipelines.music.abc.grid import WHOLE, Bar, Music, Voice
 from pipelines.music.abc.rhythm import Group, Piece, cut, groups, lengths
 
@@ -48,14 +48,14 @@ class _Writer:
         begin = music.bars[0].begin
         for before, bar in itertools.pairwise(music.bars):
             if bar.meter != before.meter:
-                self._fields[bar.start] += f"[M:{values.meter(bar.meter)}]"
+                self._fields[bar.start] += f"[M:{fields.write_meter(bar.meter)}]"
         for place, key in music.keys[1:]:
             place = max(place, begin)
             self._fields[place] += f"[K:{key.name}]"
             self._keys[place] = key
         if is_first:
             for place, qpm in music.tempos[1:]:
-                self._fields[place] += f"[Q:{values.tempo(qpm, music.meter_at(place))}]"
+                self._fields[place] += f"[Q:{fields.write_tempo(qpm, music.meter_at(place))}]"
             for place, text in music.chord_symbols:
                 self._chords[max(place, begin)] += f'"{text}"'
         self._places = sorted({*self._fields, *self._chords})
@@ -79,7 +79,7 @@ class _Writer:
         """The text of a bar without its bar lines."""
         tokens = [token for group in groups(pieces) for token in self._group(bar, group)]
         beam = _beams(bar.meter, tokens)
-        compound = values.in_threes(bar.meter)
+        compound = fields.in_threes(bar.meter)
         text = ""
         before: _Token | None = None
         for token in tokens:
@@ -131,13 +131,13 @@ def _multiple(length: int, unit: int) -> str:
     return above if multiple.denominator == 1 else f"{above}/{multiple.denominator}"
 
 
-def _beams(meter: values.Meter | None, tokens: Iterable[_Token]) -> Callable[[int], int]:
+def _beams(meter: fields.Meter | None, tokens: Iterable[_Token]) -> Callable[[int], int]:
     """A function from a place in the bar to the number of the beam that a note there belongs to.
 
     Beams are as long as a beat; in 4/4 and 2/2 half a bar where no note is shorter than an eighth.
     """
     quarter = WHOLE // 4
-    if values.in_threes(meter):
+    if fields.in_threes(meter):
         return lambda place: place * meter[1] // (3 * WHOLE)
     if meter not in ((4, 4), (2, 2)):
         return lambda place: place // quarter

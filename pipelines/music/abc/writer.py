@@ -7,7 +7,7 @@ Times have to be on the grid of musical time (`grid`): music that somebody playe
 """
 
 from pipelines.music import note_sequence
-from pipelines.music.abc import values
+from pipelines.music.abc import fields
 from pipelines.music.abc.grid import WHOLE, Music, Voice
 from pipelines.music.abc.voices import voice_lines
 from pipelines.music.melody import is_pitched
@@ -35,9 +35,9 @@ def write(sequence: NoteSequence, title: str = "") -> str:
         raise ValueError("only music with notes and without drums can be written as ABC")
     music = Music(sequence)
     head = _header(sequence, title)
-    head.append(f"M:{values.meter(music.bars[0].meter)}")
+    head.append(f"M:{fields.write_meter(music.bars[0].meter)}")
     head.append(f"L:1/{WHOLE // music.unit}")
-    head.append(f"Q:{values.tempo(music.tempos[0][1], music.bars[0].meter)}")
+    head.append(f"Q:{fields.write_tempo(music.tempos[0][1], music.bars[0].meter)}")
     many = len(music.voices) > 1
     if many:
         head += [_voice_header(number, voice) for number, voice in enumerate(music.voices, 1)]
@@ -56,21 +56,21 @@ def write(sequence: NoteSequence, title: str = "") -> str:
 
 def _header(sequence: NoteSequence, title: str) -> list[str]:
     """The fields before the meter."""
-    fields = [field for field in note_sequence.fields(sequence) if field[0] in _HEADERS]
-    given = {letter for letter, _ in fields}
+    header = [field for field in note_sequence.fields(sequence) if field[0] in _HEADERS]
+    given = {letter for letter, _ in header}
     metadata = sequence.sequence_metadata
-    others = [("T", values.text(metadata.title) or values.text(title) or "Untitled")]
+    others = [("T", fields.write_text(metadata.title) or fields.write_text(title) or "Untitled")]
     others += [("C", composer) for composer in metadata.composers]
     others += [("R", genre) for genre in metadata.genre[:1]]
-    fields += [field for field in others if field[0] not in given]
+    header += [field for field in others if field[0] not in given]
     # Titles come first; a program shows the first of them as the tune's name.
-    fields.sort(key=lambda field: field[0] != "T")
+    header.sort(key=lambda field: field[0] != "T")
     return [
         f"X:{max(sequence.reference_number, 1)}",
-        *(f"{letter}:{values.text(value)}" for letter, value in fields),
+        *(f"{letter}:{fields.write_text(value)}" for letter, value in header),
     ]
 
 
 def _voice_header(number: int, voice: Voice) -> str:
-    name = values.text(voice.name).replace('"', "'")
+    name = fields.write_text(voice.name).replace('"', "'")
     return f'V:{number} name="{name}"' if name else f"V:{number}"

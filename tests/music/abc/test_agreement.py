@@ -1,6 +1,6 @@
 """What this project reads in 300 real tunes beside what independent readers gave.
 
-`abc_agreement.json` is written by `python -m experiments.tunes.sample`, which runs the readers;
+`agreement.json` is written by `python -m experiments.tunes.sample`, which runs the readers;
 here only digests of their notes are compared.
 """
 
@@ -14,7 +14,7 @@ from experiments.tunes import agreement, comparing, readers, rules, sample, shar
 from experiments.tunes.readers import Note, Reading
 from pipelines.music.abc import tunebook
 
-REFERENCE = json.loads((pathlib.Path(__file__).parent / "abc_agreement.json").read_text("utf-8"))
+REFERENCE = json.loads((pathlib.Path(__file__).parent / "agreement.json").read_text("utf-8"))
 COMPARED = [f"{reader} {notes}" for reader, notes in sample.COMPARED]
 # Differences may become fewer; a new one is a regression, or needs a reason that a person gave.
 MOST_DIFFERENCES = 61

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from pipelines.music.abc import tunebook
-from pipelines.music.abc.tunebook import TuneText, decode, is_music, tunes
+from pipelines.music.abc.lines import is_music
+from pipelines.music.abc.tunebook import TuneText, decode, tunes
 from pipelines.music.limits import Rejected
 
 TUNE = ["X:1", "T:The First", "M:4/4", "L:1/8", "K:D", "|:d2 fd Adfd|e2 c2 d4:|"]

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from pipelines.music.abc import fields, ticks
+from pipelines.music.abc import fields, score
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.reader import read, written
 from pipelines.music.abc.tunebook import decode, tunes
@@ -265,7 +265,7 @@ def test_the_unit_follows_from_the_meter_where_no_field_says_it():
     ],
 )
 def test_tempos(value, qpm):
-    assert fields.tempo(value, ticks.WHOLE // 8) == qpm
+    assert fields.tempo(value, score.WHOLE // 8) == qpm
     sequence = read(tune_of(f"X:1\nL:1/8\nQ:{value}\nK:C\nC2|"))
     assert sequence.tempos[0].qpm == qpm
     assert sequence.notes[0].end_time == 60 / qpm
@@ -692,11 +692,11 @@ def test_pickups_of_real_tunes_lead_up_to_the_first_bar(corpora):
             # Whole notes a second at the tempo that holds at the begin.
             rate = sequence.tempos[0].qpm / 240
             heard = sequence.notes[0].start_time * rate
-            written = float(ticks.of_whole(min(note[0] for note in first.notes)))
+            written = float(score.of_whole(min(note[0] for note in first.notes)))
             # A pickup may be several bars, or stand in the first bar, which then is too long.
             short = itertools.takewhile(lambda bar: bar.length % bar.measure, bars)
             missing = -sum(bar.length for bar in short) % first.measure
-            led_in = float(ticks.of_whole(missing))
+            led_in = float(score.of_whole(missing))
             assert heard == pytest.approx(led_in + written), (path.name, tune.line)
             pickups += bool(missing)
             full += not missing
