@@ -1,6 +1,6 @@
 """Benchmarks, most beside stock Magenta, one module each. A module here exports `BENCHMARK`.
 
-Both sides run in one go and take turns, so that what else the machine does hits both alike.
+The sides of a benchmark take turns, so that other load on the machine affects them alike.
 """
 
 import functools
@@ -16,9 +16,9 @@ class Comparison(NamedTuple):
 
     Attributes:
       cases: for each case, by its title, a function for each side, by its name. A function runs
-        that side once, in the number of the round, and returns what it measured, by name: numbers,
-        of which medians are shown. All cases have the same sides, the one to measure beside last.
-      sides: what the sides are, by name, where the name does not say it.
+        that side once, given the number of the round, and returns what it measured: numbers by
+        name, whose medians are shown. All cases have the same sides, the reference last.
+      sides: descriptions of sides by name, for names that do not explain themselves.
     """
 
     cases: Mapping[str, Mapping[str, Callable[[int], Mapping[str, float]]]]
@@ -29,12 +29,12 @@ class Benchmark(NamedTuple):
     """What can be measured.
 
     Attributes:
-      name: as the command line gives it.
+      name: its name on the command line.
       summary: a line about what is measured.
       define_flags: defines the flags that only this benchmark has.
       required: names of the flags without which it cannot run.
       prepare: prepares a scratch folder, which it is given, and returns what to run.
-      better: "more" or "less", for each measured name of which one or the other is better.
+      better: "more" or "less" by measured name, for those where one of them is better.
     """
 
     name: str

@@ -31,7 +31,7 @@ def numbers(flag: str, such_as: str) -> list[int]:
         values = []
     if not values or min(values) < 1:
         raise UserError(f"--{flag}={','.join(given)}: give numbers such as {such_as}")
-    # Each number is a case, with a title and a folder of its own.
+    # Each number becomes a case with a folder of its own, so that none may come twice.
     return list(dict.fromkeys(values))
 
 
@@ -45,10 +45,10 @@ def compare(
 
     Args:
       benchmark: what to run.
-      repeats: how often.
+      repeats: how often each side runs.
       scratch: folder for temporary files; the system's for None.
-      save: is given the report after each run, so that a long comparison that is stopped leaves
-        what it has measured.
+      save: called with the report after each run, so that a comparison that is stopped keeps what
+        it has measured.
 
     Returns:
       The machine, what the sides are, and for each side of each case the list of what each run
@@ -76,7 +76,7 @@ def compare(
 
 
 def table(report: dict[str, Any]) -> str:
-    """A Markdown table for each case: medians, and how many times the last side's the others' are.
+    """A Markdown table for each case: medians, and the ratios of the other sides to the last.
 
     Args:
       report: from `compare`.
@@ -110,7 +110,7 @@ def measure(command: Sequence[str], log: str) -> dict[str, float]:
 
     Returns:
       "seconds" of wall time, and "peak MiB": the most memory that it and its descendants held at a
-      time, pages that they share counted once (Linux's PSS), looked at ten times a second.
+      time, pages that they share counted once (Linux's PSS), sampled ten times a second.
 
     Raises:
       UserError: if it fails.

@@ -1,4 +1,4 @@
-"""Stock Magenta to measure beside: in an environment of its own, or its classes in this one."""
+"""The reference of benchmarks: stock Magenta in its own environment, or its classes in this one."""
 
 import json
 import os
@@ -34,12 +34,12 @@ def define_flags() -> None:
 
 
 def name() -> str:
-    """What to call Magenta's side."""
+    """The name of Magenta's side."""
     return "stock" if FLAGS.stock else "Magenta here"
 
 
 def sides() -> dict[str, str]:
-    """What Magenta's side is, for `Comparison.sides`.
+    """The description of Magenta's side, for `Comparison.sides`.
 
     Raises:
       UserError: where --stock names no environment with Magenta in it.
@@ -57,7 +57,7 @@ def sides() -> dict[str, str]:
 
 
 def python() -> list[str]:
-    """The Python that Magenta runs in; an environment of its own sees nothing of this one."""
+    """The command of the Python that Magenta runs in; stock Magenta's ignores this environment."""
     if not FLAGS.stock:
         return [sys.executable]
     return [os.path.join(os.path.expanduser(FLAGS.stock), "bin", "python"), "-I"]
@@ -80,7 +80,7 @@ def run_side(command: list[str], job: dict, path: str) -> dict[str, float]:
     result = f"{path}.result.json"
     files.write_json(f"{path}.job.json", {**job, "start": time.time()})
     command = [*command, _SIDE, f"{path}.job.json", result]
-    # Nobody looks at its memory while it runs, which would take time: it reports its own peak.
+    # The process reports its own peak of memory, since watching it would take time.
     with open(f"{path}.log", "wb") as log:
         status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     require_success(status, command, f"{path}.log")

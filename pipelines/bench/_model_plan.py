@@ -1,4 +1,4 @@
-"""A config's encoder or decoder as JSON values, to build of Magenta's classes elsewhere."""
+"""A config's encoder or decoder as JSON values, from which another process builds it."""
 
 import inspect
 from typing import Any
@@ -38,7 +38,7 @@ def plan(part: Any) -> Any:
 
 
 def _name(cls: type) -> dict[str, str]:
-    """The class itself where it is Magenta's, else the class of Magenta's that it is made of."""
+    """The class itself if it is Magenta's, else the nearest of its bases that is."""
     for each in cls.__mro__:
         if each.__module__.startswith("magenta.") and not inspect.isabstract(each):
             return {"module": each.__module__, "class": each.__name__}

@@ -1,7 +1,7 @@
 """The input pipeline alone: ours, from tensors and from NoteSequences, beside Magenta's.
 
-Nothing is cached, so that every epoch can be augmented afresh. The memory over the number of copies
-of the corpus shows whether it has to fit.
+Nothing is cached, so that every epoch can be augmented afresh. How memory grows with the number of
+copies of the corpus shows whether the corpus has to fit into it.
 """
 
 import functools
@@ -39,8 +39,8 @@ def _prepare(scratch: str) -> Comparison:
         "hparams": f"batch_size={FLAGS.batch_size}",
     }
     theirs = {"name": FLAGS.stock_config, "batch_size": FLAGS.batch_size, "every_window": False}
-    # Windows that overlap share what it takes to read their piece, so that a second has more of
-    # them: the fairer comparison, though nothing that Magenta's programs can be told to do.
+    # Overlapping windows share the cost of reading their piece, so that more of them are read in a
+    # second. This comparison is fairer, though Magenta's programs have no option for it.
     every_window = {**theirs, "every_window": True}
     cases = {}
     for copies in sizes:

@@ -21,10 +21,10 @@ from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag
 
 FLAGS = flags.FLAGS
-# One model by both names: stock Magenta knows only its own.
+# Two names of one model; stock Magenta knows only its own.
 _OURS, _THEIRS = "flat-groove_4bar", "groovae_4bar"
 _TRAINING_STEPS = 60
-# Whose notes are counted.
+# The number of files whose notes are counted.
 _FILES_READ = 1000
 
 
@@ -111,7 +111,7 @@ def _run(command: list[str], pieces: int, path: str, number: int) -> dict[str, f
     output = pathlib.Path(f"{path}-{number}")
     measured = measure([*command, f"--output_dir={output}"], f"{output}.log")
     files = sorted(output.glob("*.mid"))
-    # Magenta's program ends with 0 where it has failed, too.
+    # Magenta's program exits with 0 even if it failed.
     require_success(len(files) != pieces, command, f"{output}.log")
     notes = [
         len(midi_reader.midi_to_note_sequence(file.read_bytes()).notes)

@@ -1,6 +1,6 @@
-"""Finding the nearest of many titles: how long a query takes, and what the index takes to open.
+"""Finding the nearest of many titles: the time of a query, and what it takes to open the index.
 
-The vectors are random, of length one, and each query is another. Where FAISS can be imported, its
+The vectors are random and of length one, and no query comes twice. If FAISS can be imported, its
 exact search (IndexFlatIP) reads the same files.
 """
 
@@ -91,7 +91,7 @@ def _measured(program: str, folder: str, queries: int) -> dict[str, float]:
         "ms a query": round(statistics.median(times), 3),
         "ms of the slowest": round(max(times), 3),
         "seconds to open": round(up, 3),
-        # The kernel's own count, which sees also what is soon over.
+        # Counted by the kernel, which sees short peaks too.
         "peak MiB": figures.memory()[1],
     }
 

@@ -127,7 +127,7 @@ def _random(config) -> dict[str, np.ndarray]:
 
 
 def _real(config, examples_path: str) -> dict[str, np.ndarray]:
-    """The first examples of records, over and over where there are too few; as in `_random`."""
+    """The first examples of records, repeated if there are too few; shaped as in `_random`."""
     from pipelines.examples import reading
     from pipelines.examples.base import Batch, Counts
 

@@ -1,6 +1,6 @@
 """ABC tunebooks to NoteSequence records: how time and memory grow with the number of tunes.
 
-Time and memory per tune follow from the differences between the sizes, which start-up is not in.
+The differences between the sizes give the time and memory of a tune, without the start of a job.
 """
 
 import functools
@@ -46,7 +46,7 @@ def _prepare(scratch: str) -> Comparison:
 
 
 def _tunes(where: str) -> Iterator[tuple[str, ...]]:
-    """The lines of each tune, without those of its titles and number."""
+    """The lines of each tune, without its titles and its number."""
     path, members, _ = _archives.list_files(where)
     archive = _archives.open_archive(path)
     for member in members:
@@ -59,7 +59,7 @@ def _tunes(where: str) -> Iterator[tuple[str, ...]]:
 
 
 def _write(folder: pathlib.Path, tunes: list[tuple[str, ...]], size: int) -> None:
-    """Writes that many tunes, over and over the same music under titles of their own."""
+    """Writes that many tunes: the same music over and over, under different titles."""
     numbered = zip(range(size), itertools.cycle(tunes))
     for number in range(-(-size // _TUNES_OF_A_FILE)):
         with open(folder / f"book{number}.abc", "w", encoding="utf-8") as file:

@@ -3,10 +3,10 @@
 A part has four units that question and answer each other over a plan of chords: an opening, an
 answer, the opening again, and a closing that ends on the tonic. For each chord a note is chosen to
 start from; a walk leads from one such note to the next, mostly by steps, with chord notes on the
-strong beats. A figure may come back at another place, a unit with another end, and both parts may
-close alike.
+strong beats. A figure may come back elsewhere, a unit may come back with another end, and both
+parts may close alike.
 
-What that gives, beside 940 reels and 1,577 jigs of the collections that it was tuned by:
+How its tunes compare with the 940 reels and 1,577 jigs of the collections that it was tuned by:
 
                          reels  of these 940    jigs  of these 1,577
     same note again         10%            9%      9%            12%
@@ -25,17 +25,17 @@ from pipelines.demo import dances
 from pipelines.demo.dances import HIGHEST, KEYS, LOWEST, Dance
 from pipelines.demo.dice import Dice
 
-# How willingly the walk moves by so many steps of the scale, from none to an octave.
+# Weights of the walk's moves by the number of steps of the scale, from none to an octave.
 INTERVALS = (20, 100, 34, 12, 7, 3, 1, 2)
-# The same between the notes that the chords start from.
+# Weights of the moves between the notes that the chords start from.
 LEAPS = (12, 13, 10, 5, 4, 2, 1, 2)
-# How likely a note is so far from the middle of its phrase.
+# Weights of a note by its distance from the middle of its phrase.
 CENTRING = (12, 12, 12, 11, 9, 6, 3, 2, 1)
 # The middle of a phrase rises and falls over the four units of a part.
 ARCH = {"A": (0, 1, 0, -1), "B": (4, 5, 4, 1)}
 # How often the figure of a unit's first slot comes back in each of the four.
 RETURNS = (0, 0.1, 0.4, 0)
-# How many notes each kind of sign has.
+# The number of notes of each kind of sign.
 COUNTS = {"": 1, "R": 1, "z": 0, "B": 2, "S": 2, "T": 3}
 
 
@@ -83,7 +83,7 @@ class Part:
 
 
 def weighted(dice: Dice, choices: Iterable[tuple[object, int]]):
-    """One of the things, each as often as its whole number says beside the others."""
+    """Draws one of the things; the chance of each is proportional to its weight, an integer."""
     choices = list(choices)
     at = dice.below(sum(weight for _, weight in choices))
     for thing, weight in choices:
@@ -160,7 +160,7 @@ class Composer:
     def _moves(
         self, steps: list[int], degree: int, goal: int, left: int, centre: int, strong: bool
     ) -> list[tuple[int, int]]:
-        """Where the walk may go from the last of `steps` with `left` moves to the goal: weights."""
+        """The steps that may follow the last one, `left` moves before the goal; and weights."""
         tones = self._tones(degree)
         last = steps[-1]
         motion = last - steps[-2] if len(steps) > 1 else 0
@@ -199,7 +199,7 @@ class Composer:
             grace = ()
             free = not kind and length >= 2 and sung[0].step + 2 <= HIGHEST
             if free and self._dice.chance(self._grace):
-                # Two small notes before a long one only, which they may take time from.
+                # Two grace notes stand only before a long note, which has time for them.
                 grace = (Note(sung[0].step + 1), *sung * (length >= 4))
             sounds.append(Sound(kind, length, sung, 0 if sounds else degree, grace))
         return tuple(sounds)
@@ -210,7 +210,7 @@ class Composer:
         return following - step == 1 and degree == (4 if self._key.mode == "major" else 0)
 
     def _unit(self, plan: str, centre: int, skeleton: Sequence[int], goal: int) -> list[Slot]:
-        """Four slots; a later one may take the figure of the first to another place."""
+        """Four slots; a later one may repeat the figure of the first, higher or lower."""
         slots = []
         for index, (degree, length) in enumerate(zip(map(int, plan), self._dance.slots)):
             start = skeleton[index]
@@ -223,17 +223,17 @@ class Composer:
         return self._held(slots)
 
     def _again(self, unit: list[Slot], plan: str, centre: int, goal: int) -> list[Slot]:
-        """The unit with another end, as when it is said for the second time."""
+        """The unit with another end, for its second time."""
         slot, degree = unit[3], int(plan[3])
         rhythm = weighted(self._dice, self._dance.rhythms[length_of(slot)])
         start = slot[0].notes[0].step
         return [*unit[:3], self._slot(rhythm, start, degree, goal, centre)]
 
     def _moved(self, slot: Slot, by: int, degree: int) -> Slot | None:
-        """The slot's figure `by` steps higher, or None where that leaves the range."""
+        """The slot's figure `by` steps higher, or None if that leaves the range."""
         if not by:
             return (dataclasses.replace(slot[0], chord=degree), *slot[1:])
-        # A sharp leads to one degree only, and a small note may leave the range.
+        # A sharp leads to one degree only, and a grace note may leave the range.
         sounds = tuple(
             dataclasses.replace(
                 sound, notes=tuple(Note(note.step + by) for note in sound.notes), grace=()
@@ -246,8 +246,8 @@ class Composer:
         return (dataclasses.replace(sounds[0], chord=degree), *sounds[1:])
 
     def _held(self, slots: list[Slot]) -> list[Slot]:
-        """Ties some slots to the next: its first note then goes on with the last one's pitch."""
-        # Not to the fourth, which the end of a part may replace.
+        """Ties some slots to the next, whose first note then takes the pitch of the last note."""
+        # The fourth is left alone, since the end of a part may replace it.
         for index in range(2):
             last, first = slots[index][-1], slots[index + 1][0]
             if last.kind or first.kind or not self._dice.chance(self._dance.ties / 100):
@@ -270,7 +270,7 @@ class Composer:
         )
 
     def _back(self, length: int, degree: int, goal: int, centre: int) -> Slot:
-        """The end of a first ending: on the way to the part's beginning."""
+        """The end of a first ending, which leads back to the part's beginning."""
         rhythm = weighted(self._dice, self._dance.rhythms.get(length, self._dance.endings[length]))
         start = min(self._tones(degree), key=lambda step: (abs(step - goal), step))
         return self._slot(rhythm, start, degree, goal, centre)
@@ -287,7 +287,7 @@ class Composer:
         return first, second
 
     def _part(self, name: str, pickup: str, closing: list[Slot] | None) -> tuple[Part, list[Slot]]:
-        """A part, and its last unit without the end, with which another part may close too."""
+        """A part, and its last unit without the end, which another part may close with too."""
         dice = self._dice
         roles = weighted(dice, dances.FORMS[name]).split()
         harmony = dances.HARMONY[self._key.mode]
@@ -340,12 +340,12 @@ def _joined(slots: Iterable[Slot]) -> tuple[Sound, ...]:
 
 
 def length_of(sounds: Iterable[Sound]) -> int:
-    """How long they are together, in sixteenths."""
+    """The length of all sounds together, in sixteenths."""
     return sum(sound.length for sound in sounds)
 
 
-def another_setting(part: Part, key: str, by: int, dice: Dice) -> Part:
-    """The part as another player has it: in another key, and here and there other notes."""
+def another_version(part: Part, key: str, by: int, dice: Dice) -> Part:
+    """The part as another player has it: in another key, and with other notes here and there."""
 
     def moved(sound: Sound) -> Sound:
         return dataclasses.replace(
@@ -380,7 +380,7 @@ def another_setting(part: Part, key: str, by: int, dice: Dice) -> Part:
 
 
 def steps_of(part: Part) -> list[int]:
-    """Every note of a part, and its small notes, as diatonic steps."""
+    """The diatonic steps of all notes of a part, grace notes included."""
     return [
         note.step
         for sound in (*part.pickup, *part.body, *_joined(part.endings))

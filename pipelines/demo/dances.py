@@ -5,7 +5,7 @@ A rhythm is a row of durations in sixteenths, filling its slot (the time of one 
     4      a note               B4  two notes in broken rhythm, a>b      S4  the same, a<b
     T4     a triplet            R6  a note with a roll, ~a         z2  a rest
 
-Every entry comes with how often it is taken beside the others.
+Every entry comes with its weight among the others.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import dataclasses
 LOWEST, HIGHEST = -3, 13
 LETTERS = "CDEFGAB"
 NATURALS = (0, 2, 4, 5, 7, 9, 11)
-# Sharps of the major key on each letter, and by how much another mode's signature differs.
+# Sharps of the major key on each letter, and how many fewer another mode has.
 FIFTHS = dict(zip("FCGDAEB", range(-1, 6)))
 MODES = {"major": 0, "mixolydian": -1, "dorian": -2, "minor": -3}
 
@@ -27,7 +27,7 @@ class Key:
       tonic: a letter.
       spellings: the ways in which tunebooks write it.
       neighbour: where a second part may go.
-      share: how often it is taken beside the others.
+      share: its weight among the others.
     """
 
     name: str
@@ -103,10 +103,10 @@ class Dance:
       name: the R: field.
       meters: as written, all of one length and beat.
       bar, beat: lengths; notes of one beat are written together.
-      strong: how far the places are apart where a note of the chord is wanted.
+      strong: the distance between the positions where a note of the chord is preferred.
       slots: how long each of the four chords of a unit lasts; a part has four units.
       rhythms: fill a slot, by its length.
-      endings: fill the last slot of a part, by what the pickup of the next has left of it.
+      endings: fill the last slot of a part, by the length that the pickup of the next part leaves.
       pickups: what may come before the first bar.
       units: what L: may be, in sixteenths.
       bpm: the tempo, in beats.

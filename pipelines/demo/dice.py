@@ -1,17 +1,17 @@
-"""Chance that is the same on every Python: what the built-in corpora are drawn with."""
+"""Random numbers for the built-in corpora, the same on every Python."""
 
 import random
 from collections.abc import Iterator, Sequence
 
 
 class Dice:
-    """Chance from `random.Random.random` alone, the one method whose sequence Python promises."""
+    """Draws with `random.Random.random` alone, the one method whose sequence Python guarantees."""
 
     def __init__(self, *seed: object):
         self._random = random.Random("/".join(map(str, seed))).random
 
     def chance(self, probability: float) -> bool:
-        """True so often."""
+        """True with this probability."""
         return self._random() < probability
 
     def below(self, count: int) -> int:
@@ -19,11 +19,11 @@ class Dice:
         return int(self._random() * count)
 
     def pick(self, things: Sequence):
-        """One of them."""
+        """One of the things, each with the same chance."""
         return things[self.below(len(things))]
 
     def rounds(self, things: Sequence) -> Iterator:
-        """All of them in some order, then all in another, without end."""
+        """All things in a random order, then in another, without end."""
         while True:
             order = sorted((self._random(), index) for index in range(len(things)))
             yield from (things[index] for _, index in order)

@@ -1,4 +1,4 @@
-"""Writes composed tunes down in ABC notation, in the ways that transcribers have."""
+"""Writes composed tunes in ABC notation, with the habits of transcribers."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from pipelines.demo.composing import Note, Part, Sound, length_of, weighted
 from pipelines.demo.dances import KEYS, LETTERS, Dance, Key
 from pipelines.demo.dice import Dice
 
-# What opens and closes the first part, and the second.
+# The signs that open and close the first part, and the second.
 SIGNS = {
     "repeats": (("|:", ":|"), ("|:", ":|")),
     "no opening": (("", ":|"), ("|:", ":|")),
@@ -30,7 +30,7 @@ class Tune:
 
 
 class Notation:
-    """Writes a tune down, with the habits of one transcriber."""
+    """Writes a tune with the habits of one transcriber."""
 
     def __init__(self, tune: Tune, dice: Dice):
         self._dance = tune.dance
@@ -144,8 +144,8 @@ class Notation:
     def _pitch(self, note: Note, raised: set[str]) -> str:
         octave, letter = divmod(note.step, 7)
         letter = LETTERS[letter]
-        # Whether a sharp holds in other octaves too is read in two ways: every note of its letter
-        # is then given a sign until the bar ends. (No letter that is raised is in the signature.)
+        # Readers disagree on whether a sharp holds in other octaves too, so that every later note
+        # of its letter in the bar has a sign. (No letter that is raised is in the signature.)
         sign = "^" if note.raised else "=" if letter in raised else ""
         if note.raised:
             raised.add(letter)

@@ -1,7 +1,7 @@
-"""Writes the corpus that the project makes itself, in the Groove MIDI Dataset's own layout.
+"""Writes the built-in corpus of drum grooves, in the layout of the Groove MIDI Dataset.
 
 From the bars in `patterns` a piece is composed (phrases, fills, a crash after a fill), and one of
-several drummers plays it, each with their own accents, swing, push and lag, and unsteadiness.
+several drummers plays it, each with accents, swing, timing and unsteadiness of their own.
 
 Everything is plain arithmetic on `random.Random(text).random()`, whose sequence Python promises to
 keep, with no C library function in it, and times end as whole ticks: the same seed gives the same
@@ -36,7 +36,7 @@ COLUMNS = (
 )
 TICKS_PER_QUARTER = 480
 TICKS_PER_STEP = TICKS_PER_QUARTER // 4
-# No hit is further from its sixteenth than this, so that none is ever nearer to another one.
+# Each hit is at most so far from its sixteenth, so that it is never nearer to another one.
 MAX_SHIFT_TICKS = 54
 
 EVAL_DRUMMERS = ("drummer1", "drummer5")
@@ -91,7 +91,7 @@ class Note:
 
 
 def plan(seed: int, num_beats: int, num_fills: int) -> list[Piece]:
-    """Says which pieces there are: grooves by their share, drummers in turn, splits as in GMD."""
+    """Plans the pieces: grooves by their share, drummers in turn, splits as in GMD."""
     dice = Dice(seed, "plan")
     numbers = {}
     pieces = []
@@ -117,7 +117,7 @@ def plan(seed: int, num_beats: int, num_fills: int) -> list[Piece]:
         splits = dice.rounds(["train"] * 20 + ["validation"] * 3 + ["test"] * 2)
         trained = set()
         for groove, (drummer, session) in itertools.islice(zip(grooves, players), count):
-            # Nothing can be learnt of a style that is only in the hold-out.
+            # A style of held-out pieces has to be in the training pieces too.
             family = groove.style, groove.meter
             split = next(splits) if family in trained else "train"
             if split == "train":
@@ -184,9 +184,9 @@ def _bar(motif: Mapping[str, str], dice: Dice, ornament: float) -> list[Hit]:
 
 
 def _embellished(hits: list[Hit], steps: int, dice: Dice) -> list[Hit]:
-    """Leaves a stroke out and adds some: nobody repeats every bar exactly."""
+    """Leaves a stroke out and adds some, since nobody repeats every bar exactly."""
     lost = dice.below(len(hits)) if dice.chance(0.5) else None
-    # The accents are what makes the style: they stay.
+    # The accents make the style, so they stay.
     kept = [hit for index, hit in enumerate(hits) if index != lost or hit.level == "X"]
     struck = {(hit.step, hit.drum) for hit in hits}
     for drum, level, chance, grid in patterns.EMBELLISHMENTS:
@@ -333,7 +333,7 @@ def write_corpus(
 
 
 def _write_piece(piece: Piece, seed: int, root: pathlib.Path) -> dict[str, str]:
-    # A stream of its own for each piece: a change to one leaves the others as they are.
+    # Each piece has random numbers of its own, so that a change to one leaves the others alone.
     dice = Dice(seed, piece.id)
     notes = perform(compose(piece, dice), piece, dice)
     midi = to_midi(notes, piece)

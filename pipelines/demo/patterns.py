@@ -20,7 +20,7 @@ SHUFFLE = (0, 40, 0, -40)
 
 @dataclasses.dataclass(frozen=True)
 class Groove:
-    """A family of bars; `share` is how often it is played beside the others."""
+    """A family of bars; `share` is its weight among the others."""
 
     style: str
     bpm: tuple[int, int]
@@ -341,7 +341,7 @@ LOUDNESS = {
 
 @dataclasses.dataclass(frozen=True)
 class Drummer:
-    """How somebody plays.
+    """How a drummer plays.
 
     Attributes:
       gain: factor on every velocity.

@@ -2,7 +2,7 @@
 
 `composing` invents the melodies, `engraving` writes them down. The books have what real ones have:
 repeats, endings, pickups whose length the last bar lacks, parts, grace notes, titles as "Lantern,
-The", several settings of one tune, prose between the tunes, a file in Latin-1 with CRLF.
+The", several versions of one tune, prose between the tunes, a file in Latin-1 with CRLF.
 
 Everything is plain arithmetic on `random.Random(text).random()`: the same seed gives the same
 bytes on every machine.
@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Sequence
 
 from pipelines.demo import dances
-from pipelines.demo.composing import Composer, another_setting, steps_of, weighted
+from pipelines.demo.composing import Composer, another_version, steps_of, weighted
 from pipelines.demo.dances import HIGHEST, KEYS, LETTERS, LOWEST
 from pipelines.demo.dice import Dice
 from pipelines.demo.engraving import Notation, Tune
@@ -34,7 +34,7 @@ SETTINGS = 25
 
 
 class Words:
-    """Titles and the other fields, no title twice."""
+    """Draws titles and other fields; no title comes twice."""
 
     def __init__(self, dice: Dice):
         self._dice = dice
@@ -96,7 +96,7 @@ def inverted(title: str) -> str:
 
 
 def plan(seed: int) -> dict[str, list[Tune]]:
-    """The tunes of each book by the book's name; those of `settings` are in other books too."""
+    """The tunes of each book by its name; `settings` has versions of tunes of the others."""
     dice = Dice(seed, "plan")
     words = Words(dice)
     keys = [(name, key.share) for name, key in KEYS.items()]
@@ -110,7 +110,7 @@ def plan(seed: int) -> dict[str, list[Tune]]:
                 if dice.chance(0.06):
                     titles += (words.title(dance.name),)
                 fields = words.fields()
-                # A stream of its own for each tune: a change to one leaves the others as they are.
+                # Each tune has its own random numbers, so that a change to one leaves the others.
                 composer = Composer(dance, key, Dice(seed, title))
                 books[book].append(Tune(dance, titles, fields, key, composer.parts()))
     everything = [tune for tunes in books.values() for tune in tunes]
@@ -122,12 +122,12 @@ def plan(seed: int) -> dict[str, list[Tune]]:
 
 
 def _other(tune: Tune, words: Words, dice: Dice) -> Tune:
-    """Another setting of a tune, in another key of its mode where the fiddle has the notes."""
+    """Another version of a tune, in another key of its mode in which a fiddle can play it."""
     steps = [step for part in tune.parts for step in steps_of(part)]
     low, high = LOWEST - min(steps), HIGHEST - max(steps)
     moves = [by for by in range(low, high + 1) if all(_moved_key(p.key, by) for p in tune.parts)]
     by = dice.pick(moves)
-    parts = tuple(another_setting(part, _moved_key(part.key, by), by, dice) for part in tune.parts)
+    parts = tuple(another_version(part, _moved_key(part.key, by), by, dice) for part in tune.parts)
     key = parts[0].key
     title = tune.titles[0]
     title = f"The {title[:-5]}" if title.endswith(", The") else inverted(title)
@@ -135,7 +135,7 @@ def _other(tune: Tune, words: Words, dice: Dice) -> Tune:
 
 
 def _moved_key(name: str, by: int) -> str:
-    """The key of the same mode that many letters higher; "" where no tune here is in it."""
+    """The key of the same mode so many letters higher; "" if none of the keys is that one."""
     key = KEYS[name]
     tonic = LETTERS[(key.tonic_step + by) % 7]
     same = [other.name for other in KEYS.values() if (other.tonic, other.mode) == (tonic, key.mode)]
@@ -143,7 +143,7 @@ def _moved_key(name: str, by: int) -> str:
 
 
 def write_titles(path: str | os.PathLike, count: int, seed: int = 1) -> None:
-    """Writes a list of titles, one a line; with another seed than the corpus's most are new."""
+    """Writes titles, one a line; with a seed other than the corpus's most of them are new."""
     words = Words(Dice(seed, "titles"))
     titles = [words.title(dances.REEL.name) for _ in range(count)]
     with writing(pathlib.Path(path)) as file:
@@ -151,7 +151,7 @@ def write_titles(path: str | os.PathLike, count: int, seed: int = 1) -> None:
 
 
 def to_abc(book: str, tunes: Sequence[Tune], seed: int) -> str:
-    """A tunebook: what it is, then the tunes, and a word between them now and then."""
+    """A tunebook: a heading, then the tunes, with a remark between them now and then."""
     dice = Dice(seed, book)
     lines = ["%abc-2.1", f"% {book.title()} of the reelgroove demo, made by a program", ""]
     for number, tune in enumerate(tunes, 1):
@@ -169,7 +169,7 @@ def write_corpus(directory: str | os.PathLike, seed: int = 0) -> dict[str, int]:
 
     Args:
       directory: where the files go; must not exist, or be empty.
-      seed: other tunes for each.
+      seed: chooses the tunes.
 
     Returns:
       How many tunes there are in each file, by its name.

@@ -89,7 +89,7 @@ def test_sides_take_turns_and_medians_are_compared():
     saved = []
     report = _compare.compare(benchmark, 3, None, lambda report: saved.append(json.dumps(report)))
     assert turns == list(itertools.product(range(3), cases, small))
-    # What was measured is there after each run, and all of it at the end.
+    # The report is saved after each run, and is complete at the end.
     assert len(saved) == 3 * 2 * 3
     assert json.loads(saved[-1]) == report
     assert json.loads(saved[0])["cases"]["small"] == {
@@ -104,7 +104,7 @@ def test_sides_take_turns_and_medians_are_compared():
     assert lines[at + 2] == (
         "| median of 3 | ours | also ours | theirs | ours / theirs | also ours / theirs | better |"
     )
-    # Medians 2, 9 and 9: 2 / 9 and 9 / 9. There is nothing to divide by in the last row.
+    # Medians 2, 9 and 9: 2 / 9 and 9 / 9. The last row has no ratio, since it would divide by 0.
     assert lines[at + 4] == "| steps/s | 2 | 9 | 9 | 0.222 | 1.000 | more |"
     assert lines[at + 5] == "| loss | 0 | 0 | 0 |  |  |  |"
     at = lines.index("**large**")
@@ -137,7 +137,7 @@ def test_the_sides_are_programs_of_python_3_8(path):
 
 def test_models_can_be_built_elsewhere_of_magentas_classes(side):
     def same(made, part):
-        """Whether one is made as the other is, of Magenta's classes."""
+        """Whether both are built alike from Magenta's classes."""
         if isinstance(made, list | tuple):
             return len(made) == len(part) and all(map(same, made, part))
         if not type(made).__module__.startswith("magenta."):

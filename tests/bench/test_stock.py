@@ -1,4 +1,4 @@
-"""Checkpoints of stock Magenta in ours, and the other way round, losses compared.
+"""Losses of stock Magenta's checkpoints in our models, and of ours in stock Magenta's.
 
 REELGROOVE_STOCK is the folder of an environment with stock Magenta in it (Magenta 2.1.4 needs
 Python 3.8 and TensorFlow 2.9).

@@ -1,4 +1,4 @@
-"""run.sh, with a stand-in for Python and uv that writes down how it is called."""
+"""run.sh, with stand-ins for Python and uv that record how they are called."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ COMMANDS = {
     "tensorboard": "tensorboard.main",
 }
 
-# $FAKE is a folder: `calls` in it is the record, and files in it make things go wrong.
+# $FAKE is a folder; its file `calls` is the record, and other files in it make things go wrong.
 FAKE_PYTHON = r"""#!/bin/bash
 say() { echo "$*" >>"$FAKE/calls"; }
 case "$*" in
@@ -96,7 +96,7 @@ class Checkout:
         (self.root / "requirements.txt").write_text(f"# all of it\n{line}\nuv==0.1\n")
 
     def calls(self) -> list[str]:
-        """What was installed with, in order; forgets it."""
+        """The programs that installed, in order; empties the record."""
         record = self.fake / "calls"
         lines = record.read_text().splitlines() if record.exists() else []
         record.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def checkout(tmp_path) -> Checkout:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs (one that ended and was not waited for does not)."""
+    """Whether a process runs; one that has ended does not, even if nobody has waited for it."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
 
@@ -196,7 +196,7 @@ def test_it_installs_anew_for_another_python(checkout, tmp_path):
     other = write_program(tmp_path / "python3.13", FAKE_PYTHON)
     checkout.run("train", PYTHON=str(other))
     assert checkout.calls() == ["venv", "uv"]
-    # Nobody has to name it again.
+    # Later calls need not name it again.
     checkout.run("train", PYTHON="")
     assert checkout.calls() == []
 
@@ -276,7 +276,7 @@ def test_a_python_that_will_not_do_is_named(checkout, why):
 
 
 def tools_without_python(folder: pathlib.Path) -> pathlib.Path:
-    """A PATH with everything that run.sh calls but Python."""
+    """A PATH with everything that run.sh calls, except Python."""
     folder.mkdir()
     for tool in ("awk", "bash", "cat", "cmp", "cp", "df", "dirname", "env", "grep", "mkdir", "mv",
                  "readlink", "rm", "sleep"):  # fmt: skip

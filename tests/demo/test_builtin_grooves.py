@@ -1,4 +1,4 @@
-"""The built-in corpus: the release's layout, read back by mido, and what makes the music music."""
+"""The built-in grooves: the release's layout, read back by mido, and statistics of the music."""
 
 import collections
 import csv
@@ -39,7 +39,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hits(corpus):
-    """Of each piece, every (tick, pitch, velocity), read by mido."""
+    """Every (tick, pitch, velocity) of each piece, read by mido."""
     root, rows = corpus
     return {row["id"]: read(root / row["midi_filename"]) for row in rows}
 
@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 
 def test_the_default_corpus_is_the_one_that_was_measured(corpus):
-    # Wrong on any machine or Python on which the arithmetic comes out otherwise.
+    # This fails on a machine or Python whose arithmetic gives anything else.
     root, _ = corpus
     lines = "".join(f"{name} {sha}\n" for name, sha in sorted(digest(root).items()))
     assert hashlib.sha256(lines.encode()).hexdigest() == (
@@ -201,7 +201,7 @@ def test_nobody_plays_every_bar_alike_and_yet_bars_come_back(corpus, hits):
                 for step in steps_of(hits[row["id"]], pitches):
                     bars[step // 16].add((step % 16, drum))
             shares.append(len(set(map(frozenset, bars.values()))) / len(bars))
-    # 0.85 in the real recordings.
+    # It is 0.85 in the real recordings.
     assert 0.7 < sum(shares) / len(shares) < 0.95
 
 
@@ -209,7 +209,7 @@ def test_there_is_enough_of_it_in_every_split(corpus, hits):
     _, rows = corpus
     assert collections.Counter(row["beat_type"] for row in rows) == {"beat": 130, "fill": 130}
     splits = collections.Counter(row["split"] for row in rows)
-    # 897, 124 and 129 of 1,150 in the release.
+    # The release has 897, 124 and 129, of 1,150.
     assert 0.72 < splits["train"] / 260 < 0.85
     assert min(splits["validation"], splits["test"]) > 0.05 * 260
     assert {row["time_signature"] for row in rows} == {"4-4", "3-4", "6-8"}

@@ -14,10 +14,10 @@ from pipelines.demo.dice import Dice
 from pipelines.music.abc import reader, tunebook
 from pipelines.runtime.app import UserError
 
-# A chord symbol, small notes, a triplet's sign, a broken rhythm's, or a note: letter and length.
+# A chord symbol, grace notes, the sign of a triplet or a broken rhythm, or a note with its length.
 SIGN = re.compile(r'"[^"]*"|\{[^}]*\}|\(3|[<>]|~?[_=^]*([A-Ga-gz])[,\']*(\d*(?:/\d+)?)-?')
 BAR_LINE = re.compile(r"[|:\[\]]+[12]?")
-# How long bars are, as fractions of a whole note.
+# The length of bars, as fractions of a whole note.
 BARS = {
     "4/4": Fraction(1),
     "C": Fraction(1),
@@ -27,7 +27,7 @@ BARS = {
     "6/8": Fraction(3, 4),
     "9/8": Fraction(9, 8),
 }
-# What is sharp in the keys' signatures.
+# The sharps of the keys' signatures.
 SHARPS = {"G": "F", "D": "FC", "A": "FCG", "Em": "F", "Ador": "F", "Edor": "FC", "Amix": "FC"}
 
 
@@ -57,7 +57,7 @@ def texts(books):
 
 @pytest.fixture(scope="module")
 def played(books):
-    """Every tune as the project's reader has it, with the file's name."""
+    """Every tune as the project's reader reads it, with the file's name."""
     return [
         (name, reader.read(tune))
         for name, data in books.items()
@@ -70,7 +70,7 @@ def field(head, letter):
 
 
 def length(bar, unit):
-    """How long a bar is as a fraction of a whole note, from its signs alone."""
+    """The length of a bar as a fraction of a whole note, from its signs alone."""
     total, triplet = Fraction(0), 0
     for sign in SIGN.finditer(bar):
         if sign[0] == "(3":
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 
 def test_the_default_corpus_is_the_one_that_was_measured(books):
-    # Wrong on any machine or Python on which the arithmetic comes out otherwise.
+    # This fails on a machine or Python whose arithmetic gives anything else.
     lines = "".join(f"{name} {hashlib.sha256(data).hexdigest()}\n" for name, data in books.items())
     assert hashlib.sha256(lines.encode()).hexdigest() == (
         "877b52f4e6df7853dcb3bb7795dcb6217ef0471ebe834f5cc9dda69c2f0b2c13"
@@ -105,7 +105,7 @@ def test_every_bar_is_full_and_every_pickup_is_made_up_for(texts):
         unit, bar = Fraction(field(head, "L")), BARS[field(head, "M")]
         lines = [line for line in music if line[:2] not in ("P:", "K:")]
         body = " ".join(line.rstrip("\\") for line in lines)
-        # What is left without notes and bar lines is nothing: the two patterns know every sign.
+        # Nothing is left without notes and bar lines, so the two patterns know every sign.
         assert not BAR_LINE.sub("", SIGN.sub("", body)).strip(), (name, head)
         lengths = [length(text, unit) for text in BAR_LINE.split(body) if text.strip()]
         pickup = lengths[0] if lengths[0] < bar else Fraction(0)
@@ -135,7 +135,7 @@ def test_both_parts_are_as_long_as_they_should_be(played):
         first = sequence.notes[0].start_time / bar
         bars = -(-(sequence.total_time / bar - 1e-6) // 1) - (first > 0)
         full = {(3, 4): 32}.get((meter.numerator, meter.denominator), 16)
-        # Twice a part; once where no repeat sign is written.
+        # A part is played twice, or once if no repeat sign is written.
         assert bars in (full, 2 * full), (name, sequence.sequence_metadata.title)
 
 
@@ -147,7 +147,7 @@ def test_the_notes_are_those_of_a_fiddle_in_first_position(played):
 
 @pytest.mark.parametrize(
     "book, same, step, third, notes_a_bar",
-    # Of 940 reels and 1,577 jigs of Nottingham, O'Neill's, Ryan's and Aird's.
+    # Measured on 940 reels and 1,577 jigs of Nottingham, O'Neill's, Ryan's and Aird's.
     [("reels.abc", 0.09, 0.50, 0.27, 7.0), ("jigs.abc", 0.12, 0.50, 0.25, 5.3)],
 )
 def test_the_melodies_move_as_real_ones_do(played, book, same, step, third, notes_a_bar):
@@ -164,7 +164,7 @@ def test_the_melodies_move_as_real_ones_do(played, book, same, step, third, note
     assert abs((moves[1] + moves[2]) / total - step) < 0.04
     assert abs((moves[3] + moves[4]) / total - third) < 0.04
     assert abs(notes / bars - notes_a_bar) < 0.3
-    # Tritones and leaps beyond the octave are rare in real ones too: 0.2% each.
+    # Tritones and leaps beyond the octave are rare in real tunes too: 0.2% each.
     assert moves[6] / total < 0.01
     assert sum(moves[wide] for wide in moves if wide > 12) / total < 0.01
 
@@ -180,9 +180,9 @@ def test_a_tune_ends_at_home_and_says_things_twice(played):
             number = int(note.start_time / bar + 1e-6)
             bars[number].append((round(note.start_time - number * bar, 4), note.pitch))
         shares.append(len(set(map(tuple, bars.values()))) / len(bars))
-    # 0.74 of the real reels, 0.85 of the jigs, 0.95 of the waltzes.
+    # The real reels have 0.74, the jigs 0.85, the waltzes 0.95.
     assert sum(at_home) > 0.85 * len(at_home)
-    # 0.54 and 0.49.
+    # The real ones have 0.54 and 0.49.
     assert 0.35 < sum(shares) / len(shares) < 0.6
 
 
@@ -216,7 +216,7 @@ def test_a_title_names_one_tune_and_its_settings(texts):
     for (name, title, music), (other, other_title, other_music) in shared:
         assert name != other == "settings.abc"
         assert music != other_music
-        # The other way of writing it, where there is one.
+        # The other spelling of the title, if there is one.
         assert (title == other_title) == (not title.startswith("The ") and ", The" not in title)
 
 

@@ -24,13 +24,13 @@ def test_the_whole_chain(tmp_path):
             assert done.stdout.count(f"$ ./run.sh {verb} ") >= 2
         assert "$ ./run.sh titles train " in done.stdout
     assert done.stderr.count("nothing left to do") == 3
-    # What was generated has titles, of which each is either known or not.
+    # The generated pieces have titles, each of which is either known or new.
     matches = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
     assert len(matches) % 3 == 0 and 3 <= len(matches) <= 12
     ideas = (output / "tunes" / "ideas.txt").read_text().splitlines()
     assert {status for _, _, status, _ in matches} <= {"new", "exists"}
     assert {title for *_, title in matches} <= set(ideas)
-    # Of drums four samples, a reconstruction, five steps from one groove to another.
+    # The drums are four samples, a reconstruction, and five steps from one groove to another.
     for kind, read, pieces in (("grooves", 260, 10), ("tunes", 365, 4)):
         place = output / kind
         manifest = json.loads((place / "records" / "manifest.json").read_text())
@@ -40,7 +40,7 @@ def test_the_whole_chain(tmp_path):
     assert f"{measured(output / 'grooves')['f1']:.3f} decoded from z, sampled" in done.stdout
     right = measured(output / "tunes")["onset_accuracy"]
     assert f"{right:.3f} decoded from z, sampled" in done.stdout
-    # A model of two steps may be silent, and then there is nothing to write down.
+    # A model of two steps may be silent, and then writes no notation.
     for path in (output / "tunes" / "music").glob("*.abc"):
         (tune,) = tunebook.tunes(tunebook.decode(path.read_bytes()))
         assert reader.read(tune).notes

@@ -1,4 +1,4 @@
-"""The pictures, read back by Pillow: what is where, in pixels worked out by hand.
+"""Pictures, read back by Pillow, against pixels that were worked out by hand.
 
 At four bars of 4/4 a system, a quarter note is 80 pixels wide, and bar 1 starts at x = 120. The
 nine drum rows are 18 pixels high and start at y = 64 + 22 = 86, crash first and kick last; a system

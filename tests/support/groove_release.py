@@ -1,4 +1,4 @@
-"""Small releases in the layout of the Groove MIDI Dataset, made in code, for the tests."""
+"""Small releases in the layout of the Groove MIDI Dataset, made for tests."""
 
 import csv
 import io

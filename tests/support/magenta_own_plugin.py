@@ -1,7 +1,7 @@
-"""A pytest plugin: Magenta's mends, for a run of Magenta's own tests.
+"""A pytest plugin that applies `magenta_compat` to a run of Magenta's own tests.
 
-Besides them it gives back to one test module what NumPy has since dropped: `data_test` itself, not
-the library, uses `ndarray.tostring` (gone from NumPy 2.3), `numpy.int` (gone from 1.24) and
+It also gives one test module what NumPy has dropped since: `data_test` itself, not the library,
+uses `ndarray.tostring` (gone from NumPy 2.3), `numpy.int` (gone from 1.24) and
 `numpy.stack` of a generator (now refused). Only that module sees them, so that a use in the
 library still fails.
 """

@@ -1,8 +1,8 @@
-"""Losses of a checkpoint, by whatever Magenta this Python has; Python 3.8 reads it too.
+"""Losses of a checkpoint with the Magenta of this Python, which may be as old as 3.8.
 
     python stock_program.py MODEL CHECKPOINT BATCH.npz RESULT.npz [write]
 
-"write" makes the checkpoint, of random numbers, before it is read.
+"write" first makes the checkpoint, of random numbers.
 """
 
 import sys
@@ -21,7 +21,7 @@ def _hierarchical(core):
     )
 
 
-# Decoder, and the depths of what is put out side by side; None for grooves: 2 drums.
+# Each decoder and the depths of its outputs side by side; None for grooves, of 2 drums.
 MODELS = {
     "flat categorical": (lstm_models.CategoricalLstmDecoder, [7]),
     "flat groove": (lstm_models.GrooveLstmDecoder, None),
@@ -43,7 +43,7 @@ MODELS = {
 
 
 def make(name):
-    """A model of Magenta's classes, not built yet."""
+    """A model of Magenta's classes that is not built yet."""
     return MusicVAE(lstm_models.BidirectionalLstmEncoder(), MODELS[name][0]())
 
 
@@ -67,8 +67,8 @@ def losses(model, arrays, checkpoint, write=False):
     """Builds a model for evaluation, and restores or makes a checkpoint.
 
     Returns:
-      The reconstruction loss of each sequence with z as given, [batch], and what the encoder makes
-      of the sequences, [batch, z_size].
+      The reconstruction loss of each sequence at the given z, shaped [batch], and the means that
+      the encoder gives the sequences, shaped [batch, z_size].
     """
     x, z = arrays["x"], arrays["z"]
     hparams = lstm_models.get_default_hparams()
@@ -104,7 +104,7 @@ def losses(model, arrays, checkpoint, write=False):
 
 
 def main(name, checkpoint, arrays, result, write=""):
-    """As the module's docstring says."""
+    """Runs the program that the module's docstring describes."""
     tf.disable_v2_behavior()
     with np.load(arrays) as arrays:
         loss, encoded = losses(make(name), arrays, checkpoint, bool(write))

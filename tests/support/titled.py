@@ -19,7 +19,7 @@ SCALE = (67, 69, 71, 72, 74, 76, 78, 79)
 
 
 class Titled(NamedTuple):
-    """Where things are.
+    """The files of the tests of titles.
 
     Attributes:
       book: the tunebook.
@@ -81,7 +81,7 @@ def book() -> str:
 
 def make(base: pathlib.Path) -> Titled:
     """Makes all of it in a folder, or finds it there."""
-    # Where TensorFlow is loaded already.
+    # Imported here, because it loads TensorFlow.
     from pipelines.systems.titles import training
 
     made = Titled(base / "titled.abc", base / "titled-records", base / "titled-run")

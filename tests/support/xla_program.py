@@ -18,15 +18,15 @@ from configs import groove, melody
 from models import accelerated
 
 NAMES = [*groove.CONFIGS, *melody.CONFIGS]
-# A flat and a hierarchical one that are built without anything random, so that what XLA compiles
-# can be compared with what TensorFlow runs itself.
+# A flat and a hierarchical config. Their models are built without anything random, so that what
+# XLA computes can be compared with what TensorFlow computes without it.
 CERTAIN = ["flat-groove_2bar-tap", "hierdec-jig_16bar"]
 
 _BATCH = 2
 
 
 def _shrink(hparams) -> None:
-    """Leaves the window and the schedule, and takes a few units."""
+    """Makes a model small; its window and its schedule stay."""
     hparams.batch_size = _BATCH
     hparams.z_size = 4
     hparams.enc_rnn_size = [8] * len(hparams.enc_rnn_size)
@@ -34,7 +34,7 @@ def _shrink(hparams) -> None:
 
 
 def _examples(converter, steps: int) -> list:
-    """Full sequences for the encoder, those for the decoder, and their lengths."""
+    """Sequences for the encoder, sequences for the decoder, and their lengths."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def _training_step(config, examples):
 
 
 def _without_chance(hparams):
-    """Takes chance from hparams, and returns a context in which z is the posterior's mean."""
+    """Removes chance from hparams; returns a context in which z is the posterior's mean."""
     import tensorflow_probability as tfp
 
     hparams.dropout_keep_prob = 1.0
@@ -85,9 +85,9 @@ def compile_and_run(name: str) -> dict:
     """Runs the compiled training step of a config once.
 
     Returns:
-      name; loss: of the first step; unchanged: the names of trained variables that are as before.
-      For those of CERTAIN also uncompiled: the loss where XLA is not used; and apart: by how much
-      the gradients of a variable differ at most, where 1 is the largest of them.
+      name; loss, of the first step; unchanged, the names of trained variables that stayed the same.
+      For those of CERTAIN also uncompiled, the loss without XLA; and apart, the largest difference
+      of gradients, as a share of the largest gradient of the variable.
     """
     import tensorflow as tf
 
