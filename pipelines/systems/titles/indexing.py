@@ -148,9 +148,7 @@ def _write_titles(
     remember = not made_with
     vectors = towers.title_vectors([title.text for title, _ in titles], remember)
     entries = ({"title": title.shown, "fold": title.fold, **about} for title, about in titles)
-    index.write(
-        folder, "titles", vectors, entries, {**towers.made_with(), **made_with}, overwrite=True
-    )
+    index.write(folder, "titles", vectors, entries, {**towers.made_with(), **made_with})
 
 
 def _write_tunes(
@@ -158,9 +156,7 @@ def _write_tunes(
 ) -> None:
     vectors = towers.tune_vectors([tune.melody for tune in tunes])
     entries = (describe(tune) for tune in tunes)
-    index.write(
-        folder, "tunes", vectors, entries, {**towers.made_with(), **made_with}, overwrite=True
-    )
+    index.write(folder, "tunes", vectors, entries, {**towers.made_with(), **made_with})
 
 
 def describe(tune: Tune) -> dict[str, Any]:
