@@ -25,7 +25,6 @@ import numpy as np
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
-from pipelines.systems.titles import text_encoders
 
 FORMAT = 1
 # What is encoded is written after so many texts: an interruption costs no more than these.
@@ -113,7 +112,7 @@ class Embeddings:
             raise UserError(f"{about} is damaged; remove {folder}, it is made anew") from None
         if version != FORMAT:
             raise UserError(f"{about} has format {version!r}; remove {folder}, it is made anew")
-        if not text_encoders.same_encoder(fingerprint, self.encoder.fingerprint):
+        if fingerprint != self.encoder.fingerprint:
             raise UserError(
                 f"{folder} has embeddings of another text encoder ({found.get('handle')}) than "
                 f"{self.encoder.handle}; give that one, or remove the folder"

@@ -25,7 +25,7 @@ from models.dual_tower import DualTower, Vocabulary
 from pipelines.representations import scale_degrees
 from pipelines.representations.scale_degrees import METERS, MODES, NOTE_SIZES, Melody
 from pipelines.runtime import files
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.embeddings import Embeddings
@@ -138,7 +138,8 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["kind"] == KIND:
             found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
-            found["text_encoder"]["name"], found["text_encoder"]["fingerprint"]
+            if not all(isinstance(found["text_encoder"][x], str) for x in ("name", "fingerprint")):
+                raise TypeError("text_encoder")
             found["finished"], found["records"], found["examples_path"]
             return found
     except FileNotFoundError:
@@ -188,7 +189,7 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
     return Towers(model, embeddings), metadata
 
 
-def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True) -> Embeddings:
+def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True) -> Embeddings:
     """The text encoder of a run, and what it gave so far.
 
     Args:
@@ -199,21 +200,36 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True)
     Raises:
       UserError: if it cannot be loaded, or is not the one that the run was trained with.
     """
+    name, fingerprint = encoder["name"], encoder["fingerprint"]
+    hashed = text_encoders.is_hash(fingerprint)
+    folder = text_encoder_dir(run_dir)
+    if hashed and name in text_encoders.EXPORTED and not os.path.isdir(folder):
+        # Exported once more, it would have another hash.
+        raise UserError(
+            f"{folder}, the text encoder of {run_dir}, is missing; restore it, or train again in "
+            "another folder"
+        )
     try:
-        handle = text_encoders.prepare(encoder["name"], text_encoder_dir(run_dir))
+        handle = text_encoders.prepare(name, folder)
         loaded = text_encoders.load(handle)
     except UserError as error:
         raise UserError(
-            f"the text encoder of {run_dir}, {encoder['name']}, cannot be had; restore it, or "
-            f"train again in another folder ({error})"
+            f"the text encoder of {run_dir}, {name}, cannot be loaded; restore it, or train again "
+            f"in another folder ({error})"
         ) from error
-    if not text_encoders.same_encoder(loaded.fingerprint, encoder["fingerprint"]):
+    known = encoder.get("dimensions", loaded.dimensions)
+    if loaded.dimensions != known or (hashed and loaded.fingerprint != fingerprint):
         raise UserError(
             f"{handle} is another text encoder than the one that {run_dir} was trained with; "
             "restore it, or train again in another folder"
         )
-    # As it was when the run was trained: another machine's differs in the last digit.
-    loaded.fingerprint = encoder["fingerprint"]
+    if not hashed:
+        say(
+            f"{run_dir} was trained by an earlier version, which kept no hash of its text encoder: "
+            f"{handle} is used, and cannot be checked"
+        )
+        # Embeddings and indexes of the run have the fingerprint that was known then.
+        loaded.fingerprint = fingerprint
     return Embeddings(loaded, os.path.join(run_dir, "embeddings") if keep else None)
 
 

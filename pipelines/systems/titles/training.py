@@ -177,11 +177,13 @@ def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]
 def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any] | None) -> Embeddings:
     if before is not None:
         return towers.open_embeddings(run_dir, before["text_encoder"])
-    folder = towers.text_encoder_dir(run_dir)
-    # Of a run that ended before it had a run.json, and perhaps of other titles.
+    folder, kept = towers.text_encoder_dir(run_dir), os.path.join(run_dir, "embeddings")
+    # A run that ended before it had a run.json may have left an encoder, perhaps of other titles.
     shutil.rmtree(folder, ignore_errors=True)
+    if name in text_encoders.EXPORTED:
+        shutil.rmtree(kept, ignore_errors=True)
     handle = text_encoders.prepare(name, folder, lambda: encoder_texts(tunes))
-    return Embeddings(text_encoders.load(handle), os.path.join(run_dir, "embeddings"))
+    return Embeddings(text_encoders.load(handle), kept)
 
 
 def encoder_texts(tunes: Tunes) -> list[str]:

@@ -15,7 +15,7 @@ from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
-from pipelines.systems.titles import matching, towers
+from pipelines.systems.titles import matching, text_encoders, towers
 from pipelines.systems.titles.matching import Matcher
 from pipelines.systems.titles.text_encoders import builtin
 from tests.support import titled
@@ -433,10 +433,57 @@ def test_what_a_run_lacks(run_copy):
     data.write_bytes(data.read_bytes()[:1000])
     fails(run_copy, "is damaged")
     shutil.rmtree(run_copy / "text_encoder")
-    fails(run_copy, "there is no builtin encoder")
+    fails(run_copy, "text_encoder, the text encoder of .* is missing; restore it")
+    assert not (run_copy / "text_encoder").exists()
 
 
 def test_another_text_encoder(run_copy):
+    shutil.rmtree(run_copy / "text_encoder")
+    builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
+    fails(run_copy, "another text encoder than the one that")
+
+
+def test_one_changed_byte_is_another_text_encoder(run_copy):
+    # TensorFlow itself notices a change of the other files.
+    path = run_copy / "text_encoder" / "fingerprint.pb"
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    fails(run_copy, "another text encoder than the one that")
+
+
+def as_of_an_earlier_version(run, fingerprint=None):
+    """Gives a run the kind of fingerprint that runs had before: numbers that the encoder gave."""
+    fingerprint = fingerprint or "256 e671f8f11f0168ae29b27ac48e4aceec 0.571,-0.590,-1.219"
+    found = json.loads((run / "run.json").read_text())
+    hashed = found["text_encoder"]["fingerprint"]
+    assert text_encoders.is_hash(hashed)
+    for path in (
+        run / "run.json",
+        run / "embeddings" / "encoder.json",
+        *(run / "index").glob("*/index.json"),
+    ):
+        text = path.read_text()
+        assert hashed in text
+        path.write_text(text.replace(hashed, fingerprint))
+
+
+def test_a_run_of_an_earlier_version_works(run_copy, made, capsys):
+    as_of_an_earlier_version(run_copy)
+    capsys.readouterr()
+    assert Matcher(str(run_copy)).match(piece()) == Matcher(str(made.run)).match(piece())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"{run_copy} was trained by an earlier version, which kept no hash of its text encoder: "
+        f"{run_copy}/text_encoder is used, and cannot be checked"
+    )
+    # Its embeddings are its own as well.
+    assert len(towers.open_run(str(run_copy))[0].embeddings) > 40
+    assert matching.search(str(run_copy), "waltz") == matching.search(str(made.run), "waltz")
+
+
+def test_an_encoder_of_another_size_is_noticed_in_a_run_of_an_earlier_version(run_copy):
+    as_of_an_earlier_version(run_copy)
     shutil.rmtree(run_copy / "text_encoder")
     builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
     fails(run_copy, "another text encoder than the one that")

@@ -1,6 +1,7 @@
 """Text encoders: loading any, the two that are exported, and what goes wrong."""
 
 import collections
+import hashlib
 import importlib.util
 import json
 import math
@@ -183,7 +184,7 @@ def test_batches_keep_the_order_and_are_bounded():
         sizes.append((len(texts), max(map(len, texts.numpy()))))
         return lengths(texts)
 
-    encoder = text_encoders.TextEncoder("fake", call)
+    encoder = text_encoders.TextEncoder("fake", call, "sha256:0")
     sizes.clear()
     rng = random.Random(0)
     texts = ["x" * rng.randrange(300) for _ in range(2000)] + ["y" * 100_000] * 2
@@ -197,51 +198,77 @@ def test_batches_keep_the_order_and_are_bounded():
 # Fingerprints
 
 
-def projections(seed, dimensions=8):
-    """An encoder that gives random but fixed vectors by the bytes of a text."""
-
-    def call(texts):
-        rows = [
-            np.random.default_rng([seed, *text]).standard_normal(dimensions)
-            for text in texts.numpy()
-        ]
-        return tf.constant(np.array(rows), tf.float32)
-
-    return call
+def print_of(folder) -> str:
+    return text_encoders.load(str(folder)).fingerprint
 
 
-def test_a_fingerprint_survives_rounding_and_scale_but_no_other_encoder():
-    def noisy(texts):
-        return projections(1)(texts) * (1 + 1e-3 * tf.random.stateless_normal([8], [1, 2]))
-
-    prints = {
-        name: text_encoders.TextEncoder("fake", call).fingerprint
-        for name, call in {
-            "one": projections(1),
-            "noisy": noisy,
-            "two": projections(2),
-            "wide": projections(1, 9),
-        }.items()
-    }
-    same = text_encoders.same_encoder
-    assert prints["one"] != prints["noisy"] and same(prints["one"], prints["noisy"])
-    assert not same(prints["one"], prints["two"])
-    assert not same(prints["one"], prints["wide"])
-    named = text_encoders.TextEncoder("fake", projections(1), "name").fingerprint
-    assert not same(prints["one"], named) and same(named, named)
-    with pytest.raises(UserError, match="no fingerprint"):
-        same(prints["one"], "nonsense")
+def test_a_fingerprint_is_the_hash_of_the_names_and_contents_of_files(tmp_path):
+    (tmp_path / "m" / "variables").mkdir(parents=True)
+    (tmp_path / "m" / "saved_model.pb").write_bytes(b"graph")
+    (tmp_path / "m" / "variables" / "data").write_bytes(b"")
+    # What `sha256sum saved_model.pb variables/data | tr -s ' ' | sha256sum` prints.
+    lines = [
+        f"{hashlib.sha256(b'graph').hexdigest()} saved_model.pb",
+        f"{hashlib.sha256(b'').hexdigest()} variables/data",
+        "",
+    ]
+    expected = "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert text_encoders.fingerprint(str(tmp_path / "m")) == expected
+    assert text_encoders.fingerprint(f"{tmp_path}/m/") == expected
+    assert text_encoders.is_hash(expected) and not text_encoders.is_hash("256 - 0.1,0.2")
 
 
-def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path):
-    shutil.copytree(builtin, tmp_path / "elsewhere")
+def test_a_fingerprint_is_of_all_bytes_whatever_is_read_at_a_time(builtin, monkeypatch):
+    whole = print_of(builtin)
+    monkeypatch.setattr(text_encoders, "_READ_BYTES", 1013)
+    assert print_of(builtin) == whole
+
+
+def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path, monkeypatch):
+    one = print_of(builtin)
+    shutil.copytree(builtin, tmp_path / "copy")
+    assert print_of(tmp_path / "copy") == one
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert print_of("moved") == one
+    (tmp_path / "moved" / ".DS_Store").write_text("left by a file manager")
+    assert print_of(tmp_path / "moved") == one
+
+
+def test_every_byte_and_every_name_counts(builtin, tmp_path):
+    folder = tmp_path / "m"
+    shutil.copytree(builtin, folder)
+    one = text_encoders.fingerprint(str(folder))
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(paths) == 4
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert text_encoders.fingerprint(str(folder)) != one
+        path.write_bytes(whole)
+    assert text_encoders.fingerprint(str(folder)) == one
+    (folder / "assets" / "more.txt").write_text("")
+    more = text_encoders.fingerprint(str(folder))
+    (folder / "assets" / "more.txt").rename(folder / "assets" / "other.txt")
+    assert len({one, more, text_encoders.fingerprint(str(folder))}) == 3
+
+
+def test_another_encoder_has_another_fingerprint(builtin, tmp_path):
     builtin_encoder.export([*TITLES, "Another Maid"], tmp_path / "other")
-    one, copy, other = (
-        text_encoders.load(str(folder)).fingerprint
-        for folder in (builtin, tmp_path / "elsewhere", tmp_path / "other")
-    )
-    assert one == copy and text_encoders.same_encoder(one, copy)
-    assert not text_encoders.same_encoder(one, other)
+    assert print_of(tmp_path / "other") != print_of(builtin)
+
+
+def test_the_fingerprint_of_a_handle_is_that_of_the_folder_it_resolves_to(
+    builtin, tmp_path, monkeypatch
+):
+    """A handle of TF-Hub that was downloaded before lies in its cache."""
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    handle = "https://tfhub.dev/nobody/encoder/1"
+    cached = hashlib.sha1(f"{handle}?tf-hub-format=compressed".encode()).hexdigest()
+    for name in (cached, hashlib.sha1(handle.encode()).hexdigest()):
+        shutil.copytree(builtin, tmp_path / name)
+    encoder = text_encoders.load(handle)
+    assert encoder.handle == handle and encoder.fingerprint == print_of(builtin)
 
 
 # Code points

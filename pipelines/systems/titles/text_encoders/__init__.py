@@ -18,7 +18,7 @@ from pipelines.runtime.app import UserError
 
 # The Universal Sentence Encoder (arXiv:1803.11175): 512 numbers.
 DEFAULT = "https://tfhub.dev/google/universal-sentence-encoder/4"
-BUILTIN, MINILM = "builtin", "minilm"
+EXPORTED = BUILTIN, MINILM = "builtin", "minilm"
 OFFLINE = f"offline there are --text_encoder={BUILTIN} and --text_encoder={MINILM}"
 
 # A connection over which nothing comes for so long is given up; TF-Hub itself would wait forever.
@@ -27,19 +27,10 @@ _TIMEOUT_SECONDS = 30.0
 _BATCH_TEXTS, _BATCH_BYTES = 256, 2**16
 # Which output counts where an encoder gives several, first come first.
 _OUTPUTS = ("default", "outputs", "output_0", "sentence_embedding", "embeddings")
-# What the fingerprint is taken of: several languages, letters, lengths.
-_PROBES = (
-    "The Maid Behind the Bar",
-    "a sad waltz",
-    "Drowsy Maggie's reel in D",
-    "Ó Néill's Cavalcade, or the King of Laois' March",
-    "Polska från Småland",
-    "La Bourrée de mon père",
-    "der lustige Bauer nach der Arbeit",
-    "john and mary went over the hills to the station in winter, and never came home again",
-)
-_PROJECTIONS = 2
-_TOLERANCE = 0.02
+# What an encoder is tried with once it is loaded.
+_SAMPLE = b"The Maid Behind the Bar"
+_HASH = "sha256:"
+_READ_BYTES = 1 << 24
 
 
 class TextEncoder:
@@ -48,25 +39,24 @@ class TextEncoder:
     Attributes:
       handle: what it was loaded from.
       dimensions: how many numbers a vector has.
-      fingerprint: text that identifies the encoder wherever its folder lies; `same_encoder`
-        compares two.
+      fingerprint: the hash of its files, as `fingerprint` gives it.
     """
 
-    def __init__(self, handle: str, call: Callable[[Any], Any], identity: str = ""):
-        """Takes the encoder's fingerprint.
+    def __init__(self, handle: str, call: Callable[[Any], Any], fingerprint: str):
+        """Tries the encoder.
 
         Args:
           handle: what it was loaded from.
           call: from a string tensor [n] to whatever the encoder gives.
-          identity: what the encoder says that it is, if anything.
+          fingerprint: the hash of its files.
 
         Raises:
           UserError: if it does not give a vector for a string.
         """
         self.handle = handle
         self._call = call
-        self.dimensions = self._batch([_PROBES[0].encode()]).shape[1]
-        self.fingerprint = _fingerprint(self(_PROBES), identity)
+        self.fingerprint = fingerprint
+        self.dimensions = self._batch([_SAMPLE]).shape[1]
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors: float32 [n, dimensions], all finite.
@@ -132,7 +122,7 @@ def prepare(
     Raises:
       UserError: if it cannot be exported.
     """
-    if name not in (BUILTIN, MINILM):
+    if name not in EXPORTED:
         return os.path.expanduser(name)
     if not (pathlib.Path(folder) / "saved_model.pb").exists():
         if name == MINILM:
@@ -171,7 +161,8 @@ def load(handle: str) -> TextEncoder:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
-        loaded = hub.load(os.path.expanduser(handle))
+        folder = hub.resolve(os.path.expanduser(handle))
+        loaded = hub.load(folder)
     # Bad handles end in errors of urllib, tarfile, protobuf and every kind of TensorFlow's.
     except Exception as error:
         needs_ops = "Op type not registered" in str(error) and not has_text_ops
@@ -186,57 +177,40 @@ def load(handle: str) -> TextEncoder:
         ) from None
     finally:
         socket.setdefaulttimeout(timeout)
-    identity = getattr(loaded, "identity", None)
-    return TextEncoder(
-        handle,
-        _callable(handle, loaded),
-        identity.numpy().decode() if isinstance(identity, tf.Variable) else "",
-    )
+    return TextEncoder(handle, _callable(handle, loaded), fingerprint(folder))
 
 
-def same_encoder(first: str, second: str) -> bool:
-    """Whether two fingerprints are of one encoder.
+def fingerprint(folder: str) -> str:
+    """The hash of a SavedModel: of all its files, their names in the folder and their contents.
 
-    Vectors of one encoder differ by some 1e-6 between machines, so rounded ones, or hashes of
-    them, would differ now and then. The numbers of a fingerprint have a standard deviation of
-    about 1 over encoders and are compared with a tolerance of 0.02: sixteen agree by chance once
-    in 1e28, and encoders that agree though they are not the same give vectors that can stand for
-    one another.
+    A copy has the same hash. Another export of the same encoder has not, for TensorFlow numbers
+    each export (fingerprint.pb), so the hash is taken of the copy that stays with a run. Hidden
+    files are left out: file managers put them into folders that are looked at.
+
+    Args:
+      folder: any that TensorFlow reads, such as gs://BUCKET/FOLDER.
     """
-    (dimensions, identity, numbers), (dimensions2, identity2, numbers2) = (
-        _parsed(first),
-        _parsed(second),
-    )
-    return (dimensions, identity, numbers.shape) == (dimensions2, identity2, numbers2.shape) and (
-        np.abs(numbers - numbers2) <= _TOLERANCE
-    ).all()
+    import tensorflow as tf
+
+    digest = hashlib.sha256()
+    paths = [
+        os.path.join(place, name)
+        for place, _, names in tf.io.gfile.walk(folder)
+        for name in names
+        if not name.startswith(".")
+    ]
+    for name, path in sorted((os.path.relpath(path, folder), path) for path in paths):
+        content = hashlib.sha256()
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while piece := file.read(_READ_BYTES):
+                content.update(piece)
+        digest.update(f"{content.hexdigest()} {name}\n".encode("utf-8", "surrogateescape"))
+    return f"{_HASH}{digest.hexdigest()}"
 
 
-def _fingerprint(vectors: np.ndarray, identity: str) -> str:
-    """Dimensions, identity and sums of each probe's unit vector with fixed random signs."""
-    dimensions = vectors.shape[1]
-    numbers = []
-    for index, vector in enumerate(vectors.astype(np.float64)):
-        length = np.linalg.norm(vector)
-        unit = vector / length if length > 0 else vector
-        for projection in range(_PROJECTIONS):
-            signs = _signs(index * _PROJECTIONS + projection, dimensions)
-            numbers.append(f"{unit @ signs + 0.0:.3f}")
-    return f"{dimensions} {identity or '-'} {','.join(numbers)}"
-
-
-def _parsed(fingerprint: str) -> tuple[str, str, np.ndarray]:
-    try:
-        dimensions, identity, numbers = fingerprint.split(" ")
-        return dimensions, identity, np.array([float(number) for number in numbers.split(",")])
-    except (AttributeError, ValueError):
-        raise UserError(f"{fingerprint!r:.60} is no fingerprint of a text encoder") from None
-
-
-def _signs(seed: int, count: int) -> np.ndarray:
-    """Fixed random signs [count], the same in every version of NumPy."""
-    digest = hashlib.shake_128(seed.to_bytes(4, "big")).digest(-(-count // 8))
-    return np.unpackbits(np.frombuffer(digest, np.uint8))[:count] * 2.0 - 1.0
+def is_hash(fingerprint: str) -> bool:
+    """Whether a run's fingerprint is a hash of files, and not the numbers of earlier versions."""
+    return fingerprint.startswith(_HASH)
 
 
 def _batches(texts: Sequence[bytes]) -> Iterator[list[int]]:

@@ -10,7 +10,6 @@ its row times the right singular vectors, at length 1. Nothing known gives a vec
 All of it is a SavedModel of TensorFlow's core ops: no download, no other package to load it.
 """
 
-import hashlib
 import os
 import unicodedata
 from collections import Counter
@@ -96,12 +95,6 @@ class Builtin(tf.Module):
           UserError: if no title has a letter or a digit.
         """
         distinct = list(dict.fromkeys(title.encode("utf-8", errors="replace") for title in titles))
-        self.identity = tf.Variable(
-            hashlib.blake2b(
-                b"\0".join([b"builtin 1", str(dimensions).encode(), *distinct]), digest_size=16
-            ).hexdigest(),
-            trainable=False,
-        )
         distinct = distinct[:: -(-len(distinct) // _TITLES) or 1]
         counts = [row for row in self._counts(distinct) if row]
         if not counts:
