@@ -104,6 +104,7 @@ def _trained(run_dir: str, scratch: str, training, hparams):
     from pipelines.systems.titles import text_encoders
     from pipelines.systems.titles import training as titles_training
     from pipelines.systems.titles.embeddings import Embeddings
+    from pipelines.systems.titles.text_encoders import loading
 
     # `builtin` is made of each part's training titles; others are the same for all.
     of_part = FLAGS.text_encoder == text_encoders.BUILTIN
@@ -113,7 +114,7 @@ def _trained(run_dir: str, scratch: str, training, hparams):
         os.path.join(place, "encoder"),
         lambda: titles_training.encoder_texts(training),
     )
-    embeddings = Embeddings(text_encoders.load(handle), os.path.join(place, "embeddings"))
+    embeddings = Embeddings(loading.load(handle), os.path.join(place, "embeddings"))
     return titles_training.fit(run_dir, training, embeddings, hparams, FLAGS.seed)
 
 

@@ -116,6 +116,8 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
 def main() -> None:
     """Compares, prints, and fails where the vectors differ."""
     tensorflow.start("WARN")
+    from pipelines.systems.titles.text_encoders import loading  # which imports TensorFlow
+
     every = titles()
     drawn = random.Random(FLAGS.seed).sample(every, min(FLAGS.count, len(every)))
     texts = [*drawn, *HARD]
@@ -124,7 +126,7 @@ def main() -> None:
     app.say(f"sentence-transformers took {time.monotonic() - start:.0f} s")
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "minilm")
-        encoder = text_encoders.load(text_encoders.prepare(text_encoders.MINILM, folder))
+        encoder = loading.load(text_encoders.prepare(text_encoders.MINILM, folder))
         start = time.monotonic()
         ours = encoder(texts)
         seconds = time.monotonic() - start

@@ -34,7 +34,7 @@ _STEP = 1024
 
 
 class Encoder(Protocol):
-    """What a text encoder has to have; see `text_encoders.TextEncoder`."""
+    """What a text encoder has to have; see `text_encoders.loading.TextEncoder`."""
 
     handle: str
     dimensions: int

@@ -29,6 +29,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.tunes import Tune
 
 METADATA = "run.json"
@@ -201,7 +202,7 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
       UserError: if it cannot be loaded, or is not the one that the run was trained with.
     """
     name, fingerprint = encoder["name"], encoder["fingerprint"]
-    hashed = text_encoders.is_hash(fingerprint)
+    hashed = loading.is_hash(fingerprint)
     folder = text_encoder_dir(run_dir)
     if hashed and name in text_encoders.EXPORTED and not os.path.isdir(folder):
         # Exported once more, it would have another hash.
@@ -211,7 +212,7 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
         )
     try:
         handle = text_encoders.prepare(name, folder)
-        loaded = text_encoders.load(handle)
+        loaded = loading.load(handle)
     except UserError as error:
         raise UserError(
             f"the text encoder of {run_dir}, {name}, cannot be loaded; restore it, or train again "

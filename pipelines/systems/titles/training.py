@@ -20,6 +20,7 @@ from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import evaluation, indexing, projector, text_encoders, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tunes
 from pipelines.tunes import title_text
@@ -183,7 +184,7 @@ def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any] | 
     if name in text_encoders.EXPORTED:
         shutil.rmtree(kept, ignore_errors=True)
     handle = text_encoders.prepare(name, folder, lambda: encoder_texts(tunes))
-    return Embeddings(text_encoders.load(handle), kept)
+    return Embeddings(loading.load(handle), kept)
 
 
 def encoder_texts(tunes: Tunes) -> list[str]:

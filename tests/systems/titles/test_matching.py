@@ -15,9 +15,9 @@ from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
-from pipelines.systems.titles import matching, text_encoders, towers
+from pipelines.systems.titles import matching, towers
 from pipelines.systems.titles.matching import Matcher
-from pipelines.systems.titles.text_encoders import builtin
+from pipelines.systems.titles.text_encoders import builtin, loading
 from tests.support import titled
 from tests.support.datasets import write
 from tests.support.titled import LADDIE, SCALE, randomly, sequence, tune
@@ -457,7 +457,7 @@ def as_of_an_earlier_version(run, fingerprint=None):
     fingerprint = fingerprint or "256 e671f8f11f0168ae29b27ac48e4aceec 0.571,-0.590,-1.219"
     found = json.loads((run / "run.json").read_text())
     hashed = found["text_encoder"]["fingerprint"]
-    assert text_encoders.is_hash(hashed)
+    assert loading.is_hash(hashed)
     for path in (
         run / "run.json",
         run / "embeddings" / "encoder.json",

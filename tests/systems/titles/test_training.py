@@ -17,6 +17,7 @@ from pipelines.runtime.app import UserError
 from pipelines.systems.titles import matching, projector, towers, training
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.text_encoders import loading
 
 pytestmark = pytest.mark.keras3
 
@@ -272,7 +273,7 @@ def pairs_of(tmp_path, sequences, encoder, **kwargs):
     path = write(tmp_path / "pairs.tfrecord", sequences)
     found = titled_tunes.read(path, guess_keys=True).titled()
     hparams = dataclasses.replace(TINY, **kwargs)
-    embeddings = Embeddings(towers.text_encoders.load(encoder))
+    embeddings = Embeddings(loading.load(encoder))
     return found, embeddings, training.Pairs(found, embeddings, hparams, seed=0)
 
 
