@@ -9,13 +9,13 @@ comments are MRRs, tune to title and title to tune, the mean of several orders o
 import collections
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from pipelines.systems.titles import evaluation
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import similarity
 
@@ -35,7 +35,19 @@ _SPELLING = (3, 5)
 _BLOCK = 1 << 22
 
 
-def of(training: Sequence[Tune], seed: int = 0) -> dict[str, evaluation.Scorer]:
+class Scorer(Protocol):
+    """What says how well titles fit tunes: trained towers, and each baseline."""
+
+    def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
+        """Scores [tunes, texts], finite; the higher, the better the text fits the tune.
+
+        Args:
+          tunes: whose titles must not be looked at.
+          texts: `Title.text` of titles, or what `title_text.without_rhythm` leaves of them.
+        """
+
+
+def of(training: Sequence[Tune], seed: int = 0) -> dict[str, Scorer]:
     """The baselines by name.
 
     Args:

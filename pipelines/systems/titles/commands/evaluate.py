@@ -44,16 +44,16 @@ flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lo
 def main() -> None:
     """Runs the job from its flags."""
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.titles import evaluation, measuring
+    from pipelines.systems.titles import evaluation, report
 
-    result = measuring.measure(
+    result = evaluation.measure(
         path_flag("run_dir"),
         path_flag("examples_path"),
         path_flag("training_path"),
         FLAGS.seed,
         FLAGS.near_duplicates,
     )
-    print(json.dumps(result, indent=2) if FLAGS.json else evaluation.table(result))
+    print(json.dumps(result, indent=2) if FLAGS.json else report.table(result))
 
 
 if __name__ == "__main__":
