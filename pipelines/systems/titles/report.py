@@ -33,7 +33,7 @@ def table(result: Mapping) -> str:
     """
     lines = [
         f"{result['tunes']} tunes of {result['sources']} sources, {result['titles']} titles"
-        + f"{_left_out(result['dropped'])}."
+         f"{_left_out(result['dropped'])}."
     ]
     for name, section in result["sections"].items():
         lines += ["", f"### {_HEADINGS[name]}"]

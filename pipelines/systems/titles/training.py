@@ -17,7 +17,7 @@ from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, record_files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.titles import evaluation, indexing, projector, text_encoders, towers
+from pipelines.systems.titles import evaluation, matching, projector, text_encoders, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
 from pipelines.systems.titles.text_encoders import loading
@@ -121,7 +121,7 @@ def train(
     before = towers.read_metadata(run_dir)
     if before is not None:
         _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
-        if before["finished"] and indexing.has_run_index(run_dir):
+        if before["finished"] and matching.has_run_index(run_dir):
             say(f"{run_dir} is trained; nothing left to do")
             return
     tunes = titled_tunes.require_titled(
@@ -129,7 +129,7 @@ def train(
     )
     if before is not None and before["finished"]:
         say(f"{run_dir} is trained, and its index is made again")
-        indexing.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes)
+        matching.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes.tunes)
         return
     monitor = None
     if validation_path:
@@ -157,7 +157,7 @@ def train(
     os.makedirs(run_dir, exist_ok=True)
     towers.write_metadata(run_dir, metadata)
     trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)
-    indexing.write_run_index(run_dir, trained, tunes)
+    matching.write_run_index(run_dir, trained, tunes.tunes)
     projector.write(towers.checkpoint_dir(run_dir), trained, tunes.tunes, seed)
     towers.write_metadata(run_dir, {**metadata, "finished": True})
 

@@ -1,13 +1,16 @@
-"""Records to tunes with their melodies and titles."""
+"""Tunes with their melodies and titles, from records and from users' files."""
 
 import collections
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.music import note_sequence
+from pipelines.music import midi_reader, note_sequence
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import kind_of, record_files
@@ -19,6 +22,7 @@ from pipelines.runtime.progress import Progress
 from pipelines.tunes import identity, splits, title_text
 from pipelines.tunes.title_text import Title
 
+_MIDI = (".mid", ".midi", ".smf", ".kar")
 _MODE_NAMES = {value: name.lower() for name, value in NoteSequence.KeySignature.Mode.items()}
 # Why a title is none.
 NO_TITLE, NAMELESS, LONG = "no title", "no title that names a tune", "a title that is too long"
@@ -167,6 +171,54 @@ def of_sequence(
     return tune, why_untitled
 
 
+def of_file(path: str) -> Iterator[NoteSequence]:
+    """The tunes of a MIDI file or a tunebook; what cannot be read is said and left out.
+
+    The id of each says where it is from, e.g. "book.abc/12 The Maid's Fancy"; no two of a file are
+    the same.
+
+    Raises:
+      UserError: where there is no tune in it.
+    """
+    file = pathlib.Path(path)
+    data = file.read_bytes()
+    if data[:4] == b"MThd" or file.suffix.lower() in _MIDI:
+        try:
+            sequence = midi_reader.midi_to_note_sequence(data)
+        except Rejected as error:
+            raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
+        sequence.id = _one_line(path)
+        yield sequence
+        return
+    try:
+        text = tunebook.decode(data)
+    except Rejected as error:
+        raise UserError(
+            f"{path} is neither MIDI nor text ({error.detail}); give a .mid or an .abc file"
+        ) from error
+    names: set[str] = set()
+    for tune in tunebook.tunes(text):
+        name = _one_line(tune.reference) or f"line{tune.line}"
+        name = f"{name}:{tune.line}" if name in names else name
+        names.add(name)
+        try:
+            sequence = reader.read(tune)
+        except Rejected as error:
+            say(f"{path}, line {tune.line}: left out: {error.detail}")
+            continue
+        except Exception as error:
+            # Whatever a tune does to the reader, the others of its book are to have their titles.
+            say(f"{path}, line {tune.line}: left out: the reader failed: {error!r}")
+            continue
+        title = _one_line("".join(note_sequence.titles(sequence)[:1]))
+        if len(title) > title_text.MAX_LENGTH:
+            title = f"{title[: title_text.MAX_LENGTH]}..."
+        sequence.id = f"{_one_line(path)}/{name} {title}".strip()
+        yield sequence
+    if not names:
+        raise UserError(f"{path} has no tune in it; give a .mid or an .abc file")
+
+
 def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, ...] | None]]:
     """The records of files, and the keys that `convert` recognised their tunes by, if it did."""
     known: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -206,3 +258,9 @@ def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
             f"name them; {least} are needed. Convert more tunes (titles are the T: lines of ABC)"
         )
     return titled
+
+
+def _one_line(text: str) -> str:
+    """Text of people's files, or a name of one, that is to be printed on a line."""
+    printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return title_text.one_line(printable)

@@ -194,7 +194,7 @@ def test_a_run_killed_after_training_is_finished(
         raise Killed
 
     run_dir = str(tmp_path / "run")
-    owner = training.indexing if when == "write_run_index" else training.projector
+    owner = training.matching if when == "write_run_index" else training.projector
     with monkeypatch.context() as patch:
         patch.setattr(owner, when, kill)
         with pytest.raises(Killed):

@@ -44,7 +44,7 @@ def main(paths: list[str]) -> None:
         raise UserError("name the tunes: ./run.sh titles match FILE.mid --run_dir=DIR (see --help)")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.representations import scale_degrees
-    from pipelines.systems.titles import matching
+    from pipelines.systems.titles import matching, tunes
 
     matcher = matching.Matcher(
         path_flag("run_dir"), path_flag("titles"), path_flag("index"), path_flags("taken")
@@ -52,7 +52,7 @@ def main(paths: list[str]) -> None:
     matched = unread = 0
     for path in paths:
         try:
-            sequences = list(matching.read_tunes(path))
+            sequences = list(tunes.of_file(path))
         except (UserError, OSError) as error:
             # One of several files takes no other along.
             if len(paths) == 1:
