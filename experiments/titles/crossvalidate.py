@@ -122,10 +122,10 @@ def _table(result: dict[str, Any]) -> str:
     lines = []
     for section, directions in result["sections"].items():
         for direction, measured in directions.items():
+            counts = f"{measured['queries']} queries, {measured['candidates']:.0f} candidates each"
             lines += [
                 "",
-                f"{section}, {direction}: {measured['queries']} queries, "
-                f"{measured['candidates']:.0f} candidates each",
+                f"{section}, {direction}: {counts}",
                 "",
                 "| | MRR | R@1 | R@10 | R@100 | towers' MRR less this one's |",
                 "|---|---|---|---|---|---|",

@@ -102,7 +102,11 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     try:
         done = subprocess.run(
-            command, input=json.dumps(texts).encode(), capture_output=True, env=environment
+            command,
+            input=json.dumps(texts).encode(),
+            capture_output=True,
+            env=environment,
+            check=False,
         )
     except OSError as error:
         raise UserError(f"--python={python}: {error.strerror}") from None

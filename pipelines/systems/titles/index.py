@@ -2,9 +2,9 @@
 
 The folder holds three plain files, so that any program can read it:
 
-  vectors.npy    float32 [count, dimensions] in C order, each row of length one (NumPy's format 1.0)
-  entries.jsonl  a JSON object for each row, in UTF-8, each ended by a newline: what the row is, such
-                 as {"title": "The Maid's Fancy"}; whoever writes the index chooses the fields
+  vectors.npy    float32 [count, dimensions] in C order, each row of length one
+  entries.jsonl  a JSON object for each row, in UTF-8, each ended by a newline: what the row is,
+                 such as {"title": "The Maid's Fancy"}; who writes the index chooses the fields
   index.json     {"kind": "titles" or "tunes", "format": 1, "count": ..., "dimensions": ...,
                  "made_with": {...}, "files": {NAME: {"bytes": ..., "sha256": ...}}}; "made_with"
                  says what made the vectors, and a query has to be made with the same
@@ -210,7 +210,7 @@ class Index:
         top_k = min(top_k, count)
         least = np.partition(rough, len(rough) - top_k)[len(rough) - top_k]
         # A sum of n products is off by n / 2^24 at most (Higham, 2002, section 3.1), and rounding
-        # the query adds 1 / 2^24. Two scores are compared, hence twice that; twice again, to be safe.
+        # the query adds 1 / 2^24. Two scores are compared, hence twice that, doubled to be safe.
         margin = 4 * (dimensions + 2) * 2.0**-24
         rows = np.flatnonzero(rough >= least - margin)
         # Each row is summed in the same order, so that equal rows have equal scores.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
+from pipelines import runs
 from pipelines.runtime import files
 from pipelines.systems.titles import ranks
 from pipelines.systems.titles.candidates import (
@@ -31,10 +32,8 @@ def table(result: Mapping) -> str:
 
     Intervals are in brackets; the last column has the first scorer's MRR less each other one's.
     """
-    lines = [
-        f"{result['tunes']} tunes of {result['sources']} sources, {result['titles']} titles"
-         f"{_left_out(result['dropped'])}."
-    ]
+    counts = f"{result['tunes']} tunes of {result['sources']} sources, {result['titles']} titles"
+    lines = [f"{counts}{_left_out(result['dropped'])}."]
     for name, section in result["sections"].items():
         lines += ["", f"### {_HEADINGS[name]}"]
         lines += ["", f"{section['titles']} titles{_left_out(section['dropped'])}."]
@@ -53,7 +52,7 @@ def write(run_dir: str, examples_path: str, result: Mapping) -> None:
     # Other folders have a split of that name too.
     where = hashlib.blake2b(os.path.abspath(examples_path).encode(), digest_size=3).hexdigest()
     name = f"{base or 'records'}-{where}"
-    folder = pathlib.Path(run_dir, "eval")
+    folder = pathlib.Path(runs.eval_dir(run_dir))
     folder.mkdir(exist_ok=True)
     files.write_json(folder / f"{name}.json", result)
     with tf.summary.create_file_writer(os.fspath(folder)).as_default(step=0):

@@ -11,9 +11,7 @@ A run's folder holds
 
 import dataclasses
 import hashlib
-import json
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,9 +20,9 @@ import tensorflow as tf
 
 from configs.titles import Hparams
 from models.dual_tower import DualTower, Vocabulary
+from pipelines import checkpoints, runs
 from pipelines.representations import scale_degrees
 from pipelines.representations.scale_degrees import METERS, MODES, NOTE_SIZES, Melody
-from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
@@ -32,10 +30,7 @@ from pipelines.systems.titles.embeddings import Embeddings
 from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.tunes import Tune
 
-METADATA = "run.json"
 KIND = "titles"
-# What TensorFlow raises where a checkpoint cannot be read: IndexError where it ends too soon.
-DAMAGED = (tf.errors.OpError, IndexError, ValueError)
 _BATCH = 256
 _TITLES = 1024
 
@@ -118,41 +113,34 @@ def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
     }
 
 
-def checkpoint_dir(run_dir: str | os.PathLike) -> str:
-    """The folder of a run's checkpoints and summaries."""
-    return os.path.join(run_dir, "train")
-
-
 def text_encoder_dir(run_dir: str | os.PathLike) -> str:
     """The folder of a text encoder that the project exported for a run."""
     return os.path.join(run_dir, "text_encoder")
 
 
-def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any] | None:
-    """What run.json says; None where there is none.
+def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
+    """What run.json says; {} where there is none.
 
     Raises:
       UserError: where it is damaged or of another kind of run.
     """
-    path = pathlib.Path(run_dir, METADATA)
+    found = runs.read(run_dir, KIND)
+    if not found:
+        return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["kind"] == KIND:
-            found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
-            if not all(isinstance(found["text_encoder"][x], str) for x in ("name", "fingerprint")):
-                raise TypeError("text_encoder")
-            found["finished"], found["records"], found["examples_path"]
-            return found
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); train again in another folder") from error
-    raise UserError(f"{path} is no run of `titles train`; name the folder of one")
-
-
-def write_metadata(run_dir: str | os.PathLike, metadata: Mapping[str, Any]) -> None:
-    """Writes run.json."""
-    files.write_json(pathlib.Path(run_dir, METADATA), metadata)
+        # In the order of the fields, which evaluations are written in.
+        found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
+        encoder = found["text_encoder"]
+        sound = all(isinstance(encoder[name], str) for name in ("name", "fingerprint"))
+        sound = sound and {"finished", "records", "examples_path"} <= found.keys()
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"{os.path.join(run_dir, runs.METADATA)} is damaged; restore it, or train in another "
+            "folder"
+        )
+    return found
 
 
 def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[str, Any]]:
@@ -169,9 +157,10 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
       UserError: where there is no such run, or its text encoder cannot be had or is another now.
     """
     metadata = read_metadata(run_dir)
-    if metadata is None:
+    if not metadata:
         raise UserError(
-            f"{run_dir} has no {METADATA}: no run of titles there; ./run.sh titles train makes one"
+            f"{run_dir} has no {runs.METADATA}: no run of titles is there; "
+            "./run.sh titles train makes one"
         )
     if not metadata["finished"]:
         raise UserError(
@@ -180,12 +169,12 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
     embeddings = open_embeddings(run_dir, metadata["text_encoder"], keep_embeddings)
     model = untrained(Hparams(**metadata["hparams"]))
     build(model, embeddings.dimensions)
-    saved = tf.train.latest_checkpoint(checkpoint_dir(run_dir))
+    saved = checkpoints.latest(runs.train_dir(run_dir))
     if saved is None:
-        raise UserError(f"{checkpoint_dir(run_dir)} has no checkpoint; train again")
+        raise UserError(f"{runs.train_dir(run_dir)} has no checkpoint; train in another folder")
     try:
         tf.train.Checkpoint(model=model).restore(saved).expect_partial()
-    except DAMAGED as error:
+    except checkpoints.DAMAGE as error:
         raise UserError(f"{saved} is damaged; train again in another folder") from error
     return Towers(model, embeddings), metadata
 

@@ -435,7 +435,7 @@ def test_faiss_reads_it_as_documented(tmp_path):
         line[4:] for line in snippet.replace("FOLDER", f"{tmp_path}/index").split("\n")
     )
     names = {"numpy": np, "faiss": faiss, "query": query.astype(np.float32)}
-    exec(compile(lines, "snippet", "exec"), names)  # the documentation's own lines
+    exec(compile(lines, "snippet", "exec"), names)  # noqa: S102  the documentation's own lines
     expected = opened.search(query, 10)
     scores, rows = names["exact"].search(names["query"][np.newaxis], 10)
     assert list(rows[0]) == [row for _, row in expected]

@@ -1,4 +1,4 @@
-"""Records and files to titled tunes: which titles, which melodies, what is left out, what goes together."""
+"""Records and files to titled tunes: titles, melodies, what is left out, what goes together."""
 
 import json
 import os
@@ -249,9 +249,9 @@ def test_any_records_give_sound_tunes(tmp_path):
     assert len(found.tunes) + found.left_out.total() == 120
     assert sum(not tune.titles for tune in found.tunes) == found.untitled.total() > 0
     assert found.groups.shape == (len(found.tunes),)
-    for tune in found.tunes:
-        assert len({title.fold for title in tune.titles}) == len(tune.titles)
-        for each in (tune.melody, tune.guessed):
+    for one in found.tunes:
+        assert len({title.fold for title in one.titles}) == len(one.titles)
+        for each in (one.melody, one.guessed):
             assert each.notes.shape[1] == 4 and 4 <= len(each.notes) <= scale_degrees.MAX_NOTES
             assert (each.notes < tuple(scale_degrees.NOTE_SIZES.values())).all()
             assert each.meter < scale_degrees.METERS and each.mode < scale_degrees.MODES

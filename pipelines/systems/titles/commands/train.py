@@ -11,13 +11,11 @@ Example:
       --validation_path='tfrecords/tunes/validation.tfrecord*'
 """
 
-import os
-
 from absl import flags
 
 from configs.titles import Hparams
 from pipelines.runtime import app, tensorflow
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite
 from pipelines.systems.titles import text_encoders
 
@@ -70,7 +68,6 @@ def main() -> None:
     """Runs the job from its flags."""
     require_finite("learning_rate")
     run_dir = path_flag("run_dir")
-    _require_no_music(run_dir)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
     from pipelines.systems.titles import training
@@ -92,18 +89,6 @@ def main() -> None:
     )
     say(f"trained: {run_dir}")
     print(run_dir)
-
-
-def _require_no_music(run_dir: str) -> None:
-    """Refuses a run of MusicVAE: its checkpoints would be taken for this run's, and replaced."""
-    ours, music, checkpoint = (
-        os.path.exists(os.path.join(run_dir, *name))
-        for name in (["run.json"], ["train", "run.json"], ["train", "checkpoint"])
-    )
-    if music:
-        raise UserError(f"{run_dir} is a run of `train`, not of titles; name another --run_dir")
-    if checkpoint and not ours:
-        raise UserError(f"{run_dir} has checkpoints but no run.json; name another --run_dir")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loads a text encoder, whatever it is, as a function from strings to vectors with a fingerprint."""
+"""Loads any text encoder as a function from strings to vectors, with a fingerprint."""
 
 import hashlib
 import os
