@@ -1,7 +1,7 @@
-"""Finding the nearest of many titles: how long a query takes, and what the index takes to open.
+"""Finding the nearest of many titles: how long a query takes, and how long opening the index takes.
 
-The vectors are random, of length one, and each query is another. Where FAISS can be imported, its
-exact search (IndexFlatIP) reads the same files.
+The vectors are random and of length one, and so are the queries, each of which is another. Where
+FAISS can be imported, its exact search (IndexFlatIP) reads the same files.
 """
 
 import functools
@@ -91,7 +91,7 @@ def _measured(program: str, folder: str, queries: int) -> dict[str, float]:
         "ms a query": round(statistics.median(times), 3),
         "ms of the slowest": round(max(times), 3),
         "seconds to open": round(up, 3),
-        # The kernel's own count, which sees also what is soon over.
+        # The kernel's own count, which misses nothing that is soon over.
         "peak MiB": figures.memory()[1],
     }
 

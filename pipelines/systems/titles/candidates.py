@@ -3,20 +3,20 @@
 Tune to title: each tune that has a title is a query; the candidates are all held-out titles.
 Title to tune: each of these titles is a query; the candidates are all held-out tunes. Titles are
 the same where their folds are, so the spellings of one title are one candidate. Titles of other
-versions of a query's tune are neither right nor wrong, and are not ranked; likewise tunes. What
-would have nothing wrong to rank is no query.
+versions of a query's tune are neither right nor wrong, and are not ranked; likewise tunes. A tune
+or title for which nothing wrong would be ranked is not a query.
 
 What could be found by knowing training by heart is left out, each tune and title for the first
 reason that holds:
 
-  A tune that training has a version of, by `splits.join`; then one whose melody is nearly one of
-  training, by the cosine of `similarity.Melodies`, from `_MELODIES_ALIKE` on. Such a tune is no
-  candidate either.
+  A tune of which training has a version, by `splits.join`; then a tune whose melody is nearly one
+  of training, where the cosine of `similarity.Melodies` is at least `_MELODIES_ALIKE`. Such a tune
+  is not a candidate either.
 
   A title that training has, by its fold (where rhythm words are removed, they are removed from the
-  titles of training too); then one of which a spelling is nearly one of training, by
-  `similarity.titles_alike`, from `_TITLES_ALIKE` on, which never looks at rhythm words. Its tune
-  stays a candidate, and a query where it has another title.
+  titles of training too); then a title of which a spelling is nearly one of training, where
+  `similarity.titles_alike`, which never looks at rhythm words, is at least `_TITLES_ALIKE`. Its
+  tune stays a candidate, and is still a query if it has another title.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,10 +41,11 @@ CHANGES: dict[str, Callable[[str], str]] = {
     AS_THEY_ARE: str,
     WITHOUT_RHYTHM: title_text.without_rhythm,
 }
-# From here on, titles and melodies are taken for those of training that they are similar to. Among
-# 482 validation tunes of five collections that finds versions which `identity` does not ("Katie's
-# Rambles" for "Kitty's Rambles", "Blackthorne Stick" for "Billy Patterson's Favorite"), and some
-# tunes that are no versions ("Far from Home" for "Home from Holm"): leaving these out costs little.
+# The thresholds from which a title or a melody is taken for the one of training that it is similar
+# to. Among 482 validation tunes of five collections they find versions that `identity` does not
+# ("Katie's Rambles" for "Kitty's Rambles", "Blackthorne Stick" for "Billy Patterson's Favorite"),
+# and some tunes that are not versions ("Far from Home" for "Home from Holm"). Leaving these out
+# costs little.
 _TITLES_ALIKE, _MELODIES_ALIKE = 0.8, 0.3
 
 
@@ -91,7 +92,7 @@ class Task(NamedTuple):
       queries: places of the queries among the tunes or the titles.
       right, left_out: bool arrays shaped [queries, candidates].
       groups: int array shaped [queries]: of the tune, or of a tune that has the title.
-      trivial: how many are no queries because nothing wrong would be ranked.
+      trivial: how many are not queries because nothing wrong would be ranked.
     """
 
     transposed: bool

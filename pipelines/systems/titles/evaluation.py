@@ -61,7 +61,7 @@ def measure(
       run_dir: a run of `titles train`.
       examples_path: a glob of NoteSequence records.
       training_path: a glob of those that the run was trained on, from which the baselines are
-        made; where the run had them if it is None.
+        made; None if they are where they were.
       seed: of the order of ties and of the bootstrap.
       near_duplicates: as `evaluate` takes it.
 
@@ -69,9 +69,9 @@ def measure(
       What `evaluate` gives, and of what; the same is in RUN_DIR/eval, and in TensorBoard.
 
     Raises:
-      UserError: where there is no such run, or the records do not do.
+      UserError: where there is no such run, or the records cannot be used.
     """
-    # Of held-out titles nothing is kept in the run's folder.
+    # Nothing of held-out titles is kept in the run's folder.
     trained, metadata = towers.open_run(run_dir, keep_embeddings=False)
     held_out = titled_tunes.read(examples_path)
     say(held_out.summary())

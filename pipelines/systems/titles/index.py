@@ -102,7 +102,7 @@ def open_index(
       made_with: what the vectors must have been made with; None where no query is to be compared.
 
     Raises:
-      UserError: if there is no index, if it was cut short or changed, is of another kind or was
+      UserError: if there is no index, or if it was cut short or changed, is of another kind or was
         made with something else.
     """
     folder = pathlib.Path(folder)
@@ -158,7 +158,7 @@ class Index:
 
         Raises:
           IndexError: if there is no such row.
-          UserError: if its line is no JSON object.
+          UserError: if its line is not a JSON object.
         """
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} of {len(self)}")
@@ -167,7 +167,9 @@ class Index:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise UserError(f"{self._path}: line {row + 1} is no JSON object; make the index again")
+            raise UserError(
+                f"{self._path}: line {row + 1} is not a JSON object; make the index again"
+            )
         return found
 
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -198,7 +200,7 @@ class Index:
         if vector.shape != (dimensions,) or top_k < 1:
             raise ValueError(f"a vector of shape {vector.shape}, top_k={top_k}; see the docstring")
         query = _unit(vector[np.newaxis])[0]
-        # BLAS is no faster, memory being the limit, and waits for other programs' cores.
+        # Memory is the limit, so BLAS is no faster, and it waits for cores that others use.
         rough = np.einsum("ij,j->i", self.vectors, query.astype(np.float32))
         if keep is not None:
             if keep.dtype != bool or keep.shape != (count,):
@@ -262,7 +264,7 @@ def _sum(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _read_about(path: pathlib.Path) -> dict[str, Any]:
-    """What index.json says; raises UserError where there is none, or where it is no such thing."""
+    """What index.json says; raises UserError where there is none, or where it is damaged."""
     if not path.is_file():
         raise UserError(
             f"{path.parent} holds no index ({ABOUT} is missing); name one, or a new folder"
@@ -281,16 +283,18 @@ def _read_about(path: pathlib.Path) -> dict[str, Any]:
 
 def _open_vectors(path: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
     try:
-        # As np.load maps a file, but it reads neither archives nor pickles.
-        vectors = np.lib.format.open_memmap(path, mode="r")
+        # np.load maps files by this too, but reads archives as well.
+        mapped = np.lib.format.open_memmap(path, mode="r")
     # What NumPy raises for a forged header depends on how it was forged.
     except Exception:
         raise _damaged(path) from None
-    if not (vectors.dtype == np.float32 and vectors.flags.c_contiguous and vectors.shape == shape):
+    sound = mapped.dtype == np.float32 and mapped.flags.c_contiguous
+    if not sound or mapped.shape != shape:
         raise _damaged(path)
-    vectors = vectors.view(np.ndarray)
+    vectors = mapped.view(np.ndarray)
     with np.errstate(all="ignore"):
         squares = np.einsum("ij,ij->i", vectors, vectors)
+    # NaN is not near to one either.
     if not np.all(np.abs(squares - 1) < _LENGTH_TOLERANCE):
         raise UserError(f"{path} has rows that are not of length one; make the index again")
     return vectors

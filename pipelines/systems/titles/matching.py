@@ -38,9 +38,8 @@ class Match(NamedTuple):
 
     Attributes:
       score: the cosine of tune and title.
-      title: as it is written.
-      existing: whether a tune that the run was trained on, or the user's list of titles that are
-        taken, has it already.
+      title: the title as it is written.
+      existing: whether it is taken: by a tune that the run was trained on, or by the user's lists.
     """
 
     score: float
@@ -53,9 +52,8 @@ class Matcher:
 
     Args:
       run_dir: a run of `titles train`.
-      titles_path: a text file of titles to choose from, one a line; those of the run where it is
-        None.
-      index_dir: where the index of `titles_path` is kept, if it is to be.
+      titles_path: a text file of titles to choose from, one a line; None for those of the run.
+      index_dir: where the index of `titles_path` is kept; None to keep none.
       taken_paths: text files of titles that are taken, one a line.
 
     Raises:
@@ -71,7 +69,7 @@ class Matcher:
     ):
         if index_dir and not titles_path:
             raise UserError("--index keeps the index of --titles; give both, or neither")
-        # A list of titles is kept by --index, and not in the run.
+        # Embeddings of a user's list are not kept in the run; --index keeps their vectors.
         self._towers, _ = titles_towers.open_run(run_dir, keep_embeddings=False)
         own = open_run_index(run_dir, "titles", self._towers)
         self._taken = {entry["fold"] for entry in own.entries()}
@@ -119,7 +117,7 @@ class Matcher:
             found: dict[str, Match] = {}
             for score, row in nearest:
                 shown = self._index.entry(row)["title"]
-                # "A, or B" is two titles that are shown alike, and exists if one of them does.
+                # "A, or B" is two titles that are shown as one, which exists if either does.
                 existing = any(each.fold in self._taken for each in title_text.parse(shown))
                 if not (existing and keep is not None):
                     found.setdefault(shown, Match(score, shown, existing))
@@ -146,9 +144,9 @@ def search(
       run_dir: a run of `titles train`.
       text: a title, or words such as "lively reel about a fiddle".
       top_k: how many tunes.
-      examples_path: a glob of NoteSequence records to search; the tunes that the run was trained
-        on where it is None.
-      index_dir: where the index of `examples_path` is kept, if it is to be.
+      examples_path: a glob of NoteSequence records to search; None for the tunes that the run was
+        trained on.
+      index_dir: where the index of `examples_path` is kept; None to keep none.
 
     Returns:
       The cosine and the tune's line of the index, for each.
@@ -221,7 +219,7 @@ def index_of_titles(path: str, towers: Towers, folder: str) -> Index:
     made_with = {**towers.made_with(), "list_of_titles": digest}
     if _is_free(folder):
         titles = _titles_in(path, lines)
-        # Needed but once, so their embeddings are not kept.
+        # The embeddings are needed only once, so they are not kept.
         vectors = towers.title_vectors([title.text for title, _ in titles], remember=False)
         _write_titles(folder, vectors, titles, made_with)
     return index.open_index(folder, "titles", made_with)
@@ -245,14 +243,14 @@ def read_list(path: str) -> tuple[list[str], bytes]:
     """The lines of a text file in any encoding that tunebooks have, and its bytes.
 
     Raises:
-      UserError: where it is no text.
+      UserError: where it is not text.
     """
     data = pathlib.Path(path).read_bytes()
     try:
         text = tunebook.decode(data)
     except Rejected as error:
         raise UserError(
-            f"{path} is no text ({error.detail}); give a text file with a title on each line"
+            f"{path} is not text ({error.detail}); give a text file with a title on each line"
         ) from error
     return _LINE_END.split(text), data
 
@@ -284,7 +282,7 @@ def _titles_in(path: str, lines: Iterable[str]) -> list[tuple[Title, dict[str, A
             f"(line {named}{more})"
         )
     if again:
-        told.append(f"{again} are there before")
+        told.append(f"{again} are repeated")
     say(f"{path}: {'; '.join(told)}")
     if not found:
         raise UserError(f"{path} has no title in it; give a text file with one on each line")
@@ -312,7 +310,7 @@ def _entry(tune: Tune) -> dict[str, Any]:
     """A tune as a line of an index."""
     return {
         "id": tune.id,
-        # "A, or B" is two titles that are shown alike.
+        # "A, or B" is two titles that are shown as one.
         "titles": list(dict.fromkeys(title.shown for title in tune.titles)),
         "rhythm": tune.rhythm,
         "meter": tune.meter,

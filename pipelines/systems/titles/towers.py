@@ -4,8 +4,8 @@ A run's folder holds
 
     run.json        what it was trained with and on, and whether it is finished; data only
     train/          TensorFlow's checkpoints of the towers, and summaries for TensorBoard
-    text_encoder/   the text encoder, where the project exported it
-    embeddings/     what that gave for each title (`embeddings`)
+    text_encoder/   the text encoder, if it is one that the project exports
+    embeddings/     the embedding of each title (`embeddings`)
     index/          the vectors of the training titles and tunes (`index`)
 """
 
@@ -52,7 +52,7 @@ class Towers:
 
     Args:
       model: the dual tower.
-      embeddings: of titles.
+      embeddings: gives the embeddings of titles.
     """
 
     def __init__(self, model: DualTower, embeddings: Embeddings):
@@ -71,8 +71,8 @@ class Towers:
 
         Args:
           texts: `Title.text`s.
-          remember: whether their embeddings are kept, in memory too. Those of a million titles
-            are gigabytes.
+          remember: whether their embeddings are kept, in memory and in the run's folder. Those of
+            a million titles are gigabytes.
 
         Returns:
           Float32 [texts, dimensions], each of length one.
@@ -102,7 +102,7 @@ class Towers:
 
 
 def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
-    """Melodies as the tune tower takes them, padded with zeros to `melody.MAX_NOTES`."""
+    """Melodies as the tune tower takes them, padded with zeros to `scale_degrees.MAX_NOTES`."""
     notes = np.zeros((len(melodies), scale_degrees.MAX_NOTES, len(NOTE_SIZES)), np.uint8)
     for row, each in zip(notes, melodies):
         row[: len(each.notes)] = each.notes
@@ -154,7 +154,7 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
       The towers and what run.json says.
 
     Raises:
-      UserError: where there is no such run, or its text encoder cannot be had or is another now.
+      UserError: where there is no such run, or its text encoder cannot be loaded or is another now.
     """
     metadata = read_metadata(run_dir)
     if not metadata:
@@ -180,7 +180,7 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
 
 
 def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True) -> Embeddings:
-    """The text encoder of a run, and what it gave so far.
+    """The text encoder of a run, and the embeddings that it has given so far.
 
     Args:
       run_dir: the run's folder.

@@ -37,8 +37,8 @@ class Pairs:
 
     Args:
       tunes: those with a title.
-      embeddings: of their titles, and of these without their rhythm words.
-      hparams: what a batch is like.
+      embeddings: gives the embeddings of their titles, with and without rhythm words.
+      hparams: how large a batch is, and how often its titles and melodies are changed.
       seed: of the order, and of what is drawn.
     """
 
@@ -47,7 +47,7 @@ class Pairs:
         self._seed = seed
         written = towers.arrays([tune.melody for tune in tunes.tunes])
         guessed = towers.arrays([tune.guessed or tune.melody for tune in tunes.tunes])
-        # As written, and in the guessed key: of each, [2, tunes, ...].
+        # Each array is [2, tunes, ...]: as written, and in the guessed key.
         self._melodies = {name: np.stack([written[name], guessed[name]]) for name in written}
         self._tunes = np.repeat(
             np.arange(len(tunes.tunes)), [len(tune.titles) for tune in tunes.tunes]
@@ -66,9 +66,9 @@ class Pairs:
         return len(self._tunes)
 
     def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of an epoch, the same for the same number; what `DualTower.call` takes.
+        """The batches of an epoch, as `DualTower.call` takes them; the same for the same number.
 
-        All are of one size. The pairs that are left over are others each time.
+        All are of one size. Other pairs are left over in each epoch.
         """
         rng = np.random.default_rng([self._seed, number])
         order = rng.permutation(len(self))
@@ -108,8 +108,8 @@ def train(
       seed: of all that is drawn.
 
     Raises:
-      UserError: for records that do not do, a text encoder that cannot be loaded, or a folder with
-        another run.
+      UserError: for records without enough titles, a text encoder that cannot be loaded, or a
+        folder with another run.
     """
     hparams = hparams or Hparams()
     text_encoder = text_encoders.absolute(text_encoder)
@@ -199,7 +199,7 @@ def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any]) -
 
 
 def encoder_texts(tunes: Tunes) -> list[str]:
-    """What the encoder `builtin` is made of: the titles, with and without their rhythm words."""
+    """The texts that `builtin` is made of: the titles, with and without their rhythm words."""
     texts = [title.text for tune in tunes.tunes for title in tune.titles]
     return texts + [bare for text in texts if (bare := title_text.without_rhythm(text))]
 
@@ -217,7 +217,7 @@ def fit(
     Args:
       run_dir: the run's folder, for checkpoints and summaries.
       tunes: those with a title, read with guessed keys.
-      embeddings: of titles.
+      embeddings: gives the embeddings of titles.
       hparams: what is trained, and how.
       seed: of all that is drawn.
       monitor: measures the towers after each epoch, for TensorBoard.
@@ -278,7 +278,7 @@ class _State:
     def __init__(
         self, directory: str, hparams: Hparams, seed: int, embedding_size: int, batches: int
     ):
-        # NumPy takes no seed of more bits.
+        # NumPy takes seeds of 32 bits.
         keras.utils.set_random_seed(seed % 2**32)
         self.model = towers.untrained(hparams)
         towers.build(self.model, embedding_size)
@@ -323,7 +323,7 @@ class _State:
         for batch in batches:
             losses.append(self._step(batch))
         loss = float(np.mean(losses))
-        # The loss is from before the last step.
+        # The loss was computed before the last step, so the vectors after it are looked at too.
         after = self.model.tunes(batch), self.model.titles(batch["title"])
         if not all(np.isfinite(values).all() for values in (loss, *after)):
             raise UserError(

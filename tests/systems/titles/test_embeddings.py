@@ -193,7 +193,7 @@ def test_a_damaged_description_is_named(folder, about):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         Embeddings(Counting(), tmp_path / "file")
 
 

@@ -361,7 +361,7 @@ def test_files_of_others_are_not_believed(tmp_path):
     opened = index.open_index(folder, "titles", MADE_WITH)
     assert opened.entry(0) == {"a": 1}
     for row in (1, 2, 3):
-        with pytest.raises(UserError, match=f"line {row + 1} is no JSON object"):
+        with pytest.raises(UserError, match=f"line {row + 1} is not a JSON object"):
             opened.entry(row)
 
 

@@ -135,7 +135,7 @@ def test_lists_that_do_not_do(made, tmp_path):
     run = str(made.run)
     binary = written(tmp_path / "binary", bytes(range(256)))
     for kwargs in ({"titles_path": binary}, {"taken_paths": [binary]}):
-        with pytest.raises(UserError, match="binary is no text"):
+        with pytest.raises(UserError, match="binary is not text"):
             Matcher(run, **kwargs)
     with pytest.raises(UserError, match="no title in it"):
         Matcher(run, written(tmp_path / "empty", ""))
@@ -464,7 +464,7 @@ def test_a_list_of_titles(tmp_path, capsys):
     ]
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{tmp_path}/list.txt: 5 different titles; 3 lines name no tune")
-    assert "(line 4, 6, 8)" in line and line.endswith("2 are there before")
+    assert "(line 4, 6, 8)" in line and line.endswith("2 are repeated")
 
 
 def test_many_lines_without_a_title_are_not_all_named(tmp_path, capsys):
@@ -505,8 +505,8 @@ def test_latin_1_line_by_line(tmp_path):
         (b"\n \r\n\t\n", "has no title in it"),
         ("🎻\nUntitled\n".encode(), "has no title in it"),
         (b"x" * 10_000, "has no title in it"),
-        (bytes(range(256)) * 9, "is no text"),
-        (b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\0\0", "is no text"),
+        (bytes(range(256)) * 9, "is not text"),
+        (b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\0\0", "is not text"),
     ],
 )
 def test_files_without_a_title(tmp_path, data, message):

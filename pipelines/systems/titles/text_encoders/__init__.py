@@ -23,7 +23,7 @@ def prepare(
 
     Args:
       name: `builtin`, `minilm` or a handle, which is returned as it is.
-      folder: where an exported encoder belongs. One that is there is taken as it is.
+      folder: where an exported encoder is kept. One that is there is taken as it is.
       titles: gives the training titles, from which `builtin` is made.
 
     Raises:
@@ -37,7 +37,7 @@ def prepare(
 
             minilm.export(folder)
         elif titles is None:
-            raise UserError(f"{folder}: there is no builtin encoder; it is made by training")
+            raise UserError(f"{folder}: there is no builtin encoder; `titles train` makes it")
         else:
             from pipelines.systems.titles.text_encoders import builtin
 
@@ -46,6 +46,6 @@ def prepare(
 
 
 def absolute(name: str) -> str:
-    """The same encoder from any working directory: folders by their whole paths."""
+    """The name by which an encoder is found from any working directory: of a folder, its path."""
     local = os.path.expanduser(name)
     return os.path.abspath(local) if os.path.isdir(local) else name

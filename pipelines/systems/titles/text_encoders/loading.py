@@ -13,11 +13,11 @@ import tensorflow as tf
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles.text_encoders import OFFLINE
 
-# A connection over which nothing comes for so long is given up; TF-Hub itself would wait forever.
+# A server that sends nothing for so long is given up; TF-Hub itself would wait forever.
 _TIMEOUT_SECONDS = 30.0
-# A batch has at most so many texts, and at most so many bytes once all are as long as the longest.
+# A batch has at most so many texts, and at most so many bytes when all are padded to the longest.
 _BATCH_TEXTS, _BATCH_BYTES = 256, 2**16
-# Which output counts where an encoder gives several, first come first.
+# Which output counts where an encoder gives several: the first of these that is there.
 _OUTPUTS = ("default", "outputs", "output_0", "sentence_embedding", "embeddings")
 # What an encoder is tried with once it is loaded.
 _SAMPLE = b"The Maid Behind the Bar"
@@ -56,7 +56,7 @@ class TextEncoder:
         Raises:
           UserError: if the encoder gives anything else.
         """
-        # A lone surrogate is no Unicode, and becomes "?".
+        # A lone surrogate cannot be encoded, and becomes "?".
         encoded = [text.encode("utf-8", errors="replace") for text in texts]
         vectors = np.empty((len(encoded), self.dimensions), np.float32)
         for batch in _batches(encoded):
@@ -66,7 +66,7 @@ class TextEncoder:
     def _batch(self, texts: list[bytes]) -> np.ndarray:
         config = tf.config.experimental
         rounded = config.tensor_float_32_execution_enabled()
-        # On GPUs TensorFlow multiplies with 10 bits of mantissa unless told not to, which moves
+        # Unless told otherwise, TensorFlow multiplies with 10 bits of mantissa on GPUs, which moves
         # vectors by 1e-3.
         config.enable_tensor_float_32_execution(False)
         try:
@@ -106,7 +106,7 @@ def load(handle: str) -> TextEncoder:
       handle: a TF-Hub handle or URL, or the folder of a SavedModel.
 
     Raises:
-      UserError: if it cannot be had, or is no encoder of strings.
+      UserError: if it cannot be loaded, or does not take strings.
     """
     if not tf.executing_eagerly():
         raise RuntimeError("text encoders need TensorFlow 2's eager mode, which was switched off")
@@ -116,7 +116,7 @@ def load(handle: str) -> TextEncoder:
     try:
         folder = hub.resolve(os.path.expanduser(handle))
         loaded = hub.load(folder)
-    # Bad handles end in errors of urllib, tarfile, protobuf and every kind of TensorFlow's.
+    # Bad handles end in errors of urllib, tarfile, protobuf, and in every kind of TensorFlow's.
     except Exception as error:
         needs_ops = "Op type not registered" in str(error) and not has_text_ops
         hint = "; it may need tensorflow-text, which ./run.sh installs" if needs_ops else ""
@@ -165,10 +165,10 @@ def is_hash(fingerprint: str) -> bool:
 
 
 def _batches(texts: Sequence[bytes]) -> Iterator[list[int]]:
-    """Indices of texts of about the same length, since encoders pad a batch to its longest."""
+    """Batches of indices of texts of similar length, since encoders pad a batch to its longest."""
     batch: list[int] = []
     for index in sorted(range(len(texts)), key=lambda index: len(texts[index])):
-        # In ascending order, so this one is the longest of its batch.
+        # The texts come in ascending order, so this one is the longest of its batch.
         if batch and (
             len(batch) == _BATCH_TEXTS or (len(batch) + 1) * len(texts[index]) > _BATCH_BYTES
         ):
@@ -182,7 +182,7 @@ def _batches(texts: Sequence[bytes]) -> Iterator[list[int]]:
 def _import_hub() -> tuple[Any, bool]:
     """TF-Hub, and whether the ops of tensorflow-text, which encoders may need, are there."""
     with warnings.catch_warnings():
-        # It imports pkg_resources, which setuptools deprecates.
+        # TF-Hub imports pkg_resources, which setuptools deprecates.
         warnings.simplefilter("ignore")
         import tensorflow_hub
 
