@@ -1,23 +1,26 @@
-"""What a dual tower is made and trained with."""
+"""The hyperparameters of a dual tower and of its training."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The hparams; the defaults were chosen on validation tunes (experiments/titles/README.md).
+    """The hyperparameters; their defaults were chosen on validation tunes.
+
+    experiments/titles/README.md says how.
 
     Attributes:
       loss: a name of `models.contrastive.LOSSES`.
-      dimensions: of the vectors of tunes and titles.
+      dimensions: the size of the vectors of tunes and titles.
       hidden: units of the tune tower's hidden layer.
-      tune_dropout, title_dropout: of the towers' inputs.
-      batch_size: pairs a batch, at most.
+      tune_dropout, title_dropout: the shares of the towers' inputs that are dropped.
+      batch_size: how many pairs a batch has, at most.
       num_epochs: passes over the pairs.
       learning_rate: at the first step; it falls to nothing along a cosine.
-      weight_decay: of AdamW.
-      without_rhythm: how often a title is shown without its rhythm words.
-      guessed_key: how often a melody is shown in the key that its notes suggest, as in MIDI files.
+      weight_decay: AdamW's.
+      without_rhythm: the share of titles that are shown without their rhythm words.
+      guessed_key: the share of melodies that are shown in the key that their notes suggest, since
+        MIDI files do not say their key.
     """
 
     loss: str = "infonce"

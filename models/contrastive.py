@@ -1,9 +1,9 @@
 """Losses of a dual tower over a batch: each row of one tower has its own row of the other.
 
 `scores` are cosine similarities of all pairs, shaped [batch, batch]: row i are those of tune i with
-every title, and the diagonal holds the pairs that belong together. `same`, bool, shaped alike, says
-which pairs are no negatives of each other: the diagonal, settings of one tune, tunes of one title.
-A row without a negative adds nothing.
+every title, and the diagonal holds the pairs that belong together. `same`, bool, of the same shape,
+says which pairs are not negatives: the diagonal, versions of one tune, and tunes of one title. A
+row without a negative adds nothing.
 """
 
 import math
@@ -13,7 +13,7 @@ from keras import ops
 
 # Representation Learning of Music Using Artist Labels (arXiv:1710.06648), section 3.3.
 MARGIN = 0.4
-# CLIP (arXiv:2103.00020), section 2.5: where the temperature begins, and its least value.
+# CLIP (arXiv:2103.00020), section 2.5: the temperature at first, and its least value.
 FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01
 
 
@@ -54,7 +54,7 @@ def info_nce(scores, same, temperature):
     """
     size = ops.shape(scores)[0]
     others = ops.logical_and(same, ops.logical_not(ops.eye(size, dtype="bool")))
-    # Not minus infinity, whose gradient is none.
+    # Minus infinity would have a gradient of NaN.
     logits = ops.where(others, ops.cast(-1e9, scores.dtype), scores / temperature)
     own = ops.diagonal(logits)
     over_titles = ops.logsumexp(logits, axis=1) - own
@@ -63,12 +63,12 @@ def info_nce(scores, same, temperature):
 
 
 def _mean_of(values, weights, axis):
-    """The weighted mean, 0 where all weights are."""
+    """The weighted mean; 0 where all weights are 0."""
     return ops.sum(values * weights, axis) / ops.maximum(ops.sum(weights, axis), 1)
 
 
 class Hinge(keras.layers.Layer):
-    """`hinge` as a layer, so that either loss is one."""
+    """`hinge` as a layer, since InfoNCE, with its weight, is one."""
 
     def call(self, scores, same):
         """Returns the loss of a batch."""
@@ -76,9 +76,9 @@ class Hinge(keras.layers.Layer):
 
 
 class _AtLeast(keras.constraints.Constraint):
-    """Holds a weight at a least value after each step, as CLIP does.
+    """Keeps a weight at or above a least value after each step, as CLIP does.
 
-    A bound inside the loss would have no gradient beyond it, and so no way back.
+    A bound inside the loss would have no gradient beyond it, and the weight could not come back.
     """
 
     def __init__(self, least: float):
@@ -90,7 +90,7 @@ class _AtLeast(keras.constraints.Constraint):
 
 
 class InfoNCE(keras.layers.Layer):
-    """`info_nce` with a temperature that is learnt, as its logarithm."""
+    """`info_nce` with a learnt temperature, stored as its logarithm."""
 
     def __init__(self):
         super().__init__()

@@ -175,7 +175,7 @@ class DualTower(keras.Model):
 
         Args:
           inputs: what `TuneTower.call` takes, "title", float [batch, size of an embedding], and
-            "same", bool [batch, batch]: which pairs are no negatives of each other.
+            "same", bool [batch, batch]: which pairs are not negatives of each other.
           training: whether to drop.
 
         Returns:

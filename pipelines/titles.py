@@ -1,6 +1,6 @@
 """Titles for tunes, and tunes for titles.
 
-  titles train      learns which titles fit which tunes, from NoteSequence records
+  titles train      learns from NoteSequence records which titles fit which tunes
   titles evaluate   measures that on held-out records, beside baselines
   titles match      names a tune: titles that fit a MIDI file or a tunebook
   titles search     finds tunes that fit a title or other words

@@ -4,8 +4,8 @@
         --text_encoder=builtin --loss=infonce --json=experiments/titles/builtin-infonce-folds.json
 
 A test split of a tenth has few hundred queries, and wide intervals. Here each tune is a query once;
-candidates are those of its part. Settings of a tune are in one part, and what is nearly in training
-is left out, as `titles evaluate` does it. Prints the table of the ranks of all parts together.
+its candidates are those of its part. All versions of a tune are in one part, and what is nearly in
+training is left out, as in `titles evaluate`. Prints a table of the ranks of all parts together.
 """
 
 import collections
@@ -18,7 +18,7 @@ from absl import flags
 
 from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import say
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -39,10 +39,10 @@ def main() -> None:
     from pipelines.systems.titles import baselines, evaluation, tunes
     from pipelines.systems.titles import ranks as retrieval
 
-    everything = tunes.read(path_flag("examples_path"), guess_keys=True)
+    everything = tunes.read(required_path_flag("examples_path"), guess_keys=True)
     say(everything.summary())
     groups = np.unique(everything.groups, return_inverse=True)[1]
-    # Each group in one part, and as many groups in each.
+    # Each group is in one part, and all parts have as many groups.
     order = np.random.default_rng(FLAGS.seed).permutation(groups.max() + 1)
     part_of = (order % FLAGS.parts)[groups]
     kept: dict[tuple[str, str], list] = collections.defaultdict(list)
@@ -65,7 +65,7 @@ def main() -> None:
             say(f"part {part + 1} of {FLAGS.parts}: {result['tunes']} tunes measured")
     sections: dict[str, Any] = collections.defaultdict(dict)
     for (section, direction), parts in kept.items():
-        # Groups have the same number in all parts.
+        # The number of a group is the same in all parts.
         of_queries = np.concatenate([found.groups for found, _ in parts])
         ranks = {
             name: np.concatenate([found.ranks[name] for found, _ in parts])
@@ -104,6 +104,7 @@ def _trained(run_dir: str, scratch: str, training, hparams):
     from pipelines.systems.titles import text_encoders
     from pipelines.systems.titles import training as titles_training
     from pipelines.systems.titles.embeddings import Embeddings
+    from pipelines.systems.titles.text_encoders import loading
 
     # `builtin` is made of each part's training titles; others are the same for all.
     of_part = FLAGS.text_encoder == text_encoders.BUILTIN
@@ -113,7 +114,7 @@ def _trained(run_dir: str, scratch: str, training, hparams):
         os.path.join(place, "encoder"),
         lambda: titles_training.encoder_texts(training),
     )
-    embeddings = Embeddings(text_encoders.load(handle), os.path.join(place, "embeddings"))
+    embeddings = Embeddings(loading.load(handle), os.path.join(place, "embeddings"))
     return titles_training.fit(run_dir, training, embeddings, hparams, FLAGS.seed)
 
 
@@ -121,10 +122,10 @@ def _table(result: dict[str, Any]) -> str:
     lines = []
     for section, directions in result["sections"].items():
         for direction, measured in directions.items():
+            counts = f"{measured['queries']} queries, {measured['candidates']:.0f} candidates each"
             lines += [
                 "",
-                f"{section}, {direction}: {measured['queries']} queries, "
-                f"{measured['candidates']:.0f} candidates each",
+                f"{section}, {direction}: {counts}",
                 "",
                 "| | MRR | R@1 | R@10 | R@100 | towers' MRR less this one's |",
                 "|---|---|---|---|---|---|",

@@ -30,7 +30,7 @@ from pipelines.records import tfrecord
 from pipelines.records.manifest import record_files
 from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import required_path_flag
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -61,7 +61,7 @@ def _define_flags() -> None:
     flags.DEFINE_string("python", None, "Python of the environment with sentence-transformers.")
     flags.DEFINE_integer("count", 1000, "Titles to draw.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Of the draw.")
-    flags.DEFINE_float("tolerance", 1e-4, "No number of a vector may differ by so much.")
+    flags.DEFINE_float("tolerance", 1e-4, "By less than this each number of a vector must differ.")
     flags.DEFINE_string("json", None, "File for the numbers.")
     flags.DEFINE_string("reference", None, f"File for {REFERENCES} vectors, for the tests.")
 
@@ -75,12 +75,12 @@ def titles() -> list[str]:
     if bool(FLAGS.records) == bool(FLAGS.titles):
         raise UserError("give --records or --titles (see --help)")
     if FLAGS.titles:
-        path = pathlib.Path(path_flag("titles"))
+        path = pathlib.Path(required_path_flag("titles"))
         found = set(path.read_text(encoding="utf-8").splitlines())
     else:
         found = {
             note_sequence.parse(record).sequence_metadata.title
-            for path in record_files(path_flag("records"))
+            for path in record_files(required_path_flag("records"))
             for record in tfrecord.read(path)
         }
     found.discard("")
@@ -102,7 +102,11 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     try:
         done = subprocess.run(
-            command, input=json.dumps(texts).encode(), capture_output=True, env=environment
+            command,
+            input=json.dumps(texts).encode(),
+            capture_output=True,
+            env=environment,
+            check=False,
         )
     except OSError as error:
         raise UserError(f"--python={python}: {error.strerror}") from None
@@ -116,6 +120,8 @@ def their_vectors(python: str, texts: Sequence[str]) -> tuple[np.ndarray, dict[s
 def main() -> None:
     """Compares, prints, and fails where the vectors differ."""
     tensorflow.start("WARN")
+    from pipelines.systems.titles.text_encoders import loading  # which imports TensorFlow
+
     every = titles()
     drawn = random.Random(FLAGS.seed).sample(every, min(FLAGS.count, len(every)))
     texts = [*drawn, *HARD]
@@ -124,7 +130,7 @@ def main() -> None:
     app.say(f"sentence-transformers took {time.monotonic() - start:.0f} s")
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "minilm")
-        encoder = text_encoders.load(text_encoders.prepare(text_encoders.MINILM, folder))
+        encoder = loading.load(text_encoders.prepare(text_encoders.MINILM, folder))
         start = time.monotonic()
         ours = encoder(texts)
         seconds = time.monotonic() - start
@@ -139,9 +145,9 @@ def main() -> None:
         "versions": versions,
     }
     if FLAGS.json:
-        files.write_json(path_flag("json"), numbers)
+        files.write_json(required_path_flag("json"), numbers)
     if FLAGS.reference:
-        _write_reference(pathlib.Path(path_flag("reference")), texts, theirs)
+        _write_reference(pathlib.Path(required_path_flag("reference")), texts, theirs)
     print(
         f"all-MiniLM-L6-v2, SavedModel beside sentence-transformers "
         f"{versions['sentence-transformers']} (PyTorch {versions['torch']}): the largest "

@@ -72,7 +72,7 @@ def _measured(program: str, folder: str, queries: int) -> dict[str, float]:
             exact.search(query[np.newaxis], _TOP_K)
     else:
         opened = index.open_index(folder, "titles", {})
-        dimensions = opened.dimensions
+        dimensions = opened.vectors.shape[1]
 
         def search(query):
             for _, row in opened.search(query, _TOP_K):

@@ -151,8 +151,11 @@ def test_a_run_of_music_stays_as_it_is(made, tmp_path, name):
     (tmp_path / "train" / name).write_text('{"config": "x", "hparams": {}}')
     arguments = [f"--examples_path={made.examples}", "--text_encoder=builtin"]
     done = command("train", *arguments, f"--run_dir={tmp_path}")
-    why = {"run.json": "is a run of `train`, not of titles", "checkpoint": "has no run.json"}
-    assert f"{tmp_path} {why[name]}" in error_of(done).replace("has checkpoints but", "has")
+    why = {
+        "run.json": f"{tmp_path}/train is a run of musicvae, not of titles",
+        "checkpoint": f"{tmp_path} has checkpoints but no run.json",
+    }
+    assert why[name] in error_of(done)
     assert os.listdir(tmp_path) == ["train"] and os.listdir(tmp_path / "train") == [name]
 
 

@@ -52,6 +52,18 @@ def tune(number, *titles, notes=None, meter="4/4", key="G", rhythm="") -> str:
     return "\n".join([*lines, f"M:{meter}", "L:1/8", f"K:{key}", notes, "", ""])
 
 
+def written(path: pathlib.Path, data: str | bytes) -> str:
+    """Writes a file; returns its path."""
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return str(path)
+
+
+def one_line(error) -> str:
+    """The message of an error that was raised; fails where it is no short line."""
+    assert "\n" not in str(error.value) and len(str(error.value)) < 700
+    return str(error.value)
+
+
 def book() -> str:
     """40 tunes with a title that names them, and nine that are odd."""
     plain = [f"The {one}'s {other}" for other in THINGS for one in PEOPLE]

@@ -1,41 +1,53 @@
 """Baselines that trained towers have to beat: scorers that are made of training tunes.
 
-Where a baseline could be made in several ways, it is the one of the highest MRR on validation tunes
-of five collections (409 tunes, 353 titles): a weak baseline would flatter what is beside it. So
-there is one more than the title of the nearest tune, those of the ten nearest. The figures of the
-comments are MRRs, tune to title and title to tune, the mean of several orders of ties.
+Where a baseline could be made in several ways, the one with the highest MRR on validation tunes of
+five collections (409 tunes, 353 titles) was taken, for a weak baseline would flatter the towers. So
+beside the title of the nearest tune there are those of the ten nearest. The figures in the comments
+are MRRs, tune to title and title to tune, the mean of several orders of ties.
 """
 
 import collections
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from pipelines.systems.titles import evaluation
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import similarity
 
-# So many words, spread as in all titles, are added to those of a meter, and so many, spread as in
-# the titles of the meter, to those of a meter and mode. With the sum over a title's words the MRR
-# is 0.047 and 0.028; with their mean, or 100 and 300, it was lower before near-duplicates were left
-# out.
+# Pseudo-counts: so many words are added to those of a meter, in the proportions of all titles, and
+# so many to those of a meter and mode, in the proportions of the meter. With the sum over a title's
+# words the MRR is 0.047 and 0.028. With their mean, or with 100 and 300 pseudo-counts, it was
+# lower, measured before near-duplicates were left out.
 _OF_ANY_METER, _OF_ANY_MODE = 1000, 10000
 
-# By the titles' spelling, weighted by the squares of their similarities: 0.073 and 0.068; five
-# neighbours 0.064 and 0.060, twenty 0.067 and 0.070, one 0.047 and 0.047. By the encoder `builtin`,
-# ten: 0.061 and 0.055, one: 0.046 and 0.046.
+# Ten neighbours, weighted by the squares of their similarities, titles compared by spelling: 0.073
+# and 0.068. Five neighbours: 0.064 and 0.060; twenty: 0.067 and 0.070; one: 0.047 and 0.047. With
+# titles compared by the encoder `builtin`, ten: 0.061 and 0.055; one: 0.046 and 0.046.
 _NEIGHBOURS, _POWER = 10, 2
-# Of characters, within words.
+# The lengths of the n-grams of characters, within words.
 _SPELLING = (3, 5)
-# Similarities that are looked at together.
+# How many similarities are looked at together.
 _BLOCK = 1 << 22
 
 
-def of(training: Sequence[Tune], seed: int = 0) -> dict[str, evaluation.Scorer]:
+class Scorer(Protocol):
+    """What says how well titles fit tunes: trained towers, and each baseline."""
+
+    def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
+        """Scores [tunes, texts], finite; the higher, the better the text fits the tune.
+
+        Args:
+          tunes: whose titles must not be looked at.
+          texts: `Title.text` of titles, or what `title_text.without_rhythm` leaves of them.
+        """
+
+
+def of(training: Sequence[Tune], seed: int = 0) -> dict[str, Scorer]:
     """The baselines by name.
 
     Args:
@@ -106,7 +118,7 @@ class MeterAndMode:
     ):
         self._pseudo = of_any_meter, of_any_mode
         self._all: collections.Counter[str] = collections.Counter()
-        # By meter, and by meter and mode.
+        # The keys are meters, and pairs of meter and mode.
         self._of: dict[object, collections.Counter[str]] = collections.defaultdict(
             collections.Counter
         )
@@ -146,7 +158,7 @@ class MeterAndMode:
 
 
 class NearestNeighbour:
-    """A title fits a tune as well as it is like the titles of training tunes that sound like it.
+    """A title fits a tune as well as it is similar to the titles of similar training tunes.
 
     Tunes are compared by n-grams of notes, each a pitch class above the tonic and a length, as
     documents are by their words (TF-IDF, 1 + log tf, cosine): nothing is learnt from titles.
@@ -177,7 +189,7 @@ class NearestNeighbour:
             embed = by_spelling.fit(texts).transform
         self._embed = embed
         self._titles = normalize(embed(texts))
-        # The titles of all tunes, tune after tune, and where those of each begin.
+        # The titles of all tunes, tune after tune, and where those of each start.
         self._own = np.array([places[title.text] for tune in titled for title in tune.titles])
         self._begins = np.cumsum([0, *(len(tune.titles) for tune in titled)])[:-1]
 

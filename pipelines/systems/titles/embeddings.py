@@ -6,9 +6,9 @@ The folder, RUN_DIR/embeddings, has
     part-HEX.npy     float32 [n, d], NumPy's format
     part-HEX.json    the n texts: one JSON string a line, in the order of the rows
 
-A part is never changed; HEX is a hash of its texts. The vectors are there before the texts, and
-both are written to other names and renamed, so a part is one whose texts are there. Whatever else
-lies there, such as a part that was cut short, is passed over and encoded anew. Deleting the folder
+A part is never changed; HEX is a hash of its texts. Both files are written to other names and
+renamed, the texts last, so a part is complete once its texts are there. Anything else in the
+folder, such as a part that was cut short, is passed over and encoded anew. Deleting the folder
 costs time and nothing else.
 """
 
@@ -25,17 +25,16 @@ import numpy as np
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
-from pipelines.systems.titles import text_encoders
 
 FORMAT = 1
-# What is encoded is written after so many texts: an interruption costs no more than these.
+# After this many texts, what is encoded is written: an interruption costs no more than these.
 _PART = 8192
-# Texts given to the encoder between two lines of progress.
+# How many texts the encoder gets between two lines of progress.
 _STEP = 1024
 
 
 class Encoder(Protocol):
-    """What a text encoder has to have; see `text_encoders.TextEncoder`."""
+    """What a text encoder has to have; see `text_encoders.loading.TextEncoder`."""
 
     handle: str
     dimensions: int
@@ -54,13 +53,13 @@ class Embeddings:
         something to keep. Where it cannot be written to, one line on stderr says so.
 
     Raises:
-      UserError: if the folder belongs to another encoder or is no such folder.
+      UserError: if the folder belongs to another encoder, or is not a folder of embeddings.
     """
 
     def __init__(self, encoder: Encoder, folder: str | os.PathLike | None = None):
         self.encoder = encoder
         self._folder = None if folder is None else pathlib.Path(folder)
-        # Vectors in parts, which stay on disk until they are asked for.
+        # The vectors, in parts that stay on disk until they are asked for.
         self._parts: list[np.ndarray] = []
         self._places: dict[str, tuple[int, int]] = {}
         if self._folder is not None:
@@ -91,8 +90,8 @@ class Embeddings:
         progress.close()
         result = np.empty((len(texts), self.dimensions), np.float32)
         for row, text in enumerate(texts):
-            part, index = self._places[text]
-            result[row] = self._parts[part][index]
+            number, at = self._places[text]
+            result[row] = self._parts[number][at]
         return result
 
     def _add(self, texts: Sequence[str], vectors: np.ndarray) -> None:
@@ -102,7 +101,7 @@ class Embeddings:
 
     def _open(self, folder: pathlib.Path) -> None:
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is no folder; remove it or name another place")
+            raise UserError(f"{folder} is not a folder; remove it, or name another")
         about = folder / "encoder.json"
         try:
             found = json.loads(about.read_text(encoding="utf-8"))
@@ -110,10 +109,10 @@ class Embeddings:
         except FileNotFoundError:
             return
         except (ValueError, KeyError, TypeError):
-            raise UserError(f"{about} is damaged; remove {folder}, it is made anew") from None
+            raise UserError(f"{about} is damaged; remove {folder}, which is made again") from None
         if version != FORMAT:
-            raise UserError(f"{about} has format {version!r}; remove {folder}, it is made anew")
-        if not text_encoders.same_encoder(fingerprint, self.encoder.fingerprint):
+            raise UserError(f"{about} has format {version!r}; remove {folder}, which is made again")
+        if fingerprint != self.encoder.fingerprint:
             raise UserError(
                 f"{folder} has embeddings of another text encoder ({found.get('handle')}) than "
                 f"{self.encoder.handle}; give that one, or remove the folder"
@@ -121,12 +120,12 @@ class Embeddings:
         for texts in sorted(folder.glob("part-*.json")):
             part = _read_part(texts, self.dimensions)
             if part is None:
-                app.say(f"{texts}: passed over, for it is damaged; its texts are encoded anew")
+                app.say(f"{texts} is damaged and passed over; its texts are encoded anew")
             else:
                 self._add(*part)
 
     def _keep(self, texts: Sequence[str], vectors: np.ndarray) -> None:
-        """Writes a part, if there is a place for it."""
+        """Writes a part, if there is a folder for it."""
         if self._folder is None:
             return
         try:
@@ -149,7 +148,7 @@ class Embeddings:
 
 
 def _write_part(folder: pathlib.Path, texts: Sequence[str], vectors: np.ndarray) -> None:
-    # ASCII, so that lone surrogates come through.
+    # In ASCII a lone surrogate, which UTF-8 cannot hold, is escaped.
     lines = "".join(json.dumps(text) + "\n" for text in texts).encode("ascii")
     name = f"part-{hashlib.blake2b(lines, digest_size=8).hexdigest()}"
     scratch = folder / f".{name}.{uuid.uuid4().hex}"

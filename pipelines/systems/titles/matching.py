@@ -1,23 +1,36 @@
-"""Titles for tunes, and tunes for a text: the work of `titles match` and `titles search`."""
+"""Titles for tunes, and tunes for a text: the work of `titles match` and `titles search`.
+
+Both search an index: of what the run was trained on, or of a user's own titles or records.
+"""
 
 import functools
+import hashlib
+import os
 import pathlib
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.music import midi_reader, note_sequence
-from pipelines.music.abc import reader, tunebook
+from pipelines.music.abc import tunebook
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records.manifest import content_digest, record_files
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError, say
-from pipelines.systems.titles import indexing, towers
+from pipelines.systems.titles import index
+from pipelines.systems.titles import towers as titles_towers
+from pipelines.systems.titles import tunes as titled_tunes
+from pipelines.systems.titles.index import Index
+from pipelines.systems.titles.towers import Towers
+from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import title_text
+from pipelines.tunes.title_text import Title
 
-_MIDI = (".mid", ".midi", ".smf", ".kar")
+_LINES_NAMED = 5
+_LINE_END = re.compile(r"\r{0,2}\n|\r")
 
 
 class Match(NamedTuple):
@@ -25,9 +38,8 @@ class Match(NamedTuple):
 
     Attributes:
       score: the cosine of tune and title.
-      title: as it is written.
-      existing: whether a tune that the run was trained on, or the user's list of titles that are
-        taken, has it already.
+      title: the title as it is written.
+      existing: whether it is taken: by a tune that the run was trained on, or by the user's lists.
     """
 
     score: float
@@ -40,13 +52,12 @@ class Matcher:
 
     Args:
       run_dir: a run of `titles train`.
-      titles_path: a text file of titles to choose from, one a line; those of the run where it is
-        None.
-      index_dir: where the index of `titles_path` is kept, if it is to be.
+      titles_path: a text file of titles to choose from, one a line; None for those of the run.
+      index_dir: where the index of `titles_path` is kept; None to keep none.
       taken_paths: text files of titles that are taken, one a line.
 
     Raises:
-      UserError: as `towers.open_run` and `indexing.of_titles`.
+      UserError: as `towers.open_run` and `index_of_titles`.
     """
 
     def __init__(
@@ -58,17 +69,18 @@ class Matcher:
     ):
         if index_dir and not titles_path:
             raise UserError("--index keeps the index of --titles; give both, or neither")
-        # A list of titles is kept by --index, and not in the run.
-        self._towers, _ = towers.open_run(run_dir, keep_embeddings=False)
-        own = indexing.open_run_index(run_dir, "titles", self._towers)
+        # Embeddings of a user's list are not kept in the run; --index keeps their vectors.
+        self._towers, _ = titles_towers.open_run(run_dir, keep_embeddings=False)
+        own = open_run_index(run_dir, "titles", self._towers)
         self._taken = {entry["fold"] for entry in own.entries()}
         for path in taken_paths:
-            lines, _ = indexing.read_list(path)
+            lines, _ = read_list(path)
             self._taken.update(title.fold for line in lines for title in title_text.parse(line))
         self._index = own
         if titles_path:
             with tempfile.TemporaryDirectory() as scratch:
-                self._index = indexing.of_titles(titles_path, self._towers, index_dir, scratch)
+                folder = index_dir or os.path.join(scratch, "titles")
+                self._index = index_of_titles(titles_path, self._towers, folder)
 
     def match(
         self, sequence: NoteSequence, top_k: int = 10, exclude_existing: bool = False
@@ -81,7 +93,7 @@ class Matcher:
           exclude_existing: whether to leave out those that are taken.
 
         Raises:
-          melody.NoMelodyError: if it has no melody.
+          scale_degrees.NoMelodyError: if it has no melody.
           UserError: if all titles are taken.
         """
         read = scale_degrees.read(sequence)
@@ -105,7 +117,7 @@ class Matcher:
             found: dict[str, Match] = {}
             for score, row in nearest:
                 shown = self._index.entry(row)["title"]
-                # "A, or B" is two titles that are shown alike, and exists if one of them does.
+                # "A, or B" is two titles that are shown as one, which exists if either does.
                 existing = any(each.fold in self._taken for each in title_text.parse(shown))
                 if not (existing and keep is not None):
                     found.setdefault(shown, Match(score, shown, existing))
@@ -117,60 +129,6 @@ class Matcher:
     def _existing(self) -> np.ndarray:
         """Which titles of the index are taken."""
         return np.array([entry["fold"] in self._taken for entry in self._index.entries()])
-
-
-def read_tunes(path: str) -> Iterator[NoteSequence]:
-    """The tunes of a MIDI file or a tunebook; what cannot be read is said and left out.
-
-    The id of each says where it is from, e.g. "book.abc/12 The Maid's Fancy"; no two of a file are
-    the same.
-
-    Raises:
-      UserError: where there is no tune in it.
-    """
-    file = pathlib.Path(path)
-    data = file.read_bytes()
-    if data[:4] == b"MThd" or file.suffix.lower() in _MIDI:
-        try:
-            sequence = midi_reader.midi_to_note_sequence(data)
-        except Rejected as error:
-            raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
-        sequence.id = _one_line(path)
-        yield sequence
-        return
-    try:
-        text = tunebook.decode(data)
-    except Rejected as error:
-        raise UserError(
-            f"{path} is neither MIDI nor text ({error.detail}); give a .mid or an .abc file"
-        ) from error
-    names: set[str] = set()
-    for tune in tunebook.tunes(text):
-        name = _one_line(tune.reference) or f"line{tune.line}"
-        name = f"{name}:{tune.line}" if name in names else name
-        names.add(name)
-        try:
-            sequence = reader.read(tune)
-        except Rejected as error:
-            say(f"{path}, line {tune.line}: left out: {error.detail}")
-            continue
-        except Exception as error:
-            # Whatever a tune does to the reader, the others of its book are to have their titles.
-            say(f"{path}, line {tune.line}: left out: the reader failed: {error!r}")
-            continue
-        title = _one_line("".join(note_sequence.titles(sequence)[:1]))
-        if len(title) > title_text.MAX_LENGTH:
-            title = f"{title[: title_text.MAX_LENGTH]}..."
-        sequence.id = f"{_one_line(path)}/{name} {title}".strip()
-        yield sequence
-    if not names:
-        raise UserError(f"{path} has no tune in it; give a .mid or an .abc file")
-
-
-def _one_line(text: str) -> str:
-    """Text of people's files, or a name of one, that is to be printed on a line."""
-    printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return title_text.one_line(printable)
 
 
 def search(
@@ -186,15 +144,15 @@ def search(
       run_dir: a run of `titles train`.
       text: a title, or words such as "lively reel about a fiddle".
       top_k: how many tunes.
-      examples_path: a glob of NoteSequence records to search; the tunes that the run was trained
-        on where it is None.
-      index_dir: where the index of `examples_path` is kept, if it is to be.
+      examples_path: a glob of NoteSequence records to search; None for the tunes that the run was
+        trained on.
+      index_dir: where the index of `examples_path` is kept; None to keep none.
 
     Returns:
       The cosine and the tune's line of the index, for each.
 
     Raises:
-      UserError: as `towers.open_run` and `indexing.of_tunes`, and for a text without words.
+      UserError: as `towers.open_run` and `index_of_tunes`, and for a text without words.
     """
     if index_dir and not examples_path:
         raise UserError("--index keeps the index of --examples_path; give both, or neither")
@@ -206,11 +164,156 @@ def search(
     words = title_text.query(text)
     if not words:
         raise UserError(f"{text[:60]!r} has no word in it; search for some words")
-    trained, _ = towers.open_run(run_dir, keep_embeddings=False)
+    trained, _ = titles_towers.open_run(run_dir, keep_embeddings=False)
     with tempfile.TemporaryDirectory() as scratch:
         if examples_path:
-            tunes = indexing.of_tunes(examples_path, trained, index_dir, scratch)
+            folder = index_dir or os.path.join(scratch, "tunes")
+            tunes = index_of_tunes(examples_path, trained, folder)
         else:
-            tunes = indexing.open_run_index(run_dir, "tunes", trained)
+            tunes = open_run_index(run_dir, "tunes", trained)
         found = tunes.search(trained.title_vectors([words])[0], top_k)
         return [(score, tunes.entry(row)) for score, row in found]
+
+
+def run_index_dir(run_dir: str, kind: str) -> str:
+    """The folder of a run's own index of "titles" or "tunes"."""
+    return os.path.join(run_dir, "index", kind)
+
+
+def has_run_index(run_dir: str) -> bool:
+    """Whether a run has both of its indexes."""
+    return all(os.path.exists(run_index_dir(run_dir, kind)) for kind in ("titles", "tunes"))
+
+
+def write_run_index(run_dir: str, towers: Towers, tunes: Sequence[Tune]) -> None:
+    """Writes the indexes of the titles and tunes that a run was trained on."""
+    found: dict[str, tuple[Title, dict[str, Any]]] = {}
+    for tune in tunes:
+        for title in tune.titles:
+            found.setdefault(title.fold, (title, {"tunes": []}))[1]["tunes"].append(tune.id)
+    titles = list(found.values())
+    vectors = towers.title_vectors([title.text for title, _ in titles])
+    _write_titles(run_index_dir(run_dir, "titles"), vectors, titles, towers.made_with())
+    _write_tunes(run_index_dir(run_dir, "tunes"), towers, tunes, towers.made_with())
+
+
+def open_run_index(run_dir: str, kind: str, towers: Towers) -> Index:
+    """Opens the index of the "titles" or "tunes" that a run was trained on."""
+    return index.open_index(run_index_dir(run_dir, kind), kind, towers.made_with())
+
+
+def index_of_titles(path: str, towers: Towers, folder: str) -> Index:
+    """An index of the titles in a text file, one a line.
+
+    Args:
+      path: the file, in any encoding that tunebooks have.
+      towers: what makes the vectors.
+      folder: where the index is, or where it is written if there is none. One that is there must
+        be of this file and these towers.
+
+    Raises:
+      UserError: where there is no title in the file, or `folder` is of something else.
+    """
+    lines, data = read_list(path)
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    made_with = {**towers.made_with(), "list_of_titles": digest}
+    if _is_free(folder):
+        titles = _titles_in(path, lines)
+        # The embeddings are needed only once, so they are not kept.
+        vectors = towers.title_vectors([title.text for title, _ in titles], remember=False)
+        _write_titles(folder, vectors, titles, made_with)
+    return index.open_index(folder, "titles", made_with)
+
+
+def index_of_tunes(examples_path: str, towers: Towers, folder: str) -> Index:
+    """An index of the tunes in NoteSequence records, with or without titles.
+
+    Arguments and errors are those of `index_of_titles`, but for `examples_path`, a glob of records.
+    """
+    digest = content_digest(record_files(examples_path))
+    made_with = {**towers.made_with(), "set_of_records": digest}
+    if _is_free(folder):
+        tunes = titled_tunes.read(examples_path)
+        say(tunes.summary())
+        _write_tunes(folder, towers, tunes.tunes, made_with)
+    return index.open_index(folder, "tunes", made_with)
+
+
+def read_list(path: str) -> tuple[list[str], bytes]:
+    """The lines of a text file in any encoding that tunebooks have, and its bytes.
+
+    Raises:
+      UserError: where it is not text.
+    """
+    data = pathlib.Path(path).read_bytes()
+    try:
+        text = tunebook.decode(data)
+    except Rejected as error:
+        raise UserError(
+            f"{path} is not text ({error.detail}); give a text file with a title on each line"
+        ) from error
+    return _LINE_END.split(text), data
+
+
+def _is_free(folder: str) -> bool:
+    """Whether there is nothing at a place, or an empty folder."""
+    return not os.path.exists(folder) or (os.path.isdir(folder) and not os.listdir(folder))
+
+
+def _titles_in(path: str, lines: Iterable[str]) -> list[tuple[Title, dict[str, Any]]]:
+    """The different titles of a list, each with its line; says what is left out."""
+    found: dict[str, tuple[Title, dict[str, Any]]] = {}
+    nameless, again = [], 0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        titles = title_text.parse(line)
+        if not titles:
+            nameless.append(number)
+        for title in titles:
+            again += title.fold in found
+            found.setdefault(title.fold, (title, {"line": number}))
+    told = [f"{len(found)} different titles"]
+    if nameless:
+        named = ", ".join(map(str, nameless[:_LINES_NAMED]))
+        more = ", ..." if len(nameless) > _LINES_NAMED else ""
+        told.append(
+            f"{len(nameless)} lines name no tune or are over {title_text.MAX_LENGTH} characters "
+            f"(line {named}{more})"
+        )
+    if again:
+        told.append(f"{again} are repeated")
+    say(f"{path}: {'; '.join(told)}")
+    if not found:
+        raise UserError(f"{path} has no title in it; give a text file with one on each line")
+    return list(found.values())
+
+
+def _write_titles(
+    folder: str,
+    vectors: np.ndarray,
+    titles: Sequence[tuple[Title, dict[str, Any]]],
+    made_with: dict[str, str],
+) -> None:
+    entries = ({"title": title.shown, "fold": title.fold, **about} for title, about in titles)
+    index.write(folder, "titles", vectors, entries, made_with)
+
+
+def _write_tunes(
+    folder: str, towers: Towers, tunes: Sequence[Tune], made_with: dict[str, str]
+) -> None:
+    vectors = towers.tune_vectors([tune.melody for tune in tunes])
+    index.write(folder, "tunes", vectors, map(_entry, tunes), made_with)
+
+
+def _entry(tune: Tune) -> dict[str, Any]:
+    """A tune as a line of an index."""
+    return {
+        "id": tune.id,
+        # "A, or B" is two titles that are shown as one.
+        "titles": list(dict.fromkeys(title.shown for title in tune.titles)),
+        "rhythm": tune.rhythm,
+        "meter": tune.meter,
+        "mode": tune.mode,
+        "collection": tune.collection,
+    }

@@ -1,4 +1,4 @@
-"""Tunes and titles for TensorBoard's projector: points in the space in which they meet."""
+"""Tunes and titles for TensorBoard's projector, as points of the space that they share."""
 
 import os
 import pathlib
@@ -12,18 +12,18 @@ from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import title_text
 
-# More points than this, a browser does not draw.
+# A browser does not draw more points than this.
 MAX_POINTS = 10_000
 _COLUMNS = ("title", "rhythm", "mode", "meter", "id")
 
 
 def write(directory: str | os.PathLike, towers: Towers, tunes: Sequence[Tune], seed: int) -> None:
-    """Writes vectors and what they are of, as TSV, and the file that TensorBoard finds them by.
+    """Writes vectors and facts about their tunes as TSV, and the file by which both are found.
 
     Args:
       directory: the folder of a run's summaries.
       towers: what gives the vectors.
-      tunes: tunes with titles; of more than MAX_POINTS, some are drawn.
+      tunes: tunes with titles; if there are more than MAX_POINTS, as many are drawn.
       seed: of what is drawn.
     """
     if len(tunes) > MAX_POINTS:

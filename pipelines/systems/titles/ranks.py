@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 CUTOFFS = (1, 5, 10, 100)
-# Of an interval, in parts of one half each side.
+# The ends of a 95% interval.
 _PERCENTILES = (2.5, 97.5)
-# Scores, or drawn weights, that are looked at together.
+# How many scores, or drawn weights, are looked at together.
 _BLOCK = 1 << 22
 
 
@@ -26,8 +26,9 @@ def ranks(
       scores: [queries, candidates], any numbers; the higher, the better.
       right: [queries, candidates], bool: which candidates belong to the query.
       left_out: [queries, candidates], bool: which candidates are not ranked, being neither right
-        nor wrong, such as other settings of the query's tune; or None.
-      rng: orders candidates with the same score; what it gives does not depend on memory.
+        nor wrong, such as other versions of the query's tune; or None.
+      rng: orders candidates with the same score. The order does not depend on how many scores are
+        looked at together.
 
     Returns:
       [queries], int64, from 1: one more than the number of wrong candidates before the best right
@@ -63,12 +64,12 @@ def ranks(
             raise ValueError(f"query {at} has no right candidate")
         best = _highest(values, belongs)
         found[rows] = 1 + (wrong & (values > best)).sum(axis=1)
-        same = values == best
-        # Only queries with a tie draw.
-        for at in np.flatnonzero((wrong & same).any(axis=1)):
+        right_ties, wrong_ties = belongs & (values == best), wrong & (values == best)
+        # Numbers are drawn only for queries with a tie.
+        for row in np.flatnonzero(wrong_ties.any(axis=1)):
             drawn = rng.random(values.shape[1])
-            first = drawn[belongs[at] & same[at]].max()
-            found[rows.start + at] += (drawn[wrong[at] & same[at]] > first).sum()
+            first = drawn[right_ties[row]].max()
+            found[rows.start + row] += (drawn[wrong_ties[row]] > first).sum()
     return found
 
 
@@ -82,8 +83,8 @@ def summary(
     """R@k, MRR and the median rank with 95% intervals.
 
     The intervals are percentiles of a bootstrap (Efron & Tibshirani, 1993, chapter 13) over groups,
-    since queries of one group, such as settings of one tune, succeed and fail together. One group
-    alone has intervals of no width, which say nothing.
+    since queries of one group, such as versions of one tune, succeed and fail together. One group
+    alone has intervals of width zero, which say nothing.
 
     Args:
       ranks: [queries], from 1, as `ranks` gives them.
@@ -104,7 +105,7 @@ def summary(
         raise ValueError(f"a rank of {ranks.max()} among {candidates} candidates")
     names = [*(f"R@{cutoff}" for cutoff in CUTOFFS), "MRR"]
     each = np.stack([*(ranks <= cutoff for cutoff in CUTOFFS), 1.0 / ranks], axis=1)
-    # Of each group: the sums of what is averaged, and the number of queries.
+    # For each group: the sums of what is averaged, and the number of queries.
     sums = np.zeros((count, len(names)))
     np.add.at(sums, groups, each)
     sizes = np.bincount(groups, minlength=count)

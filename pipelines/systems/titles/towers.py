@@ -4,16 +4,14 @@ A run's folder holds
 
     run.json        what it was trained with and on, and whether it is finished; data only
     train/          TensorFlow's checkpoints of the towers, and summaries for TensorBoard
-    text_encoder/   the text encoder, where the project exported it
-    embeddings/     what that gave for each title (`embeddings`)
+    text_encoder/   the text encoder, if it is one that the project exports
+    embeddings/     the embedding of each title (`embeddings`)
     index/          the vectors of the training titles and tunes (`index`)
 """
 
 import dataclasses
 import hashlib
-import json
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,19 +20,17 @@ import tensorflow as tf
 
 from configs.titles import Hparams
 from models.dual_tower import DualTower, Vocabulary
+from pipelines import checkpoints, runs
 from pipelines.representations import scale_degrees
 from pipelines.representations.scale_degrees import METERS, MODES, NOTE_SIZES, Melody
-from pipelines.runtime import files
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.tunes import Tune
 
-METADATA = "run.json"
 KIND = "titles"
-# What TensorFlow raises where a checkpoint cannot be read: IndexError where it ends too soon.
-DAMAGED = (tf.errors.OpError, IndexError, ValueError)
 _BATCH = 256
 _TITLES = 1024
 
@@ -56,7 +52,7 @@ class Towers:
 
     Args:
       model: the dual tower.
-      embeddings: of titles.
+      embeddings: gives the embeddings of titles.
     """
 
     def __init__(self, model: DualTower, embeddings: Embeddings):
@@ -75,8 +71,8 @@ class Towers:
 
         Args:
           texts: `Title.text`s.
-          remember: whether their embeddings are kept, in memory too. Those of a million titles
-            are gigabytes.
+          remember: whether their embeddings are kept, in memory and in the run's folder. Those of
+            a million titles are gigabytes.
 
         Returns:
           Float32 [texts, dimensions], each of length one.
@@ -106,7 +102,7 @@ class Towers:
 
 
 def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
-    """Melodies as the tune tower takes them, padded with zeros to `melody.MAX_NOTES`."""
+    """Melodies as the tune tower takes them, padded with zeros to `scale_degrees.MAX_NOTES`."""
     notes = np.zeros((len(melodies), scale_degrees.MAX_NOTES, len(NOTE_SIZES)), np.uint8)
     for row, each in zip(notes, melodies):
         row[: len(each.notes)] = each.notes
@@ -117,40 +113,34 @@ def arrays(melodies: Sequence[Melody]) -> dict[str, np.ndarray]:
     }
 
 
-def checkpoint_dir(run_dir: str | os.PathLike) -> str:
-    """The folder of a run's checkpoints and summaries."""
-    return os.path.join(run_dir, "train")
-
-
 def text_encoder_dir(run_dir: str | os.PathLike) -> str:
     """The folder of a text encoder that the project exported for a run."""
     return os.path.join(run_dir, "text_encoder")
 
 
-def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any] | None:
-    """What run.json says; None where there is none.
+def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
+    """What run.json says; {} where there is none.
 
     Raises:
       UserError: where it is damaged or of another kind of run.
     """
-    path = pathlib.Path(run_dir, METADATA)
+    found = runs.read(run_dir, KIND)
+    if not found:
+        return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["kind"] == KIND:
-            found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
-            found["text_encoder"]["name"], found["text_encoder"]["fingerprint"]
-            found["finished"], found["records"], found["examples_path"]
-            return found
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}); train again in another folder") from error
-    raise UserError(f"{path} is no run of `titles train`; name the folder of one")
-
-
-def write_metadata(run_dir: str | os.PathLike, metadata: Mapping[str, Any]) -> None:
-    """Writes run.json."""
-    files.write_json(pathlib.Path(run_dir, METADATA), metadata)
+        # In the order of the fields, which evaluations are written in.
+        found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
+        encoder = found["text_encoder"]
+        sound = all(isinstance(encoder[name], str) for name in ("name", "fingerprint"))
+        sound = sound and {"finished", "records", "examples_path"} <= found.keys()
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"{os.path.join(run_dir, runs.METADATA)} is damaged; restore it, or train in another "
+            "folder"
+        )
+    return found
 
 
 def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[str, Any]]:
@@ -164,12 +154,13 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
       The towers and what run.json says.
 
     Raises:
-      UserError: where there is no such run, or its text encoder cannot be had or is another now.
+      UserError: where there is no such run, or its text encoder cannot be loaded or is another now.
     """
     metadata = read_metadata(run_dir)
-    if metadata is None:
+    if not metadata:
         raise UserError(
-            f"{run_dir} has no {METADATA}: no run of titles there; ./run.sh titles train makes one"
+            f"{run_dir} has no {runs.METADATA}: no run of titles is there; "
+            "./run.sh titles train makes one"
         )
     if not metadata["finished"]:
         raise UserError(
@@ -178,18 +169,18 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
     embeddings = open_embeddings(run_dir, metadata["text_encoder"], keep_embeddings)
     model = untrained(Hparams(**metadata["hparams"]))
     build(model, embeddings.dimensions)
-    saved = tf.train.latest_checkpoint(checkpoint_dir(run_dir))
+    saved = checkpoints.latest(runs.train_dir(run_dir))
     if saved is None:
-        raise UserError(f"{checkpoint_dir(run_dir)} has no checkpoint; train again")
+        raise UserError(f"{runs.train_dir(run_dir)} has no checkpoint; train in another folder")
     try:
         tf.train.Checkpoint(model=model).restore(saved).expect_partial()
-    except DAMAGED as error:
+    except checkpoints.DAMAGE as error:
         raise UserError(f"{saved} is damaged; train again in another folder") from error
     return Towers(model, embeddings), metadata
 
 
-def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True) -> Embeddings:
-    """The text encoder of a run, and what it gave so far.
+def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True) -> Embeddings:
+    """The text encoder of a run, and the embeddings that it has given so far.
 
     Args:
       run_dir: the run's folder.
@@ -199,21 +190,36 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, str], keep: bool = True)
     Raises:
       UserError: if it cannot be loaded, or is not the one that the run was trained with.
     """
+    name, fingerprint = encoder["name"], encoder["fingerprint"]
+    hashed = loading.is_hash(fingerprint)
+    folder = text_encoder_dir(run_dir)
+    if hashed and name in text_encoders.EXPORTED and not os.path.isdir(folder):
+        # Exported once more, it would have another hash.
+        raise UserError(
+            f"{folder}, the text encoder of {run_dir}, is missing; restore it, or train again in "
+            "another folder"
+        )
     try:
-        handle = text_encoders.prepare(encoder["name"], text_encoder_dir(run_dir))
-        loaded = text_encoders.load(handle)
+        handle = text_encoders.prepare(name, folder)
+        loaded = loading.load(handle)
     except UserError as error:
         raise UserError(
-            f"the text encoder of {run_dir}, {encoder['name']}, cannot be had; restore it, or "
-            f"train again in another folder ({error})"
+            f"the text encoder of {run_dir}, {name}, cannot be loaded; restore it, or train again "
+            f"in another folder ({error})"
         ) from error
-    if not text_encoders.same_encoder(loaded.fingerprint, encoder["fingerprint"]):
+    known = encoder.get("dimensions", loaded.dimensions)
+    if loaded.dimensions != known or (hashed and loaded.fingerprint != fingerprint):
         raise UserError(
             f"{handle} is another text encoder than the one that {run_dir} was trained with; "
             "restore it, or train again in another folder"
         )
-    # As it was when the run was trained: another machine's differs in the last digit.
-    loaded.fingerprint = encoder["fingerprint"]
+    if not hashed:
+        say(
+            f"{run_dir} was trained by an earlier version, which kept no hash of its text encoder: "
+            f"{handle} is used, and cannot be checked"
+        )
+        # Embeddings and indexes of the run have the fingerprint that was known then.
+        loaded.fingerprint = fingerprint
     return Embeddings(loaded, os.path.join(run_dir, "embeddings") if keep else None)
 
 

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -13,18 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from configs.titles import Hparams
+from pipelines import runs
+from pipelines.checkpoints import DAMAGE
 from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, record_files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.titles import evaluation, indexing, projector, text_encoders, towers
+from pipelines.systems.titles import evaluation, matching, projector, text_encoders, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tunes
 from pipelines.tunes import title_text
 
-# Of work that an interruption costs.
+# How much work an interruption may cost.
 _SAVE_SECONDS = 20.0
 _PACKAGES = ("keras", "tensorflow", "tensorflow-hub", "numpy")
 
@@ -34,8 +37,8 @@ class Pairs:
 
     Args:
       tunes: those with a title.
-      embeddings: of their titles, and of these without their rhythm words.
-      hparams: what a batch is like.
+      embeddings: gives the embeddings of their titles, with and without rhythm words.
+      hparams: how large a batch is, and how often its titles and melodies are changed.
       seed: of the order, and of what is drawn.
     """
 
@@ -43,8 +46,8 @@ class Pairs:
         self._hparams = hparams
         self._seed = seed
         written = towers.arrays([tune.melody for tune in tunes.tunes])
-        guessed = towers.arrays([tune.guessed for tune in tunes.tunes])
-        # As written, and in the guessed key: of each, [2, tunes, ...].
+        guessed = towers.arrays([tune.guessed or tune.melody for tune in tunes.tunes])
+        # Each array is [2, tunes, ...]: as written, and in the guessed key.
         self._melodies = {name: np.stack([written[name], guessed[name]]) for name in written}
         self._tunes = np.repeat(
             np.arange(len(tunes.tunes)), [len(tune.titles) for tune in tunes.tunes]
@@ -63,9 +66,9 @@ class Pairs:
         return len(self._tunes)
 
     def epoch(self, number: int) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of an epoch, the same for the same number; what `DualTower.call` takes.
+        """The batches of an epoch, as `DualTower.call` takes them; the same for the same number.
 
-        All are of one size. The pairs that are left over are others each time.
+        All are of one size. Other pairs are left over in each epoch.
         """
         rng = np.random.default_rng([self._seed, number])
         order = rng.permutation(len(self))
@@ -78,7 +81,7 @@ class Pairs:
         bare = (rng.random(len(pairs)) < self._hparams.without_rhythm).astype(int)
         batch = {name: values[guessed, tunes] for name, values in self._melodies.items()}
         batch["title"] = self._texts[bare, pairs]
-        # Settings of one tune, and tunes of one title, are not each other's negatives.
+        # Versions of one tune, and tunes of one title, are not each other's negatives.
         batch["same"] = (groups[:, None] == groups) | (folds[:, None] == folds)
         return batch
 
@@ -105,68 +108,64 @@ def train(
       seed: of all that is drawn.
 
     Raises:
-      UserError: for records that do not do, a text encoder that cannot be had, or a folder with
-        another run.
+      UserError: for records without enough titles, a text encoder that cannot be loaded, or a
+        folder with another run.
     """
     hparams = hparams or Hparams()
     text_encoder = text_encoders.absolute(text_encoder)
     leakage.require_none(examples_path)
     settings: dict[str, Any] = {
-        "kind": towers.KIND,
         "records": content_digest(record_files(examples_path)),
         "hparams": dataclasses.asdict(hparams),
         "seed": seed,
     }
     before = towers.read_metadata(run_dir)
-    if before is not None:
-        _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
-        if before["finished"] and indexing.has_run_index(run_dir):
-            say(f"{run_dir} is trained; nothing left to do")
-            return
+    _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
+    finished = bool(before) and before["finished"]
+    if finished and matching.has_run_index(run_dir):
+        say(f"{run_dir} is trained; nothing left to do")
+        return
     tunes = titled_tunes.require_titled(
         titled_tunes.read(examples_path, guess_keys=True), examples_path, least=2
     )
-    if before is not None and before["finished"]:
+    if finished:
         say(f"{run_dir} is trained, and its index is made again")
-        indexing.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes)
+        matching.write_run_index(run_dir, towers.open_run(run_dir)[0], tunes.tunes)
         return
-    monitor = None
-    if validation_path:
-        held_out = titled_tunes.read(validation_path)
-        try:
-            monitor = evaluation.Monitor(held_out, tunes)
-        except UserError as error:
-            # It is only to look at.
-            say(f"{validation_path}: retrieval is not measured while training: {error}")
+    monitor = _monitor(validation_path, tunes)
     embeddings = _embeddings(run_dir, text_encoder, tunes, before)
-    encoder = embeddings.encoder
     metadata = {
         **settings,
         "examples_path": examples_path,
         "validation_path": validation_path,
         "text_encoder": {
             "name": text_encoder,
-            "fingerprint": encoder.fingerprint,
-            "dimensions": encoder.dimensions,
+            "fingerprint": embeddings.encoder.fingerprint,
+            "dimensions": embeddings.dimensions,
         },
         "tunes": len(tunes.tunes),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "finished": False,
     }
-    os.makedirs(run_dir, exist_ok=True)
-    towers.write_metadata(run_dir, metadata)
+    runs.write(run_dir, towers.KIND, {**metadata, "finished": False})
     trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)
-    indexing.write_run_index(run_dir, trained, tunes)
-    projector.write(towers.checkpoint_dir(run_dir), trained, tunes.tunes, seed)
-    towers.write_metadata(run_dir, {**metadata, "finished": True})
+    matching.write_run_index(run_dir, trained, tunes.tunes)
+    projector.write(runs.train_dir(run_dir), trained, tunes.tunes, seed)
+    runs.write(run_dir, towers.KIND, {**metadata, "finished": True})
 
 
 def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]) -> None:
     """Raises UserError where a run was begun with other settings, or on other records."""
+    if not before:
+        if os.path.exists(os.path.join(runs.train_dir(run_dir), "checkpoint")):
+            # They would be taken for this run's, and replaced.
+            raise UserError(
+                f"{run_dir} has checkpoints but no {runs.METADATA}; name another --run_dir"
+            )
+        return
     was = {**before, "text_encoder": {"name": before["text_encoder"]["name"]}}
     other = [name for name, value in settings.items() if was.get(name) != value]
     if other:
-        # A hash tells nobody anything.
+        # A hash of records tells nobody anything.
         told = ", ".join(str(was.get(name)) for name in other if name != "records")
         raise UserError(
             f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
@@ -174,18 +173,33 @@ def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]
         )
 
 
-def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any] | None) -> Embeddings:
-    if before is not None:
+def _monitor(validation_path: str | None, tunes: Tunes) -> evaluation.Monitor | None:
+    """What measures the towers after each epoch; None where there is nothing to measure them on."""
+    if not validation_path:
+        return None
+    held_out = titled_tunes.read(validation_path)
+    try:
+        return evaluation.Monitor(held_out, tunes)
+    except UserError as error:
+        # People only look at its numbers, so training goes on without them.
+        say(f"{validation_path}: retrieval is not measured while training: {error}")
+        return None
+
+
+def _embeddings(run_dir: str, name: str, tunes: Tunes, before: dict[str, Any]) -> Embeddings:
+    if before:
         return towers.open_embeddings(run_dir, before["text_encoder"])
-    folder = towers.text_encoder_dir(run_dir)
-    # Of a run that ended before it had a run.json, and perhaps of other titles.
+    folder, kept = towers.text_encoder_dir(run_dir), os.path.join(run_dir, "embeddings")
+    # A run that ended before it had a run.json may have left an encoder, perhaps of other titles.
     shutil.rmtree(folder, ignore_errors=True)
+    if name in text_encoders.EXPORTED:
+        shutil.rmtree(kept, ignore_errors=True)
     handle = text_encoders.prepare(name, folder, lambda: encoder_texts(tunes))
-    return Embeddings(text_encoders.load(handle), os.path.join(run_dir, "embeddings"))
+    return Embeddings(loading.load(handle), kept)
 
 
 def encoder_texts(tunes: Tunes) -> list[str]:
-    """What the encoder `builtin` is made of: the titles, with and without their rhythm words."""
+    """The texts that `builtin` is made of: the titles, with and without their rhythm words."""
     texts = [title.text for tune in tunes.tunes for title in tune.titles]
     return texts + [bare for text in texts if (bare := title_text.without_rhythm(text))]
 
@@ -198,87 +212,134 @@ def fit(
     seed: int,
     monitor: evaluation.Monitor | None = None,
 ) -> Towers:
-    """Trains from the last checkpoint, or from the begin.
+    """Trains from the last checkpoint, or from the beginning.
 
     Args:
       run_dir: the run's folder, for checkpoints and summaries.
       tunes: those with a title, read with guessed keys.
-      embeddings: of titles.
+      embeddings: gives the embeddings of titles.
       hparams: what is trained, and how.
       seed: of all that is drawn.
       monitor: measures the towers after each epoch, for TensorBoard.
 
     Raises:
-      UserError: where the loss is no number any more, or the checkpoint is damaged.
+      UserError: where the loss is no longer finite, or the checkpoint is damaged.
     """
     pairs = Pairs(tunes, embeddings, hparams, seed)
-    # NumPy takes no seed of more bits.
-    keras.utils.set_random_seed(seed % 2**32)
-    model = towers.untrained(hparams)
-    towers.build(model, embeddings.dimensions)
-    steps = pairs.batches * hparams.num_epochs
-    optimizer = keras.optimizers.AdamW(
-        keras.optimizers.schedules.CosineDecay(hparams.learning_rate, steps),
-        weight_decay=hparams.weight_decay,
-    )
-    optimizer.build(model.trainable_variables)
-
-    @tf.function
-    def step(batch):
-        with tf.GradientTape() as tape:
-            loss = model(batch, training=True)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
-        return loss
-
-    epochs = tf.Variable(0, trainable=False, dtype=tf.int64)
-    directory = towers.checkpoint_dir(run_dir)
-    weights = {id(weight) for weight in model.weights}
-    # What dropout draws next, which TensorFlow does not find by itself.
-    drawing = [one.value for one in model.variables if id(one) not in weights]
-    state = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs=epochs, drawing=drawing)
-    manager = tf.train.CheckpointManager(state, directory, 1)
-    try:
-        restored = manager.restore_or_initialize()
-    except towers.DAMAGED as error:
-        raise UserError(
-            f"{manager.latest_checkpoint} is damaged; train again in another folder"
-        ) from error
-    if restored:
-        say(f"going on after epoch {epochs.numpy()} of {hparams.num_epochs}")
+    directory = runs.train_dir(run_dir)
+    state = _State(directory, hparams, seed, embeddings.dimensions, pairs.batches)
+    if state.restored:
+        say(f"going on after epoch {state.epochs} of {hparams.num_epochs}")
     say(
         f"{len(pairs)} pairs of a tune and a title, {pairs.batches} batches of {pairs.batch_size} "
         f"an epoch"
     )
-    measured = Towers(model, embeddings)
+    measured = Towers(state.model, embeddings)
     writer = tf.summary.create_file_writer(directory)
     progress = Progress("epochs", hparams.num_epochs)
     saved = time.monotonic()
-    for epoch in range(int(epochs.numpy()), hparams.num_epochs):
-        losses = []
-        for batch in pairs.epoch(epoch):
-            losses.append(step(batch))
-        loss = float(np.mean(losses))
-        # The loss is from before the last step.
-        after = model.tunes(batch), model.titles(batch["title"])
-        if not all(np.isfinite(values).all() for values in (loss, *after)):
-            raise UserError(
-                f"the loss is {loss:g} in epoch {epoch + 1}, and vectors after it are no numbers; "
-                f"lower --learning_rate (now {hparams.learning_rate:g})"
-            )
-        epochs.assign(epoch + 1)
-        with writer.as_default(step=epoch + 1):
+    for epoch in range(state.epochs + 1, hparams.num_epochs + 1):
+        loss = state.train(pairs.epoch(epoch - 1))
+        with writer.as_default(step=epoch):
             tf.summary.scalar("loss", loss)
             if hparams.loss == "infonce":
-                tf.summary.scalar("temperature", model.contrast.temperature())
+                tf.summary.scalar("temperature", state.model.contrast.temperature())
             if monitor is not None:
                 for name, value in monitor(measured).items():
                     tf.summary.scalar(f"validation/{name}", value)
         writer.flush()
-        if time.monotonic() - saved > _SAVE_SECONDS or epoch + 1 == hparams.num_epochs:
-            manager.save(epoch + 1)
+        if time.monotonic() - saved > _SAVE_SECONDS or epoch == hparams.num_epochs:
+            state.save()
             saved = time.monotonic()
-        progress.update(epoch + 1, f"loss {loss:.3f}")
+        progress.update(epoch, f"loss {loss:.3f}")
     progress.close()
     writer.close()
     return measured
+
+
+class _State:
+    """A dual tower in training, with all that a checkpoint keeps.
+
+    Args:
+      directory: the folder of checkpoints; the last one is restored, if there is one.
+      hparams: what is trained, and how.
+      seed: of the weights and of dropout.
+      embedding_size: the dimensions of an embedding of a title.
+      batches: how many batches an epoch has.
+
+    Attributes:
+      model: the dual tower.
+      restored: whether a checkpoint was restored.
+
+    Raises:
+      UserError: where the checkpoint is damaged.
+    """
+
+    def __init__(
+        self, directory: str, hparams: Hparams, seed: int, embedding_size: int, batches: int
+    ):
+        # NumPy takes seeds of 32 bits.
+        keras.utils.set_random_seed(seed % 2**32)
+        self.model = towers.untrained(hparams)
+        towers.build(self.model, embedding_size)
+        self._learning_rate = hparams.learning_rate
+        self._optimizer = keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(
+                hparams.learning_rate, batches * hparams.num_epochs
+            ),
+            weight_decay=hparams.weight_decay,
+        )
+        self._optimizer.build(self.model.trainable_variables)
+        self._step = tf.function(self._take_step)
+        self._epochs = tf.Variable(0, trainable=False, dtype=tf.int64)
+        weights = {id(weight) for weight in self.model.weights}
+        state = tf.train.Checkpoint(
+            model=self.model,
+            optimizer=self._optimizer,
+            epochs=self._epochs,
+            # What dropout draws next, which TensorFlow does not find by itself.
+            drawing=[one.value for one in self.model.variables if id(one) not in weights],
+        )
+        self._manager = tf.train.CheckpointManager(state, directory, 1)
+        try:
+            self.restored = bool(self._manager.restore_or_initialize())
+        except DAMAGE as error:
+            raise UserError(
+                f"{self._manager.latest_checkpoint} is damaged; train again in another folder"
+            ) from error
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return int(self._epochs.numpy())
+
+    def train(self, batches: Iterable[dict[str, np.ndarray]]) -> float:
+        """Trains an epoch; returns its mean loss.
+
+        Raises:
+          UserError: where the loss, or a vector after the last step, is no longer finite.
+        """
+        losses = []
+        for batch in batches:
+            losses.append(self._step(batch))
+        loss = float(np.mean(losses))
+        # The loss was computed before the last step, so the vectors after it are looked at too.
+        after = self.model.tunes(batch), self.model.titles(batch["title"])
+        if not all(np.isfinite(values).all() for values in (loss, *after)):
+            raise UserError(
+                f"the loss is {loss:g} in epoch {self.epochs + 1}, and it or vectors after it are "
+                f"not finite; lower --learning_rate (now {self._learning_rate:g})"
+            )
+        self._epochs.assign_add(1)
+        return loss
+
+    def save(self) -> None:
+        """Writes a checkpoint, in place of the one before."""
+        self._manager.save(self.epochs)
+
+    def _take_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = self.model(batch, training=True)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        self._optimizer.apply(gradients, self.model.trainable_variables)
+        return loss

@@ -1,13 +1,16 @@
-"""Records to tunes with their melodies and titles."""
+"""Tunes with their melodies and titles, from records and from users' files."""
 
 import collections
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.music import note_sequence
+from pipelines.music import midi_reader, note_sequence
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import kind_of, record_files
@@ -19,8 +22,9 @@ from pipelines.runtime.progress import Progress
 from pipelines.tunes import identity, splits, title_text
 from pipelines.tunes.title_text import Title
 
+_MIDI = (".mid", ".midi", ".smf", ".kar")
 _MODE_NAMES = {value: name.lower() for name, value in NoteSequence.KeySignature.Mode.items()}
-# Why a title is none.
+# Why a tune has no title.
 NO_TITLE, NAMELESS, LONG = "no title", "no title that names a tune", "a title that is too long"
 
 
@@ -29,10 +33,10 @@ class Tune(NamedTuple):
 
     Attributes:
       id: of its record.
-      titles: those that name a tune, each once; perhaps none.
+      titles: the titles that name a tune, each once; there may be none.
       melody: in the key that it is written in.
       guessed: the same in the key that its notes suggest; None where that was not asked for.
-      keys: what its settings are recognised by, as `splits.hash_keys` gives them.
+      keys: what its versions are recognised by, as `splits.hash_keys` gives them.
       collection, rhythm, mode, meter: what its record says of it, "" where it does not.
     """
 
@@ -52,7 +56,7 @@ class Tunes(NamedTuple):
 
     Attributes:
       tunes: the tunes, in the records' order.
-      groups: int array shaped [tunes], the same number for settings of one tune.
+      groups: int array shaped [tunes], the same number for versions of one tune.
       left_out: how many records give no tune, by reason.
       untitled: how many tunes have no title that names them, by reason.
     """
@@ -72,7 +76,7 @@ class Tunes(NamedTuple):
         return self.those([bool(tune.titles) for tune in self.tunes])
 
     def summary(self) -> str:
-        """What was read and what was left out, which always add up."""
+        """What was read and what was left out; the counts add up."""
         titled = sum(bool(tune.titles) for tune in self.tunes)
         read = titled + self.untitled.total() + self.left_out.total()
         line = f"{read} records: {titled} tunes with a title"
@@ -132,7 +136,7 @@ def of_sequence(
     Args:
       sequence: from a record, a MIDI file or a tunebook.
       guess_keys: whether to read the melody in the guessed key too.
-      keys: what its settings are recognised by, where that is known.
+      keys: what its versions are recognised by, where that is known.
 
     Raises:
       melody.NoMelodyError: if it has no melody.
@@ -167,8 +171,56 @@ def of_sequence(
     return tune, why_untitled
 
 
+def of_file(path: str) -> Iterator[NoteSequence]:
+    """The tunes of a MIDI file or a tunebook. Tunes that cannot be read are named and left out.
+
+    The id of each says where it is from, e.g. "book.abc/12 The Maid's Fancy"; no two tunes of a
+    file have the same.
+
+    Raises:
+      UserError: where there is no tune in it.
+    """
+    file = pathlib.Path(path)
+    data = file.read_bytes()
+    if data[:4] == b"MThd" or file.suffix.lower() in _MIDI:
+        try:
+            sequence = midi_reader.midi_to_note_sequence(data)
+        except Rejected as error:
+            raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
+        sequence.id = _one_line(path)
+        yield sequence
+        return
+    try:
+        text = tunebook.decode(data)
+    except Rejected as error:
+        raise UserError(
+            f"{path} is neither MIDI nor text ({error.detail}); give a .mid or an .abc file"
+        ) from error
+    names: set[str] = set()
+    for tune in tunebook.tunes(text):
+        name = _one_line(tune.reference) or f"line{tune.line}"
+        name = f"{name}:{tune.line}" if name in names else name
+        names.add(name)
+        try:
+            sequence = reader.read(tune)
+        except Rejected as error:
+            say(f"{path}, line {tune.line}: left out: {error.detail}")
+            continue
+        except Exception as error:
+            # Whatever one tune does to the reader, the other tunes of its book still get titles.
+            say(f"{path}, line {tune.line}: left out: the reader failed: {error!r}")
+            continue
+        title = _one_line("".join(note_sequence.titles(sequence)[:1]))
+        if len(title) > title_text.MAX_LENGTH:
+            title = f"{title[: title_text.MAX_LENGTH]}..."
+        sequence.id = f"{_one_line(path)}/{name} {title}".strip()
+        yield sequence
+    if not names:
+        raise UserError(f"{path} has no tune in it; give a .mid or an .abc file")
+
+
 def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, ...] | None]]:
-    """The records of files, and the keys that `convert` recognised their tunes by, if it did."""
+    """The records of files, each with the keys by which `convert` recognised its tune, if any."""
     known: dict[str, dict[str, tuple[int, ...]]] = {}
     for path in paths:
         folder = os.path.dirname(path)
@@ -183,17 +235,17 @@ def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, 
 
 
 def groups_of(tunes: Sequence[Tune]) -> np.ndarray:
-    """Int array shaped [tunes], the same number for settings of one tune, by `splits.join`."""
+    """Int array shaped [tunes], the same number for versions of one tune, by `splits.join`."""
     hashes = np.array([key for tune in tunes for key in tune.keys], np.uint64)
     counts = np.array([len(tune.keys) for tune in tunes], np.int64)
     return splits.join(hashes, counts).groups
 
 
 def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
-    """Those with a title, having said what there was.
+    """Says what there is, and gives the tunes with a title.
 
     Raises:
-      UserError: where they are settings of fewer than `least` different tunes, or have fewer
+      UserError: where they are versions of fewer than `least` different tunes, or have fewer
         different titles.
     """
     say(tunes.summary())
@@ -206,3 +258,9 @@ def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
             f"name them; {least} are needed. Convert more tunes (titles are the T: lines of ABC)"
         )
     return titled
+
+
+def _one_line(text: str) -> str:
+    """Text from a user's file, or the file's name, made fit to print on a line."""
+    printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return title_text.one_line(printable)

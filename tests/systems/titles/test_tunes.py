@@ -1,19 +1,22 @@
-"""Records to titled tunes: which titles, which melodies, what is left out, what goes together."""
+"""Records and files to titled tunes: titles, melodies, what is left out, what goes together."""
 
 import json
+import os
 import pathlib
 import random
 
 import numpy as np
 import pytest
 
+from pipelines.music import midi_writer
+from pipelines.music.abc import reader
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import tunes
 from pipelines.systems.titles.tunes import LONG, NAMELESS, NO_TITLE
 from tests.support.datasets import write
-from tests.support.titled import SCALE, randomly, sequence
+from tests.support.titled import SCALE, one_line, randomly, sequence, tune, written
 
 pytestmark = pytest.mark.keras3
 
@@ -246,9 +249,104 @@ def test_any_records_give_sound_tunes(tmp_path):
     assert len(found.tunes) + found.left_out.total() == 120
     assert sum(not tune.titles for tune in found.tunes) == found.untitled.total() > 0
     assert found.groups.shape == (len(found.tunes),)
-    for tune in found.tunes:
-        assert len({title.fold for title in tune.titles}) == len(tune.titles)
-        for each in (tune.melody, tune.guessed):
+    for one in found.tunes:
+        assert len({title.fold for title in one.titles}) == len(one.titles)
+        for each in (one.melody, one.guessed):
             assert each.notes.shape[1] == 4 and 4 <= len(each.notes) <= scale_degrees.MAX_NOTES
             assert (each.notes < tuple(scale_degrees.NOTE_SIZES.values())).all()
             assert each.meter < scale_degrees.METERS and each.mode < scale_degrees.MODES
+
+
+# Files of users
+
+
+def test_a_tunebook(tmp_path, capsys):
+    path = written(
+        tmp_path / "book.abc",
+        "Some prose.\r\n\r\n"
+        + "".join(
+            [
+                tune(1, "Ó Néill's Cáit 🎻"),
+                tune(1, "Again"),
+                tune(2),
+                tune(3, "x" * 10_000),
+                tune(4, "The\tTab \x1b[2J"),
+                tune(5, "No Music", notes="z8|"),
+                tune("", "No Number"),
+            ]
+        ).replace("\n", "\r\n"),
+    )
+    ids = [found.id for found in tunes.of_file(path)]
+    assert ids == [
+        f"{path}/1 Ó Néill's Cáit 🎻",
+        f"{path}/1:10 Again",
+        f"{path}/2",
+        f"{path}/3 {'x' * 200}...",
+        f"{path}/4 The Tab [2J",
+        f"{path}/line44 No Number",
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}, line 37: left out: ")
+
+
+def test_latin_1(tmp_path):
+    path = written(tmp_path / "book.abc", tune(1, "Ó Néill's").encode("latin-1"))
+    assert [found.id for found in tunes.of_file(path)] == [f"{path}/1 Ó Néill's"]
+
+
+def test_midi_is_known_by_its_content(tmp_path):
+    data = midi_writer.note_sequence_to_midi(sequence())
+    for name in ("tune.mid", "TUNE.MID", "tune"):
+        (found,) = tunes.of_file(written(tmp_path / name, data))
+        assert len(found.notes) == len(SCALE) and found.id == str(tmp_path / name)
+
+
+def test_names_of_files_that_are_no_text(tmp_path):
+    data = midi_writer.note_sequence_to_midi(sequence())
+    raw = os.fsencode(tmp_path) + b"/a\xff\n\tb"
+    with open(raw + b".mid", "wb") as file:
+        file.write(data)
+    with open(raw + b".abc", "w") as file:
+        file.write(tune(1, "The Coolin"))
+    for suffix, end in ((b".mid", ".mid"), (b".abc", ".abc/1 The Coolin")):
+        (found,) = tunes.of_file(os.fsdecode(raw + suffix))
+        assert found.id.isprintable() and found.id.endswith(f" b{end}")
+
+
+@pytest.mark.parametrize(
+    "name, data, message",
+    [
+        ("empty.abc", b"", "has no tune in it"),
+        ("prose.txt", b"Dear all,\n\nI have no tunes.\n", "has no tune in it"),
+        ("page.abc", b"<html><body>no</body></html>", "has no tune in it"),
+        ("empty.mid", b"", "not a MIDI file"),
+        ("text.mid", b"X:1\nK:G\nGABc|\n", "not a MIDI file"),
+        ("cut.mid", b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\1\0\0", "ends inside an event"),
+        ("cut", b"MThd", "ends inside an event"),
+        ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "neither MIDI nor text"),
+        ("zeros.abc", b"\0" * 4000 + b"x", "neither MIDI nor text"),
+    ],
+)
+def test_files_that_are_no_tune(tmp_path, name, data, message):
+    path = written(tmp_path / name, data)
+    with pytest.raises(UserError, match=message) as error:
+        list(tunes.of_file(path))
+    assert path in one_line(error)
+
+
+def test_a_damaged_spot_takes_no_tune_along(tmp_path):
+    data = tune(1, "The Coolin").encode() + b"%\0\0\n\n" + tune(2, "Bonny Kate").encode()
+    assert len(list(tunes.of_file(written(tmp_path / "book.abc", data)))) == 2
+
+
+def test_a_tune_that_breaks_the_reader_takes_no_tune_along(tmp_path, monkeypatch, capsys):
+    def read(text):
+        if text.reference == "1":
+            raise RuntimeError("a bug")
+        return reading_read(text)
+
+    reading_read = reader.read
+    monkeypatch.setattr(reader, "read", read)
+    path = written(tmp_path / "book.abc", tune(1, "The Coolin") + tune(2, "Bonny Kate"))
+    assert [found.id for found in tunes.of_file(path)] == [f"{path}/2 Bonny Kate"]
+    assert "line 1: left out: the reader failed: RuntimeError('a bug')" in capsys.readouterr().err

@@ -1,11 +1,11 @@
 """Measures a dual tower on held-out tunes: titles found for tunes, and tunes for titles.
 
-Candidates are all titles, or all tunes, of the records; what training has, or nearly has, is left
-out. Prints R@1, 5, 10 and 100, MRR and the median rank, each with a 95% bootstrap interval over
-tunes, beside baselines that are measured the same way: random, the most frequent words, meter and
-mode alone, the title of the nearest training tune, and those of the ten nearest. Then once more
-without the words that name a rhythm ("reel", "jig", "waltz"), and among the candidates of the same
-source alone. The same goes to RUN_DIR/eval as JSON, and to TensorBoard.
+The candidates are all titles, or all tunes, of the records; what training has, or nearly has, is
+left out. Prints R@1, 5, 10 and 100, MRR and the median rank, each with a 95% bootstrap interval
+over tunes, beside baselines that are measured the same way: random, the most frequent words, meter
+and mode alone, the title of the nearest training tune, and those of the ten nearest. All this is
+measured again without the words that name a rhythm ("reel", "jig", "waltz"), and among candidates
+of the same source alone. The result is also written to RUN_DIR/eval as JSON, and for TensorBoard.
 
 Example:
   ./run.sh titles evaluate --run_dir=runs/titles --examples_path='tfrecords/tunes/test.tfrecord*'
@@ -16,7 +16,7 @@ import json
 from absl import flags
 
 from pipelines.runtime import app, tensorflow
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -29,13 +29,14 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "training_path",
     None,
-    "Glob of the run's training records, where they were moved: what training has does not count, "
-    "and the baselines are made of it.",
+    "Glob of the run's training records, if they were moved. What training has does not count, and "
+    "the baselines are made of it.",
 )
 flags.DEFINE_bool(
     "near_duplicates",
     False,
-    "Keep titles that are spelt nearly as one in training, and tunes with nearly such a melody.",
+    "Keep titles that are spelt nearly as one in training, and tunes with nearly the melody of one "
+    "there.",
 )
 flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lower_bound=0)
@@ -44,16 +45,16 @@ flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lo
 def main() -> None:
     """Runs the job from its flags."""
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.titles import evaluation, measuring
+    from pipelines.systems.titles import evaluation, report
 
-    result = measuring.measure(
-        path_flag("run_dir"),
-        path_flag("examples_path"),
+    result = evaluation.measure(
+        required_path_flag("run_dir"),
+        required_path_flag("examples_path"),
         path_flag("training_path"),
         FLAGS.seed,
         FLAGS.near_duplicates,
     )
-    print(json.dumps(result, indent=2) if FLAGS.json else evaluation.table(result))
+    print(json.dumps(result, indent=2) if FLAGS.json else report.table(result))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Names a tune: prints the titles that fit a MIDI file or the tunes of a tunebook best.
 
-A line a title, its fields divided by tabs: the rank, the cosine of tune and title, "exists" where a
-tune of that title is known already, else "new", and the title. Before the titles of each tune
-there is a line "# " and the tune.
+Each title is a line of fields divided by tabs: the rank, the cosine of tune and title, "exists"
+where a tune of that title is known already, else "new", and the title. A line of "# " and the tune
+stands before the titles of each tune.
 
 Examples:
   ./run.sh titles match music/sample.mid --run_dir=runs/titles
@@ -13,7 +13,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, path_flags
+from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -22,13 +22,14 @@ flags.DEFINE_integer("top_k", 10, "How many titles for each tune.", lower_bound=
 flags.DEFINE_string(
     "titles",
     None,
-    "A text file of titles to choose from, one a line; by default those that the run learnt from.",
+    "A text file of titles to choose from, one a line; by default those that the run was trained "
+    "on.",
 )
 flags.DEFINE_string(
     "index",
     None,
-    "A folder in which the vectors of --titles are kept, so that they are not computed again the "
-    "next time.",
+    "A folder to keep the vectors of --titles in, so that they are not computed again the next "
+    "time.",
 )
 flags.DEFINE_multi_string(
     "taken", [], "A text file of titles that exist already, one a line; may be repeated."
@@ -44,17 +45,17 @@ def main(paths: list[str]) -> None:
         raise UserError("name the tunes: ./run.sh titles match FILE.mid --run_dir=DIR (see --help)")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.representations import scale_degrees
-    from pipelines.systems.titles import matching
+    from pipelines.systems.titles import matching, tunes
 
     matcher = matching.Matcher(
-        path_flag("run_dir"), path_flag("titles"), path_flag("index"), path_flags("taken")
+        required_path_flag("run_dir"), path_flag("titles"), path_flag("index"), path_flags("taken")
     )
     matched = unread = 0
     for path in paths:
         try:
-            sequences = list(matching.read_tunes(path))
+            sequences = list(tunes.of_file(path))
         except (UserError, OSError) as error:
-            # One of several files takes no other along.
+            # One bad file of several does not stop the others.
             if len(paths) == 1:
                 raise
             why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -76,8 +77,8 @@ def main(paths: list[str]) -> None:
         raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
     if unread:
         raise UserError(
-            f"{unread} of {len(paths)} files could not be read, see above; mend them or leave them "
-            "out"
+            f"{unread} of {len(paths)} files could not be read, see above; repair them or leave "
+            "them out"
         )
 
 

@@ -1,7 +1,7 @@
 """Finds tunes: prints those that fit a title, or other words, best.
 
-A line a tune, its fields divided by tabs: the rank, the cosine of tune and words, the tune's id,
-its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none.
+Each tune is a line of fields divided by tabs: the rank, the cosine of tune and words, the tune's
+id, its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none.
 
 Examples:
   ./run.sh titles search 'lively reel about a fiddle' --run_dir=runs/titles
@@ -12,7 +12,7 @@ from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -21,14 +21,14 @@ flags.DEFINE_integer("top_k", 10, "How many tunes.", lower_bound=1)
 flags.DEFINE_string(
     "examples_path",
     None,
-    "Glob of TFRecord files of the NoteSequences to search; by default those that the run learnt "
-    "from.",
+    "Glob of TFRecord files of the NoteSequences to search; by default those that the run was "
+    "trained on.",
 )
 flags.DEFINE_string(
     "index",
     None,
-    "A folder in which the vectors of --examples_path are kept, so that they are not computed "
-    "again the next time.",
+    "A folder to keep the vectors of --examples_path in, so that they are not computed again the "
+    "next time.",
 )
 
 
@@ -42,7 +42,7 @@ def main(words: list[str]) -> None:
     from pipelines.systems.titles import matching
 
     found = matching.search(
-        path_flag("run_dir"),
+        required_path_flag("run_dir"),
         " ".join(words),
         FLAGS.top_k,
         path_flag("examples_path"),
@@ -51,7 +51,7 @@ def main(words: list[str]) -> None:
     for rank, (score, tune) in enumerate(found, start=1):
         titles = " / ".join(tune["titles"])
         fields = (tune["id"], titles, tune["rhythm"], tune["meter"], tune["mode"])
-        # Neither a tab nor a line end may stand in a field.
+        # A field must hold neither a tab nor a line end.
         shown = (" ".join(field.split()) or "-" for field in fields)
         print("\t".join([str(rank), f"{score:.3f}", *shown]))
 

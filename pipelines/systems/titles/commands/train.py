@@ -1,9 +1,9 @@
-"""Trains a dual tower that tells which titles fit which tunes.
+"""Trains a dual tower that says which titles fit which tunes.
 
-Reads NoteSequence records of tunes with titles, as `convert` makes them of tunebooks. The run's
-folder holds the towers, the embeddings of the titles, and an index of both for `match` and
-`search`; TensorBoard shows the losses, and the titles in its projector. A run that was stopped
-goes on.
+Reads NoteSequence records of tunes with titles, as `convert` makes them from tunebooks. The run's
+folder holds the towers, the embeddings of the titles, and indexes of tunes and titles for `match`
+and `search`. TensorBoard shows the losses, and tunes and titles in its projector. Give the command
+again to go on with a run that was stopped.
 
 Example:
   ./run.sh titles train --run_dir=runs/titles --text_encoder=builtin \\
@@ -11,14 +11,12 @@ Example:
       --validation_path='tfrecords/tunes/validation.tfrecord*'
 """
 
-import os
-
 from absl import flags
 
 from configs.titles import Hparams
 from pipelines.runtime import app, tensorflow
-from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, require_finite
+from pipelines.runtime.app import say
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -33,14 +31,14 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "validation_path",
     None,
-    "Glob of those to measure retrieval on after each epoch, for TensorBoard. Nothing is chosen "
-    "by it.",
+    "Glob of TFRecord files of NoteSequences to measure retrieval on after each epoch, for "
+    "TensorBoard. Nothing is chosen by it.",
 )
 flags.DEFINE_string(
     "text_encoder",
     text_encoders.DEFAULT,
-    "What turns titles into vectors: a TF-Hub handle, the folder of a SavedModel, or, without a "
-    "network, builtin (character n-grams, made of the training titles) or minilm "
+    "What turns titles into vectors: a TF-Hub handle, the folder of a SavedModel, or one of two "
+    "that need no network: builtin (character n-grams of the training titles) or minilm "
     "(all-MiniLM-L6-v2, from a Python package).",
 )
 flags.DEFINE_enum("loss", _DEFAULTS.loss, ["infonce", "hinge"], "The contrastive loss.")
@@ -50,34 +48,38 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "batch_size",
     _DEFAULTS.batch_size,
-    "Pairs a batch; all there are where these are fewer.",
+    "Pairs in a batch; all pairs where there are fewer.",
     lower_bound=2,
 )
-flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "At the first step.", lower_bound=0)
-flags.DEFINE_integer(
-    "dimensions", _DEFAULTS.dimensions, "Of the vectors of tunes and titles.", lower_bound=2
+flags.DEFINE_float(
+    "learning_rate", _DEFAULTS.learning_rate, "The learning rate at the first step.", lower_bound=0
 )
-flags.DEFINE_integer("seed", 0, "Seeds what is drawn.", lower_bound=0)
+flags.DEFINE_integer(
+    "dimensions",
+    _DEFAULTS.dimensions,
+    "The size of the vectors of tunes and titles.",
+    lower_bound=2,
+)
+flags.DEFINE_integer("seed", 0, "Seeds all that is drawn.", lower_bound=0)
 flags.DEFINE_string(
     "devices",
     "",
-    "What to compute on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow finds "
-    "one by default, else the CPU.",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
+    "TensorFlow finds one, else the CPU.",
 )
 
 
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("learning_rate")
-    run_dir = path_flag("run_dir")
-    _require_no_music(run_dir)
+    run_dir = required_path_flag("run_dir")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
     from pipelines.systems.titles import training
 
     devices.use(FLAGS.devices)
     training.train(
-        path_flag("examples_path"),
+        required_path_flag("examples_path"),
         run_dir,
         FLAGS.text_encoder,
         path_flag("validation_path"),
@@ -92,18 +94,6 @@ def main() -> None:
     )
     say(f"trained: {run_dir}")
     print(run_dir)
-
-
-def _require_no_music(run_dir: str) -> None:
-    """Refuses a run of MusicVAE: its checkpoints would be taken for this run's, and replaced."""
-    ours, music, checkpoint = (
-        os.path.exists(os.path.join(run_dir, *name))
-        for name in (["run.json"], ["train", "run.json"], ["train", "checkpoint"])
-    )
-    if music:
-        raise UserError(f"{run_dir} is a run of `train`, not of titles; name another --run_dir")
-    if checkpoint and not ours:
-        raise UserError(f"{run_dir} has checkpoints but no run.json; name another --run_dir")
 
 
 if __name__ == "__main__":

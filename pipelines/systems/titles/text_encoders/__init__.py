@@ -1,122 +1,19 @@
 """Text encoders: a TF-Hub handle or a SavedModel folder that maps strings to vectors.
 
-All are loaded by `hub.load`, and so are the two that need no network: `builtin` and `minilm` are
-names of SavedModels which `prepare` exports first.
+`loading` loads all of them. Two need no network: `builtin` and `minilm` are names of SavedModels
+that `prepare` exports first.
 """
 
-import hashlib
 import os
 import pathlib
-import socket
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from pipelines.runtime.app import UserError
 
 # The Universal Sentence Encoder (arXiv:1803.11175): 512 numbers.
 DEFAULT = "https://tfhub.dev/google/universal-sentence-encoder/4"
-BUILTIN, MINILM = "builtin", "minilm"
+EXPORTED = BUILTIN, MINILM = "builtin", "minilm"
 OFFLINE = f"offline there are --text_encoder={BUILTIN} and --text_encoder={MINILM}"
-
-# A connection over which nothing comes for so long is given up; TF-Hub itself would wait forever.
-_TIMEOUT_SECONDS = 30.0
-# A batch has at most so many texts, and at most so many bytes once all are as long as the longest.
-_BATCH_TEXTS, _BATCH_BYTES = 256, 2**16
-# Which output counts where an encoder gives several, first come first.
-_OUTPUTS = ("default", "outputs", "output_0", "sentence_embedding", "embeddings")
-# What the fingerprint is taken of: several languages, letters, lengths.
-_PROBES = (
-    "The Maid Behind the Bar",
-    "a sad waltz",
-    "Drowsy Maggie's reel in D",
-    "Ó Néill's Cavalcade, or the King of Laois' March",
-    "Polska från Småland",
-    "La Bourrée de mon père",
-    "der lustige Bauer nach der Arbeit",
-    "john and mary went over the hills to the station in winter, and never came home again",
-)
-_PROJECTIONS = 2
-_TOLERANCE = 0.02
-
-
-class TextEncoder:
-    """Strings to vectors.
-
-    Attributes:
-      handle: what it was loaded from.
-      dimensions: how many numbers a vector has.
-      fingerprint: text that identifies the encoder wherever its folder lies; `same_encoder`
-        compares two.
-    """
-
-    def __init__(self, handle: str, call: Callable[[Any], Any], identity: str = ""):
-        """Takes the encoder's fingerprint.
-
-        Args:
-          handle: what it was loaded from.
-          call: from a string tensor [n] to whatever the encoder gives.
-          identity: what the encoder says that it is, if anything.
-
-        Raises:
-          UserError: if it does not give a vector for a string.
-        """
-        self.handle = handle
-        self._call = call
-        self.dimensions = self._batch([_PROBES[0].encode()]).shape[1]
-        self.fingerprint = _fingerprint(self(_PROBES), identity)
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """The vectors: float32 [n, dimensions], all finite.
-
-        Raises:
-          UserError: if the encoder gives anything else.
-        """
-        # A lone surrogate is no Unicode, and becomes "?".
-        encoded = [text.encode("utf-8", errors="replace") for text in texts]
-        vectors = np.empty((len(encoded), self.dimensions), np.float32)
-        for batch in _batches(encoded):
-            vectors[batch] = self._batch([encoded[index] for index in batch])
-        return vectors
-
-    def _batch(self, texts: list[bytes]) -> np.ndarray:
-        import tensorflow as tf
-
-        config = tf.config.experimental
-        rounded = config.tensor_float_32_execution_enabled()
-        # On GPUs TensorFlow multiplies with 10 bits of mantissa unless told not to, which moves
-        # vectors by 1e-3.
-        config.enable_tensor_float_32_execution(False)
-        try:
-            given = self._call(tf.constant(texts, tf.string))
-        except (tf.errors.OpError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{self.handle}: takes no batch of strings ({_short(error)}); name another encoder"
-            ) from None
-        finally:
-            config.enable_tensor_float_32_execution(rounded)
-        vectors = _output(given)
-        if not (
-            isinstance(vectors, tf.Tensor)
-            and vectors.dtype.is_floating
-            and vectors.shape.rank == 2
-            and vectors.shape[0] == len(texts)
-            and vectors.shape[1] == getattr(self, "dimensions", vectors.shape[1]) > 0
-        ):
-            raise UserError(
-                f"{self.handle}: for {len(texts)} strings it gave {_described(vectors)}, and not "
-                "a vector each; name another encoder"
-            )
-        result = tf.cast(vectors, tf.float32).numpy()
-        finite = np.isfinite(result).all(1)
-        if not finite.all():
-            text = texts[int(np.argmin(finite))].decode()
-            raise UserError(
-                f"{self.handle}: the vector of {text[:60]!r} is not finite; name another encoder"
-            )
-        return result
 
 
 def prepare(
@@ -126,13 +23,13 @@ def prepare(
 
     Args:
       name: `builtin`, `minilm` or a handle, which is returned as it is.
-      folder: where an exported encoder belongs. One that is there is taken as it is.
+      folder: where an exported encoder is kept. One that is there is taken as it is.
       titles: gives the training titles, from which `builtin` is made.
 
     Raises:
       UserError: if it cannot be exported.
     """
-    if name not in (BUILTIN, MINILM):
+    if name not in EXPORTED:
         return os.path.expanduser(name)
     if not (pathlib.Path(folder) / "saved_model.pb").exists():
         if name == MINILM:
@@ -140,7 +37,7 @@ def prepare(
 
             minilm.export(folder)
         elif titles is None:
-            raise UserError(f"{folder}: there is no builtin encoder; it is made by training")
+            raise UserError(f"{folder}: there is no builtin encoder; `titles train` makes it")
         else:
             from pipelines.systems.titles.text_encoders import builtin
 
@@ -149,159 +46,6 @@ def prepare(
 
 
 def absolute(name: str) -> str:
-    """The same encoder from any working directory: folders by their whole paths."""
+    """The name by which an encoder is found from any working directory: of a folder, its path."""
     local = os.path.expanduser(name)
     return os.path.abspath(local) if os.path.isdir(local) else name
-
-
-def load(handle: str) -> TextEncoder:
-    """Loads an encoder.
-
-    Args:
-      handle: a TF-Hub handle or URL, or the folder of a SavedModel.
-
-    Raises:
-      UserError: if it cannot be had, or is no encoder of strings.
-    """
-    import tensorflow as tf
-
-    if not tf.executing_eagerly():
-        raise RuntimeError("text encoders need TensorFlow 2's eager mode, which was switched off")
-    hub, has_text_ops = _import_hub()
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT_SECONDS)
-    try:
-        loaded = hub.load(os.path.expanduser(handle))
-    # Bad handles end in errors of urllib, tarfile, protobuf and every kind of TensorFlow's.
-    except Exception as error:
-        needs_ops = "Op type not registered" in str(error) and not has_text_ops
-        hint = "; it may need tensorflow-text, which ./run.sh installs" if needs_ops else ""
-        where = (
-            "; TFHUB_CACHE_DIR names the folder of encoders downloaded before"
-            if "://" in handle
-            else ""
-        )
-        raise UserError(
-            f"--text_encoder={handle}: cannot be loaded ({_short(error)}){hint}; {OFFLINE}{where}"
-        ) from None
-    finally:
-        socket.setdefaulttimeout(timeout)
-    identity = getattr(loaded, "identity", None)
-    return TextEncoder(
-        handle,
-        _callable(handle, loaded),
-        identity.numpy().decode() if isinstance(identity, tf.Variable) else "",
-    )
-
-
-def same_encoder(first: str, second: str) -> bool:
-    """Whether two fingerprints are of one encoder.
-
-    Vectors of one encoder differ by some 1e-6 between machines, so rounded ones, or hashes of
-    them, would differ now and then. The numbers of a fingerprint have a standard deviation of
-    about 1 over encoders and are compared with a tolerance of 0.02: sixteen agree by chance once
-    in 1e28, and encoders that agree though they are not the same give vectors that can stand for
-    one another.
-    """
-    (dimensions, identity, numbers), (dimensions2, identity2, numbers2) = (
-        _parsed(first),
-        _parsed(second),
-    )
-    return (dimensions, identity, numbers.shape) == (dimensions2, identity2, numbers2.shape) and (
-        np.abs(numbers - numbers2) <= _TOLERANCE
-    ).all()
-
-
-def _fingerprint(vectors: np.ndarray, identity: str) -> str:
-    """Dimensions, identity and sums of each probe's unit vector with fixed random signs."""
-    dimensions = vectors.shape[1]
-    numbers = []
-    for index, vector in enumerate(vectors.astype(np.float64)):
-        length = np.linalg.norm(vector)
-        unit = vector / length if length > 0 else vector
-        for projection in range(_PROJECTIONS):
-            signs = _signs(index * _PROJECTIONS + projection, dimensions)
-            numbers.append(f"{unit @ signs + 0.0:.3f}")
-    return f"{dimensions} {identity or '-'} {','.join(numbers)}"
-
-
-def _parsed(fingerprint: str) -> tuple[str, str, np.ndarray]:
-    try:
-        dimensions, identity, numbers = fingerprint.split(" ")
-        return dimensions, identity, np.array([float(number) for number in numbers.split(",")])
-    except (AttributeError, ValueError):
-        raise UserError(f"{fingerprint!r:.60} is no fingerprint of a text encoder") from None
-
-
-def _signs(seed: int, count: int) -> np.ndarray:
-    """Fixed random signs [count], the same in every version of NumPy."""
-    digest = hashlib.shake_128(seed.to_bytes(4, "big")).digest(-(-count // 8))
-    return np.unpackbits(np.frombuffer(digest, np.uint8))[:count] * 2.0 - 1.0
-
-
-def _batches(texts: Sequence[bytes]) -> Iterator[list[int]]:
-    """Indices of texts of about the same length, since encoders pad a batch to its longest."""
-    batch: list[int] = []
-    for index in sorted(range(len(texts)), key=lambda index: len(texts[index])):
-        # In ascending order, so this one is the longest of its batch.
-        if batch and (
-            len(batch) == _BATCH_TEXTS or (len(batch) + 1) * len(texts[index]) > _BATCH_BYTES
-        ):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _import_hub() -> tuple[Any, bool]:
-    """TF-Hub, and whether the ops of tensorflow-text, which encoders may need, are there."""
-    with warnings.catch_warnings():
-        # It imports pkg_resources, which setuptools deprecates.
-        warnings.simplefilter("ignore")
-        import tensorflow_hub
-
-        try:
-            import tensorflow_text  # noqa: F401
-        except ImportError:
-            return tensorflow_hub, False
-    return tensorflow_hub, True
-
-
-def _callable(handle: str, loaded: Any) -> Callable[[Any], Any]:
-    """What maps a batch of strings: the object itself, or one of its signatures."""
-    if callable(loaded):
-        return loaded
-    signatures = getattr(loaded, "signatures", {})
-    for name in ("default", "serving_default"):
-        if name in signatures:
-            signature = signatures[name]
-            inputs = list(signature.structured_input_signature[1])
-            if len(inputs) == 1:
-                return lambda texts: signature(**{inputs[0]: texts})
-    raise UserError(
-        f"--text_encoder={handle}: is a SavedModel, but cannot be called on strings (signatures: "
-        f"{', '.join(sorted(signatures)) or 'none'}); {OFFLINE}"
-    )
-
-
-def _output(given: Any) -> Any:
-    if not isinstance(given, dict):
-        return given
-    for name in _OUTPUTS:
-        if name in given:
-            return given[name]
-    return next(iter(given.values())) if len(given) == 1 else given
-
-
-def _described(given: Any) -> str:
-    if isinstance(given, dict):
-        return f"a dict of {', '.join(sorted(map(str, given))) or 'nothing'}"
-    if hasattr(given, "dtype") and hasattr(given, "shape"):
-        return f"{type(given).__name__} of {given.dtype.name} {list(given.shape)}"
-    return type(given).__name__
-
-
-def _short(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}".rstrip(": ")

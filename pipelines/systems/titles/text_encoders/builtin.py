@@ -5,12 +5,12 @@ features are the n-grams of 3 to 5 characters of each "<word>", and "<word>" as 
 longer. A feature that a title has c times weighs (1 + ln c) * idf, where
 idf = 1 + ln((1 + titles) / (1 + titles with the feature)). The matrix of titles by features, its
 rows of length 1, is decomposed by a truncated SVD (Deerwester et al., 1990); a title's vector is
-its row times the right singular vectors, at length 1. Nothing known gives a vector of zeros.
+its row times the right singular vectors, at length 1. A title without a known feature gives zeros.
 
-All of it is a SavedModel of TensorFlow's core ops: no download, no other package to load it.
+All of it is a SavedModel of TensorFlow's core ops, so loading it needs no download and no other
+package.
 """
 
-import hashlib
 import os
 import unicodedata
 from collections import Counter
@@ -27,13 +27,13 @@ from pipelines.systems.titles.text_encoders.code_points import CodePointMap
 
 DIMENSIONS = 256
 _SHORTEST, _LONGEST = 3, 5
-# The most frequent features are kept: 32 MB of numbers for 256 dimensions.
+# So many of the most frequent features are kept: 32 MB of numbers for 256 dimensions.
 _FEATURES = 2**15
-# More titles than these (every k-th of them is taken) make fitting slow and vectors no better.
+# Of more titles than these, every k-th is taken: more make fitting slow and vectors no better.
 _TITLES = 20_000
-# Up to here a dense decomposition is fast and gives all dimensions that there are.
+# Up to this size a dense decomposition is fast, and gives all dimensions that there are.
 _DENSE = 600
-# Letters that no decomposition takes apart.
+# Letters that Unicode does not decompose.
 _LETTERS = {
     "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "ı": "i",
 }  # fmt: skip
@@ -96,12 +96,6 @@ class Builtin(tf.Module):
           UserError: if no title has a letter or a digit.
         """
         distinct = list(dict.fromkeys(title.encode("utf-8", errors="replace") for title in titles))
-        self.identity = tf.Variable(
-            hashlib.blake2b(
-                b"\0".join([b"builtin 1", str(dimensions).encode(), *distinct]), digest_size=16
-            ).hexdigest(),
-            trainable=False,
-        )
         distinct = distinct[:: -(-len(distinct) // _TITLES) or 1]
         counts = [row for row in self._counts(distinct) if row]
         if not counts:
@@ -110,7 +104,7 @@ class Builtin(tf.Module):
                 f"{len(titles)} has a letter or a digit; convert a corpus that has titles"
             )
         frequency = Counter(feature for row in counts for feature in row)
-        # What one title alone has says nothing about another.
+        # A feature of one title alone says nothing about another title.
         shared = {feature: n for feature, n in frequency.items() if n > 1} or frequency
         kept = sorted(shared, key=lambda feature: (-shared[feature], feature))[:_FEATURES]
         column = {feature: index for index, feature in enumerate(kept)}
@@ -155,7 +149,7 @@ class Builtin(tf.Module):
         vectors = tf.sparse.sparse_dense_matmul(matrix, self._directions)
         lengths = tf.norm(vectors, axis=1, keepdims=True)
         whole = tf.math.unsorted_segment_sum(weights**2, rows, tf.size(texts, tf.int64))
-        # What is left of a text whose features lie outside all directions is rounding.
+        # Of a text whose features lie outside all directions only rounding errors are left.
         inside = lengths > 1e-5 * tf.sqrt(whole)[:, None]
         return tf.where(inside, tf.math.divide_no_nan(vectors, lengths), 0.0)
 
@@ -189,9 +183,9 @@ def _matrix(
         columns += known.keys()
         values += known.values()
         starts.append(len(columns))
-    columns = np.array(columns, np.int64)
-    weights = (1 + np.log(np.array(values, np.float64))) * idf[columns]
-    matrix = scipy.sparse.csr_array((weights, columns, starts), (len(counts), len(idf)))
+    where = np.array(columns, np.int64)
+    weights = (1 + np.log(np.array(values, np.float64))) * idf[where]
+    matrix = scipy.sparse.csr_array((weights, where, starts), (len(counts), len(idf)))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(1)))
     scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     return scipy.sparse.diags_array(scale).tocsr() @ matrix
@@ -200,7 +194,7 @@ def _matrix(
 def _right_singular_vectors(matrix: scipy.sparse.csr_array, dimensions: int) -> np.ndarray:
     """The first right singular vectors [features, dimensions or fewer], of a fixed sign."""
     if min(matrix.shape) <= max(_DENSE, dimensions):
-        # By the smaller of the two Gram matrices.
+        # The smaller of the two Gram matrices has the same singular values.
         wide = matrix.shape[0] <= matrix.shape[1]
         gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
         squares, vectors = np.linalg.eigh(gram)
@@ -210,7 +204,7 @@ def _right_singular_vectors(matrix: scipy.sparse.csr_array, dimensions: int) -> 
         if wide:
             vectors = matrix.T @ vectors / np.sqrt(squares[keep])
     else:
-        # From a fixed start, so that the result is always the same.
+        # The iteration starts from fixed numbers, so that the result is always the same.
         start = np.random.Generator(np.random.PCG64(0)).standard_normal(min(matrix.shape))
         _, values, rows = scipy.sparse.linalg.svds(
             matrix, dimensions, v0=start, return_singular_vectors="vh"

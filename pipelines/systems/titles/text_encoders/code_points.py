@@ -1,7 +1,7 @@
 """A map of single code points inside a TensorFlow graph, by which the encoders normalise text.
 
-Lower case, folded accents and where words end depend on one code point at a time, so a table of
-what each becomes gives the same as a normaliser does, needs nothing but TensorFlow's core ops, and
+Lower case, folded accents and the ends of words depend on one code point at a time, so a table of
+what each becomes gives the same as a normaliser. It needs nothing but TensorFlow's core ops, and
 stays the same whichever version of Unicode the Python that loads it knows.
 """
 
@@ -18,8 +18,8 @@ class CodePointMap(tf.Module):
     """What every code point becomes: nothing, itself, or others.
 
     Args:
-      mapped: from a character to the text that stands for it. Lone surrogates are not asked for:
-        no UTF-8 has them.
+      mapped: from a character to the text that stands for it. It is not called for lone surrogates,
+        which UTF-8 cannot hold.
     """
 
     def __init__(self, mapped: Callable[[str], str]):
@@ -45,7 +45,7 @@ class CodePointMap(tf.Module):
         """The mapped code points of each text.
 
         Args:
-          texts: strings [n] in UTF-8; what is no UTF-8 counts as U+FFFD.
+          texts: strings [n] in UTF-8; bytes that are not UTF-8 count as U+FFFD.
 
         Returns:
           int32 [n, (code points)].
@@ -58,7 +58,7 @@ class CodePointMap(tf.Module):
         )
         out = tf.where(row[:, None] == 0, itself, mapped)
         kept = out >= 0
-        # Of how many code points of the output the text consists, before each of the input.
+        # How many code points of the output come before each of the input.
         before = tf.concat([[0], tf.cumsum(tf.reduce_sum(tf.cast(kept, tf.int64), 1))], 0)
         return tf.RaggedTensor.from_row_splits(
             tf.boolean_mask(out, kept), tf.gather(before, codes.row_splits), validate=False

