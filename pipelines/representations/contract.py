@@ -253,6 +253,24 @@ class Representation:
         return rnn_output
 
 
+class OwnRepresentation(Representation):
+    """A converter of this project, which fixes its windows, explains and counts by itself."""
+
+    @property
+    def window_steps(self) -> int:
+        """Steps in one window."""
+        return self.converter.window_steps
+
+    @property
+    def counts(self) -> collections.Counter:
+        """What the converter has counted in all pieces so far."""
+        return self.converter.counts
+
+    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
+        """Says why a piece gives no window, or returns None where it gives one."""
+        return self.converter.explain(piece)
+
+
 def _settings(value) -> Any:
     """What an object is made of, as JSON values: the same in every process."""
     if value is None or isinstance(value, bool | int | float | str):

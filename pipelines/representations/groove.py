@@ -4,7 +4,6 @@ Metrics are counted on the grid, step by step and class by class. A metric that 
 to measure for is None, never 0.
 """
 
-import collections
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics
+from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation
 from pipelines.representations.groove_converter import CLASS_NAMES, GrooveConverter
 from pipelines.representations.magenta import MagentaRepresentation
 
@@ -176,25 +175,11 @@ class _Magentas(MagentaRepresentation):
         )
 
 
-class GrooveRepresentation(_Magentas):
+class GrooveRepresentation(OwnRepresentation, _Magentas):
     """Our GrooveConverter."""
 
     # All of its tasks, note dropout too, are drawn from the outputs.
     draws_inputs = True
-
-    @property
-    def window_steps(self) -> int:
-        """Steps in one window."""
-        return self.converter.window_steps
-
-    @property
-    def counts(self) -> collections.Counter:
-        """Notes with pitches outside Roland's kit: "mapped" and "left_out"."""
-        return self.converter.counts
-
-    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
-        """Says why a piece gives no window."""
-        return self.converter.explain(piece)
 
     def draw_inputs(self, outputs: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """Makes the inputs of the task, with fresh note dropout."""

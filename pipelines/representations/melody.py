@@ -11,10 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
-from note_seq.protobuf import music_pb2
 
 from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics, Representation
+from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation
 from pipelines.representations.melody_converter import (
     FIRST_PITCH,
     STEPS_PER_QUARTER,
@@ -124,7 +123,7 @@ def _ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
 
-class MelodyRepresentation(Representation):
+class MelodyRepresentation(OwnRepresentation):
     """Our MelodyConverter."""
 
     baselines: ClassVar[Mapping[str, Baseline]] = {
@@ -146,20 +145,6 @@ class MelodyRepresentation(Representation):
     def steps_per_bar(self) -> int:
         """Steps in a bar of the converter's meters."""
         return self.converter.steps_per_bar
-
-    @property
-    def window_steps(self) -> int:
-        """Steps in one window."""
-        return self.converter.window_steps
-
-    @property
-    def counts(self) -> collections.Counter:
-        """Notes "merged" and "in_other_voices", and "silent_windows"."""
-        return self.converter.counts
-
-    def explain(self, piece: music_pb2.NoteSequence) -> str | None:
-        """Says why a tune gives no window."""
-        return self.converter.explain(piece)
 
     def encoding(self, name: str) -> encodings.Tokens:
         """The event of each step."""
