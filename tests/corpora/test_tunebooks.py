@@ -15,6 +15,7 @@ from pipelines.records import beam_batches, parts, shards, tfrecord
 from pipelines.records.manifest import SPLITS
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
+from tests.support.records import contents
 
 ABC = corpora()["abc"]
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
@@ -66,10 +67,6 @@ def found(*paths, corpus=ABC):
         except Rejected as rejected:
             others.append(("skipped", source.key, rejected.reason))
     return pieces, others
-
-
-def contents(path):
-    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def by_split(path):
