@@ -41,7 +41,7 @@ def run(*arguments, **options):
 
 
 def complaints(done):
-    """Lines on stderr but for the result, and progress, which a busy machine is given."""
+    """The lines on stderr without the result, and without progress, which slow machines show."""
     usual = ("sources converted", "the others carry warnings")
     return [line for line in done.stderr.splitlines() if not line.endswith(usual)]
 
@@ -93,7 +93,7 @@ def test_the_commands_errors_are_one_line(tmp_path, flags, message):
 def test_ctrl_c_ends_with_one_word(tmp_path, release):
     archive = groove_release.write_zip(tmp_path / "z.zip", *release)
     script = tmp_path / "slow.py"
-    # Reading that takes long enough to be interrupted, and says when.
+    # Reading takes long enough here to be interrupted, and says when it begins.
     script.write_text(
         textwrap.dedent("""
         import runpy, sys, time
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
 
 @pytest.mark.slow
 def test_several_inputs(tmp_path):
-    """Paths by repeated flags and by commas, and a path that has a comma in it."""
+    """Paths by repeated flags and by commas, and a path with a comma in it."""
     body = "M:4/4\nL:1/8\nK:G\nGABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|\n"
     for number, name in enumerate(("a.abc", "b.abc", "c, d.abc"), start=1):
         (tmp_path / name).write_text(f"X:{number}\nT:Tune {number} of them\n{body}")
@@ -181,7 +181,7 @@ def test_what_goes_wrong_in_a_worker_process_is_one_error(tmp_path, release):
 @pytest.mark.parametrize("victim", ["job", "worker"])
 def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
     rows, files = release
-    # Large enough to be at work for a while: one worker takes seconds for each of these.
+    # Large enough to kill a job in time: one worker takes seconds for each of these.
     long = groove_release.midi_bytes(groove_release.hits(*[(36, 9, 0)] * 99_000))
     files = dict.fromkeys(files, long)
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)

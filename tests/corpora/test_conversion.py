@@ -24,7 +24,7 @@ def release():
 
 
 def spoil(rows, files):
-    """Gives the first nine pieces, which are the training split, what can be wrong with files."""
+    """Damages the first pieces, all in the training split, in each way; returns the reasons."""
     on = mido.Message("note_on", channel=9, note=36)
     off = mido.Message("note_off", channel=9, note=36)
     bad = [

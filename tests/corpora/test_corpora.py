@@ -35,10 +35,10 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
         CORPUS = Corpus("books", "Three books.", sources, sequences)
     """)
     )
+    before = list(corpora())
     monkeypatch.setattr(
         pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
     )
-    before = list(corpora())
     corpora.cache_clear()
     try:
         assert list(corpora()) == sorted([*before, "books"])
@@ -46,8 +46,8 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
     finally:
         corpora.cache_clear()
         sys.modules.pop("pipelines.corpora.books", None)
-    # Book 0 as a whole, tune 2 of books 1 and 2, and what was skipped when listing: 4 rejected;
-    # 3 + 7 tunes kept, tune 3 of either book for testing.
+    # 4 are rejected: book 0 as a whole, tune 2 of books 1 and 2, and what the listing skipped.
+    # 3 + 7 tunes are kept; tune 3 of either book is for testing.
     assert (manifest["read"], manifest["rejected"]) == (14, 4)
     assert manifest["splits"]["train"]["records"] == 8
     assert manifest["splits"]["test"]["records"] == 2

@@ -1,4 +1,4 @@
-"""The Groove corpus: what is listed, how it is labelled, and what is wrong with bad releases."""
+"""The Groove corpus: its sources, their labels, and releases that are damaged or incomplete."""
 
 import json
 import os
@@ -21,13 +21,13 @@ def listed(where):
 
 
 def pieces(where):
-    """Source keys and what their reading gives: pieces, or the reason of their rejection."""
+    """What reading gives for each source key: a piece, or the reason of its rejection."""
     read = {}
     for source in listed(where):
         if isinstance(source, Skipped):
             read[source.key] = source.reason
             continue
-        # Through JSON, as in a job.
+        # A job passes sources on as JSON.
         source = Source(*json.loads(json.dumps(source)))
         try:
             (read[source.key],) = GROOVE.sequences(source, Limits())
@@ -248,7 +248,7 @@ def test_a_folder_that_may_not_be_listed_is_rejected_and_the_rest_read(
 
     monkeypatch.setattr(os, "scandir", closed)
     now = listed(folder)
-    # The files of the table are listed all the same; reading them says what is wrong with each.
+    # The files in the table are listed all the same; reading them says what is wrong with each.
     assert [found for found in now if isinstance(found, Source)] == [
         found for found in before if isinstance(found, Source)
     ]

@@ -27,7 +27,7 @@ def release():
 
 @pytest.fixture
 def tfds_serving(tmp_path, monkeypatch):
-    """A function that makes TFDS find an archive on loopback, its checksum known to it."""
+    """A function that makes TFDS download an archive from this machine, with its checksum."""
     from tensorflow_datasets.core.download.checksums import UrlInfo
     from tensorflow_datasets.datasets.groove import groove_dataset_builder
 

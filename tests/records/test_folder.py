@@ -16,7 +16,7 @@ from pipelines.records.parts import Part
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from tests.support.records import contents, entries, make
+from tests.support.records import contents, entries, make, several
 
 
 def test_lists_of_an_older_run_do_not_stay(tmp_path):
@@ -48,22 +48,6 @@ def test_lost_sources_and_equal_keys_are_errors(tmp_path):
     with pytest.raises(RuntimeError, match="two records have the key 'a'"):
         make(tmp_path / "r", {"one": [("train", "a", b"1")], "two": [("train", "a", b"2")]})
     assert list(tmp_path.glob("r/*")) == []
-
-
-def several(path, pieces, sources, **options):
-    """Writes {piece: records of it} as a folder whose pieces give several records, or none."""
-    with Folder(path) as folder:
-        with Part(folder.parts, "batch") as part:
-            for piece, count in pieces.items():
-                part.add_source()
-                for i in range(count):
-                    part.add("train", f"{piece}:{i}", f"{piece} {i}".encode())
-                if count:
-                    part.count("used")
-                    part.count("windows", count)
-                else:
-                    part.reject(piece, "too short", "")
-        return folder.finish("tensors", "made", 2, sources, {}, **options)
 
 
 def test_pieces_of_several_records_are_read_once(tmp_path):
@@ -154,10 +138,10 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="has no manifest.json"):
         read_manifest(tmp_path / "r")
-    # Nor may a part of its shards pass for the records of stock Magenta.
+    # Shards without a manifest must not be taken for the records of stock Magenta.
     with pytest.raises(UserError, match="at work or was killed"):
         kind_of([str(tmp_path / "r" / "train.tfrecord-00000-of-00009")])
-    # A job that fails next to it does not make the leftovers look like someone's.
+    # After a further job has failed there, the leftovers must still be known as this project's.
     with pytest.raises(ZeroDivisionError):
         with Folder(tmp_path / "r"):
             raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Tunes that one folder of records trains on and another one holds out."""
+"""Tunes that one folder of records trains on while another one holds them out."""
 
 import pytest
 

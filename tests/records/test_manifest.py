@@ -5,7 +5,14 @@ import os
 import pytest
 
 from pipelines.records import tfrecord
-from pipelines.records.manifest import count_in, kind_of, read_manifest, record_files
+from pipelines.records.manifest import (
+    content_digest,
+    count_in,
+    kind_of,
+    read_manifest,
+    record_files,
+    require_whole,
+)
 from pipelines.runtime.app import UserError
 from tests.support.records import entries, make
 
@@ -59,3 +66,36 @@ def test_a_damaged_manifest_is_named(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match="manifest.json"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change, pattern, message",
+    [
+        (lambda path: path.unlink(), "train.tfrecord*", "00001-of-00003 is missing"),
+        (lambda path: path.write_bytes(b""), "train*", "00001-of-00003 was cut short or changed"),
+        (lambda path: path.write_bytes(b"x"), "*", "it has 1 bytes and not the"),
+        (lambda path: path.unlink(), "train.tfrecord-00001*", "00001-of-00003 is missing"),
+        (lambda path: path.unlink(), "train.tfrecord-00000*", None),
+        (lambda path: path.unlink(), "test.tfrecord*", None),
+    ],
+)
+def test_a_pattern_stands_for_all_shards_that_it_matches(tmp_path, change, pattern, message):
+    make(tmp_path / "r", {"one": entries(7)}, kind="tensors")
+    require_whole(f"{tmp_path}/r/{pattern}")
+    change(tmp_path / "r" / "train.tfrecord-00001-of-00003")
+    if message is None:
+        require_whole(f"{tmp_path}/r/{pattern}")
+        return
+    with pytest.raises(UserError, match=message):
+        require_whole(f"{tmp_path}/r/{pattern}")
+
+
+def test_the_digest_is_of_what_files_hold_in_their_order(tmp_path):
+    for name, content in {"a": b"1", "b": b"2", "copy of a": b"1", "both": b"12"}.items():
+        (tmp_path / name).write_bytes(content)
+
+    def digest(*names):
+        return content_digest(str(tmp_path / name) for name in names)
+
+    assert digest("a", "b") == digest("copy of a", "b")
+    assert len({digest("a", "b"), digest("b", "a"), digest("both"), digest("a"), digest()}) == 5

@@ -56,3 +56,24 @@ def test_rejections_are_sorted_lines_of_json(tmp_path):
         {"source": "b\udcff", "reason": "no_row", "detail": "why"},
         {"source": "z", "reason": "malformed", "detail": "ünd"},
     ]
+
+
+def test_parts_add_up_in_the_order_of_names(tmp_path):
+    for name, what in (("two", "b"), ("one", "a")):
+        with Part(tmp_path, name) as part:
+            part.add_source()
+            part.add("test", name, b"record")
+            part.add(None, f"{name} undecided", b"record", ("melody:x",))
+            part.reject(name, "malformed", "why")
+            part.ignore(name, "a licence")
+            part.count(what)
+            part.count("both", 2)
+    tally = parts.tally(tmp_path)
+    assert tally.sources == parts.sources_done(tmp_path) == 2
+    assert tally.records == {"train": 0, "validation": 0, "test": 2, "undecided": 2, "tunes": 2}
+    assert tally.kept == 4
+    assert tally.rejected == [("one", "malformed", "why"), ("two", "malformed", "why")]
+    assert tally.ignored == [("one", "a licence"), ("two", "a licence")]
+    assert list(tally.counts.items()) == [("a", 1), ("b", 1), ("both", 4)]
+    undecided = [key[8:].decode() for key, _ in parts.merged(tally.files["undecided"])]
+    assert sorted(undecided) == ["one undecided", "two undecided"]

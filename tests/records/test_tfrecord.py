@@ -13,7 +13,7 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path):
     long = b"x" * 70_000
     make(tmp_path / "ours", {"one": [("train", "a", b""), ("train", "b", long)]}, num_shards=1)
     path = str(tmp_path / "ours" / "train.tfrecord-00000-of-00001")
-    # Works in graph mode too, which other tests switch to.
+    # This works in graph mode too, which other tests switch on.
     assert sorted(tf.compat.v1.io.tf_record_iterator(path)) == [b"", long]
     with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
         writer.write(b"first")

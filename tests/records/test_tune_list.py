@@ -11,23 +11,7 @@ from pipelines.records.parts import Part
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
 from pipelines.tunes import splits
-from tests.support.records import contents, make
-
-
-def several(path, pieces, sources, **options):
-    """Writes {piece: records of it} as a folder whose pieces give several records, or none."""
-    with Folder(path) as folder:
-        with Part(folder.parts, "batch") as part:
-            for piece, count in pieces.items():
-                part.add_source()
-                for i in range(count):
-                    part.add("train", f"{piece}:{i}", f"{piece} {i}".encode())
-                if count:
-                    part.count("used")
-                    part.count("windows", count)
-                else:
-                    part.reject(piece, "too short", "")
-        return folder.finish("tensors", "made", 2, sources, {}, **options)
+from tests.support.records import contents, make, several
 
 
 def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatch):

@@ -24,6 +24,26 @@ def make(path, batches, overwrite=False, num_shards=3, kind="notesequence"):
         return folder.finish(kind, "made", num_shards, len(batches), {})
 
 
+def several(path, pieces, sources, **options):
+    """Writes a folder of tensors whose pieces give several records, or none; returns its manifest.
+
+    Args:
+      pieces: {piece: number of its records}.
+    """
+    with Folder(path) as folder:
+        with Part(folder.parts, "batch") as part:
+            for piece, count in pieces.items():
+                part.add_source()
+                for i in range(count):
+                    part.add("train", f"{piece}:{i}", f"{piece} {i}".encode())
+                if count:
+                    part.count("used")
+                    part.count("windows", count)
+                else:
+                    part.reject(piece, "too short", "")
+        return folder.finish("tensors", "made", 2, sources, {}, **options)
+
+
 def entries(count, split="train"):
     """Records of one split for `make`: "record 0" with the key "key0", and so on."""
     return [(split, f"key{i}", f"record {i}".encode()) for i in range(count)]
