@@ -1,27 +1,17 @@
-"""The Groove corpus: what is listed, how it is labelled, and what is wrong with bad releases."""
+"""The Groove corpus: its sources, their labels, and releases that are damaged or incomplete."""
 
-import hashlib
-import http.server
 import json
 import os
-import pathlib
-import random
-import subprocess
-import sys
-import threading
 import zipfile
-from functools import partial
 
 import note_seq
 import pytest
 
 from pipelines.corpora import Piece, Skipped, Source, _archives, conversion, corpora
 from pipelines.music.limits import Limits, Rejected
-from pipelines.music.note_sequence import NoteSequence
-from pipelines.records import tfrecord
-from pipelines.records.manifest import record_files
 from pipelines.runtime.app import UserError
 from tests.support import groove_release
+from tests.support.records import sequences
 
 GROOVE = corpora()["groove"]
 
@@ -31,13 +21,13 @@ def listed(where):
 
 
 def pieces(where):
-    """Source keys and what their reading gives: pieces, or the reason of their rejection."""
+    """What reading gives for each source key: a piece, or the reason of its rejection."""
     read = {}
     for source in listed(where):
         if isinstance(source, Skipped):
             read[source.key] = source.reason
             continue
-        # Through JSON, as in a job.
+        # A job passes sources on as JSON.
         source = Source(*json.loads(json.dumps(source)))
         try:
             (read[source.key],) = GROOVE.sequences(source, Limits())
@@ -182,7 +172,6 @@ def test_files_that_cannot_be_read_are_rejected(tmp_path, release, monkeypatch):
     (folder / names[0]).mkdir()
     (folder / names[1]).unlink()
     os.mkfifo(folder / names[1])
-    from pipelines.corpora import _archives
 
     def closed(path, *args):
         if str(path).endswith(names[2]):
@@ -259,142 +248,11 @@ def test_a_folder_that_may_not_be_listed_is_rejected_and_the_rest_read(
 
     monkeypatch.setattr(os, "scandir", closed)
     now = listed(folder)
-    # The files of the table are listed all the same; reading them says what is wrong with each.
+    # The files in the table are listed all the same; reading them says what is wrong with each.
     assert [found for found in now if isinstance(found, Source)] == [
         found for found in before if isinstance(found, Source)
     ]
     assert Skipped("drummer1/", "unreadable", "the folder cannot be listed") in now
-
-
-def test_links_in_a_circle_and_impossible_names_are_rejected(tmp_path, release):
-    rows, files = release
-    folder = pathlib.Path(groove_release.write_folder(tmp_path / "groove", rows, files))
-    loop = folder / rows[0]["midi_filename"]
-    loop.unlink()
-    loop.symlink_to(loop)
-    archive, _ = _archives.find_archive(str(folder), "info.csv")
-    for name in (rows[0]["midi_filename"], "drummer1/nul\0.mid"):
-        with pytest.raises(Rejected) as raised:
-            archive.read(name, 1000)
-        assert raised.value.reason == "unreadable"
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_random_damage_to_an_archive_is_a_rejection_or_one_error(tmp_path, method):
-    rng = random.Random(0)
-    path = tmp_path / "z.zip"
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for i in range(3):
-            archive.writestr(f"a/{i}.mid", bytes(rng.randrange(256) for _ in range(200)))
-        archive.writestr("info.csv", "x")
-    whole = path.read_bytes()
-    outcomes = set()
-    for _ in range(300):
-        damaged = bytearray(whole)
-        for _ in range(rng.randint(1, 4)):
-            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-        path.unlink()
-        path.write_bytes(damaged)
-        try:
-            archive, root = _archives.find_archive(str(path), "info.csv")
-            for name in archive.names(root):
-                try:
-                    archive.read(name, 1000)
-                    outcomes.add("read")
-                except Rejected as rejected:
-                    outcomes.add(rejected.reason)
-        except UserError:
-            outcomes.add("error")
-    assert {"read", "unreadable", "error"} <= outcomes
-
-
-# TFDS
-
-
-@pytest.fixture
-def tfds_serving(tmp_path, monkeypatch):
-    """A function that makes TFDS find an archive on loopback, its checksum known to it."""
-    from tensorflow_datasets.core.download.checksums import UrlInfo
-    from tensorflow_datasets.datasets.groove import groove_dataset_builder
-
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "tfds"))
-    servers = []
-
-    def serve(archive: pathlib.Path):
-        handler = partial(QuietHandler, directory=str(archive.parent))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
-        checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
-        monkeypatch.setattr(groove_dataset_builder, "_DOWNLOAD_URL_MIDI_ONLY", url)
-        monkeypatch.setitem(
-            groove_dataset_builder.Builder.url_infos,
-            url,
-            UrlInfo(archive.stat().st_size, checksum, archive.name),
-        )
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-def contents(path):
-    return {file.name: file.read_bytes() for file in path.iterdir()}
-
-
-@pytest.mark.slow
-def test_tfds_gives_the_records_that_the_zip_gives(tmp_path, release, tfds_serving, capfd):
-    archive = groove_release.write_zip(tmp_path / "groove-v1.0.0-midionly.zip", *release)
-    tfds_serving(archive)
-    name = "tfds:groove/full-midionly"
-    manifest = conversion.convert("groove", name, str(tmp_path / "a"), 2)
-    assert manifest["read"] == 14 and manifest["rejected"] == 0
-    assert capfd.readouterr().out == ""
-    conversion.convert("groove", str(archive), str(tmp_path / "b"), 2)
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-
-
-@pytest.mark.slow
-def test_the_real_dataset_through_tfds(corpora, tmp_path, tfds_serving):
-    archive = corpora / "groove-v1.0.0-midionly.zip"
-    tfds_serving(archive)
-    conversion.convert("groove", "tfds:groove/full-midionly", str(tmp_path / "a"))
-    conversion.convert("groove", str(archive), str(tmp_path / "b"))
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-
-
-@pytest.mark.slow
-def test_tfds_names_that_cannot_be_had(tmp_path, tfds_serving, release):
-    with pytest.raises(UserError, match="use tfds:groove/full-midionly"):
-        listed("tfds:groove/2bar-midionly")
-    with pytest.raises(UserError, match="tfds:grove/x cannot be prepared"):
-        listed("tfds:grove/x")
-    archive = groove_release.write_zip(tmp_path / "gone.zip", *release)
-    tfds_serving(archive)
-    archive.write_bytes(archive.read_bytes() + b"more")
-    with pytest.raises(UserError, match="cannot be prepared .*give the release's zip"):
-        listed("tfds:groove/full-midionly")
-    archive.unlink()
-    with pytest.raises(UserError, match="give the release's zip"):
-        listed("tfds:groove/full-midionly")
-
-
-def test_workers_read_tfds_without_tensorflow():
-    script = (
-        "import sys\n"
-        "from pipelines.corpora import _tfds\n"
-        "_tfds._example_class()\n"
-        "assert 'tensorflow' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
 
 
 # The real dataset
@@ -411,18 +269,14 @@ def test_the_groove_midi_dataset(corpora, tmp_path):
         "validation": 124,
         "test": 129,
     }
-    sequences = [
-        NoteSequence.FromString(record)
-        for path in record_files(f"{tmp_path}/r/*.tfrecord*")
-        for record in tfrecord.read(path)
-    ]
-    assert sum(len(sequence.notes) for sequence in sequences) == 445_494
-    assert len({sequence.id for sequence in sequences}) == 1150
-    assert max(len(sequence.notes) for sequence in sequences) == 11_513
+    pieces = sequences(tmp_path / "r")
+    assert sum(len(sequence.notes) for sequence in pieces) == 445_494
+    assert len({sequence.id for sequence in pieces}) == 1150
+    assert max(len(sequence.notes) for sequence in pieces) == 11_513
     # Counted in info.csv with `cut -d, -f1 | sort | uniq -c` and the like.
-    assert sum(s.sequence_metadata.artist == "drummer1" for s in sequences) == 494
-    assert sum("bpm=120" in [a.text for a in s.text_annotations] for s in sequences) == 86
+    assert sum(s.sequence_metadata.artist == "drummer1" for s in pieces) == 494
+    assert sum("bpm=120" in [a.text for a in s.text_annotations] for s in pieces) == 86
     # rock, and rock/halftime, indie, groove8, shuffle, prog, folk, rockabilly.
     rock = 281 + 37 + 10 + 4 + 4 + 3 + 1 + 1
-    assert sum(s.sequence_metadata.genre[0] == "rock" for s in sequences) == rock
-    assert not any(str(tmp_path) in str(sequence) for sequence in sequences[:10])
+    assert sum(s.sequence_metadata.genre[0] == "rock" for s in pieces) == rock
+    assert not any(str(tmp_path) in str(sequence) for sequence in pieces[:10])

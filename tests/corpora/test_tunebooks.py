@@ -1,4 +1,4 @@
-"""Tunebooks as corpora: what is read, what it is called, and what becomes of bad tunes."""
+"""Tunebooks as corpora: what is read, the names of tunes, and what becomes of bad ones."""
 
 import collections
 import json
@@ -15,6 +15,7 @@ from pipelines.records import beam_batches, parts, shards, tfrecord
 from pipelines.records.manifest import SPLITS
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
+from tests.support.records import contents
 
 ABC = corpora()["abc"]
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
@@ -45,13 +46,13 @@ def write(folder, files):
 
 
 def found(*paths, corpus=ABC):
-    """What reading gives: pieces by id, other findings as (kind, key, reason)."""
+    """What reading gives: pieces by id; the rest as (kind, key, reason)."""
     pieces, others = {}, []
     for source in corpus.sources([str(path) for path in paths]):
         if isinstance(source, Skipped):
             others.append(("skipped", source.key, source.reason))
             continue
-        # Through JSON, as in a job.
+        # A job passes sources on as JSON.
         source = Source(*json.loads(json.dumps(source)))
         try:
             for one in corpus.sequences(source, Limits()):
@@ -66,10 +67,6 @@ def found(*paths, corpus=ABC):
         except Rejected as rejected:
             others.append(("skipped", source.key, rejected.reason))
     return pieces, others
-
-
-def contents(path):
-    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def by_split(path):
@@ -99,7 +96,7 @@ def test_a_folder_its_zip_and_its_files_give_the_same_tunes(tmp_path):
         assert sorted(pieces) == names and not others
     pieces, _ = found(folder / "one.abc")
     assert sorted(pieces) == ["one.abc/1", "one.abc/2"]
-    # Some programs write names in this way.
+    # Some programs write names in a zip in this way.
     with zipfile.ZipFile(tmp_path / "dots.zip", "w") as archive:
         for name, text in files.items():
             archive.writestr(f"./{name}", text)
@@ -277,9 +274,9 @@ BODY = tune(1).removeprefix("X:1\n")
         MANY.replace("\n\n", "\n \t\n").encode(),
         f"%%begintext\nsome text\n%%endtext\nC:Me\n\n{MANY}".encode(),
         (MANY + f"<pre>\n{MANY}</pre>\n" + MANY).encode(),
-        # Music that no tune has: a warning names its line.
+        # Music outside of any tune: a warning names its line.
         MANY.replace("\n\n", "\n\nGABc dedB|dedB dedB|\n\n").encode(),
-        # An old Mac's tunes, and then others.
+        # Tunes with the line ends of old Macs, then others.
         MANY.replace("\n", "\r").encode() + b"\n\n" + MANY.encode(),
         MANY.encode("utf-16"),
     ],
@@ -344,7 +341,7 @@ def test_a_collection_has_to_be_there(tmp_path):
         found(tmp_path / "airs", corpus=airds)
 
 
-def test_another_edition_of_a_collection_is_remarked_on(tmp_path, capsys):
+def test_another_edition_of_a_collection_gives_a_warning(tmp_path, capsys):
     write(tmp_path / "m", {"Litten MS.abc": tune(1)})
     conversion.convert("litten", str(tmp_path / "m"), str(tmp_path / "r"), 1)
     said = capsys.readouterr().err
@@ -365,7 +362,7 @@ def books(folder, seed=0):
     second = []
     for number, text in enumerate(tunes[100:], start=100):
         if number < 125:
-            # Under another name, each letter the next one: a whole tone up, from G to A major.
+            # Under another name and a whole tone up, from G to A major: each letter is the next.
             music = text.split("\n")[5]
             raised = "".join(RAISED.get(note, note) for note in music)
             text = tune(number, f"On and On {number}", raised, key="A")
@@ -376,7 +373,7 @@ def books(folder, seed=0):
     return [str(folder / "a"), str(folder / "b")]
 
 
-def test_settings_stay_together_across_inputs_in_any_order(tmp_path):
+def test_versions_of_a_tune_stay_together_across_inputs_in_any_order(tmp_path):
     paths = books(tmp_path)
     manifest = conversion.convert("abc", paths, str(tmp_path / "r"), 2)
     assert manifest["read"] == 250 and manifest["rejected"] == 0
@@ -451,7 +448,7 @@ def test_all_collections_together(real):
     assert len(made) == manifest["read"] - manifest["rejected"]
     shares = collections.Counter(made.values())
     assert abs(shares["train"] / len(made) - 0.8) < 0.03
-    # Settings are found across the collections, and no group swallows unrelated tunes.
+    # Versions are found across the collections, and no group takes in unrelated tunes.
     assert 4100 < manifest["tunes"]["groups"] < 4400
     assert manifest["tunes"]["largest"] <= 20
     settings = [

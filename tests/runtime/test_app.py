@@ -7,9 +7,6 @@ import sys
 
 import pytest
 
-from pipelines.runtime.app import UserError
-from pipelines.runtime.progress import Progress
-from pipelines.runtime.registry import Registry
 from tests.support.jobs import ROOT, error_of, job
 
 JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench"]
@@ -61,24 +58,6 @@ def test_a_full_disk_names_what_to_do():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "No space left on device" in error_of(done) and "space on its disk" in error_of(done)
-
-
-def test_progress_lines_come_now_and_then(capsys, monkeypatch):
-    now = iter([0.0, 4.0, 11.0, 11.0, 12.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(now))
-    progress = Progress("things done", total=9, every=10)
-    for count in (1, 2, 3):
-        progress.update(count, "(so far)")
-    progress.close()
-    assert capsys.readouterr().err == "2 of 9 things done (so far)\n"
-
-
-def test_a_registry_without_anything_near_lists_all():
-    registry = Registry("thing")
-    registry.update({"b": 1, "a": 2})
-    assert list(registry) == ["a", "b"] and "a" in registry and len(registry) == 2
-    with pytest.raises(UserError, match="no thing is named 'zzz'; there are a, b"):
-        registry["zzz"]
 
 
 ARGUMENTS = """

@@ -1,4 +1,4 @@
-"""pipelines.runtime.cores: batches in halves."""
+"""Batches that are computed in halves on two cores."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def run(calls):
     [
         (True, 5, 20, [3, 2]),
         (True, 4, 25, [2, 2]),
-        (True, 4, 24, [4]),  # 96 numbers are not worth it.
+        (True, 4, 24, [4]),  # 96 numbers are too few for halves to pay.
         (True, 5, 0, [5]),
         (False, 5, 20, [5]),
     ],

@@ -18,7 +18,7 @@ tf = devices.tf
 
 
 class Machine:
-    """Stands in for tf.config on a machine with GPUs, none of which is here."""
+    """Stands in for tf.config on a machine with GPUs; the machine of the tests needs none."""
 
     def __init__(self, gpus, parts=()):
         physical = [("CPU", 0), *(("GPU", n) for n in range(gpus))]
@@ -52,7 +52,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Makes a machine with some GPUs of the one that devices.py sees."""
+    """Makes devices.py see a machine with this number of GPUs."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(devices, "_NVIDIA_DRIVER", "/nonexistent")
 
@@ -78,7 +78,7 @@ def machine(monkeypatch):
     ],
 )
 def test_choices(machine, gpus, text, names, visible):
-    """The names are TensorFlow's, which counts the GPUs that it is shown."""
+    """The names are TensorFlow's, which counts only the GPUs that are visible to it."""
     made = machine(gpus)
     assert devices.use(text) == [f"/device:{name}" for name in names]
     assert "".join(made.visible) == visible
@@ -86,7 +86,7 @@ def test_choices(machine, gpus, text, names, visible):
 
 
 def test_a_gpu_may_be_divided(machine):
-    """TensorFlow sets no memory growth where it was told how much memory each part has."""
+    """TensorFlow allows no memory growth on a GPU whose parts have fixed amounts of memory."""
     made = machine(2, parts=[("GPU:0", 2)])
     assert devices.use("GPU:1,GPU:2") == ["/device:GPU:1", "/device:GPU:2"]
     assert made.visible == ["0", "1"] and made.growing == ["1"]
@@ -138,7 +138,7 @@ def test_the_fix_depends_on_what_is_there(machine, monkeypatch, capsys, hidden, 
         devices.use("GPU")
     devices.use("")
     assert "warning" not in capsys.readouterr().err
-    # A driver without CUDA is what trains on a CPU without anybody noticing.
+    # With a driver but without CUDA, people would train on the CPU without noticing.
     monkeypatch.setattr(devices, "_NVIDIA_DRIVER", os.devnull)
     devices.use("")
     assert "TensorFlow finds no GPU" in capsys.readouterr().err
@@ -161,7 +161,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(batch_size, number, sizes):
     [
         (33, 2, 1, "33 cannot be divided evenly over 2 workers; .*=32 or 34, or fewer workers"),
         (10, 2, 2, "10 .* over 2 workers x 2 devices; .*=8 or 12, or fewer workers or devices"),
-        # More workers than examples: the only advice is a batch that all have a part of.
+        # With more workers than examples, the only advice is a batch in which each has a part.
         (3, 8, 1, "3 .* over 8 workers; .*=8, or"),
         (1, 2, 3, "1 .* over 2 workers x 3 devices; .*=6, or"),
     ],
@@ -169,7 +169,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(batch_size, number, sizes):
 def test_a_batch_is_shared_by_workers_first(batch_size, workers, number, message):
     with pytest.raises(UserError, match=message) as error:
         devices.require_divisible(batch_size, ["x"] * number, workers)
-    # What is advised is not refused.
+    # The sizes that the message advises are accepted.
     advised = re.search(r"batch_size=(\d+)(?: or (\d+))?, ", str(error.value))
     for size in filter(None, advised.groups()):
         devices.require_divisible(int(size), ["x"] * number, workers)
@@ -227,7 +227,7 @@ print(json.dumps(names))
 
 @pytest.mark.slow
 def test_the_choice_reaches_sessions_without_a_config():
-    """Magenta makes its sessions without one."""
+    """Sessions without a ConfigProto, such as Magenta's, use the chosen devices."""
     done = subprocess.run(
         [sys.executable, "-c", _SESSIONS],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""pipelines/runtime/magenta_compat.py: what it mends is still broken, and mended it works."""
+"""Magenta without our changes is still broken, and with them it works."""
 
 import signal
 import subprocess
@@ -62,7 +62,7 @@ def test_tensorflow_imported_with_the_wrong_keras_is_refused(keras, works):
 
 @pytest.mark.slow
 def test_unbatch_still_crashes():
-    """When this fails, TensorFlow has mended it, and `_with_safe_unbatch` can go."""
+    """When this fails, TensorFlow is mended, and `_with_safe_unbatch` can be removed."""
     done = run_python(
         "import tensorflow as tf\n"
         "print(list(tf.data.Dataset.from_tensors(tf.zeros([2, 3, 0])).unbatch()))\n"
@@ -71,7 +71,7 @@ def test_unbatch_still_crashes():
 
 
 def test_ragged_size_still_raises():
-    """When this fails, NumPy has changed its mind, and `_with_sized_controls` can go."""
+    """When this fails, NumPy takes such lists again, and `_with_sized_controls` can be removed."""
     with pytest.raises(ValueError, match="inhomogeneous"):
         np.size([[np.zeros([1, 3]), np.zeros([2, 3])]])
 

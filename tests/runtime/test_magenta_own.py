@@ -21,15 +21,15 @@ MODULES = (
     "magenta.common.state_util_test",
 )
 # Measured with the same command on Magenta 2.1.4 with its authors' pins (TensorFlow 2.9.1,
-# NumPy 1.21.6, Python 3.8). The skipped ones are all `test_session`, which is no test but a
-# method that tf.test.TestCase inherits to every class.
+# NumPy 1.21.6, Python 3.8). All skipped ones are `test_session`: it is no test, but a method that
+# every class inherits from tf.test.TestCase.
 STOCK = {"passed": 118, "skipped": 19}
 
 
 @pytest.mark.slow
 def test_magentas_own_tests_pass_as_on_stock(tmp_path):
     report = tmp_path / "report.xml"
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # not this project's settings
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # so that this project's are not used
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-c", "pytest.ini",
                "-p", "tests.support.magenta_own_plugin", "-p", "no:cacheprovider",
                f"--junitxml={report}", "--pyargs", *MODULES]  # fmt: skip

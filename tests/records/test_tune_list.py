@@ -1,0 +1,63 @@
+"""The list of tunes beside the records, and the splits that it decides."""
+
+import random
+
+import pytest
+
+from pipelines.records import parts, shards, tfrecord
+from pipelines.records.folder import Folder
+from pipelines.records.manifest import SPLITS, record_files
+from pipelines.records.parts import Part
+from pipelines.records.tune_list import read_tunes
+from pipelines.runtime.app import UserError
+from pipelines.tunes import splits
+from tests.support.records import contents, make, several
+
+
+def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatch):
+    some = [
+        (None, f"key{i}", f"record {i}".encode(), (f"melody:{i // 3}",), f"Tune {i}")
+        for i in range(300)
+    ]
+    decided = ("test", "other", b"other")
+    manifest = make(tmp_path / "r", {"all": [*some, decided]}, num_shards=2)
+    assert manifest["tunes"] == {"groups": 100, "largest": 3}
+    assert sum(split["records"] for split in manifest["splits"].values()) == 301
+    split_of = {
+        record: split
+        for split in SPLITS
+        for path in record_files(f"{tmp_path}/r/{split}.tfrecord*")
+        for record in tfrecord.read(path)
+    }
+    tunes = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
+    assert len(tunes) == 300 and set(split_of.values()) == set(SPLITS)
+    for i in range(300):
+        tune = tunes[f"key{i}"]
+        assert split_of[f"record {i}".encode()] == tune.split == tunes[f"key{i // 3 * 3}"].split
+        assert tune.title == f"Tune {i}"
+        assert tune.keys == tuple(splits.hash_keys([f"melody:{i // 3}"]).tolist())
+    monkeypatch.setattr(parts, "_PART_BYTES", 50)
+    monkeypatch.setattr(shards, "_MERGE_FILES", 6)
+    random.Random(1).shuffle(some)
+    batches = {f"batch{i}": some[i::7] for i in range(7)}
+    make(tmp_path / "s", {**batches, "decided": [decided]}, num_shards=2)
+    assert contents(tmp_path / "s") == contents(tmp_path / "r")
+
+
+def test_a_list_of_tunes_is_carried_along_where_there_is_one(tmp_path):
+    with Folder(tmp_path / "notes") as folder:
+        with Part(folder.parts, "one") as part:
+            part.add(None, "a", b"1", ("melody:a",))
+        folder.finish("notesequence", "made", 1, 0, {})
+    several(tmp_path / "with", {"a": 2}, 1, tunes=tmp_path / "notes")
+    several(tmp_path / "without", {"a": 2}, 1, tunes=tmp_path / "with" / "absent")
+    assert list(read_tunes(tmp_path / "with")) == list(read_tunes(tmp_path / "notes"))
+    assert not (tmp_path / "without" / "tunes.jsonl").exists()
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"id": "a"}', '{"id":"a","split":"b","keys":["x"]}'])
+def test_a_damaged_list_is_named(tmp_path, line):
+    make(tmp_path / "r", {"one": [(None, "a", b"1", ("melody:a",))]})
+    (tmp_path / "r" / "tunes.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match="tunes.jsonl is damaged"):
+        list(read_tunes(tmp_path / "r"))

@@ -1,0 +1,63 @@
+"""Files and folders appear as a whole or not at all."""
+
+import json
+
+import pytest
+
+from pipelines.runtime import files
+from pipelines.runtime.app import UserError
+
+
+def test_a_new_folder_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "a" / "b"
+    with files.new_folder(target) as folder:
+        (folder / "one").write_text("1")
+        assert not target.exists()
+    assert [path.name for path in target.iterdir()] == ["one"]
+    assert [path.name for path in target.parent.iterdir()] == ["b"]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), files.new_folder(tmp_path / "a") as folder:
+        (folder / "one").write_text("1")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_is_not_replaced(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("")
+    (tmp_path / "file").write_text("")
+    for name in ("full", "file"):
+        with (
+            pytest.raises(UserError, match=f"{name} exists already"),
+            files.new_folder(tmp_path / name),
+        ):
+            pass
+    (tmp_path / "empty").mkdir()
+    with files.new_folder(tmp_path / "empty") as folder:
+        (folder / "one").write_text("1")
+    assert (tmp_path / "empty" / "one").exists()
+
+
+def test_json_is_utf8_and_escapes_the_names_that_are_not(tmp_path):
+    assert files.json_line({"title": "Ó Néill"}) == '{"title": "Ó Néill"}\n'.encode()
+    # How Python reads the byte 0xff in the name of a file.
+    line = files.json_line("b\udcff")
+    assert line == b'"b\\udcff"\n' and json.loads(line) == "b\udcff"
+
+
+def test_json_replaces_a_file_at_once(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        files.write_json(path, {"a": object()})
+    assert path.read_text() == "old"
+    files.write_json(path, {"b": 1, "a": [2]}, sort_keys=True)
+    assert path.read_text() == '{\n  "a": [\n    2\n  ],\n  "b": 1\n}\n'
+
+
+def test_an_error_names_the_file(tmp_path):
+    with pytest.raises(OSError) as caught, files.writing(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "x")
