@@ -47,18 +47,19 @@ class Key(NamedTuple):
 
 
 class Bar:
-    """What stands between two bar lines of a voice.
+    """The music between two bar lines of a voice.
 
     Attributes:
-      line: where it begins, as a line of the file.
-      notes: lists [onset, length, MIDI pitch, tied to the next, overlay, place on the staff]; onset
-        from the bar's begin; overlay 0 is the voice itself, others are what `&` lays over it.
+      line: the line of the file where it begins.
+      notes: lists [onset, length, MIDI pitch, tied to the next, overlay, position on the staff].
+        Onsets count from the bar's begin; overlay 0 is the voice itself, `&` begins the others.
       chord_symbols: pairs (onset, text).
-      length: of the longest overlay.
-      meter, key, tempo, program: what holds at its begin; tempo in quarter notes a minute.
+      length: that of its longest overlay.
+      meter, measure, key, tempo, program: what holds at its begin; measure is the length of a full
+        bar, tempo is in quarter notes a minute.
       changes: tempos and keys (onset, tempo or None, key or None) after its begin.
       opens_repeat: whether a `|:` stands before it.
-      closes_repeat: how often the `:|` after it sends back; 0 where there is none.
+      closes_repeat: how often the `:|` after it sends back; 0 without one.
       ending: the passes for which a variant ending begins here, or None.
       ends_section: whether a thick or double bar line stands after it.
       part: the label of the part that begins here, or None.
