@@ -4,6 +4,7 @@ Both are computed on the line of fifths, ... Bb F C G D A E B F# ..., where C ha
 signature is a run of seven positions, and 7 times a position is its pitch class.
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -123,7 +124,7 @@ def guess_tonic(weights: list[float], last_pitch: int) -> tuple[int, int]:
 def _likeliest(weights: list[float], last_pitch: int) -> tuple[int, int]:
     """The likeliest key: the number of sharps in its signature, and its mode."""
     total = sum(weights)
-    best = None
+    best = -math.inf, 0, 0
     for fifths in _SIGNATURES:
         inside = total - _outside(fifths, weights)
         for mode, (third, rarer) in _COMMON_MODES.items():
@@ -132,7 +133,7 @@ def _likeliest(weights: list[float], last_pitch: int) -> tuple[int, int]:
             score += _TONIC * weights[tonic]
             score += _FIFTH * weights[(tonic + 7) % 12] + _THIRD * weights[(tonic + third) % 12]
             # The first of equally likely keys has the fewest accidentals.
-            if best is None or score > best[0] + 1e-9 * total:
+            if score > best[0] + 1e-9 * total:
                 best = score, fifths, mode
     return best[1:]
 

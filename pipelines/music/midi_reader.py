@@ -17,7 +17,7 @@ import bisect
 import collections
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -312,8 +312,8 @@ class _Clock:
     def _scale(self, microseconds_per_quarter: int) -> float:
         return 60.0 / ((6e7 / microseconds_per_quarter) * self._resolution)
 
-    def seconds(self, ticks: np.ndarray) -> np.ndarray:
-        """Times in seconds of ticks, of the same shape."""
+    def seconds(self, ticks: Any) -> Any:
+        """Times in seconds of an array of ticks, or of a single number."""
         if len(self._ticks) == 1:
             return self._scales[0] * ticks
         piece = np.searchsorted(self._ticks, ticks, side="right") - 1

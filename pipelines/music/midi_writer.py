@@ -48,7 +48,7 @@ def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
         raise ValueError(f"MIDI has no tempo of {qpm} quarters a minute")
     seconds_per_tick = 60.0 / (qpm * resolution)
     tracks = [_timing(sequence, seconds_per_tick, resolution)]
-    of_instrument = {}
+    of_instrument: dict[tuple[int, int, bool], list] = {}
     for note in sequence.notes:
         key = note.instrument, note.program, note.is_drum
         of_instrument.setdefault(key, []).append(note)

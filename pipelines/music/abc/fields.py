@@ -7,7 +7,7 @@ cannot be read raises ValueError with the reason.
 import re
 from fractions import Fraction
 
-from pipelines.music.abc.score import WHOLE, Key, Ticks, scaled
+from pipelines.music.abc.score import NO_KEY, WHOLE, Key, Ticks, scaled
 
 # Numerator and denominator as written.
 Meter = tuple[int, int]
@@ -79,9 +79,6 @@ class UnknownModeError(ValueError):
     def __init__(self, message: str, key: Key):
         super().__init__(message)
         self.key = key
-
-
-NO_KEY = Key(None, "NOT_SPECIFIED", (0,) * 7)
 
 
 def key(value: str, current: Key = NO_KEY) -> Key:
@@ -306,7 +303,7 @@ def write_tempo(qpm: float, of_bar: Meter | None) -> str:
       of_bar: the meter that holds there.
     """
     beats = [Fraction(1, 4), Fraction(1, 8), Fraction(3, 8), Fraction(1, 2)]
-    if in_threes(of_bar):
+    if of_bar and in_threes(of_bar):
         beats.insert(0, Fraction(3, of_bar[1]))
     elif of_bar and of_bar[1] == 2:
         beats.insert(0, Fraction(1, 2))

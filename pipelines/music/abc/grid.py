@@ -86,7 +86,7 @@ class _Clock:
             exact, latest = self._quarters(np.stack([seconds, seconds + _TOLERANCE])) * (WHOLE / 4)
             places = np.rint(exact)
             is_on_grid = np.abs(exact - places) <= latest - exact
-        for off in np.flatnonzero(~is_on_grid):
+        for off in np.flatnonzero(~is_on_grid).tolist():
             raise ValueError(
                 f"{times[off]:g} s is on no grid of musical time; quantize the music before "
                 "writing ABC"
@@ -177,7 +177,7 @@ def _keys(
     sequence: NoteSequence, clock: _Clock, voices: Sequence[Voice]
 ) -> list[tuple[int, spelling.Key]]:
     """The keys that the sequence names; one that does not fit its notes gives way to a guess."""
-    given = {0: None}
+    given: dict[int, spelling.Key | None] = {0: None}
     for signature in sorted(sequence.key_signatures, key=lambda one: one.time):
         given[clock.place(signature.time)] = spelling.from_signature(signature)
     sounds = sorted(sound for voice in voices for sound in voice.sounds)

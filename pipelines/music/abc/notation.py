@@ -402,7 +402,7 @@ class _Notation:
         # A chord lasts as long as its first note, whatever the others say (4.17).
         first = read[0]
         length = here.takes(first.numerator * numerator, first.denominator * denominator)
-        notes = [
+        notes: list[list] = [
             [here.position, length, pitch, note.ties, here.overlay, note.staff]
             for note, pitch in zip(read, pitches, strict=True)
             if pitch is not None

@@ -83,11 +83,12 @@ def play(score: Score, max_notes: int = MAX_NOTES) -> Performance:
 
 def _order(bars: Sequence[Bar], parts: str | None, warnings: list) -> list[int]:
     """The indices of the bars in the order in which they are played."""
-    labelled = [place for place, bar in enumerate(bars) if bar.part]
+    labels = {place: bar.part for place, bar in enumerate(bars) if bar.part}
+    labelled = list(labels)
     ranges: dict[str, tuple[int, int]] = {}
     for place, end in zip(labelled, [*labelled, len(bars)][1:], strict=True):
         # A label that comes again only names the part once more.
-        ranges.setdefault(bars[place].part, (place, end))
+        ranges.setdefault(labels[place], (place, end))
     if parts and labelled:
         if labelled[0] > 0 and len(parts) == 1 and parts not in ranges:
             pass  # The header names the part that comes first.
@@ -209,13 +210,15 @@ def _grid(
     starts: list[Ticks] = []
     meters: list[tuple[Ticks, tuple[int, int] | None]] = []
     time: Ticks = 0
-    run, filled = 0, 0  # Where the run begins in `order`, and how long it is.
+    run = 0  # Where the run begins in `order`.
+    filled: Ticks = 0  # How long it is.
     measure = bars[order[0]].measure
     wrong: set[int] = set()
     full_bars = 0
     for played, place in enumerate(order):
         bar, length = bars[place], lengths[played]
-        full = bool(bar.measure) and length >= bar.measure and not length % bar.measure
+        measured = bar.measure
+        full = measured is not None and length >= measured and not length % measured
         full_bars += full
         if filled and measure and (full or bar.measure != measure):
             if missing := -filled % measure:

@@ -9,6 +9,8 @@ than fractions, and Python mixes the two exactly.
 from fractions import Fraction
 from typing import NamedTuple
 
+from pipelines.music.timing import DEFAULT_QPM
+
 Ticks = int | Fraction
 
 WHOLE = 2**10 * 3**3 * 5 * 7 * 11 * 13
@@ -44,6 +46,11 @@ class Key(NamedTuple):
     tonic: int | None
     mode: str
     accidentals: tuple[int, ...]
+
+
+NO_KEY = Key(None, "NOT_SPECIFIED", (0,) * 7)
+# Quarter notes a minute where a tune does not say it.
+DEFAULT_TEMPO = Fraction(DEFAULT_QPM)
 
 
 class Bar:
@@ -90,8 +97,8 @@ class Bar:
         self.length: Ticks = 0
         self.meter: tuple[int, int] | None = None
         self.measure: Ticks | None = None
-        self.key: Key | None = None
-        self.tempo: Fraction | None = None
+        self.key = NO_KEY
+        self.tempo = DEFAULT_TEMPO
         self.program = 0
         self.changes: list[tuple[Ticks, Fraction | None, Key | None]] = []
         self.opens_repeat = False

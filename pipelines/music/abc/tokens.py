@@ -87,7 +87,10 @@ class Note(NamedTuple):
 @lru_cache(maxsize=20_000)
 def note(token: str) -> Note:
     """Reads a token of the kind "note" (4.1 to 4.3)."""
-    accidental, letter, octaves, its_length = _NOTE_PARTS.fullmatch(token).groups()
+    match = _NOTE_PARTS.fullmatch(token)
+    if not match:
+        raise ValueError(f"{token} is not a note")
+    accidental, letter, octaves, its_length = match.groups()
     step = STEPS.index(letter.upper())
     # C is the middle C, c the one above.
     octave = (5 if letter.isupper() else 6) + octaves.count("'") - octaves.count(",")

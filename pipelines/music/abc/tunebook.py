@@ -260,13 +260,13 @@ class _Open:
     def close(self) -> None:
         """Ends the tune."""
         if self.block is not None:
-            self._without_end()
+            self._end_without(self.block)
         while self.lines and not self.lines[-1].strip():
             self.lines.pop()
 
-    def _without_end(self) -> None:
+    def _end_without(self, block: int) -> None:
         """Ends the tune where it would have ended without its block, which has no end."""
-        for i in range(self.block + 1, len(self.lines)):
+        for i in range(block + 1, len(self.lines)):
             line = self.lines[i]
             if not self.music and is_music(line):
                 self.music = self.line + i

@@ -7,9 +7,7 @@ broken rhythms is easier to follow without the signs.
 from fractions import Fraction
 
 from pipelines.music.abc import fields
-from pipelines.music.abc.score import WHOLE, Bar, Key, Ticks, Voice, scaled
-
-_DEFAULT_TEMPO = Fraction(120)
+from pipelines.music.abc.score import DEFAULT_TEMPO, NO_KEY, WHOLE, Bar, Key, Ticks, Voice, scaled
 
 
 class VoiceState:
@@ -42,12 +40,12 @@ class VoiceState:
     def __init__(self, voice: Voice, line: int, other: "VoiceState | None" = None):
         self.voice = voice
         self.unit: Ticks = other.unit if other else WHOLE // 8
-        self.key: Key = other.key if other else fields.NO_KEY
-        self.meter = other.meter if other else fields.COMMON
-        self.measure = other.measure if other else WHOLE
-        self.tempo = other.tempo if other else _DEFAULT_TEMPO
-        self.program = other.program if other else 0
-        self.transposition = other.transposition if other else 0
+        self.key: Key = other.key if other else NO_KEY
+        self.meter: fields.Meter | None = other.meter if other else fields.COMMON
+        self.measure: Ticks | None = other.measure if other else WHOLE
+        self.tempo: Fraction = other.tempo if other else DEFAULT_TEMPO
+        self.program: int = other.program if other else 0
+        self.transposition: int = other.transposition if other else 0
         self.accidentals: dict[int, int] = {}
         self.tied: dict[int, int] = {}
         self.last: list[list] = []

@@ -138,8 +138,9 @@ def _beams(meter: fields.Meter | None, tokens: Iterable[_Token]) -> Callable[[in
     eighth.
     """
     quarter = WHOLE // 4
-    if fields.in_threes(meter):
-        return lambda place: place * meter[1] // (3 * WHOLE)
+    if meter and fields.in_threes(meter):
+        threes = 3 * WHOLE // meter[1]
+        return lambda place: place // threes
     if meter not in ((4, 4), (2, 2)):
         return lambda place: place // quarter
     busy = {
