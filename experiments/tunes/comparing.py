@@ -1,4 +1,4 @@
-"""What this project reads beside what another reader gives: pitch by pitch, length by length.
+"""Compares what this project reads with what another reader gives: pitches and lengths.
 
 Times of notes are not compared: this project puts a rest before a pickup. A wrong rest shows in
 the bars of the NoteSequence, which have tests of their own.
@@ -22,7 +22,7 @@ _CONTEXT = 6
 
 
 class Difference(NamedTuple):
-    """Where two readings part.
+    """Where two readings differ first.
 
     Attributes:
       kind: "voices", "count", "pitch" or "length": what differs first, in this order.
@@ -68,7 +68,7 @@ def theirs(of: Reading) -> Voices:
 
 
 def digest(voices: Voices) -> str:
-    """What tells two note lists apart, without the music."""
+    """A digest of note lists: it tells them apart without holding the music."""
     text = "|".join(" ".join(f"{pitch}:{length}" for pitch, length in voice) for voice in voices)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -2,14 +2,15 @@
 
     python -m experiments.tunes.fuzz --tunes=1000000 --minutes=20 --json=experiments/tunes/fuzz.json
 
-Real tunes from the shared corpora are cut, spliced, repeated and salted with what is known to
-break parsers. What must hold for each:
+Real tunes from the shared corpora are cut, spliced, repeated and mixed with what is known to break
+parsers. For each damaged tune this must hold:
 
-- it is read or rejected, and nothing else; within a second of processor time; twice alike;
+- it is read or rejected, and nothing else happens; it takes less than a second of processor time;
+  reading it twice gives the same;
 - in a book between two sound tunes, it leaves both as they are, to the byte.
 
-Of sound tunes, what says nothing must change nothing (comments, spaces, back quotes, the number),
-and an octave mark on every note moves every note by an octave.
+In sound tunes, changes without a meaning (comments, spaces, back quotes, the number) must change
+nothing, and an octave mark on every note must move every note by an octave.
 
 Counts go to stdout; --failures names a file for the texts that failed, a line of JSON each.
 """
@@ -309,34 +310,33 @@ def _define_flags() -> None:
         "corpora", os.environ.get("REELGROOVE_CORPORA"), "Folder of the shared corpora."
     )
     flags.DEFINE_integer("tunes", 1_000_000, "How many tunes to damage.", lower_bound=1)
-    flags.DEFINE_float("minutes", 20.0, "After how long to stop anyhow.", lower_bound=0.0)
+    flags.DEFINE_float("minutes", 20.0, "The longest time to go on.", lower_bound=0.0)
     flags.DEFINE_integer("processes", 2, "How many processes.", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "What the damage is drawn from.")
+    flags.DEFINE_integer("seed", 0, "Seed of the damage.")
     flags.DEFINE_string("json", None, "File for the counts.")
     flags.DEFINE_string("failures", None, "File for the failures.")
 
 
-_fuzzer: Fuzzer | None = None
+_fuzzers: list[Fuzzer] = []
 
 
 def prepare(texts: Sequence[str]) -> None:
     """Makes the process's fuzzer, with a limit on memory and an alarm for hangs."""
-    global _fuzzer
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     signal.signal(signal.SIGALRM, _alarm)
-    _fuzzer = Fuzzer(texts)
+    _fuzzers[:] = [Fuzzer(texts)]
 
 
 def _chunk(seed: int, number: int) -> tuple[Counter[str], list[Failure], int]:
     """Damages some tunes; returns counts, failures, and the process's peak memory in KiB."""
     rng = random.Random(f"{seed} {number}")
     counts: Counter[str] = Counter()
-    failures = [failure for _ in range(_CHUNK) for failure in _fuzzer.damage(rng, counts)]
+    failures = [failure for _ in range(_CHUNK) for failure in _fuzzers[0].damage(rng, counts)]
     return counts, failures, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _sound_chunk(start: int, end: int) -> tuple[Counter[str], list[Failure], int]:
-    failures = [failure for index in range(start, end) for failure in _fuzzer.sound(index)]
+    failures = [failure for index in range(start, end) for failure in _fuzzers[0].sound(index)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Counter({"sound tunes": end - start}), failures, peak
 

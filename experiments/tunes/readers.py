@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import mido
 
@@ -141,7 +141,7 @@ def _voices(raw: Sequence[Sequence[Sequence[Any]]]) -> list[list[Note]]:
 
 
 class _Program:
-    """A program that answers a line of JSON for every line of JSON; started again when it dies."""
+    """A program that answers each line of JSON with one; it is started again when it dies."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str] | None = None):
         self._command = list(command)
@@ -150,9 +150,9 @@ class _Program:
         self.version = ""
         self._start()
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[bytes]:
         try:
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -161,22 +161,20 @@ class _Program:
             )
         except OSError as error:
             raise UserError(f"{self._command[0]}: {error.strerror}; install it") from error
-        hello = self._answer(_START_SECONDS)
+        hello = _answer(process, _START_SECONDS)
         if hello is None:
             self.close()
             raise UserError(f"{' '.join(self._command)} does not start; try it by hand")
         self.version = hello["version"]
+        return process
 
     def read(self, abc: str) -> Reading:
-        if self._process is None:
-            self._start()
+        process = self._process or self._start()
         start = time.monotonic()
-        try:
-            self._process.stdin.write(json.dumps(abc).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        answer = self._answer(TIMEOUT_SECONDS)
+        with contextlib.suppress(BrokenPipeError):
+            _pipe(process.stdin).write(json.dumps(abc).encode() + b"\n")
+            _pipe(process.stdin).flush()
+        answer = _answer(process, TIMEOUT_SECONDS)
         seconds = time.monotonic() - start
         if answer is None:
             self.close()
@@ -185,19 +183,6 @@ class _Program:
             return Reading(None, f"error: {answer['error']}", answer["seconds"])
         return Reading(_voices(answer["voices"]), "", answer["seconds"])
 
-    def _answer(self, timeout: float) -> dict[str, Any] | None:
-        """The next line of the program; None if it ends or takes longer than `timeout`."""
-        end = time.monotonic() + timeout
-        output = self._process.stdout
-        line = b""
-        while not line.endswith(b"\n"):
-            ready, _, _ = select.select([output], [], [], max(0.0, end - time.monotonic()))
-            data = os.read(output.fileno(), 1 << 20) if ready else b""
-            if not data:
-                return None
-            line += data
-        return json.loads(line)
-
     def close(self) -> None:
         process, self._process = self._process, None
         if process is None:
@@ -205,8 +190,28 @@ class _Program:
         process.kill()
         process.wait()
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        process.stdout.close()
+            _pipe(process.stdin).close()
+        _pipe(process.stdout).close()
+
+
+def _answer(process: subprocess.Popen[bytes], timeout: float) -> dict[str, Any] | None:
+    """The next line of a program; None if it ends or takes longer than `timeout`."""
+    end = time.monotonic() + timeout
+    output = _pipe(process.stdout)
+    line = b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([output], [], [], max(0.0, end - time.monotonic()))
+        data = os.read(output.fileno(), 1 << 20) if ready else b""
+        if not data:
+            return None
+        line += data
+    return json.loads(line)
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ValueError("the program was started without this pipe")
+    return pipe
 
 
 def music21(python: str) -> Reader:
@@ -239,7 +244,9 @@ class _Abc2midi:
         self._program = program
         self._folder = tempfile.TemporaryDirectory(prefix="abc2midi-")
         try:
-            said = subprocess.run([program, "-ver"], capture_output=True, text=True, timeout=10)
+            said = subprocess.run(
+                [program, "-ver"], capture_output=True, text=True, timeout=10, check=False
+            )
         except OSError as error:
             raise UserError(f"{program}: {error.strerror}; install abcmidi") from error
         self.version = said.stdout.split()[0] if said.stdout else "unknown"
@@ -257,6 +264,7 @@ class _Abc2midi:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=TIMEOUT_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Reading(None, "hang", time.monotonic() - start)
@@ -310,11 +318,11 @@ READERS: dict[str, Callable[[str], Reader]] = {
 
 
 class Remembering:
-    """A reader that looks up in a file what it has read before; music21 takes minutes.
+    """A reader that keeps what it has read in a file, since music21 takes minutes.
 
     Args:
       reader: the reader.
-      path: the file, a line of JSON for each tune; made where there is none.
+      path: the file, with a line of JSON for each tune; it is made if there is none.
     """
 
     def __init__(self, reader: Reader, path: str | os.PathLike):
@@ -323,9 +331,10 @@ class Remembering:
         self._known: dict[str, Any] = {}
         with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
             self._known = {key: reading for key, reading in map(json.loads, file)}
-        self._file = open(path, "a", encoding="utf-8")
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open until `close`
 
     def read(self, abc: str) -> Reading:
+        """Looks up a tune, or reads it and writes it down."""
         key = hashlib.sha256(f"{self.version}\n{abc}".encode("utf-8", "replace")).hexdigest()
         if key in self._known:
             voices, failure, seconds = self._known[key]
@@ -340,5 +349,6 @@ class Remembering:
         return reading
 
     def close(self) -> None:
+        """Closes the file and the reader."""
         self._file.close()
         self._reader.close()

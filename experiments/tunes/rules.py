@@ -1,4 +1,4 @@
-"""What readers are known to take differently, as rewritings of a tune that take it away.
+"""Known differences between readers, as rewritings of a tune that remove them.
 
 Where two readers differ on a tune, and agree on the tune rewritten by a rule, the rule is why.
 Both are given the rewritten tune.

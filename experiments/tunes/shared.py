@@ -36,6 +36,6 @@ def tunes(folder: pathlib.Path) -> Iterator[tuple[Place, TuneText]]:
 
 
 def text_digest(tune: TuneText) -> str:
-    """What tells whether a tune's text is still the same, without the text."""
+    """A digest of a tune's text, to see without the text whether it is still the same."""
     text = "\n".join((*tune.file_header, *tune.lines))
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

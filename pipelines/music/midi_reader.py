@@ -1,23 +1,23 @@
 """MIDI bytes to NoteSequences: what `note_seq.midi_to_note_sequence` gives, eight times faster.
 
-note_seq reads MIDI through pretty_midi and mido. What that gives is the reference here: which
-note-off ends which note, which instrument an event belongs to, and how ticks become seconds. Fast
-readers such as symusic pair notes differently in a fifth of real drum recordings (a pad that is hit
-again before it is let go), and what they leave out cannot be had back from their output: the order
-of events within a tick, and notes that never end. So the events are read here, once, in order.
+note_seq reads MIDI through pretty_midi and mido. Their result is the reference here: which note-off
+ends which note, which instrument an event belongs to, and how ticks become seconds. Fast readers
+such as symusic pair notes differently in a fifth of real drum recordings, where a pad is hit again
+before it is released; and what they leave out, the order of events within a tick and notes that
+never end, cannot be recovered from their output. So the events are read here, once, in order.
 
-The one difference: mido forgets the time that passes before a meta event that it has no name for.
-Here it passes, as MIDI means it to.
+There is one difference: mido drops the time before a meta event that it has no name for. Here that
+time passes, as the MIDI file format says.
 
-Unlike the reference, nothing is allocated in proportion to a file's length in ticks, and a file
-that is too long or has too many notes is refused before its NoteSequence is built.
+Unlike the reference, this allocates nothing in proportion to a file's length in ticks, and refuses
+a file that is too long or has too many notes before it builds the NoteSequence.
 """
 
 import bisect
 import collections
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from pipelines.music.note_sequence import NoteSequence
 # is proportional to the file.
 _BYTES_PER_NOTE = 40
 _MIN_BYTE_LIMIT = 1 << 22
-# Instruments of a channel may share control changes, each with a copy of its own in the result.
+# Instruments of a channel may share control changes; in the result each has its own copy.
 _MAX_CONTROLS = 3_000_000
 # Ticks stay exact as doubles up to here; anything longer lasts years at any tempo.
 _MAX_TICK = 1 << 52
@@ -57,7 +57,7 @@ class _Instrument(NamedTuple):
 
 
 def byte_limit(max_notes: int = MAX_NOTES) -> int:
-    """The largest file that is read at all, in bytes, if it may have so many notes."""
+    """The size in bytes of the largest file that is read, by how many notes it may have."""
     return max(_MIN_BYTE_LIMIT, _BYTES_PER_NOTE * max_notes)
 
 
@@ -147,7 +147,7 @@ def _read_track(data: bytes, position: int, end: int) -> _Track:
     name_changes: list[tuple[int, bytes]] = []
     add = channel_events.append
     tick = status = 0
-    # This loop sees every byte of a corpus: it is written out, without a call for each event.
+    # This loop reads every byte of a corpus, so it calls no function for each event.
     while position < end:
         byte = data[position]
         position += 1
@@ -217,7 +217,7 @@ def _instruments(tracks: list[_Track], max_notes: int) -> dict[tuple[int, int, i
       program without notes go to the same list.
 
     Returns:
-      In order of first finished note, which is how a NoteSequence numbers instruments.
+      In the order of their first finished notes, which is how a NoteSequence numbers instruments.
     """
     instruments: dict[tuple[int, int, int], _Instrument] = {}
     note_count = 0
@@ -265,13 +265,13 @@ def _instruments(tracks: list[_Track], max_notes: int) -> dict[tuple[int, int, i
 
 
 def _name(track: _Track, index: int) -> str:
-    """The track's name when its channel event of that index comes; Latin-1, as the reference."""
+    """The track's name at its channel event of that index; Latin-1, as in the reference."""
     count = bisect.bisect_right(track.name_changes, index, key=lambda change: change[0])
     return track.name_changes[count - 1][1].decode("latin-1") if count else ""
 
 
 def _last_tick(instruments: Iterable[_Instrument], first: _Track) -> int:
-    """The tick of the last thing that enters the NoteSequence."""
+    """The tick of the last event that enters the NoteSequence."""
     ticks = [
         tick
         for tick, kind, _ in first.meta
@@ -285,7 +285,7 @@ def _last_tick(instruments: Iterable[_Instrument], first: _Track) -> int:
 
 
 class _Clock:
-    """From ticks to seconds, in the reference's own arithmetic, so that no bit differs.
+    """Ticks to seconds, with the same arithmetic as the reference, so that no bit differs.
 
     Args:
       resolution: ticks per quarter.
@@ -312,8 +312,8 @@ class _Clock:
     def _scale(self, microseconds_per_quarter: int) -> float:
         return 60.0 / ((6e7 / microseconds_per_quarter) * self._resolution)
 
-    def seconds(self, ticks: np.ndarray) -> np.ndarray:
-        """Times in seconds of ticks, of the same shape."""
+    def seconds(self, ticks: Any) -> Any:
+        """Times in seconds of an array of ticks, or of a single number."""
         if len(self._ticks) == 1:
             return self._scales[0] * ticks
         piece = np.searchsorted(self._ticks, ticks, side="right") - 1
@@ -395,8 +395,8 @@ def _add_events(
 def _merge(sequence: NoteSequence, field: int, common, columns: dict[int, np.ndarray]) -> None:
     """Adds a message for each row of `columns` to a repeated field, in one call.
 
-    The messages are laid out as protobuf's wire format in a NumPy array and parsed by protobuf:
-    a tenth of the time of setting their fields one by one in Python.
+    A NumPy array holds the messages in protobuf's wire format, and protobuf parses it. That takes a
+    tenth of the time of setting their fields one by one in Python.
 
     Args:
       sequence: what to add to.

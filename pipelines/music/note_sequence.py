@@ -16,6 +16,7 @@ import importlib.util
 import pathlib
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 _WARNING = "warning:"
 
@@ -25,14 +26,21 @@ def _note_sequence_class():
     if loaded is not None:
         return loaded.NoteSequence
     package = importlib.util.find_spec("note_seq")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("note_seq is not installed")
     path = pathlib.Path(package.origin).parent / "protobuf" / "music_pb2.py"
     spec = importlib.util.spec_from_file_location(f"{__name__}._music_pb2", path)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.NoteSequence
 
 
-NoteSequence = _note_sequence_class()
+if TYPE_CHECKING:
+    from note_seq.protobuf.music_pb2 import NoteSequence
+else:
+    NoteSequence = _note_sequence_class()
 
 
 def parse(record: bytes) -> NoteSequence:

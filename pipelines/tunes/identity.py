@@ -1,15 +1,15 @@
-"""Keys by which settings of the same tune are recognised: pieces with a key in common are one tune.
+"""Keys that recognise the versions of a tune: pieces with a key in common are one tune.
 
-A tune goes by several titles and is written in many ways, so each piece has several keys, of its
-titles and of its melody. `splits` makes groups of them.
+A tune goes by several titles and is written in many ways, so each piece has several keys, made of
+its titles and of its melody. `splits` makes groups of the pieces that share keys.
 
-Measured on 5,397 tunes of five collections (Nottingham, O'Neill's, Ryan's, Aird's, Litten's) that
-make 4,223 groups: 530 of two, 230 of more. The largest has 14 settings, all of the Cuckoo's Nest
-family. Of 391 pairs whose sequences of intervals are over 0.9 alike by edit distance, at least
-387 are together; of the 287 over 0.95, all are (at least 283 by their melodies alone). Of 50
-random pairs joined by melody alone, each has four bars in common; some 10 are not alike beyond
-these. Of 50 joined by title alone, 4 are other tunes of that name (London, Manchester, Camp
-Meeting, Morris Off), which cannot be told from settings that went far.
+Measured on 5,397 tunes of five collections (Nottingham, O'Neill's, Ryan's, Aird's, Litten's), which
+make 4,223 groups: 530 of two tunes, 230 of more. The largest has 14 versions, all of the Cuckoo's
+Nest family. Of 391 pairs whose sequences of intervals have a similarity over 0.9 by edit distance,
+at least 387 are together; of the 287 over 0.95, all are (at least 283 by their melodies alone). Of
+50 random pairs that melody alone joins, each has four bars in common; some 10 are not similar in
+the rest. Of 50 pairs that the title alone joins, 4 are different tunes of one name (London,
+Manchester, Camp Meeting, Morris Off), which cannot be told from versions that differ a lot.
 """
 
 import bisect
@@ -24,12 +24,12 @@ from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 from pipelines.tunes import title_text
 
-# What keys begin with.
+# The kinds of keys, which keys begin with.
 TITLE, MELODY = "title:", "melody:"
 
 
 def keys(sequence: NoteSequence) -> tuple[str, ...]:
-    """The keys of a piece, each once; drums have none.
+    """Makes the keys of a piece, each once; a piece of drums alone has none.
 
     Args:
       sequence: a tune whose first full bar begins at a multiple of the bar, as
@@ -48,7 +48,7 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
 
 def _title_keys(words: tuple[str, ...], bars: "_Bars") -> Iterator[str]:
     yield f"{TITLE}{title_text.fold(words)}"
-    # "Teetotaller's Reel" is "The Teetotaller", but "Paddy Ryan's Jig" not "Paddy Ryan's Reel".
+    # "Teetotaller's Reel" is "The Teetotaller", but "Paddy Ryan's Jig" is not "Paddy Ryan's Reel".
     named = list(words)
     while named and named[-1] in title_text.KINDS:
         named.pop()
@@ -59,13 +59,13 @@ def _title_keys(words: tuple[str, ...], bars: "_Bars") -> Iterator[str]:
 
 # Melodies
 
-# With fewer pitches or changes, other tunes may have a window of four bars by chance.
+# Different tunes may share by chance a window of four bars with fewer pitches or changes.
 _MIN_PITCHES, _MIN_CHANGES = 5, 8
 _WINDOW_BARS, _MAX_BARS = 4, 32
 _OPENING_NOTES = 20
-# What has fewer notes is no melody to compare.
+# Melodies of fewer notes are not compared.
 _MIN_NOTES = 6
-# Of a point; seconds are rounded.
+# In points: seconds are rounded, so times that differ by less are equal.
 _ROUNDING = 1e-3
 
 
@@ -73,9 +73,9 @@ class _Bars:
     """How the bars of a piece are compared.
 
     Attributes:
-      points: how many points of a bar are looked at.
-      quarters: between these points.
-      kind: names what keeps two melodies apart that are alike at these points.
+      points: how many points of a bar are compared.
+      quarters: quarter notes between these points.
+      kind: names the meter, which keeps melodies apart that are equal at these points.
     """
 
     def __init__(self, sequence: NoteSequence):
@@ -85,7 +85,7 @@ class _Bars:
         else:
             numerator, denominator = 4, 4
         if (numerator, denominator) in ((12, 8), (6, 4)):
-            # Others write these bars in two, as 6/8 and 3/4.
+            # Others write such a bar as two, in 6/8 or 3/4.
             numerator //= 2
         compound = denominator >= 8 and numerator % 3 == 0 and numerator > 3
         beats = numerator // 3 if compound else numerator
@@ -102,11 +102,12 @@ def _melody_keys(times: list[float], pitches: list[int], bars: _Bars) -> Iterato
       bars: how its bars are compared.
 
     Yields:
-      For each four bars, the pitches at a few points of each bar, relative to the first: what
-      lies between, a pickup, repeats that are written out, the unit length and the tempo make no
-      difference, nor does the end of the fourth bar, where a pickup may stand; where these are
-      too plain to tell tunes apart, all pitches of the four bars. For the first notes, their
-      intervals, whatever the meter. Where none of it is enough, the whole opening.
+      A key for each four bars: the pitches at a few points of each bar, relative to the first. So
+      what lies between these points, a pickup, repeats that are written out, the unit length and
+      the tempo make no difference, nor does the end of the fourth bar, where a pickup may be.
+      Where these pitches are too plain to tell tunes apart, all pitches of the four bars.
+      A key of the first notes: their intervals, whatever the meter.
+      Where nothing of this is distinct enough, one key of the whole opening.
     """
     if len(pitches) < _MIN_NOTES:
         return
@@ -122,7 +123,7 @@ def _melody_keys(times: list[float], pitches: list[int], bars: _Bars) -> Iterato
             found = True
             yield f"{MELODY}{bars.kind} {_relative(window)}"
             continue
-        # Too plain at these points, such as a passage of broken chords; its notes may tell more.
+        # A passage of broken chords, for example, is plain at these points, but not in all notes.
         first, last = (bisect.bisect_left(times, t - _ROUNDING) for t in (start, start + compared))
         notes = pitches[first:last]
         if len(notes) >= _OPENING_NOTES and len(set(notes)) >= _MIN_PITCHES:
@@ -159,7 +160,7 @@ def _onsets(
 
 
 def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:
-    """The pitch at each point, held over rests and to the end of the last bar."""
+    """The pitch at each point; a note is held over rests and to the end of the last bar."""
     skeleton = bytearray()
     held = pitches[0]
     for time, pitch in zip(times, pitches):
@@ -173,15 +174,15 @@ def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:
 
 
 def _opening(times: list[float], pitches: list[int], size: int) -> list[tuple[float, int]]:
-    """Onsets and pitches of the first eight bars, or of four where these are repeated."""
+    """Onsets and pitches of the first eight bars, or of four where the next four repeat them."""
     first, second = (
         [(t - start, p) for t, p in zip(times, pitches) if start <= t + _ROUNDING < start + size]
         for start in (0, size)
     )
-    alike = len(first) == len(second) and all(
+    repeated = len(first) == len(second) and all(
         a[1] == b[1] and abs(a[0] - b[0]) < 2 * _ROUNDING for a, b in zip(first, second)
     )
-    return first if alike else first + [(time + size, pitch) for time, pitch in second]
+    return first if repeated else first + [(time + size, pitch) for time, pitch in second]
 
 
 def _relative(pitches: bytes | list[int]) -> str:

@@ -52,10 +52,10 @@ class Melodies:
         step = max(1, _BLOCK // self._tunes.shape[1])
         for start in range(0, len(tunes), step):
             some = self._tfidf.transform(counts[start : start + step])
-            alike = (some @ self._tunes).toarray()
-            order = np.argsort(-alike, axis=1, kind="stable")[:, :count]
+            similarity = (some @ self._tunes).toarray()
+            order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
             found.append(order)
-            near.append(np.take_along_axis(alike, order, axis=1))
+            near.append(np.take_along_axis(similarity, order, axis=1))
         return np.concatenate(found), np.concatenate(near)
 
     def _counts(self, tunes: Sequence[np.ndarray]) -> scipy.sparse.csr_array:
@@ -70,7 +70,7 @@ class Melodies:
         return scipy.sparse.csr_array((ones, (rows[known], columns[known])), shape=shape)
 
 
-def titles_alike(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
+def title_similarity(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
     """How similar each title is to the most similar one of some others.
 
     Args:
@@ -88,14 +88,14 @@ def titles_alike(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
     pairs.fit([*cores[0], *cores[1]])
     ours, theirs = (pairs.transform(some) for some in cores)
     sizes = np.asarray(theirs.sum(axis=1)).ravel()
-    alike = []
+    highest = []
     step = max(1, _BLOCK // len(others))
     for start in range(0, len(texts), step):
         some = ours[start : start + step]
         common = (some @ theirs.T).toarray()
         own = np.asarray(some.sum(axis=1)).reshape(-1, 1)
-        alike.append((2 * common / np.maximum(own + sizes, 1)).max(axis=1))
-    return np.concatenate(alike)
+        highest.append((2 * common / np.maximum(own + sizes, 1)).max(axis=1))
+    return np.concatenate(highest)
 
 
 def _core(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Splits in which settings of one tune stay together.
+"""Splits in which the versions of one tune stay together.
 
-Pieces that share a key (see `same_tune`) are one tune, and so are pieces that are joined by a
-chain of such pieces: a problem of connected components. A tune's split follows from its content
-alone, so it is the same on every machine, in any order and with any number of workers.
+Pieces that share a key (`pipelines.tunes.identity`) are one tune, and so are pieces that a chain of
+such pieces joins: tunes are connected components of a graph. A tune's split follows from its
+content alone, so it is the same on every machine, in any order and with any number of workers.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from pipelines.runtime.app import UserError
 
 DEFAULT_PERCENT = (80, 10, 10)
 
-# A title under which there are more melodies than this, and more than this share of all, names no
-# tune: "Polska" in a book of polskas. The list in `same_tune` cannot know every such word.
+# A title of more different melodies than this, and of more than this share of all, names no tune:
+# "Polska" in a book of polskas. The lists in `title_text` cannot have every such word.
 _MAX_MELODIES, _MAX_SHARE = 50, 0.02
 _TITLE_KIND = ord("t")
 
 
 def parse_percent(values: Sequence[str]) -> tuple[int, int, int]:
-    """Percentages of train, validation and test.
+    """Reads the percentages of train, validation and test.
 
     Raises:
-      UserError: if they are not three whole numbers that add up to 100.
+      UserError: if they are not three whole numbers, from 0, that add up to 100.
     """
     try:
         percent = tuple(int(value) for value in values)
@@ -40,13 +40,14 @@ def parse_percent(values: Sequence[str]) -> tuple[int, int, int]:
 
 
 def hash_keys(keys: Iterable[str]) -> np.ndarray:
-    """Keys as numbers, for files and comparisons.
+    """Turns keys into numbers, for files and comparisons.
 
     Args:
       keys: "kind:rest", where kinds differ in their first letter, which is ASCII.
 
     Returns:
-      uint64 array shaped [keys], sorted, each once: the kind's letter, then 7 bytes of BLAKE2b.
+      uint64 array shaped [keys], sorted, each once. The first byte is the kind's letter, the other
+      seven are a BLAKE2b hash of the key.
     """
     hashes = {
         key[0].encode("ascii") + hashlib.blake2b(key.encode("utf-8"), digest_size=7).digest()
@@ -60,9 +61,9 @@ class Assignment(NamedTuple):
 
     Attributes:
       splits: uint8 array shaped [pieces]: 0, 1 or 2 for train, validation, test.
-      general: hashes of keys that turned out to name no tune, and joined nothing.
+      general: hashes of keys that turned out to name no tune; they join nothing.
       groups: how many tunes there are.
-      largest: how many pieces are settings of the same one, at most.
+      largest: how many versions the tune with the most versions has.
     """
 
     splits: np.ndarray
@@ -72,15 +73,14 @@ class Assignment(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Which pieces are settings of one tune, and by which keys.
+    """Which pieces are versions of one tune, and by which keys.
 
     Attributes:
-      groups: int32 array shaped [pieces], of numbers below `pieces`: the same for settings of one
-        tune.
-      general: hashes of keys that turned out to name no tune, and joined nothing.
+      groups: int32 array shaped [pieces] of numbers below `pieces`: equal for versions of one tune.
+      general: hashes of keys that turned out to name no tune; they join nothing.
       names: uint64 array: the hashes, each once.
-      owner, key: int32 arrays shaped [keys that joined]: a piece, and the place in `names` of a
-        key that it has.
+      owner, key: int32 arrays shaped [keys that join]: the index of a piece, and the index in
+        `names` of a key that it has.
     """
 
     groups: np.ndarray
@@ -95,7 +95,7 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
 
     Args:
       hashes: uint64 array shaped [keys]: the hashes of all pieces' keys, piece after piece.
-      counts: integer array shaped [pieces]: how many of them each piece has.
+      counts: integer array shaped [pieces]: how many keys each piece has.
     """
     pieces = len(counts)
     owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)
@@ -103,7 +103,7 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
     key = key.astype(np.int32)
     titled = (names >> np.uint64(56)) == _TITLE_KIND
 
-    # Titles under which too many different melodies stand join nothing.
+    # Titles of too many different melodies join nothing.
     by_melody = ~titled[key]
     melodies = _components(pieces, len(names), owner[by_melody], key[by_melody])
     under = np.unique(np.stack([key[~by_melody], melodies[owner[~by_melody]]]), axis=1)[0]
@@ -126,9 +126,10 @@ def assign(
     """Assigns pieces to splits.
 
     Args:
-      own: uint64 array shaped [pieces]: a hash of each piece's name, for those without keys.
+      own: uint64 array shaped [pieces]: a hash of each piece's name, which counts for pieces
+        without keys.
       hashes: uint64 array shaped [keys]: the hashes of all pieces' keys, piece after piece.
-      counts: integer array shaped [pieces]: how many of them each piece has.
+      counts: integer array shaped [pieces]: how many keys each piece has.
       percent: the shares of train, validation and test.
     """
     pieces = len(own)
@@ -152,10 +153,10 @@ def assign(
 
 
 def _components(pieces: int, keys: int, owner: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Labels of the components of a graph of pieces and keys, for the pieces.
+    """Finds the connected components of the graph of pieces and their keys.
 
     Returns:
-      int32 array shaped [pieces], of numbers below `pieces`.
+      int32 array shaped [pieces] of numbers below `pieces`: the component of each piece.
     """
     # Imported here because only the end of a job needs it.
     from scipy.sparse import coo_array
@@ -170,7 +171,7 @@ def _components(pieces: int, keys: int, owner: np.ndarray, key: np.ndarray) -> n
 
 def _split(name: int, percent: Sequence[int]) -> int:
     digest = hashlib.blake2b(name.to_bytes(8, "big"), digest_size=8).digest()
-    # Whole numbers, so that no rounding decides.
+    # In integers, so that rounding decides nothing.
     place = int.from_bytes(digest, "big") * 100 >> 64
     train, validation, _ = percent
     return 0 if place < train else 1 if place < train + validation else 2

@@ -1,6 +1,6 @@
-"""Titles as text: cleaned, folded, told from remarks that name no tune.
+"""Titles as text: cleaned, folded, and told from remarks that name no tune.
 
-`pipelines.tunes.identity` recognises settings of a tune by them; text encoders read what `parse`
+`pipelines.tunes.identity` recognises versions of a tune by them; text encoders read what `parse`
 gives.
 """
 
@@ -9,19 +9,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-# Characters; what is longer is no title. The longest of 5,397 in five collections has 53.
+# In characters: a longer text is no title. The longest of 5,397 in five collections has 53.
 MAX_LENGTH = 200
 
-# Of what is longer than any title, so much is looked at: patterns take long on long stretches of
-# commas or spaces.
+# Only the first characters of a text are searched: patterns take long on long runs of commas or
+# spaces.
 _LOOKED_AT = 1000
 
-# Words that some write and some do not, and that stand before a title or after it.
+# Articles and the like: some write them, before a title or after it, and some do not.
 _DROPPED = frozenset(
     "the a an o and n y der die das den dem ein eine und le la les l un une du des et il lo gli "
     "el los las det en ett och".split()
 )
-# What a tune is: a title may say so at its end or not.
+# Words for kinds of tunes. A title may have one at its end or not.
 KINDS = frozenset(
     """
     air allemanda allemande anglais angloise aria ballad barndance bourree brudmarsch brudpolska
@@ -63,20 +63,20 @@ _SPELLINGS = {
     "saint": "st",
 }
 _MAC = re.compile(r"^mac(?=[a-z]{3})")
-# A collection's own number, as in "Speed the Plow. LIT.048", and the number in front of a title.
+# A collection's own number, as in "Speed the Plow. LIT.048", and a number in front of a title.
 _CATALOGUE = re.compile(r"\b[a-z]{2,6}\d{0,2}\.\s?\d{2,4}[a-z]?\b\.?")
 _LEADING_NUMBER = re.compile(r"^\W*\d+[a-z]?\s?[.):]\s*(?=\S)")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|%.*")
-# Settings and variants of a tune are counted in its title.
+# Titles count the versions of a tune.
 _SETTING = re.compile(
     r"[,;:\s-]+(?:(?:no|nr|num|number|version|vers|ver|setting|set|variant|v)\b[.:\s]*\d+"
     r"|#\s*\d+|\d+(?:st|nd|rd|th)\s+(?:setting|set|version))\W*$"
 )
-# Where another title begins; "or" alone is part of many a title.
+# Where an alternative title begins; "or" alone is part of many titles.
 _OTHER_TITLE = re.compile(
     r"[,;.]\s*or,?\s+|\s*;\s*|\s+[/=]\s*|\s*[/=]\s+|[\s,;]*\b(?:aka|a\.k\.a\.?|alias)(?!\w)"
 )
-# What stands inside words: "Jack o'Neil's", "Rat:hkeale".
+# Signs inside words, as in "Jack o'Neil's" and "Rat:hkeale".
 _INSIDE = re.compile(r"(?<=\w)[:'’‘`´](?=\w)|['’‘`´]")
 # "Higgins's" is "Higgins'".
 _SECOND_S = re.compile(r"(?<=s['’‘`´])s\b")
@@ -93,7 +93,7 @@ _ARTICLE_LAST = re.compile(
 )
 _APOSTROPHES = re.compile("[’‘`´]")
 _COLON_INSIDE = re.compile(r"(?<=\w):(?=\w)")
-# As written in text for encoders: "don't" and "o'neil's" are one word.
+# Words for text encoders: "don't" and "o'neil's" are one word.
 _TEXT_WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _POSSESSIVE = re.compile(r"'s?$")
@@ -103,13 +103,12 @@ class Title(NamedTuple):
     """One title of a tune.
 
     Attributes:
-      shown: as it was written, with all its alternatives; white space collapsed, without control
-        characters.
-      text: what text encoders read: words in lower case with one space between them, accents
-        folded, the article first. Catalogue numbers, numbers in front, remarks in brackets and
-        punctuation are gone, but for apostrophes inside of words.
-      fold: the same for titles that are the same, whatever their spaces, articles and doubled
-        letters.
+      shown: as it was written, with all its alternatives, but without control characters and with
+        single spaces.
+      text: what text encoders read: words in lower case with single spaces, accents folded, the
+        article first. Catalogue numbers, numbers in front, remarks in brackets and punctuation
+        are removed, but for apostrophes inside words.
+      fold: equal for titles that are the same but for spaces, articles and doubled letters.
     """
 
     shown: str
@@ -118,7 +117,7 @@ class Title(NamedTuple):
 
 
 def parse(written: str) -> list[Title]:
-    """The titles that a `T:` line or a line of a user's list gives.
+    """Reads the titles of a `T:` line or of a line of a user's list.
 
     `parse(title.text)` gives the same text and fold again.
 
@@ -126,15 +125,15 @@ def parse(written: str) -> list[Title]:
       written: any text, such as "Maid's Fancy, The -- Reel" or "Mullindough, or the Black Laddie".
 
     Returns:
-      The alternatives in their order, each text once; none where the title names no tune ("Irish
-      Air", "Untitled", nothing but emoji) or is longer than MAX_LENGTH.
+      The alternatives in their order, each text once; an empty list where the title names no tune
+      ("Irish Air", "Untitled", nothing but emoji) or is longer than MAX_LENGTH.
     """
     shown = one_line(written)
     if len(shown) > MAX_LENGTH:
         return []
     found = {}
     for text in _texts(shown):
-        # Folding accents takes some characters apart into several.
+        # Folding accents may make a text longer: it splits some characters into several.
         if len(text) <= MAX_LENGTH:
             for words in title_words(text):
                 found.setdefault(text, Title(shown, text, fold(words)))
@@ -142,7 +141,7 @@ def parse(written: str) -> list[Title]:
 
 
 def query(written: str) -> str:
-    """A text in the form of `Title.text`, whether it names a tune or not.
+    """Turns a text into the form of `Title.text`, whether it names a tune or not.
 
     Returns:
       The words of all its alternatives; "" for emoji alone, and for more than MAX_LENGTH
@@ -151,7 +150,7 @@ def query(written: str) -> str:
     shown = one_line(written)
     if len(shown) > MAX_LENGTH:
         return ""
-    # An alternative may have no word.
+    # An alternative may have no words.
     return " ".join(" ".join(_texts(shown)).split())
 
 
@@ -161,13 +160,13 @@ def one_line(written: str) -> str:
 
 
 def without_rhythm(text: str) -> str:
-    """The text of a title without the words that say what kind of tune it is.
+    """Removes from the text of a title the words that say what kind of tune it is.
 
     Args:
       text: of a `Title`.
 
     Returns:
-      The other words; "" where these are but articles.
+      The other words; "" where they are articles alone.
     """
     kept = [word for word, kind in _told_apart(text.split()) if not kind]
     return "" if all(word in _DROPPED for word in kept) else " ".join(kept)
@@ -180,7 +179,7 @@ def significant(text: str) -> list[str]:
 
 
 def rhythm_words(text: str) -> str:
-    """The words of a `Title.text` that say what kind of tune it is, "" for none."""
+    """The words of a `Title.text` that say what kind of tune it is; "" where there are none."""
     return " ".join(word for word, kind in _told_apart(text.split()) if kind)
 
 
@@ -188,10 +187,10 @@ def _told_apart(words: list[str]) -> list[tuple[str, bool]]:
     """Words, and whether each says what kind of tune it is."""
     kinds = [_is_kind(word) for word in words]
     before, left = [], list(range(len(words)))
-    # Again for "quick reel step".
+    # Repeated for "quick reel step": without "reel" it has a "quick step".
     while left != before:
         for one, other in zip(left, left[1:]):
-            # "Quick step", "barn dance".
+            # Such as "quick step" and "barn dance".
             if _is_kind(words[one] + words[other]):
                 kinds[one] = kinds[other] = True
         before, left = left, [at for at in left if not kinds[at]]
@@ -199,13 +198,13 @@ def _told_apart(words: list[str]) -> list[tuple[str, bool]]:
 
 
 def title_words(title: str) -> Iterator[tuple[str, ...]]:
-    """The words that a title is recognised by, or several times words where it gives several.
+    """Gives the words that a title is recognised by.
 
-    Articles, accents, case, punctuation, numbering and remarks in brackets are gone.
+    Articles, accents, case, punctuation, numbering and remarks in brackets are removed.
 
     Yields:
-      Words in lower case; nothing for a title that names no tune, such as "Irish Air", "Untitled"
-      or "A Do.".
+      Words in lower case, once for each alternative title; nothing for a title that names no tune,
+      such as "Irish Air", "Untitled" or "A Do.".
     """
     for part in _parts(title):
         part = _SECOND_S.sub("", part)
@@ -217,13 +216,13 @@ def title_words(title: str) -> Iterator[tuple[str, ...]]:
 
 
 def names_nothing(words: Iterable[str]) -> bool:
-    """Whether words of `title_words` are such as any tune may be called by, or none at all."""
+    """Whether words of `title_words` are all so general that they name no tune."""
     return all(word in _GENERAL or word in _KEY_NAMES or word.isdigit() for word in words)
 
 
 def fold(words: Iterable[str]) -> str:
-    """The same for titles that are the same, of the words of one of `title_words`."""
-    # Without the spaces: "Honey Moon" is "Honey-Moon" and "Honeymoon".
+    """Folds the words of `title_words`: equal for titles that are spelt in different ways."""
+    # Without spaces "Honey Moon" is "Honey-Moon" and "Honeymoon".
     return _DOUBLED.sub(_ONCE, "".join(words))
 
 
@@ -248,7 +247,7 @@ def _texts(title: str) -> Iterator[str]:
         if text == title:
             yield text
         else:
-            # What was gone may have hidden more to go: "Camp Meeting No. 1, No. 2".
+            # After one removal there may be more to remove: "Camp Meeting No. 1, No. 2".
             yield from _texts(text)
 
 

@@ -1,4 +1,4 @@
-"""Seconds to quarter notes: tempos and their changes by hand, and tempos that cannot be followed."""
+"""Seconds to quarter notes: changes of tempo by hand, and tempos that cannot be followed."""
 
 import math
 

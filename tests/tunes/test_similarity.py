@@ -182,11 +182,11 @@ def test_the_order_of_tunes_makes_no_difference_to_cosines():
         ("", "", 0),
     ],
 )
-def test_how_alike_titles_are_by_hand(text, other, alike):
+def test_how_similar_titles_are_by_hand(text, other, alike):
     for one, two in ((text, other), (other, text)):
-        assert similarity.titles_alike([one], [two]) == pytest.approx([alike], abs=1e-6)
+        assert similarity.title_similarity([one], [two]) == pytest.approx([alike], abs=1e-6)
     # Of several, the most alike.
-    found = similarity.titles_alike([text, "zzz"], ["qqq", other, "zz", "qqq"])
+    found = similarity.title_similarity([text, "zzz"], ["qqq", other, "zz", "qqq"])
     # " z", "zz", "z " are those of "zz".
     assert found == pytest.approx([alike, 1], abs=1e-6)
 
@@ -196,15 +196,15 @@ def test_titles_as_they_are_parsed():
     assert (one.text, other.text) == ("ceol blachan's", "the ceol blachans")
     # " c", "ce", "eo", "ol", "l "; " b", "bl", "la", "ac", "ch", "ha", "an" and then "n " or "ns",
     # "s ".
-    found = similarity.titles_alike([one.text], [other.text])
+    found = similarity.title_similarity([one.text], [other.text])
     assert found == pytest.approx([2 * (5 + 7) / (13 + 14)], abs=1e-6)
 
 
 def test_no_titles():
-    assert similarity.titles_alike([], ["x"]).shape == (0,)
-    assert similarity.titles_alike([], []).shape == (0,)
-    assert similarity.titles_alike(["x", "y"], []).tolist() == [0, 0]
-    assert similarity.titles_alike(["", "x"], ["", ""]).tolist() == [0, 0]
+    assert similarity.title_similarity([], ["x"]).shape == (0,)
+    assert similarity.title_similarity([], []).shape == (0,)
+    assert similarity.title_similarity(["x", "y"], []).tolist() == [0, 0]
+    assert similarity.title_similarity(["", "x"], ["", ""]).tolist() == [0, 0]
 
 
 def test_random_titles_by_a_plain_program(monkeypatch):
@@ -227,9 +227,9 @@ def test_random_titles_by_a_plain_program(monkeypatch):
         for a in texts
     ]
     assert len(set(expected)) > 10
-    found = similarity.titles_alike(texts, others)
+    found = similarity.title_similarity(texts, others)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert np.array_equal(similarity.titles_alike(texts, others[::-1]), found)
+    assert np.array_equal(similarity.title_similarity(texts, others[::-1]), found)
     for block in (1, 100):
         monkeypatch.setattr(similarity, "_BLOCK", block)
-        assert np.array_equal(similarity.titles_alike(texts, others), found)
+        assert np.array_equal(similarity.title_similarity(texts, others), found)

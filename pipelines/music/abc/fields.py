@@ -1,13 +1,13 @@
-"""The values of information fields: key, meter, unit note length, tempo, parts, voices.
+"""The values of information fields, read and written: key, meter, unit, tempo, parts, voices.
 
-The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, sections 3 and 7. What a
-value does not say, or says in a way that nobody reads, raises ValueError with the reason.
+The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, sections 3 and 7. A value that
+cannot be read raises ValueError with the reason.
 """
 
 import re
 from fractions import Fraction
 
-from pipelines.music.abc.score import WHOLE, Key, Ticks, scaled
+from pipelines.music.abc.score import NO_KEY, WHOLE, Key, Ticks, scaled
 
 # Numerator and denominator as written.
 Meter = tuple[int, int]
@@ -17,9 +17,9 @@ STEPS = "CDEFGAB"
 SEMITONES = (0, 2, 4, 5, 7, 9, 11)
 # Sharps (or flats, below 0) of the major key on each letter.
 _FIFTHS = (0, 2, 4, -1, 1, 3, 5)
-# The letters in the order in which sharps come, as indices into STEPS; flats come backwards.
+# Indices into STEPS in the order in which a signature adds sharps; flats come in reverse.
 _ORDER = (3, 0, 4, 1, 5, 2, 6)
-# Sharps that a mode adds to the major key on its tonic, by the three letters that count.
+# How many sharps a mode adds to the major key on its tonic, by its first three letters.
 _MODES = {
     "": ("MAJOR", 0),
     "maj": ("MAJOR", 0),
@@ -36,7 +36,7 @@ _MODES = {
     "dur": ("MAJOR", 0),
     "mol": ("MINOR", -3),
 }
-# "F#m", "Eb", "E flat major", and as Germans write them: "Fis moll", "Es-Dur", "H".
+# Such as "F#m", "Eb", "E flat major", and in German "Fis moll", "Es-Dur", "H".
 _KEY = re.compile(
     r"([A-Ha-h])([#b♯♭]|(?:is|es|s)(?![A-Za-z])|[ \t-]*(?:sharp|flat)(?![A-Za-z]))?"
     r"(?:[ \t]+|[ \t]*-(?=[A-Za-z]))?([A-Za-z]*)"
@@ -74,18 +74,15 @@ _WORDS_FOR_METERS = {
 
 
 class UnknownModeError(ValueError):
-    """A mode that nobody knows, such as that of "Bn"; `key` is the major key on the tonic."""
+    """An unknown mode, such as that of "Bn"; `key` is the major key on the tonic."""
 
     def __init__(self, message: str, key: Key):
         super().__init__(message)
         self.key = key
 
 
-NO_KEY = Key(None, "NOT_SPECIFIED", (0,) * 7)
-
-
 def key(value: str, current: Key = NO_KEY) -> Key:
-    """The key of a `K:` field; `current` is what stays where it names a clef only (3.1.14)."""
+    """Reads the key of a `K:` field (3.1.14); a field with a clef alone keeps `current`."""
     text = value.strip()
     lower = text.lower()
     if not text or lower.split()[0] in ("none", "perc"):
@@ -138,9 +135,9 @@ _TRANSPOSE = re.compile(r"(?:^|[ \t])(?:transpose|t)=([+-]?\d{1,2})(?!\d)", re.I
 
 
 def transposition(value: str) -> int | None:
-    """Semitones that a `K:` or `V:` field adds: `octave=`, `transpose=`, clefs with +8 and -8.
+    """Semitones that a `K:` or `V:` field adds by `octave=`, `transpose=` or a clef with +8 or -8.
 
-    None where it says nothing of them (4.6).
+    None where it has none of these (4.6).
     """
     if "8" not in value and "=" not in value:
         return None
@@ -157,7 +154,7 @@ def transposition(value: str) -> int | None:
 
 
 def meter(value: str) -> Meter | None:
-    """Numerator and denominator of an `M:` field; None where the meter is free (3.1.6)."""
+    """Reads numerator and denominator of an `M:` field; None for free meter (3.1.6)."""
     text = value.strip()
     word = text.lower().split()[0] if text else ""
     if word in _WORDS_FOR_METERS:
@@ -175,7 +172,7 @@ def meter(value: str) -> Meter | None:
 
 
 def measure(of_meter: Meter | None) -> Ticks | None:
-    """How long a bar is."""
+    """The length of a bar; None in free meter."""
     return of_meter and WHOLE * of_meter[0] // of_meter[1]
 
 
@@ -190,7 +187,7 @@ def default_unit(of_meter: Meter | None) -> Ticks:
 
 
 def unit(value: str) -> Ticks:
-    """The unit note length of an `L:` field."""
+    """Reads the unit note length of an `L:` field."""
     text = value.strip()
     match = _FRACTION.match(text)
     if text == "1":
@@ -204,7 +201,7 @@ def unit(value: str) -> Ticks:
 
 
 def tempo(value: str, unit_length: Ticks) -> Fraction | None:
-    """Quarter notes a minute of a `Q:` field; None where it has words only (3.1.8)."""
+    """Reads quarter notes a minute from a `Q:` field; None where it has only words (3.1.8)."""
     text = _QUOTED.sub(" ", value[:_MAX_VALUE]).strip()
     if not text:
         return None
@@ -237,7 +234,7 @@ _PART_TOKEN = re.compile(r"([A-Za-z])(\d*)|(\()|\)(\d*)|([.,\-\s]+)")
 
 
 def parts(value: str) -> str:
-    """The letters of a `P:` field of the header in the order of play: A2(BC)2 is AABCBC (3.1.9)."""
+    """Reads the order of parts of a `P:` field in the header: A2(BC)2 is AABCBC (3.1.9)."""
     stack = [""]
     at = 0
     text = value.strip()
@@ -270,7 +267,7 @@ _VOICE_NAME = re.compile(r'(?:^|\s)(?:name|nm)="([^"]*)"', re.I)
 
 
 def voice(value: str) -> tuple[str, str | None]:
-    """The id of a voice in a `V:` field, and its name where it says one (3.1.15, 7)."""
+    """Reads the id of a voice from a `V:` field, and its name, or None (3.1.15, 7)."""
     match = _VOICE.match(value)
     if not match:
         raise ValueError("V: names no voice")
@@ -278,7 +275,7 @@ def voice(value: str) -> tuple[str, str | None]:
     return match[1], name and name[1]
 
 
-# Writing: the reverse
+# Writing
 
 _NO_TEXT = re.compile(r"\s*[\x00-\x1f\x7f\x85\u2028\u2029]+\s*")
 
@@ -286,27 +283,27 @@ _NO_TEXT = re.compile(r"\s*[\x00-\x1f\x7f\x85\u2028\u2029]+\s*")
 def in_threes(of_bar: Meter | None) -> bool:
     """Whether a meter is written in beats of three notes: 3/8 is one such beat, 6/4 is quarters.
 
-    `fields.is_compound` is about tuplets, and calls 6/4 compound and 3/8 not.
+    `is_compound` is about tuplets: by it, 6/4 is compound and 3/8 is not.
     """
     return of_bar is not None and of_bar[1] >= 8 and of_bar[0] % 3 == 0
 
 
 def write_meter(of_bar: Meter | None) -> str:
-    """The value of an `M:` field; None is free meter."""
+    """Writes the value of an `M:` field; None is free meter."""
     return "none" if of_bar is None else f"{of_bar[0]}/{of_bar[1]}"
 
 
 def write_tempo(qpm: float, of_bar: Meter | None) -> str:
-    """The value of a `Q:` field.
+    """Writes the value of a `Q:` field.
 
-    It counts the beat of the meter, or another where that makes it a whole number.
+    It counts the beats of the meter, or others if their number is whole.
 
     Args:
       qpm: quarter notes a minute.
       of_bar: the meter that holds there.
     """
     beats = [Fraction(1, 4), Fraction(1, 8), Fraction(3, 8), Fraction(1, 2)]
-    if in_threes(of_bar):
+    if of_bar and in_threes(of_bar):
         beats.insert(0, Fraction(3, of_bar[1]))
     elif of_bar and of_bar[1] == 2:
         beats.insert(0, Fraction(1, 2))
@@ -318,11 +315,11 @@ def write_tempo(qpm: float, of_bar: Meter | None) -> str:
 
 
 def write_text(value: str) -> str:
-    """A text as a field can hold it: on one line, and with no comment in it."""
+    """Writes a text as a field can hold it: on one line, without a comment."""
     value = _NO_TEXT.sub(" ", value).strip()
     return re.sub(r"(?<!\\)%", r"\\%", value)
 
 
 def write_chord_symbol(value: str) -> str:
-    """The text of a chord symbol; the signs left out would make it a remark on the page."""
+    """Writes a chord symbol without leading signs, which would make it a remark on the page."""
     return _NO_TEXT.sub(" ", value).replace('"', "'").strip().lstrip("^_<>@ ")

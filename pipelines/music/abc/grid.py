@@ -1,8 +1,8 @@
 """NoteSequences in musical time: seconds become places on the grid of the meter.
 
-Times have to be on the grid, whole notes divided by 2^8 * 3^2 * 5 * 7, to within a microsecond,
-which is so for scores, quantized music and what models with steps play. A performance that somebody
-played freely is not: it would have to be quantized first, and is refused.
+Times have to be within a microsecond of the grid, whole notes divided by 2^8 * 3^2 * 5 * 7. Scores,
+quantized music and the output of models with steps are. A free performance is not, and is refused:
+it would have to be quantized first.
 """
 
 import bisect
@@ -20,15 +20,15 @@ from pipelines.music.abc.fields import Meter
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 
-# Parts of a whole note: all halvings to 1/256, of these also thirds, fifths, sevenths, ninths. The
-# reader's ticks are so fine that any time would be on one.
+# In parts of a whole note, which make up its halves, quarters and so on to 1/256, and the thirds,
+# fifths, sevenths and ninths of these. The reader's ticks are so fine that any time would fit one.
 BINARY = 3**2 * 5 * 7
 WHOLE = 2**8 * BINARY
 _TOLERANCE = 1e-6
 _MAX_BARS = 100_000
-# How much of free meter goes on a line.
+# How much music in free meter goes on a line.
 _FREE_LINE = 2 * WHOLE
-# Of meters.
+# The denominators of meters that ABC can write.
 _DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
 _CHORD = NoteSequence.TextAnnotation.CHORD_SYMBOL
 
@@ -86,7 +86,7 @@ class _Clock:
             exact, latest = self._quarters(np.stack([seconds, seconds + _TOLERANCE])) * (WHOLE / 4)
             places = np.rint(exact)
             is_on_grid = np.abs(exact - places) <= latest - exact
-        for off in np.flatnonzero(~is_on_grid):
+        for off in np.flatnonzero(~is_on_grid).tolist():
             raise ValueError(
                 f"{times[off]:g} s is on no grid of musical time; quantize the music before "
                 "writing ABC"
@@ -95,16 +95,16 @@ class _Clock:
 
 
 class Music:
-    """What a sequence holds, in parts of a whole note.
+    """A sequence in parts of a whole note.
 
     Raises:
-      ValueError: where its times are on no grid, or its meters are none that ABC has.
+      ValueError: where its times are not on the grid, or ABC cannot write its meters.
 
     Attributes:
       tempos: places and quarter notes a minute.
       keys: places and keys.
-      bars: of the whole piece.
-      voices: with sounds that do not overlap.
+      bars: those of the whole piece.
+      voices: their sounds do not overlap.
       chord_symbols: places and texts.
       unit: the unit note length.
     """
@@ -176,8 +176,8 @@ def _meters(sequence: NoteSequence, clock: _Clock) -> list[tuple[int, Meter | No
 def _keys(
     sequence: NoteSequence, clock: _Clock, voices: Sequence[Voice]
 ) -> list[tuple[int, spelling.Key]]:
-    """The keys that the sequence names and, where one does not fit the notes, the likely ones."""
-    given = {0: None}
+    """The keys that the sequence names; one that does not fit its notes gives way to a guess."""
+    given: dict[int, spelling.Key | None] = {0: None}
     for signature in sorted(sequence.key_signatures, key=lambda one: one.time):
         given[clock.place(signature.time)] = spelling.from_signature(signature)
     sounds = sorted(sound for voice in voices for sound in voice.sounds)
@@ -215,7 +215,7 @@ def _bars(
             edges = [*range(start, limit, _measure(meter)), limit]
         bars += [Bar(at, at, to, meter) for at, to in itertools.pairwise(edges) if at < to]
         if limit < end and bars and meter and bars[-1].end - bars[-1].start < _measure(meter):
-            # Readers fill a short bar up before another meter, unless its own meter says as much.
+            # Readers fill up a short bar before another meter, unless the bar has a meter so short.
             short = Fraction(limit - bars[-1].start, WHOLE)
             if short.denominator not in _DENOMINATORS:
                 raise ValueError(f"a bar before another meter is {short} of a whole note long")
@@ -235,9 +235,9 @@ def _measure(meter: Meter) -> int:
 
 
 def _has_pickup(bars: Sequence[Bar], first: int) -> bool:
-    """Whether readers put back a rest before the first sound, at `first`, that is left out.
+    """Whether the rest before the first sound, at `first`, may be left out: readers put it back.
 
-    They do where a full bar follows the short one, in the same meter.
+    They do so where a full bar in the same meter follows the short one.
     """
     if len(bars) == 1 or bars[0].meter is None or not bars[0].start < first < bars[0].end:
         return False
@@ -245,7 +245,7 @@ def _has_pickup(bars: Sequence[Bar], first: int) -> bool:
 
 
 def _free_edges(voices: Sequence[Voice], start: int, end: int) -> list[int]:
-    """Where free meter can be cut: nothing sounds on there, and a line's worth lies between."""
+    """Where free meter can be cut into lines: at places over which no sound is held."""
     edges = [start]
     sounds = sorted(sound for voice in voices for sound in voice.sounds)
     silent_from = 0

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 # The letter of a field; but "G:|", "c:|" and "Z:|" are a note or a rest before a repeat.
 FIELD = re.compile(r"[ \t]*([H-Ymrsw+]|[A-G](?!:[|:\]])|Z(?!:[|:\]]+\s*$)):")
 FIELD_OR_COMMENT = re.compile(rf"{FIELD.pattern}|[ \t]*%")
-# Fields of words, in which "=20" is what e-mail leaves and no number.
+# Fields of words: "=20" at their ends is left by e-mail and is not a number.
 _TEXTS = frozenset("ABCDFGHNORSTZ")
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
-# A line that someone drew between two tunes, such as "=====" or "---8<---".
+# A rule that someone drew between two tunes, such as "=====" or "---8<---".
 _RULE = re.compile(r"\s*(?:-{3}|={3}|_{3}|\*{3}|\#{3})[-=_*#<>8\s]*$")
 
 
@@ -29,7 +29,7 @@ def without_comment(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a line has nothing to read: it is empty, or a rule between two tunes."""
+    """Whether a line holds nothing: it is empty, or a rule between two tunes."""
     return not text or text.isspace() or _RULE.match(text) is not None
 
 
@@ -44,7 +44,7 @@ def field(text: str) -> tuple[str, str] | None:
 
 # Music or prose
 
-# What stands in a line of music and is no notes: chord symbols, decorations, fields, grace notes.
+# What a line of music holds besides notes: chord symbols, decorations, fields, grace notes.
 _ASIDE = re.compile(
     r"""
       "[^"]*"
@@ -58,7 +58,7 @@ _LENGTH = r"\d{0,4}(?:/+\d{0,4})?"
 _NOTES = re.compile(
     rf"""
       (?:[\^_=]{{0,2}}/?[A-Ga-g][,']*|[zxZXy]){_LENGTH}
-    # Decorations, of which U: may define any letter.
+    # Decorations; U: may define any letter as one.
     | [~.H-Wh-w]{{1,3}}[ ]*(?=[\^_=A-Ga-gzxZ(\[{{|:\-])
     | \][,']*{_LENGTH} | \(\d(?::\d?){{0,2}}
     | \[?[|:]+\]?[ ]?(?:\d[\d,.\-]*)? | \[[ ]?\d[\d,.\-]* | [\[\]()\-<>&*`\\$]
@@ -67,13 +67,13 @@ _NOTES = re.compile(
 )
 _LETTERS = re.compile(r"[^\W\d_]")
 _NO_NOTE_NAMES = re.compile(r"[^\W\d_A-Ga-gxyzXZ]")
-# Three of five letters in prose, hardly one in music, though U: may make them decorations.
+# Letters that are three of five in prose and rare in music, though U: may make them decorations.
 _OF_WORDS = re.compile(r"[h-jl-tw]")
-# Commas and the like are music only in front of a note or right behind one.
+# Commas and the like are music only right before or right after a note.
 _FOREIGN = re.compile(r"[^\W\d_]|[.,;?](?=\s|$)")
 _BARS = re.compile(r"[\s|:\[\]()\d.,\\&*=]*")
 _BAR_LINES = re.compile(r"[|:\]]*\|[|:\]]*|::")
-# What only music has; letters alone may be words.
+# Signs that only music has; letters alone may be words.
 _EVIDENCE = re.compile(
     r"\||::|[A-Ga-gz][,']*[\d/]|[\^_=][A-Ga-g]|[A-Ga-g]\s*[<>]\s*[.(]*[A-Ga-gz]|\\$"
 )
@@ -87,10 +87,10 @@ _LONGEST_LOOKED_AT = 2000
 
 
 def is_music(line: str) -> bool:
-    """Whether a line is ABC music, not prose, a field or a comment.
+    """Whether a line is ABC music, and not prose, a field or a comment.
 
-    Nearly all of its letters have to read as music, and no more of them be decorations than in
-    music. Where nothing but letters is in it, they must be notes alone, and no few words that the
+    Nearly all of its letters have to read as music, and not more of them as decorations than music
+    has. If a line has nothing but letters, they must all be notes, and not a few words that the
     notes' names happen to spell ("A bad egg").
     """
     line = line[:_LONGEST_LOOKED_AT].split("%", 1)[0].strip()
@@ -118,15 +118,18 @@ def is_music(line: str) -> bool:
 
 
 def first_music(lines: Sequence[str]) -> int | None:
-    """Where the music of a tune begins that has no key, or has music before it; else None.
+    """Finds the first music of a tune that has no key, or that has music before its key.
 
     Args:
-      lines: of the whole tune; the result is an index of them.
+      lines: all lines of the tune.
+
+    Returns:
+      The index of a line; None where the key comes first, as it should.
     """
     found = None
     for number, line in enumerate(lines):
         if line.lstrip().startswith("K:"):
-            # A single line that looks like music may stand among the fields.
+            # A single line among the fields may only look like music.
             return (
                 found
                 if found is not None and any(map(is_music, lines[found + 1 : number]))
@@ -137,41 +140,41 @@ def first_music(lines: Sequence[str]) -> int | None:
     return found
 
 
-# Music without what is not
+# Removing what is not music
 
 _DOUBTFUL = re.compile(
     r"[^\W\d_a-gA-Gx-z]{2}"
-    # Nothing but words, such as "Regards," or "Bob", in which each other letter is a note.
+    # Words alone, such as "Regards," or "Bob", in which every second letter is a note.
     r"|^(?=[a-gA-G,.!?'\s-]*+[^\W\d_])\s*(?:[A-Za-z][a-z]++[,.!?'\s-]*+)++$"
 )
-# A word among the notes, told by letters that hardly any tune has as decorations; it does not
-# count inside the signs that may have words.
+# A word among the notes, recognised by letters that hardly any tune uses as decorations. Signs that
+# may contain words are skipped.
 _WORD_AMONG_NOTES = re.compile(
     r'"[^"]*"|![^!\s]*!|\+[^+\s]*\+|\[[A-Za-z]:[^\]]{0,500}\]|\{[^{}]*\}'
     r"|(?<![A-Za-z])(?P<word>(?=[A-Za-z][a-hj-np-z]*+[io])[A-Za-z][a-z]*+(?![A-Za-z])[.,:;?]?"
     r"|FINE|CODA|D\. ?[CS]\.(?=[\s|\]]|$))"
 )
-# What word processors make of the signs of music.
+# What word processors turn the signs of music into.
 _TYPOGRAPHIC = str.maketrans("\u2018\u2019\xb4\u2013\u2212\xa0\u2009\u202f\u2028", "'''--    ")
-# A field that lost its line, as in "g2|] B:Litten".
+# A field that lost its line end, as in "g2|] B:Litten".
 _FIELD_BEHIND = re.compile(r"[ \t][A-Z]:[ \t]*[A-Z][a-z]+[. ].*")
 _QUOTED_PRINTABLE = re.compile(r"=(?:20)?[ \t]*$")
 
 
 def music_in(text: str) -> tuple[str, list[str]]:
-    """The part of a line that is music, with warnings of what is not.
+    """The part of a line that is music, and warnings that say what was left out.
 
-    The text is "" where the line is prose.
+    The text is "" where the whole line is prose.
     """
     warnings = []
     if match := _FIELD_BEHIND.search(text):
         warnings.append("the words at the end of this line are left out")
         text = text[: match.start()]
     if "=" in text:
-        # What e-mail leaves in tunes: "=20" at a line's end, "=3D" for a natural.
+        # E-mail leaves "=20" at the ends of lines, and "=3D" for a natural.
         text = _QUOTED_PRINTABLE.sub("", text).replace("=3D", "=")
     if _DOUBTFUL.search(text) and not is_music(text):
-        # Music may end in words; up to its last bar line it is still music.
+        # Music may end in words: up to its last bar line the line may still be music.
         text = text[: text.rfind("|") + 1]
         if not is_music(text):
             return "", [*warnings, "this line is not music; left out"]
@@ -180,11 +183,11 @@ def music_in(text: str) -> tuple[str, list[str]]:
 
 
 def without_words(text: str) -> tuple[str, list[str]]:
-    """Music with its signs as they were meant, and with no words among the notes."""
+    """Music with the signs that were meant, without words among the notes; and warnings."""
     if not text.isascii():
         text = text.translate(_TYPOGRAPHIC)
     warnings: list[str] = []
-    # Most lines have none of these, and looking for words takes long.
+    # Looking for words takes long, and most lines have none of these.
     if "i" in text or "o" in text or "D." in text or "FI" in text or "CO" in text:
 
         def replacement(match: re.Match) -> str:
@@ -202,25 +205,25 @@ def without_words(text: str) -> tuple[str, list[str]]:
 
 _MAX_MACROS = 20
 _MAX_REPLACEMENT = 200
-# How many characters macros may add to a tune: one may hold another many times.
+# How many characters macros may add to a tune; each may contain another many times.
 _ROOM = 100_000
 
 
 class Macros:
-    """The macros of a tune."""
+    """The macros of a tune: signs that it makes up for longer ones."""
 
     def __init__(self):
         self._macros: list[tuple[str, str]] = []
         self._room = _ROOM
 
     def define(self, value: str) -> None:
-        """Takes a static macro (9.1); transposing ones would need the note that they stand at.
+        """Defines a static macro (9.1). Transposing ones would need the note that they belong to.
 
         Args:
           value: of an `m:` field.
 
         Raises:
-          ValueError: with the reason why it is not taken.
+          ValueError: with the reason why it is not defined.
         """
         name, equals, replacement = value.partition("=")
         name, replacement = name.strip(), replacement.strip()
@@ -236,7 +239,7 @@ class Macros:
         self._macros.append((name, replacement))
 
     def expand(self, text: str) -> tuple[str, list[str]]:
-        """A line with macros written out, and warnings; all macros go where it gets too long."""
+        """A line with its macros written out, and warnings: macros that add too much go."""
         for name, replacement in self._macros:
             longer = text.replace(name, replacement)
             self._room -= max(len(longer) - len(text), 0)

@@ -1,8 +1,8 @@
-"""The text of a tune to a score: what is written, and nothing of how it is played.
+"""The text of a tune to a score: what is written, not how it is played.
 
-The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, chapter 4 for the signs, 3 for
-the fields, 7 for voices; chapter 8 for what older standards allowed, which tunebooks are full of.
-A sign that nobody reads is left out with a warning; only too many notes raise.
+The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, has fields in chapter 3, signs
+in 4 and voices in 7; chapter 8 has what older standards allowed, which tunebooks are full of.
+A sign that cannot be read is left out with a warning; only too many notes raise.
 """
 
 import re
@@ -18,11 +18,11 @@ from pipelines.music.abc.voice_state import VoiceState
 from pipelines.music.limits import MAX_NOTES, Rejected
 
 _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*$")
-# abc2midi's word for music that has none: nothing would ever end an accidental.
+# abc2midi's word for music without bar lines, in which nothing would end an accidental.
 _NO_BAR_LINES = re.compile(r"\s*MIDI[ =]+nobarlines\b")
 _PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
 _NO_HEADERS = frozenset("wWsmUV+")
-# Fields that say how the next notes sound; in the body they are not headers.
+# Fields that say how the next notes sound; in the body of a tune they are not headers.
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
 # Bars of rests in a tune, `Z` counting as many as it says.
@@ -30,7 +30,7 @@ _MAX_RESTS = 999
 
 
 def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
-    """What the text of a tune says.
+    """Reads the text of a tune.
 
     Raises:
       Rejected: "too_many_notes" where more are written.
@@ -402,7 +402,7 @@ class _Notation:
         # A chord lasts as long as its first note, whatever the others say (4.17).
         first = read[0]
         length = here.takes(first.numerator * numerator, first.denominator * denominator)
-        notes = [
+        notes: list[list] = [
             [here.position, length, pitch, note.ties, here.overlay, note.staff]
             for note, pitch in zip(read, pitches, strict=True)
             if pitch is not None

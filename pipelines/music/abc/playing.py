@@ -1,9 +1,9 @@
 """A score to the notes that are heard: repeats, variant endings, parts, pickups and ties.
 
 Bars are put on the grid of their meter: a bar that is as long as the meter says begins at a
-multiple of it. What is shorter, a pickup or the last bar before a repeat, leads up to such a place
-or from it, and a rest fills what is missing; where a pickup after a repeat completes the bar
-before it, nothing is.
+multiple of that length. Shorter ones, a pickup or the last bar before a repeat, end or begin at
+such a point, and a rest fills what is missing. Where a pickup after a repeat completes the bar
+before the repeat, nothing is missing.
 """
 
 import itertools
@@ -32,11 +32,11 @@ class Performance(NamedTuple):
     """A tune as it is heard; all times in ticks.
 
     Attributes:
-      notes: of all voices, in the order of their starts within a voice.
-      names: the names of the instruments; None where the tune says none.
+      notes: those of one voice after another, each voice in the order of starts.
+      names: the names of the instruments; None where the tune gives none.
       chord_symbols: times and texts.
       sections: times and numbers; a section has the same number each time it is played.
-      meters, keys, tempos: times and values, one at 0 and one at each change.
+      meters, keys, tempos: times and values: one at 0, and one at each change.
       warnings: pairs (line of the file, what is wrong).
     """
 
@@ -82,12 +82,13 @@ def play(score: Score, max_notes: int = MAX_NOTES) -> Performance:
 
 
 def _order(bars: Sequence[Bar], parts: str | None, warnings: list) -> list[int]:
-    """The bars as they are played, by their places in the voice."""
-    labelled = [place for place, bar in enumerate(bars) if bar.part]
+    """The indices of the bars in the order in which they are played."""
+    labels = {place: bar.part for place, bar in enumerate(bars) if bar.part}
+    labelled = list(labels)
     ranges: dict[str, tuple[int, int]] = {}
     for place, end in zip(labelled, [*labelled, len(bars)][1:], strict=True):
-        # A label may come again where a part is only named a second time.
-        ranges.setdefault(bars[place].part, (place, end))
+        # A label that comes again only names the part once more.
+        ranges.setdefault(labels[place], (place, end))
     if parts and labelled:
         if labelled[0] > 0 and len(parts) == 1 and parts not in ranges:
             pass  # The header names the part that comes first.
@@ -114,7 +115,7 @@ def _repeated(bars: Sequence[Bar], begin: int, end: int, warnings: list) -> list
     """The bars from `begin` to `end` with their repeats (4.8 to 4.10).
 
     A repeat without a begin goes back to the last double bar line or end of a repeat, as the
-    standard has it, or to the label of a part.
+    standard says, or to the label of a part.
     """
     order: list[int] = []
     at = begin
@@ -146,12 +147,12 @@ class _Section(NamedTuple):
 
 
 def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
-    """The section that begins at `begin`: up to the next that is repeated apart from it."""
+    """The section that begins at `begin`; it ends where the next one, repeated apart, begins."""
     highest = 0  # The highest number of its variant endings.
     closes = 0
     unclosed = None
-    ending: int | None = None  # Where the variant ending began that we are in.
-    first_length = 0  # How many bars the first of them has.
+    ending: int | None = None  # Where the current variant ending began.
+    first_length = 0  # How many bars the first variant ending has.
     for place in range(begin, end):
         bar = bars[place]
         if place > begin and (bar.opens_repeat or bar.part):
@@ -169,8 +170,8 @@ def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
         follows = bars[place + 1].ending if place + 1 < end else None
         if follows and (min(follows) > 1 or ending is None):
             continue
-        # The last ending is over at a repeat or double bar line; where there is none, when it is
-        # as long as the first.
+        # The last ending is over at a repeat or double bar line, or else when it is as long as the
+        # first.
         as_long = ending is not None and place - ending + 1 == first_length
         if bar.closes_repeat or bar.ends_section or (as_long and _opens_late(bars, place + 1, end)):
             return _Section(place + 1, max(highest, closes + 1), unclosed)
@@ -178,7 +179,7 @@ def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
 
 
 def _opens_late(bars: Sequence[Bar], begin: int, end: int) -> bool:
-    """Whether a repeat ends from here on that has no begin of its own."""
+    """Whether a repeat ends later on that has no begin of its own."""
     for place in range(begin, end):
         bar = bars[place]
         if bar.opens_repeat or bar.part or bar.ends_section:
@@ -192,7 +193,7 @@ def _opens_late(bars: Sequence[Bar], begin: int, end: int) -> bool:
 
 
 def _lengths(voices: Sequence[Sequence[Bar]], order: Sequence[int]) -> list[Ticks]:
-    """The length of each bar that is played, in the voice where it is longest."""
+    """The length of each bar that is played: that of the voice in which it is longest."""
     longest = [max(bar.length for bar in bars) for bars in zip(*voices, strict=True)]
     return [longest[place] for place in order]
 
@@ -200,22 +201,24 @@ def _lengths(voices: Sequence[Sequence[Bar]], order: Sequence[int]) -> list[Tick
 def _grid(
     bars: Sequence[Bar], order: Sequence[int], lengths: Sequence[Ticks], warnings: list
 ) -> tuple[list[Ticks], list[tuple[Ticks, tuple[int, int] | None]]]:
-    """When each bar that is played begins, and when each meter does.
+    """When each bar that is played begins, and when each meter begins.
 
-    Bars that are not full are a run; a run is filled up with a rest when a full bar follows, or
-    another meter. A meter begins before the rest that leads in to its pickup, so that its bars are
-    counted from there.
+    Bars that are not full make up a run. A rest fills the run up when a full bar or another meter
+    follows. A meter begins before the rest that leads in to its pickup, so that its bars count from
+    there.
     """
     starts: list[Ticks] = []
     meters: list[tuple[Ticks, tuple[int, int] | None]] = []
     time: Ticks = 0
-    run, filled = 0, 0  # Where the run begins in `order`, and how long it is.
+    run = 0  # Where the run begins in `order`.
+    filled: Ticks = 0  # How long it is.
     measure = bars[order[0]].measure
     wrong: set[int] = set()
     full_bars = 0
     for played, place in enumerate(order):
         bar, length = bars[place], lengths[played]
-        full = bool(bar.measure) and length >= bar.measure and not length % bar.measure
+        measured = bar.measure
+        full = measured is not None and length >= measured and not length % measured
         full_bars += full
         if filled and measure and (full or bar.measure != measure):
             if missing := -filled % measure:
@@ -224,7 +227,7 @@ def _grid(
                     wrong.update(order[run:played])
                     where = played
                 if where and _ties_over(bars[order[where - 1]]):
-                    # A rest would cut the note in two; the next bar may have a place for it.
+                    # A rest would cut the note in two; it may go before the next bar.
                     missing = 0
                 for later in range(where, played):
                     starts[later] += missing
@@ -253,10 +256,10 @@ def _grid(
 
 
 def _gap(bars: Sequence[Bar], order: Sequence[int], run: int, end: int) -> int | None:
-    """Before which bar of a run its rest belongs; None where a bar is simply wrong.
+    """The bar of a run before which its rest belongs; None where a bar is simply wrong.
 
-    Between the last bar before a repeat or double bar line and the pickup after it; before a run
-    that has only a pickup; after one that has only such a last bar (`end`).
+    The rest goes between the last bar before a repeat or double bar line and the pickup after it;
+    before a run that is a pickup alone; after a run that is only such a last bar (then `end`).
     """
     if run == 0:
         return 0
@@ -294,7 +297,7 @@ def _perform(
     first = len(played.names)
     played.names.append(name)
     notes = played.notes
-    # Notes whose tie waits for the next: where they are in `notes`, by pitch.
+    # The indices in `notes` of notes that are tied to the next one, by pitch.
     tied: dict[int, int] = {}
     for place, time in zip(order, starts, strict=True):
         bar = bars[place]
@@ -324,7 +327,7 @@ def _perform(
 def _follow(
     played: Performance, bars: Sequence[Bar], order: Sequence[int], starts: Sequence[Ticks]
 ) -> None:
-    """Adds sections, keys and tempos as the first voice has them."""
+    """Adds the sections, keys and tempos of the first voice."""
     numbers = _sections(bars)
     first = bars[order[0]]
     played.keys.append((0, first.key))
@@ -345,7 +348,7 @@ def _follow(
 
 
 def _sections(bars: Sequence[Bar]) -> dict[int, int]:
-    """Numbers of the sections, by the bar at which they begin.
+    """The numbers of the sections by the bars at which they begin.
 
     A section begins at a repeat sign, at a part's label, and after a repeat or double bar line,
     unless a variant ending follows there.

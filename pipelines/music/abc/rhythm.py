@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipelines.music.abc.fields import Meter, in_threes
 from pipelines.music.abc.grid import BINARY, WHOLE, Bar, Sound
 
-# Notes in the time of how many others.
+# Tuplets: how many notes in the time of how many.
 _TUPLETS = ((3, 2), (5, 4), (7, 4), (9, 8))
 # Lengths of single notes, with up to two dots, from a breve down.
 _SINGLE = sorted(
@@ -27,8 +27,8 @@ class Piece(NamedTuple):
 
     Attributes:
       start, end: places from the start of the bar.
-      pitches: none for a rest.
-      tied_from, tied_to: whether it goes on what was before, or is gone on with.
+      pitches: those of its notes; empty for a rest.
+      tied_from, tied_to: whether it continues what sounds before it, and is continued after it.
     """
 
     start: int
@@ -39,7 +39,7 @@ class Piece(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Pieces that are a tuplet, `notes` in the time of `time`; 1 in 1 is none."""
+    """Pieces that make up a tuplet, `notes` in the time of `time`; 1 in 1 is no tuplet."""
 
     pieces: list[Piece]
     notes: int
@@ -49,12 +49,12 @@ class Group(NamedTuple):
 def cut(
     bars: Iterable[Bar], sounds: Sequence[Sound], signs: Sequence[int]
 ) -> Iterator[tuple[Bar, list[Piece]]]:
-    """The bars with what sounds in them, filled up with rests.
+    """Cuts the sounds of a voice into the pieces of each bar, filled up with rests.
 
     Args:
-      bars: of the whole piece.
-      sounds: of one voice.
-      signs: the places where a field or chord symbol has to stand, sorted; a sound is cut there.
+      bars: those of the whole piece.
+      sounds: those of one voice.
+      signs: the places where a field or chord symbol has to stand, sorted; sounds are cut there.
     """
     first = 0
     for bar in bars:
@@ -92,7 +92,7 @@ def _split(bar: Bar, signs: Sequence[int], sound: Sound, start: int, end: int) -
 
 
 def groups(pieces: Sequence[Piece]) -> Iterator[Group]:
-    """Puts pieces between two places of the binary grid together to tuplets."""
+    """Joins the pieces between two places of the binary grid to tuplets."""
     held: list[Piece] = []
     for piece in pieces:
         held.append(piece)
@@ -110,13 +110,13 @@ def _tuplets(pieces: list[Piece]) -> Iterator[Group]:
                 yield Group(pieces, notes, time)
                 return
             break
-    # Single notes; or lengths that no tuplet makes, which are written as the fractions they are.
+    # Single notes, or lengths that no tuplet makes, which are written as fractions.
     for piece in pieces:
         yield Group([piece], 1, 1)
 
 
 def lengths(piece: Piece, group: Group, meter: Meter | None) -> Iterator[int]:
-    """The lengths of single notes that make up a piece, as written, on the beat where they can."""
+    """The written lengths of single notes that make up a piece; they end on beats if they can."""
     left = (piece.end - piece.start) * group.notes // group.time
     if left % BINARY:
         yield left

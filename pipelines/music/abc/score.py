@@ -9,6 +9,8 @@ than fractions, and Python mixes the two exactly.
 from fractions import Fraction
 from typing import NamedTuple
 
+from pipelines.music.timing import DEFAULT_QPM
+
 Ticks = int | Fraction
 
 WHOLE = 2**10 * 3**3 * 5 * 7 * 11 * 13
@@ -46,19 +48,25 @@ class Key(NamedTuple):
     accidentals: tuple[int, ...]
 
 
+NO_KEY = Key(None, "NOT_SPECIFIED", (0,) * 7)
+# Quarter notes a minute where a tune does not say it.
+DEFAULT_TEMPO = Fraction(DEFAULT_QPM)
+
+
 class Bar:
-    """What stands between two bar lines of a voice.
+    """The music between two bar lines of a voice.
 
     Attributes:
-      line: where it begins, as a line of the file.
-      notes: lists [onset, length, MIDI pitch, tied to the next, overlay, place on the staff]; onset
-        from the bar's begin; overlay 0 is the voice itself, others are what `&` lays over it.
+      line: the line of the file where it begins.
+      notes: lists [onset, length, MIDI pitch, tied to the next, overlay, position on the staff].
+        Onsets count from the bar's begin; overlay 0 is the voice itself, `&` begins the others.
       chord_symbols: pairs (onset, text).
-      length: of the longest overlay.
-      meter, key, tempo, program: what holds at its begin; tempo in quarter notes a minute.
+      length: that of its longest overlay.
+      meter, measure, key, tempo, program: what holds at its begin; measure is the length of a full
+        bar, tempo is in quarter notes a minute.
       changes: tempos and keys (onset, tempo or None, key or None) after its begin.
       opens_repeat: whether a `|:` stands before it.
-      closes_repeat: how often the `:|` after it sends back; 0 where there is none.
+      closes_repeat: how often the `:|` after it sends back; 0 without one.
       ending: the passes for which a variant ending begins here, or None.
       ends_section: whether a thick or double bar line stands after it.
       part: the label of the part that begins here, or None.
@@ -89,8 +97,8 @@ class Bar:
         self.length: Ticks = 0
         self.meter: tuple[int, int] | None = None
         self.measure: Ticks | None = None
-        self.key: Key | None = None
-        self.tempo: Fraction | None = None
+        self.key = NO_KEY
+        self.tempo = DEFAULT_TEMPO
         self.program = 0
         self.changes: list[tuple[Ticks, Fraction | None, Key | None]] = []
         self.opens_repeat = False

@@ -1,4 +1,4 @@
-"""What each sign in a line of ABC music says by itself: tokens, notes, lengths, bar lines.
+"""The signs in a line of ABC music, each by itself: tokens, notes, lengths, bar lines.
 
 The ABC standard 2.1, https://abcnotation.com/wiki/abc:standard:v2.1, chapter 4.
 """
@@ -11,7 +11,7 @@ from pipelines.music.abc.fields import ACCIDENTALS, SEMITONES, STEPS
 
 _LENGTH = r"\d{0,6}(?:/+\d{0,6})?"
 _NOTE = r"(?:\^{1,2}|_{1,2}|=)?[A-Ga-g][,']*" + _LENGTH
-# What each kind of token looks like, the commonest first; the first that matches is taken.
+# A pattern for each kind of token, the commonest first; the first that matches is taken.
 _KINDS = {
     "note": _NOTE,
     "skip": r"[ \t`]+",
@@ -24,7 +24,7 @@ _KINDS = {
     "tuplet": r"\(\d{1,3}(?::\d{0,3})?(?::\d{0,3})?",
     "slur": r"\.?[()]",
     "grace": r"\{[^{}]*\}",
-    # Letters that stand for a decoration, all that U: may define among them.
+    # Letters that stand for a decoration, including all that U: may define.
     "decoration": r"[~.HIJKLMNOPQRSTUVWhijklmnopqrstuvw]",
     "named": r"![^!\s|]{1,40}!",
     "plus": r"\+[^+\s|]{1,40}\+",
@@ -34,13 +34,13 @@ _KINDS = {
     "rests": r"[ZX]\d{0,3}",
     "overlay": r"&",
     "spacer": r"y" + _LENGTH,
-    # Line breaks of several standards, and reserved signs that say nothing.
+    # Line breaks of several standards, and reserved signs without a meaning.
     "layout": r"[\\$!*;?@\r]",
     "microtone": r"[\^_]\d{0,2}/\d{0,2}(?=[A-Ga-g])",
     "other": r".",
 }
 TOKEN = re.compile("|".join(f"(?P<{kind}>{sign})" for kind, sign in _KINDS.items()), re.DOTALL)
-# Kinds of tokens that change nothing that is heard.
+# Kinds of tokens that do not change what is heard.
 SILENT = frozenset(("skip", "slur", "decoration", "layout", "spacer"))
 # Decorations that ask to go on elsewhere, without their last dot.
 JUMPS = frozenset(
@@ -54,7 +54,7 @@ CHORD_SYMBOL = re.compile(
 )
 
 _NOTE_PARTS = re.compile(r"(\^{1,2}|_{1,2}|=)?([A-Ga-g])([,']*)(.*)")
-# Behind a note of a chord, other signs may part it from its tie.
+# In a chord, other signs may stand between a note and its tie.
 _NOTE_AND_TIE = re.compile(rf'"[^"]*"|![^!]*!|({_NOTE})(-?)')
 _BAR_PARTS = re.compile(
     r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>\|+:+)|(?P<both>::+)|(?P<late>:)|."
@@ -63,13 +63,13 @@ _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
 class Note(NamedTuple):
-    """What the letters of a note say.
+    """What the signs of a note say.
 
     Attributes:
-      staff: its place on the staff, in steps.
+      staff: its position on the staff, in steps.
       natural: its MIDI pitch without accidentals.
-      step: its letter, C is 0.
-      accidental: semitones, None where it has none of its own.
+      step: its letter, from 0 for C.
+      accidental: semitones; None where it has no accidental of its own.
       numerator, denominator: its length in unit note lengths.
       ties: whether it is tied to the next, inside a chord.
     """
@@ -83,11 +83,14 @@ class Note(NamedTuple):
     ties: bool = False
 
 
-# What the letters say does not depend on the tune, and tunebooks have few different notes.
+# What the signs say does not depend on the tune, and tunebooks have few different notes.
 @lru_cache(maxsize=20_000)
 def note(token: str) -> Note:
     """Reads a token of the kind "note" (4.1 to 4.3)."""
-    accidental, letter, octaves, its_length = _NOTE_PARTS.fullmatch(token).groups()
+    match = _NOTE_PARTS.fullmatch(token)
+    if not match:
+        raise ValueError(f"{token} is not a note")
+    accidental, letter, octaves, its_length = match.groups()
     step = STEPS.index(letter.upper())
     # C is the middle C, c the one above.
     octave = (5 if letter.isupper() else 6) + octaves.count("'") - octaves.count(",")
@@ -101,7 +104,7 @@ def note(token: str) -> Note:
 
 
 def length(text: str) -> tuple[int, int]:
-    """A length such as 3, /2, 3/2, // as numerator and denominator; 0 counts as 1 (4.3)."""
+    """Reads a length such as 3, /2, 3/2, // as numerator and denominator; 0 is 1 (4.3)."""
     if not text:
         return 1, 1
     before, _, after = text.partition("/")
@@ -114,7 +117,7 @@ def length(text: str) -> tuple[int, int]:
 
 
 def notes_in(text: str) -> list[Note]:
-    """The notes of a chord or of a group of grace notes, which other signs may stand between."""
+    """Reads the notes of a chord or of a group of grace notes; other signs may be between them."""
     return [
         note(match[1])._replace(ties=bool(match[2])) if match[2] else note(match[1])
         for match in _NOTE_AND_TIE.finditer(text)
@@ -123,13 +126,18 @@ def notes_in(text: str) -> list[Note]:
 
 
 def tuplet(token: str, compound: bool) -> tuple[int, int, int]:
-    """A tuplet `(p:q:r`: p notes in the time of q, for the next r notes (4.13).
+    """Reads a tuplet `(p:q:r`: p notes in the time of q, for the next r notes (4.13).
 
     Args:
-      compound: whether the meter is; 5, 7 and 9 notes then take the time of 3, otherwise of 2.
+      token: of the kind "tuplet".
+      compound: whether the meter is compound: 5, 7 and 9 notes then take the time of 3, otherwise
+        that of 2.
+
+    Returns:
+      p, q and r.
 
     Raises:
-      ValueError: if it is none.
+      ValueError: if it says no tuplet.
     """
     numbers = [int(part or 0) for part in token[1:].split(":")] + [0, 0]
     notes, time, count = numbers[:3]
@@ -141,7 +149,13 @@ def tuplet(token: str, compound: bool) -> tuple[int, int, int]:
 
 
 class BarLine(NamedTuple):
-    """What a bar line says: how often it sends back, whether a repeat begins, a section ends."""
+    """What a bar line says.
+
+    Attributes:
+      closes: how often it sends back to the begin of a repeat.
+      opens: whether a repeat begins after it.
+      thick: whether a section ends there.
+    """
 
     closes: int
     opens: bool
@@ -162,9 +176,9 @@ def bar_line(token: str) -> BarLine:
 
 
 def ending(token: str) -> frozenset[int]:
-    """The passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10).
+    """Reads the passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10).
 
-    One that names no pass that there is, such as [0, is played the first time.
+    An ending that names no possible pass, such as [0, is played the first time.
     """
     passes: set[int] = set()
     for part in re.sub(r"[^\d,\-]", "", token).split(","):

@@ -1,16 +1,16 @@
 """The bytes of a file to the texts of its tunes: encodings, line ends, prose and markup around.
 
 A tune begins at its `X:` line and ends at an empty line, at the next `X:`, at closing markup or
-with the file. What people's files do besides is taken as they mean it:
+with the file. Where people's files do not follow the standard, they are read as they are meant:
 
 - Blank lines before the first line of music do not end a tune, where fields or music follow.
-- Fields without `X:` begin a tune where they name a title and a key or meter, and music follows.
+- Fields without `X:` begin a tune if they have a title and a key or a meter, and music follows.
 - A tune may be indented, quoted as in e-mail ("> "), and stand in HTML, in a wiki page or in an
   XML dump of one; HTML's entities are resolved, which ABC's own text strings know too.
-- Lines of `%%begintext` ... `%%endtext` are no music.
+- Lines between `%%begintext` and `%%endtext` are not music.
 
-Prose right under a tune stays in its lines; `is_music` tells which lines of a tune are music.
-Everything takes time linear in the file's size.
+Prose right under a tune stays in its lines; `lines.is_music` tells which of them are music.
+All functions take time linear in the file's size.
 """
 
 import codecs
@@ -30,11 +30,11 @@ class TuneText(NamedTuple):
     Attributes:
       line: where it begins in the file, counted from 1.
       lines: its lines without line ends; `lines[i]` is the file's line `line + i`. Comments are
-        kept, markup is taken away, lines that were nothing else are "". The first one need not
-        be the `X:` line: a tune may have none, and titles may stand before it.
-      reference: what `X:` says, "" where there is no `X:`.
+        kept, markup is removed, and lines of markup alone are "". The first line need not be the
+        `X:` line: a tune may have none, and titles may stand before it.
+      reference: the value of `X:`, "" where there is no `X:`.
       file_header: the fields and directives for all tunes, from the file's first lines.
-      left_over: the file's line of the first music after this tune's end that belongs to no
+      left_over: the line of the file where music begins that follows this tune and belongs to no
         tune, such as the rest of a tune with a blank line inside; 0 if there is none.
     """
 
@@ -48,19 +48,20 @@ class TuneText(NamedTuple):
 # Decoding
 
 _BOMS = (
-    # UTF-32's before UTF-16's, which the former begins with.
+    # UTF-32's mark first: it begins with UTF-16's.
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Bytes that text has none of: control characters but for tab, line ends, form feed, end of file
-# (DOS) and escape.
+# Bytes that do not occur in text: all control characters but tab, line ends, form feed, DOS's end
+# of file and escape.
 _BINARY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
-# Compressed data has a tenth of them, MIDI more; a tunebook with a damaged spot stays readable.
+# In compressed data a tenth of all bytes are such, in MIDI more. A tunebook with a damaged spot
+# should stay readable.
 _BINARY_SHARE = 0.02
 _CHARSET = re.compile(rb"(?:%%|I:)[ \t]*abc-charset[ \t]+([\w-]{1,40})")
-# A line with bytes beyond ASCII. It starts where a line starts, or time would be quadratic.
+# A line with bytes beyond ASCII. It must start where a line starts, or time would be quadratic.
 _NOT_ASCII = re.compile(rb"(?<![^\r\n])[^\r\n\x80-\xff]*+[\x80-\xff][^\r\n]*")
 _NOISE = re.compile("[\0\x1a\ufeff]+")
 
@@ -68,17 +69,17 @@ _NOISE = re.compile("[\0\x1a\ufeff]+")
 def decode(data: bytes) -> str:
     """The text of a tunebook.
 
-    A byte order mark decides. Without one, each line is UTF-8 if it can be, and otherwise in the
-    charset that the file declares (`I:abc-charset`), else in Windows-1252, which Latin-1 is a part
-    of: one line in another encoding does no harm to the others.
+    A byte order mark decides. Without one, each line is read as UTF-8 if it is valid UTF-8, and
+    otherwise in the charset that the file declares (`I:abc-charset`), or else in Windows-1252,
+    which includes Latin-1. So one line in another encoding does no harm to the others.
 
     Raises:
-      Rejected: "not_text" where the bytes are those of a binary file.
+      Rejected: "not_text" for a binary file.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return _NOISE.sub("", data.decode(encoding, "replace"))
-    # Disks and DOS pad the end of a file.
+    # Disks and DOS may pad the end of a file.
     data = data.rstrip(b"\0\x1a")
     binary = len(data) - len(data.translate(None, _BINARY))
     if binary > _BINARY_SHARE * len(data):
@@ -126,7 +127,7 @@ _BLOCK_TAGS = (
     "title|body|div|table|ul|ol|center|blockquote|section|article|script|style|"
     "h[1-6]|page|revision|mediawiki|comment|file|midi"
 )
-# What could be music is no tag: "A<b>c", "A<dd>c", "G<A | {F}G>A".
+# What could be music is not a tag: "A<b>c", "A<dd>c", "G<A | {F}G>A".
 _MARKUP = re.compile(
     r"(?P<entity>&\#?\w{1,31};)"
     rf"|(?P<inline></?(?:{_INLINE_TAGS})(?:[\s/][^<>]{{0,500}})?>"
@@ -144,23 +145,23 @@ _MARKUP = re.compile(
 )
 _ENTITY = re.compile(r"&#?\w{1,31};")
 _NOT_IN_A_LINE = re.compile("[\r\n\0]")
-# "\r\r\n" is what a careless conversion makes of "\r\n".
+# A careless conversion turns "\r\n" into "\r\r\n".
 _LINES = re.compile(r"([^\r\n]*+)(?:\r{0,2}\n|\r|\Z)")
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers, the markup taken away."""
+    """The lines with their numbers, without markup."""
     lines = enumerate(map(operator.itemgetter(1), _LINES.finditer(text)), 1)
     return _without_markup(lines) if _MARKUP.search(text) else lines
 
 
 def _without_markup(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The lines; one with the markup of a block in it as the parts around that, "" between."""
+    """The lines without markup; that of a block splits its line into parts, with "" between."""
     for number, line in lines:
         if not _MARKUP.search(line):
             yield number, line
             continue
-        # Entities first: in a dump of a wiki the tags themselves are written with them.
+        # Entities first: a dump of a wiki writes the tags themselves with them.
         line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
         parts = _MARKUP.sub(_taken_away, _NOT_IN_A_LINE.sub(" ", line)).split("\0")
         for i, part in enumerate(parts):
@@ -172,7 +173,7 @@ def _without_markup(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str
 
 def _taken_away(found: re.Match) -> str:
     if found["entity"]:
-        # One inside another: "&amp;eacute;".
+        # An entity may be inside another: "&amp;eacute;".
         return _NOT_IN_A_LINE.sub(" ", html.unescape(found[0]))
     return "" if found["inline"] else "\0"
 
@@ -183,7 +184,7 @@ _START = re.compile(r"([\s>]*)X:(.*)")
 _BLANK = " \t\xa0\f\v>"
 _BEGIN_BLOCK = re.compile(r"\s*%%[ \t]*begin\w")
 _END_BLOCK = re.compile(r"\s*%%[ \t]*end\w")
-# What the standard allows before the first tune, for all tunes.
+# Lines that may stand before the first tune and hold for all tunes.
 _FOR_ALL = re.compile(r"[ABCDFGHILMmNOQRrSUZ]:|%%")
 
 
@@ -191,13 +192,13 @@ class _Open:
     """A tune, or fields that may become one, while its lines come in.
 
     Attributes:
-      line, reference, left_over: as of TuneText; reference is None without an `X:`.
-      lines: so far.
-      strip: characters to take off the begin of each line.
-      fields: the letters of the fields so far, until music came.
+      line, reference, left_over: as in TuneText; reference is None without an `X:`.
+      lines: the lines so far.
+      strip: the characters to strip from the begin of each line.
+      fields: the letters of the fields before the first music.
       music: the file's line of the first music, or 0.
-      gap: whether the line before was blank.
-      block: where in `lines` a `%%begin...` stands that has not ended, or None.
+      gap: whether the last line was blank.
+      block: the index in `lines` of a `%%begin...` that has not ended, or None.
     """
 
     def __init__(self, line: int, reference: str | None, strip: str):
@@ -212,20 +213,20 @@ class _Open:
         self.block: int | None = None
 
     def is_tune(self) -> bool:
-        """Whether it has `X:`, or else what a player needs: music, and its key and so on."""
+        """Whether it is a tune: it has an `X:`, or music and a sufficient header."""
         return self.reference is not None or bool(self.music and self.has_header())
 
     def has_header(self) -> bool:
-        """Whether its fields suffice for a tune without `X:`."""
+        """Whether its fields are enough for a tune without `X:`."""
         return len(self.fields & {"T", "M", "K"}) > 1
 
     def add(self, number: int, line: str) -> None:
-        """Adds a line that belongs to it."""
+        """Adds a line that belongs to the tune."""
         if self.strip:
             line = line.lstrip(self.strip)
         missing = number - self.line - len(self.lines)
         if missing < 0:
-            # The second part of a line out of which markup was taken.
+            # A later part of a line that markup has split.
             self.lines[-1] = f"{self.lines[-1]} {line}"
         else:
             self.lines.extend([""] * missing)
@@ -246,7 +247,7 @@ class _Open:
                 self.music = number
 
     def belongs(self, line: str) -> bool:
-        """Whether a line that is not blank goes on with it."""
+        """Whether a line that is not blank continues the tune."""
         if self.block is not None or not (self.gap or self.reference is None):
             return True
         field = FIELD_OR_COMMENT.match(line)
@@ -257,15 +258,15 @@ class _Open:
         return not self.gap or bool(field) or is_music(line)
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the tune."""
         if self.block is not None:
-            self._without_end()
+            self._end_without(self.block)
         while self.lines and not self.lines[-1].strip():
             self.lines.pop()
 
-    def _without_end(self) -> None:
-        """Ends it where it would have ended without the block, which nothing ends."""
-        for i in range(self.block + 1, len(self.lines)):
+    def _end_without(self, block: int) -> None:
+        """Ends the tune where it would have ended without its block, which has no end."""
+        for i in range(block + 1, len(self.lines)):
             line = self.lines[i]
             if not self.music and is_music(line):
                 self.music = self.line + i
@@ -281,7 +282,7 @@ class _Cutter:
     """Cuts lines into tunes.
 
     Attributes:
-      done: complete tunes; whoever reads them empties it.
+      done: complete tunes; their reader empties the list.
     """
 
     def __init__(self):
@@ -290,7 +291,7 @@ class _Cutter:
         # Whether nothing but fields and comments has come so far.
         self._first = True
         self._open: _Open | None = None
-        # The last tune that ended: what follows tells its left_over.
+        # The last tune that ended: the lines after it decide its left_over.
         self._ended: _Open | None = None
 
     def add(self, number: int, line: str) -> None:
@@ -306,7 +307,7 @@ class _Cutter:
             and number == tune.line + len(tune.lines)
             and tune.block is None
         ):
-            # Nearly every line: the rest takes four times as long.
+            # This is for nearly every line; the other branches take four times as long.
             tune.lines.append(line)
         elif "X:" in line and (start := _START.match(line)):
             self._start(number, start[1], start[2].split("%", 1)[0].strip(), line)
@@ -341,7 +342,7 @@ class _Cutter:
             self._open.add(number - len(titles) + i, field)
 
     def _titles_above(self) -> list[str]:
-        """Takes away the fields right above an `X:` line, if there is a title among them."""
+        """Removes the fields right above an `X:` line and gives them, if one is a title."""
         fields = self._open
         if fields is None or fields.is_tune() or fields.gap or "T" not in fields.fields:
             return []
@@ -361,7 +362,7 @@ class _Cutter:
             ended.left_over = number
 
     def _end(self) -> None:
-        """Ends what is open: a tune, or fields that became none."""
+        """Ends what is open: a tune, or fields that did not become one."""
         ended, self._open = self._open, None
         if ended is None:
             return
@@ -384,7 +385,7 @@ class _Cutter:
 def tunes(text: str) -> Iterator[TuneText]:
     """The tunes of a tunebook, in order.
 
-    An empty tune (`X:` and nothing to play) is one too: what reads the tunes rejects it.
+    An empty tune, an `X:` and nothing to play, is given too; the reader of tunes rejects it.
 
     Args:
       text: from `decode`.

@@ -7,30 +7,27 @@ broken rhythms is easier to follow without the signs.
 from fractions import Fraction
 
 from pipelines.music.abc import fields
-from pipelines.music.abc.score import WHOLE, Bar, Key, Ticks, Voice, scaled
-
-_DEFAULT_TEMPO = Fraction(120)
+from pipelines.music.abc.score import DEFAULT_TEMPO, NO_KEY, WHOLE, Bar, Key, Ticks, Voice, scaled
 
 
 class VoiceState:
-    """Where a voice is, and what holds there.
+    """Where a voice is, and what holds there; lengths and positions are ticks.
 
-    A new voice takes over what holds in `other`, the state that the header left; lengths and
-    positions are ticks.
+    A new voice begins with what holds in `other`, the state at the end of the header.
 
     Attributes:
-      voice: gets the bars when they end.
-      bar: the one that is being read.
-      position: in the bar, of the overlay that is being read.
+      voice: the voice to which bars are added when they end.
+      bar: the bar that is being read.
+      position: where in the bar the overlay that is being read has got.
       unit, key, meter, measure, tempo, program, transposition: what holds; tempo in quarter notes
         a minute, transposition in semitones.
-      accidentals: semitones by step or place on the staff, until the bar line.
-      tied: pitches that a tie holds, by their place on the staff.
-      last, last_length: the notes of the last note, chord or rest, and how long it was.
-      overlay: 0 is the voice itself.
-      tuplet_left: how many notes still belong to a tuplet of `tuplet_notes` notes in the time of
+      accidentals: semitones by step or position on the staff, until the bar line.
+      tied: the pitches that a tie holds, by their position on the staff.
+      last, last_length: the notes of the last note, chord or rest, and its length.
+      overlay: the number of the overlay; 0 is the voice itself.
+      tuplet_left: how many more notes belong to a tuplet of `tuplet_notes` notes in the time of
         `tuplet_time`.
-      broken: what ">" or "<" makes of the next note: numerator and denominator.
+      broken: the factor by which ">" or "<" changes the next note: numerator and denominator.
       written: the length of the last note before a broken rhythm changed it.
     """
 
@@ -43,12 +40,12 @@ class VoiceState:
     def __init__(self, voice: Voice, line: int, other: "VoiceState | None" = None):
         self.voice = voice
         self.unit: Ticks = other.unit if other else WHOLE // 8
-        self.key: Key = other.key if other else fields.NO_KEY
-        self.meter = other.meter if other else fields.COMMON
-        self.measure = other.measure if other else WHOLE
-        self.tempo = other.tempo if other else _DEFAULT_TEMPO
-        self.program = other.program if other else 0
-        self.transposition = other.transposition if other else 0
+        self.key: Key = other.key if other else NO_KEY
+        self.meter: fields.Meter | None = other.meter if other else fields.COMMON
+        self.measure: Ticks | None = other.measure if other else WHOLE
+        self.tempo: Fraction = other.tempo if other else DEFAULT_TEMPO
+        self.program: int = other.program if other else 0
+        self.transposition: int = other.transposition if other else 0
         self.accidentals: dict[int, int] = {}
         self.tied: dict[int, int] = {}
         self.last: list[list] = []
@@ -66,17 +63,17 @@ class VoiceState:
         self.show()
 
     def is_empty(self) -> bool:
-        """Whether the bar has nothing in it yet that takes time."""
+        """Whether nothing in the bar has taken time yet."""
         return not self.position and not self.bar.notes and not self.bar.length
 
     def show(self) -> None:
-        """Notes in the bar what holds at its begin."""
+        """Writes into the bar what holds at its begin."""
         bar = self.bar
         bar.meter, bar.measure = self.meter, self.measure
         bar.key, bar.tempo, bar.program = self.key, self.tempo, self.program
 
     def end_bar(self, line: int) -> None:
-        """A bar line; without notes before it, it adds nothing to the one before."""
+        """Ends the bar at a bar line; a bar line right after another one adds no bar."""
         if self.accidentals:
             self.accidentals = {}
         bar = self.bar
@@ -100,14 +97,14 @@ class VoiceState:
             length = scaled(length, self.tuplet_time, self.tuplet_notes)
         before, self.written = self.written, length
         if self.broken:
-            # "A>B/" has the short note written out already.
+            # In "A>B/" the short note is written out already.
             if self.broken != (1, 2) or 2 * length != before:
                 length = scaled(length, *self.broken)
             self.broken = None
         return length
 
     def passes(self, length: Ticks, notes: list[list]) -> None:
-        """Goes on past a note, chord or rest."""
+        """Moves past a note, chord or rest."""
         self.last = notes
         self.last_length = length
         self.position += length

@@ -15,18 +15,18 @@ _BARS_A_LINE = 4
 
 
 def voice_lines(music: Music, voice: Voice, is_first: bool) -> Iterator[str]:
-    """The lines of a voice, each with its bar lines.
+    """Writes the lines of a voice, each with its bar lines.
 
     Args:
-      music: what `voice` is of.
-      voice: with sounds on the grid.
-      is_first: whether it is the voice that tempos and chord symbols are written in.
+      music: the whole piece.
+      voice: one of its voices.
+      is_first: whether tempos and chord symbols are written in this voice.
     """
     return _Writer(music, voice, is_first).lines()
 
 
 class _Token(NamedTuple):
-    """A note, chord or rest as text; `length` as written, without the tuplet it is in."""
+    """A note, chord or rest as text; `length` is as written, before its tuplet changes it."""
 
     place: int
     length: int
@@ -41,7 +41,7 @@ class _Writer:
         self._music = music
         self._voice = voice
         self._accidentals = keys.Accidentals(music.keys[0][1])
-        # What stands before the note at a place: fields, chord symbols, and what they do.
+        # What stands before the note at a place: fields and chord symbols; and the keys that begin.
         self._fields: dict[int, str] = defaultdict(str)
         self._chords: dict[int, str] = defaultdict(str)
         self._keys: dict[int, keys.Key] = {}
@@ -132,13 +132,15 @@ def _multiple(length: int, unit: int) -> str:
 
 
 def _beams(meter: fields.Meter | None, tokens: Iterable[_Token]) -> Callable[[int], int]:
-    """A function from a place in the bar to the number of the beam that a note there belongs to.
+    """Makes a function from a place in the bar to the number of the beam that its note belongs to.
 
-    Beams are as long as a beat; in 4/4 and 2/2 half a bar where no note is shorter than an eighth.
+    Beams are as long as a beat; in 4/4 and 2/2 as half a bar in which no note is shorter than an
+    eighth.
     """
     quarter = WHOLE // 4
-    if fields.in_threes(meter):
-        return lambda place: place * meter[1] // (3 * WHOLE)
+    if meter and fields.in_threes(meter):
+        threes = 3 * WHOLE // meter[1]
+        return lambda place: place // threes
     if meter not in ((4, 4), (2, 2)):
         return lambda place: place // quarter
     busy = {

@@ -1,9 +1,9 @@
 """NoteSequences to ABC notation that players and this project's own reader take back.
 
-Bars, beams and line breaks follow the grid of the meter; what sounds over a bar line, or as long
-as no single note can be, is tied. What the reader plays is written out: no repeat signs.
+Bars, beams and line breaks follow the grid of the meter; notes over a bar line, or of a length that
+no single note has, are tied. Repeats are written out.
 
-Times have to be on the grid of musical time (`grid`): music that somebody played freely is refused.
+Times have to be on the grid of musical time (`grid`): a free performance is refused.
 """
 
 from pipelines.music import note_sequence
@@ -19,17 +19,17 @@ _HEADERS = "TCARODSBNHFGZ"
 def write(sequence: NoteSequence, title: str = "") -> str:
     """Writes a sequence as one tune.
 
-    Each instrument is a voice; notes of one that overlap without beginning and ending together
-    are spread over several. Without a time signature the meter is free where the sequence came
-    from ABC, and 4/4, as in MIDI, elsewhere. Without a key signature that fits the notes the key
-    is guessed from them. Header fields are taken from the annotations that the reader makes.
+    Each instrument is a voice; if its notes overlap without beginning and ending together, they go
+    to several voices. Without a time signature the meter is free in a sequence from ABC, and 4/4
+    in any other, as in MIDI. Without a key signature that fits the notes, the key is guessed from
+    them. Header fields are those that the reader has added (`note_sequence.fields`).
 
     Args:
       sequence: notes with times in seconds, not quantized.
-      title: for a sequence that has none.
+      title: the title of a sequence that has none.
 
     Raises:
-      ValueError: where it holds no notes, or drums, or its times are on no grid.
+      ValueError: where it has no notes, or has drums, or its times are not on the grid.
     """
     if not is_pitched(sequence):
         raise ValueError("only music with notes and without drums can be written as ABC")

@@ -15,7 +15,7 @@ reason that holds:
 
   A title that training has, by its fold (where rhythm words are removed, they are removed from the
   titles of training too); then a title of which a spelling is nearly one of training, where
-  `similarity.titles_alike`, which never looks at rhythm words, is at least `_TITLES_ALIKE`. Its
+  `similarity.title_similarity`, which never looks at rhythm words, is at least `_TITLES_ALIKE`. Its
   tune stays a candidate, and is still a query if it has another title.
 """
 
@@ -225,7 +225,7 @@ def _spelt_nearly(
     """Which of the titles have a spelling that is similar to a title of training."""
     pairs = [(fold, text) for fold in folds for text in sorted(spellings[fold])]
     of_training = sorted({title.text for tune in training for title in tune.titles})
-    alike = similarity.titles_alike([text for _, text in pairs], of_training)
+    alike = similarity.title_similarity([text for _, text in pairs], of_training)
     return {fold for (fold, _), by in zip(pairs, alike, strict=True) if by >= _TITLES_ALIKE}
 
 

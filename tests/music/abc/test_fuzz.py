@@ -13,14 +13,20 @@ from pipelines.music.note_sequence import NoteSequence
 
 TEXTS = [
     # A pickup, repeats, endings, a tuplet, broken rhythm, grace notes, chord symbols.
-    "X:1\nT:One\nR:reel\nM:4/4\nL:1/8\nQ:1/4=120\nK:Ador\n"
-    'E|:"Am"A2AB c>BA{c}B|"G"G2 (3GAB d2 dB|[1 "Am"c3 A B2 E2:|[2 c2BG A4|]\n',
+    (
+        "X:1\nT:One\nR:reel\nM:4/4\nL:1/8\nQ:1/4=120\nK:Ador\n"
+        'E|:"Am"A2AB c>BA{c}B|"G"G2 (3GAB d2 dB|[1 "Am"c3 A B2 E2:|[2 c2BG A4|]\n'
+    ),
     # Jig, accidentals, ties over bars, parts, words.
-    "X:2\nT:Two\nM:6/8\nL:1/8\nP:AAB\nK:Gmix\nP:A\n"
-    "d|B>cB AGA|B2^c d2-|d=ef g_ag|\nw:la la la\nP:B\n=f3 d2e|fga b2a|g3-g2||\n",
+    (
+        "X:2\nT:Two\nM:6/8\nL:1/8\nP:AAB\nK:Gmix\nP:A\n"
+        "d|B>cB AGA|B2^c d2-|d=ef g_ag|\nw:la la la\nP:B\n=f3 d2e|fga b2a|g3-g2||\n"
+    ),
     # Voices, chords, rests, inline fields, overlays, a change of key and meter.
-    "X:3\nT:Three\nM:3/4\nL:1/4\nK:Bb\nV:1\n[Bd]2 z|F/G/ A B|[M:2/4][K:D]f e|d2|]\n"
-    "V:2\nB,3|z2 F,& D,3|D, A,|D,2|]\n",
+    (
+        "X:3\nT:Three\nM:3/4\nL:1/4\nK:Bb\nV:1\n[Bd]2 z|F/G/ A B|[M:2/4][K:D]f e|d2|]\n"
+        "V:2\nB,3|z2 F,& D,3|D, A,|D,2|]\n"
+    ),
     # No key, no meter, long notes, dotted bar lines, a fermata, a staccato.
     "X:4\nT:Four\nM:none\nL:1/16\nK:none\n.c4 Hd8 .|e//f//g/a/ b12|^^C __D ^e,,|\n",
 ]

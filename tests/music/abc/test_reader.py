@@ -437,8 +437,9 @@ def test_bars_that_never_fit_their_meter_are_not_pulled_apart():
     assert warnings("C6 | D6 | E6 | F6 |]")
 
 
-def test_full_bars_start_on_the_grid_whatever_the_tune(rng=random.Random(3)):
+def test_full_bars_start_on_the_grid_whatever_the_tune():
     """Random parts with pickups and short ends: every full bar starts at a multiple of the bar."""
+    rng = random.Random(3)
     for _ in range(100):
         text = ""
         for _ in range(rng.randint(1, 4)):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from pipelines.media import pieces as music
-from pipelines.music import keys, melody, midi_reader
+from pipelines.music import melody, midi_reader
 from pipelines.music.abc import reader, tunebook, writer
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
@@ -187,46 +187,6 @@ def test_accidentals_of_tied_notes_are_repeated():
     sequence = tune(notes, key=MAJOR["C"])
     assert body(sequence)[1] == "^c8-|^c4 c2 =c2|^c4- ^c =c3|]"
     assert heard(again(sequence)) == heard(sequence)
-
-
-@pytest.mark.parametrize(
-    ("key", "pitches", "written"),
-    [
-        (MAJOR["C"], [61, 63, 66, 68, 70], "^C_E^F^G_B"),
-        (MAJOR["D"], [60, 61, 65, 66, 68], "=CC=FF^G"),
-        ((G % 12, Modes.MINOR), [66, 65, 64, 63, 61], "^FF=EE_D"),
-        ((A % 12, Modes.MINOR), [68, 67, 66, 65], "^GG^FF"),
-        ((3, Modes.MAJOR), [59, 58, 61, 66, 57], "=B,B,_D_G=A,"),
-        ((6, Modes.MAJOR), [60, 59, 62, 65, 53], "^B,B,^^CEE,"),
-        (MAJOR["C"], [0, 12, 48, 59, 72, 83, 84, 96], "C,,,,,C,,,,C,B,cbc'c''"),
-    ],
-)
-def test_spelling(key, pitches, written):
-    key = keys.from_signature(Modes(key=key[0], mode=key[1]))
-    # Each pitch in a bar of its own.
-    spelled = [keys.Accidentals(key).sound([pitch], False) for pitch in pitches]
-    assert spelled == [[name] for name in re.findall(r"[_=^]*\w[,']*", written)]
-
-
-@pytest.mark.parametrize("pitch", range(128))
-def test_every_pitch_in_every_key(pitch):
-    for number in range(12):
-        for mode in (Modes.MAJOR, Modes.MINOR, Modes.LOCRIAN, Modes.LYDIAN):
-            key = keys.from_signature(Modes(key=number, mode=mode))
-            letter, octave, alteration = key.spell(pitch)
-            natural = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter]
-            assert 60 + 12 * octave + natural + alteration == pitch
-            assert key.holds(pitch) == (alteration == key.alteration(letter))
-
-
-@pytest.mark.parametrize(
-    ("name", "fifths"),
-    [("D", 2), ("Eb", -3), ("F#", 6), ("Am", 0), ("Ador", 1), ("Gmix", 0), ("Bm", 2), ("Cm", -3)],
-)
-def test_keys_and_their_signatures_by_our_reader(name, fifths):
-    (text,) = tunebook.tunes(f"X:1\nK:{name}\nc4|")
-    (signature,) = reader.read(text).key_signatures
-    assert keys.from_signature(signature) == keys.Key(name, fifths)
 
 
 @pytest.mark.parametrize(
