@@ -42,12 +42,12 @@ def book(*tunes):
     return Tunes(made, groups, collections.Counter(), collections.Counter())
 
 
-def many(count, settings=1):
+def many(count, versions=1):
     letters = [f"{a}{b}" for a in "bcdfghklmnp" for b in "aeiou"]
     names = [f"{a}{b} {c} reel" for a in letters for b in letters[:3] for c in ("lake", "hill")]
-    tunes = book(*[(f"{'xy'[i % 2]}/{i}", "A", names[i // settings]) for i in range(count)])
+    tunes = book(*[(f"{'xy'[i % 2]}/{i}", "A", names[i // versions]) for i in range(count)])
     # More groups than letters.
-    groups = np.arange(count) // settings
+    groups = np.arange(count) // versions
     found = [
         tune._replace(keys=tuple(splits.hash_keys([f"melody:{group}"]).tolist()))
         for tune, group in zip(tunes.tunes, groups)
@@ -107,7 +107,7 @@ NOTHING = book()
 HELD_OUT = book(
     ("one/1", "A", "Silver Lake"),
     ("one/2", "B", "Golden Bell", "The Old Bell"),
-    # Another setting of the first, under another title.
+    # Another version of the first, under another title.
     ("two/1", "A", "Swan's Lake"),
     # Another tune of the same title, spelt in another way.
     ("two/2", "C", "The Silverlake"),

@@ -67,7 +67,7 @@ def ranks(
         right_ties, wrong_ties = belongs & (values == best), wrong & (values == best)
         # Numbers are drawn only for queries with a tie.
         for row in np.flatnonzero(wrong_ties.any(axis=1)):
-            drawn = rng.random(values.shape[1])
+            drawn = rng.random(int(values.shape[1]))
             first = drawn[right_ties[row]].max()
             found[rows.start + row] += (drawn[wrong_ties[row]] > first).sum()
     return found

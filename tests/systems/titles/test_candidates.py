@@ -24,14 +24,14 @@ from tests.support.scorers import (
 pytestmark = pytest.mark.keras3
 
 AS_THEY_ARE, WITHOUT_RHYTHM = "titles_as_they_are", "without_rhythm_words"
-SETTINGS = "settings of tunes in training"
+VERSIONS = "settings of tunes in training"
 NEAR_MELODIES = "tunes with nearly the melody of one in training"
 IN_TRAINING, NEAR_TITLES = "titles in training", "titles spelt nearly as one in training"
 
 
 def test_what_training_has_is_left_out():
     training = book(
-        # Settings of B: the tune goes with both of its titles.
+        # A version of B: the tune goes with both of its titles.
         ("x/1", "B", "Anything"),
         # The title alone is known: "Swan's Lake" goes, its tune stays as a candidate.
         ("x/2", "G", "The Swan's Lake"),
@@ -49,7 +49,7 @@ def test_what_training_has_is_left_out():
         ["one/1", "two/1", "two/2", "two/3", "two/4"],
         ["silver lake", "third rail"],
     )
-    assert result["dropped"] == {SETTINGS: 1, NEAR_MELODIES: 0}
+    assert result["dropped"] == {VERSIONS: 1, NEAR_MELODIES: 0}
     dropped = result["sections"][AS_THEY_ARE]["dropped"]
     assert (dropped[IN_TRAINING], dropped[NEAR_TITLES]) == (1, 0)
     assert result["sections"][AS_THEY_ARE]["tune_to_title"]["queries"] == 3
@@ -60,15 +60,15 @@ def test_nearly_the_melody_of_one_in_training_by_hand(monkeypatch):
     held_out = book(
         ("a/half", "A", "Silver Lake"),
         ("a/one", "B", "Golden Bell"),
-        # Another setting of it: left out with it.
+        # Another version of it: left out with it.
         ("a/none", "B", "Third Rail"),
-        # A setting in training too: left out for that.
-        ("a/setting", "D", "Old Mill"),
+        # A version is in training too: left out for that.
+        ("a/version", "D", "Old Mill"),
         ("a/same", "E"),
         ("a/other", "F", "Green Hill"),
         ("a/last", "H", "Blue Boat"),
     )
-    notes = {"half": "ABCA", "one": "CABD", "none": "CAC", "setting": "ABCD", "same": "EFGH"}
+    notes = {"half": "ABCA", "one": "CABD", "none": "CAC", "version": "ABCD", "same": "EFGH"}
     held_out = with_notes(held_out, **notes)
     training = with_notes(book(("x/p", "D", "Hat"), ("x/q", "G", "Dog")), p="ABCD", q="EFGH")
     # All n-grams of training are in one tune of two, six in each: their IDF is log(3/2) + 1. Of the
@@ -88,12 +88,12 @@ def test_nearly_the_melody_of_one_in_training_by_hand(monkeypatch):
         towers = Known()
         result = evaluation.evaluate({"towers": towers}, held_out, training, resamples=50)
         assert towers.asked[0][0] == [f"a/{name}" for name in left]
-        assert result["dropped"] == {SETTINGS: 1, NEAR_MELODIES: 6 - len(left)}
-        # Titles of tunes that are left out are none: not left out, and no candidates.
+        assert result["dropped"] == {VERSIONS: 1, NEAR_MELODIES: 6 - len(left)}
+        # Titles of tunes that are left out do not count: not as left out, nor as candidates.
         assert result["titles"] == len(left) and len(towers.asked[0][1]) == len(left)
         assert sum(result["sections"][AS_THEY_ARE]["dropped"].values()) == 0
         line = report.table(result).split("\n")[0]
-        assert f"1 {SETTINGS}, {6 - len(left)} {NEAR_MELODIES})" in line
+        assert f"1 {VERSIONS}, {6 - len(left)} {NEAR_MELODIES})" in line
 
 
 def test_spelt_nearly_as_one_in_training_by_hand(monkeypatch):
@@ -154,7 +154,7 @@ def test_what_was_found_by_looking_is_left_out():
 
 
 def mixture(seed):
-    """Held-out tunes and training, with settings, melodies and titles in common or nearly so."""
+    """Held-out tunes and training, with versions, melodies and titles in common or nearly so."""
     rng = np.random.default_rng(seed)
     stems = ["silver lake", "golden bell", "third rail", "old mill", "green hill", "dark island"]
     words = "paddy kitty widow sailor weaver drover tinker miller piper cobbler".split()
@@ -201,10 +201,10 @@ def test_counts_add_up_and_the_order_of_training_makes_no_difference(seed):
     dropped = result["dropped"]
     assert result["tunes"] == len(ids) and min(dropped.values()) > 0
     assert len(ids) + sum(dropped.values()) == 60
-    # Settings by their keys.
+    # Versions are known by their keys.
     keys = {key for tune in training.tunes for key in tune.keys}
-    assert dropped[SETTINGS] == sum(tune.keys[0] in keys for tune in held_out.tunes)
-    # Of the tunes that stay all titles are counted, by their folds.
+    assert dropped[VERSIONS] == sum(tune.keys[0] in keys for tune in held_out.tunes)
+    # All titles of the tunes that stay are counted, by their folds.
     kept = [tune for tune in held_out.tunes if tune.id in ids]
     for section, change, asked in (
         (AS_THEY_ARE, str, texts),
@@ -274,7 +274,7 @@ def test_without_rhythm_words():
         (book(("a/1", "A", "Old Bell")), NOTHING, "1 different tunes with 1 different titles"),
         (NOTHING, NOTHING, "0 different tunes with 0 different titles"),
         (book(("a/1", "A"), ("a/2", "B")), NOTHING, "0 different tunes with 0 "),
-        # Two settings of one tune; two tunes of one title; of the same two titles.
+        # Two versions of one tune; two tunes of one title; two tunes of the same two titles.
         (book(("a/1", "A", "Old Bell"), ("a/2", "A", "Sea")), NOTHING, "1 different tunes with 2 "),
         (book(("a/1", "A", "Bell"), ("a/2", "B", "Bell")), NOTHING, "2 different tunes with 1 "),
         (book(("a/1", "A", "Bell", "Sea"), ("a/2", "B", "Bell", "Sea")), NOTHING, "2 different "),

@@ -28,7 +28,7 @@ AS_THEY_ARE, WITHOUT_RHYTHM = "titles_as_they_are", "without_rhythm_words"
 def test_right_wrong_and_left_out_by_hand():
     towers = Known(
         {
-            ("one/1", "swan's lake"): 9,  # of its other setting: not ranked
+            ("one/1", "swan's lake"): 9,  # of its other version: not ranked
             ("one/1", "golden bell"): 8,
             ("one/1", "silver lake"): 7,  # the second
             ("one/2", "silver lake"): 9,
@@ -101,14 +101,14 @@ def test_among_those_of_the_same_source_by_hand():
     both = result["sections"]["same_source"]
     # The bells are of the first source, the swan's lake is of the second, silver lake is of both.
     # one/1: of the bells and silver lake: the second. one/2: the second. two/1: silver lake, of
-    # another setting, is not ranked, so nothing is wrong: no query. two/2: of silver and swan's
+    # another version, is not ranked, so nothing is wrong: no query. two/2: of silver and swan's
     # lake: the second.
     assert both["tune_to_title"]["queries"] == 3
     assert both["tune_to_title"]["dropped"] == {"queries with nothing wrong to rank": 1}
     assert both["tune_to_title"]["ranked"] == (3 + 3 + 2) / 3
     assert value(result, "same_source", "tune_to_title") == 1 / 2
     # Golden bell: of one/1 8 and one/2 3: the second. The old bell: of both -1. Silver lake: of
-    # all but two/1, a setting of one/1; right are one/1 (7) and two/2 (1), before are one/2 and
+    # all but two/1, a version of one/1; right are one/1 (7) and two/2 (1), before are one/2 and
     # two/3: the third. Swan's lake: of two/1 (-1, right), two/2 2 and two/3 1: the third.
     second = both["title_to_tune"]
     assert second["queries"] == 4
@@ -159,7 +159,7 @@ def test_a_perfect_scorer_and_chance():
 
 
 def test_the_order_of_tunes_makes_no_difference():
-    held_out = many(40, settings=2)
+    held_out = many(40, versions=2)
     order = np.random.default_rng(0).permutation(40)
     mixed = held_out._replace(
         tunes=[held_out.tunes[i] for i in order], groups=1000 - held_out.groups[order]
@@ -178,8 +178,8 @@ def test_the_order_of_tunes_makes_no_difference():
                 )
 
 
-def test_settings_make_one_draw_of_the_bootstrap():
-    # All settings of a tune are alike right or wrong, so 40 queries are as good as 10.
+def test_versions_make_one_draw_of_the_bootstrap():
+    # All versions of a tune are right or wrong together, so 40 queries are as good as 10.
     class Half(Perfect):
         def scores(self, tunes, texts):
             scores = super().scores(tunes, texts)
@@ -190,8 +190,8 @@ def test_settings_make_one_draw_of_the_bootstrap():
             "tune_to_title"
         ]["scorers"]["towers"]["R@1"]
         for tunes in (
-            many(40, settings=4),
-            many(40, settings=4)._replace(groups=np.arange(40)),
+            many(40, versions=4),
+            many(40, versions=4)._replace(groups=np.arange(40)),
         )
     )
     assert wide["value"] == narrow["value"] == 0.5
@@ -232,7 +232,7 @@ def test_scores_that_are_none():
 
 
 def test_the_monitor_measures_the_same():
-    held_out = many(50, settings=2)
+    held_out = many(50, versions=2)
     result = evaluation.evaluate({"towers": Hashed()}, held_out, NOTHING, resamples=50)
     measured = evaluation.Monitor(held_out, NOTHING)(Hashed())
     assert len(measured) == 6

@@ -206,6 +206,21 @@ def test_a_run_killed_after_training_is_finished(
     assert len(matching.Matcher(run_dir).match(read_sequences(dozen)[0])) == 10
 
 
+def test_what_a_run_without_run_json_left_is_made_again(dozen, tmp_path):
+    """Its exported encoder has another hash the next time, so its embeddings go with it."""
+    run_dir = tmp_path / "run"
+    hparams = dataclasses.replace(TINY, num_epochs=1)
+    training.train(dozen, str(run_dir), "builtin", None, hparams)
+    left = [run_dir / name for name in ("text_encoder", "embeddings")]
+    about = (run_dir / "embeddings" / "encoder.json").read_text()
+    for path in run_dir.iterdir():
+        if path not in left:
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    training.train(dozen, str(run_dir), "builtin", None, hparams)
+    assert (run_dir / "embeddings" / "encoder.json").read_text() != about
+    assert len(matching.Matcher(str(run_dir)).match(read_sequences(dozen)[0])) == 10
+
+
 def test_a_finished_run_has_nothing_left_to_do(run, dozen, encoder, capsys):
     before = {path: path.stat().st_mtime_ns for path in pathlib.Path(run).rglob("*")}
     validation = str(pathlib.Path(run).parent / "validation.tfrecord")
@@ -313,12 +328,12 @@ def test_an_epoch_is_batches_of_one_size(sequences, encoder, tmp_path):
 
 
 def test_what_is_no_negative(sequences, encoder, tmp_path):
-    """Settings of one tune, tunes of one title, two titles of one tune; and nothing else."""
+    """Versions of one tune, tunes of one title, two titles of one tune; and nothing else."""
     base = [copy(one) for one in sequences["reels"][:6]]
-    setting, namesake = copy(base[0]), copy(sequences["jigs"][0])
+    version, namesake = copy(base[0]), copy(sequences["jigs"][0])
     for number, (sequence, title) in enumerate(
         (*zip(base, ("One Dog", "Two Cats", "Three Cows", "Four Hens", "Five Ducks", "The Sixth")),
-         (setting, "Something Else"), (namesake, "Two Cats, The"))
+         (version, "Something Else"), (namesake, "Two Cats, The"))
     ):  # fmt: skip
         kept = [a for a in sequence.text_annotations if not a.text.startswith("T:")]
         del sequence.text_annotations[:]
@@ -326,7 +341,7 @@ def test_what_is_no_negative(sequences, encoder, tmp_path):
         sequence.text_annotations.add(text=f"T:{title}")
         sequence.id = f"made/{number}"
     base[2].text_annotations.add(text="T:Black Crow")
-    everything = [*base, setting, namesake]
+    everything = [*base, version, namesake]
     found, embeddings, pairs = pairs_of(
         tmp_path, everything, encoder, batch_size=100, without_rhythm=0.0
     )

@@ -130,7 +130,7 @@ def test_what_was_read_adds_up(tmp_path):
     assert titled.summary() == found.summary()
 
 
-def test_settings_of_a_tune_are_one_group(tmp_path):
+def test_versions_of_a_tune_are_one_group(tmp_path):
     higher = [pitch + 5 for pitch in randomly(1)]
     path = write(
         tmp_path / "r.tfrecord",
@@ -171,9 +171,9 @@ def test_a_corpus_with_one_tune(tmp_path, capsys):
     with pytest.raises(UserError, match="1 different tunes have 1 .* 2 are needed"):
         tunes.require_titled(tunes.read(path), path, least=2)
 
-    # So are two settings of one tune.
-    settings = [sequence("The Coolin", pitches=randomly(seed)) for seed in (1, 2)]
-    path = write(tmp_path / "s.tfrecord", settings)
+    # Two versions of one tune are too few as well.
+    versions = [sequence("The Coolin", pitches=randomly(seed)) for seed in (1, 2)]
+    path = write(tmp_path / "s.tfrecord", versions)
     with pytest.raises(UserError, match="1 different"):
         tunes.require_titled(tunes.read(path), path, least=2)
     assert capsys.readouterr().err.splitlines() == [
