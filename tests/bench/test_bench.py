@@ -194,6 +194,7 @@ def test_batches_reach_the_sides_as_they_are(name, side, tmp_path):
                 np.testing.assert_array_equal(tensor, array[number % 4])
 
 
+@pytest.mark.slow
 def test_batches_of_records_are_repeated_where_there_are_too_few(groove_records):
     config = ConfigRef("flat-groove_4bar", hparams="batch_size=200").build()
     path = f"{groove_records}/validation.tfrecord*"
@@ -221,6 +222,7 @@ def test_benchmarks_are_listed():
     assert {"convert", "input", "sample", "train"} <= set(benchmarks())
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_tunes_converts_as_many_as_it_says(tmp_path):
     book = tmp_path / "book.abc"
     book.write_text("X:1\nT:One\nM:4/4\nL:1/8\nK:C\nCDEF GABc|cBAG FEDC|]\n")

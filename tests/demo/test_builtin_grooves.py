@@ -65,6 +65,7 @@ def digest(root):
     }
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         grooves.write_corpus(tmp_path / name, seed=seed, num_beats=25, num_fills=10)

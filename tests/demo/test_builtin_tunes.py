@@ -83,6 +83,7 @@ def length(bar, unit):
     return total
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         tunes.write_corpus(tmp_path / name, seed=seed)

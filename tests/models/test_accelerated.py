@@ -299,6 +299,7 @@ def assert_same(theirs, ours):
         assert_close(found["gradients"][name], gradient, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_checkpoint_of_either_gives_the_other_the_same_loss(name, tmp_path):
     """And the same posterior and gradients, in both directions; metrics and outputs too."""

@@ -20,6 +20,7 @@ def test_help_shows_an_example_and_succeeds(verb):
     assert not done.stderr
 
 
+@pytest.mark.slow
 def test_the_list_of_configs():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -679,6 +679,7 @@ def test_what_email_leaves_in_tunes_is_taken_away():
     assert pitches("C D E F =\nG =3DF |=20\n") == [C, D, E, F, G, F]
 
 
+@pytest.mark.slow
 def test_pickups_of_real_tunes_lead_up_to_the_first_bar(corpora):
     """What is written before the first full bar ends where a bar does, led in by a rest."""
     pickups = full = 0
