@@ -133,9 +133,11 @@ def table(numbers: Mapping[str, Any]) -> str:
     """The report as Markdown."""
     names = list(numbers["outcomes"])
     lines = [
-        f"{numbers['reader']} ({numbers['version']}): {numbers['share that agrees']:.2%} of "
-        f"{numbers['tunes']} tunes agree, {numbers['share that agrees but for rules']:.2%} but for "
-        f"known rules; it read {numbers['tunes a second']:g} tunes a second",
+        (
+            f"{numbers['reader']} ({numbers['version']}): {numbers['share that agrees']:.2%} of "
+            f"{numbers['tunes']} tunes agree, {numbers['share that agrees but for rules']:.2%} but "
+            f"for known rules; it read {numbers['tunes a second']:g} tunes a second"
+        ),
         "",
         f"| outcome | {' | '.join(numbers['corpora'])} | all |",
         "|---|" + "---:|" * (len(numbers["corpora"]) + 1),

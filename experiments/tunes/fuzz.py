@@ -316,12 +316,12 @@ def _define_flags() -> None:
     flags.DEFINE_string("failures", None, "File for the failures.")
 
 
-_fuzzer: Fuzzer | None = None
+_fuzzer: Fuzzer
 
 
 def prepare(texts: Sequence[str]) -> None:
     """Makes the process's fuzzer, with a limit on memory and an alarm for hangs."""
-    global _fuzzer
+    global _fuzzer  # noqa: PLW0603  each process of the pool has one
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     signal.signal(signal.SIGALRM, _alarm)
     _fuzzer = Fuzzer(texts)

@@ -146,7 +146,8 @@ class _Program:
     def __init__(self, command: Sequence[str], environment: dict[str, str] | None = None):
         self._command = list(command)
         self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        # A Popen, or None; typed as such, its pipes would be missing for all that mypy knows.
+        self._process: Any = None
         self.version = ""
         self._start()
 
@@ -239,7 +240,9 @@ class _Abc2midi:
         self._program = program
         self._folder = tempfile.TemporaryDirectory(prefix="abc2midi-")
         try:
-            said = subprocess.run([program, "-ver"], capture_output=True, text=True, timeout=10)
+            said = subprocess.run(
+                [program, "-ver"], capture_output=True, text=True, timeout=10, check=False
+            )
         except OSError as error:
             raise UserError(f"{program}: {error.strerror}; install abcmidi") from error
         self.version = said.stdout.split()[0] if said.stdout else "unknown"
@@ -257,6 +260,7 @@ class _Abc2midi:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=TIMEOUT_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Reading(None, "hang", time.monotonic() - start)
@@ -323,9 +327,10 @@ class Remembering:
         self._known: dict[str, Any] = {}
         with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
             self._known = {key: reading for key, reading in map(json.loads, file)}
-        self._file = open(path, "a", encoding="utf-8")
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  `close` closes it
 
     def read(self, abc: str) -> Reading:
+        """What the file has of the tune, otherwise what the reader reads, which goes there."""
         key = hashlib.sha256(f"{self.version}\n{abc}".encode("utf-8", "replace")).hexdigest()
         if key in self._known:
             voices, failure, seconds = self._known[key]
@@ -340,5 +345,6 @@ class Remembering:
         return reading
 
     def close(self) -> None:
+        """Closes the file and the reader."""
         self._file.close()
         self._reader.close()

@@ -72,7 +72,7 @@ def main() -> None:
     differences: dict[str, str] = {}
     versions = {}
     for of, notes in COMPARED:
-        reader = readers.READERS[of](FLAGS[of].value)
+        reader = readers.READERS[of](FLAGS[of].value or "")
         versions[of] = reader.version
         for place, tune in sample:
             theirs = reader.read(readers.bare(tune, repeats=notes == "played"))
