@@ -12,7 +12,7 @@ TENSORFLOW = "tensorflow>=2.21,<2.22"
 setup(
     name="reelgroove",
     version="0.2.0",
-    description="Drum grooves and folk tunes into trained MusicVAE models, new music, and titles for it",
+    description="Drum grooves and folk tunes into trained models, new music, and titles for it",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",

@@ -1,6 +1,6 @@
 """Trains a MusicVAE on records of NoteSequences or tensors, with Magenta's music_vae_train.
 
-RUN_DIR/train gets the checkpoints, the summaries for TensorBoard and run.json, which says what
+RUN_DIR/train gets the checkpoints and the summaries for TensorBoard, RUN_DIR/run.json says what
 they are checkpoints of. A run that was stopped, however it was, goes on from its last checkpoint
 when it is started again; one that is finished stays as it is.
 

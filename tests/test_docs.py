@@ -136,6 +136,7 @@ def test_links_lead_to_something(page):
     assert [link for link in links(page) if broken(page, link)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_and_their_flags_exist(page):
     wrong = []
@@ -150,6 +151,7 @@ def test_commands_and_their_flags_exist(page):
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_flags_in_sentences_exist(page):
     named = {
@@ -158,7 +160,8 @@ def test_flags_in_sentences_exist(page):
         if token.type == "code_inline" and (match := re.match(r"(--\w[\w-]*)", token.content))
     }
     beside = "".join(path.read_text() for path in (ROOT / page).parent.glob("*.py"))
-    own = {f"--{name}" for name in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', beside)}
+    defined = re.findall(r'(?:DEFINE_\w+\(\s*"|add_argument\(\s*"--)(\w+)"', beside)
+    own = {f"--{name}" for name in defined}
     assert named - all_flags() - own - OTHERS - {"--help"} == set()
 
 

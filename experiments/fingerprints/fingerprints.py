@@ -65,7 +65,7 @@ class Checkout:
     def variables(self, folder: str) -> str:
         """The hashes of the variables of a folder of checkpoints, a line each."""
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [self._root / ".venv/bin/python", "-c", HASH_VARIABLES, folder]
+        command = [str(self._root / ".venv/bin/python"), "-c", HASH_VARIABLES, folder]
         done = subprocess.run(
             command, cwd=self.work, check=True, stdout=subprocess.PIPE, text=True, env=environment
         )

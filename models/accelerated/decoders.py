@@ -195,7 +195,8 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             inputs = [dropout(part, self._keep_prob) for part in inputs]
             inputs = [lstm.sequence(inputs, of_layer, layer, constant, self._fused)]
             constant = None
-        steps, batch, units = tf.shape(inputs[0])[0], *inputs[0].shape[1:]
+        steps = tf.shape(inputs[0])[0]
+        batch, units = inputs[0].shape[1:]
         outputs = self._output(tf.reshape(inputs[0], [-1, units]))
         return time_major(tf.reshape(outputs, [steps, batch, outputs.shape[1]]))
 

@@ -281,7 +281,7 @@ def _recurrence(gates, kernel, c, h):
 
         def gradient(hs_gradient):
             def made_at(t):
-                return _Step(*(array.read(t) for array in made[:-1]), None)
+                return _Step._make([*(array.read(t) for array in made[:-1]), None])
 
             return _through_time(made_at, c, h, hs, hs_gradient, kernel, fused=False)
 
@@ -302,10 +302,10 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
       *inputs: [steps, batch, depth], side by side, the last one perhaps [batch, depth].
     """
     constant = [part for part in inputs if part.shape.rank == 2]
-    inputs = [part for part in inputs if part.shape.rank == 3]
-    steps = _shape(inputs[0])[0]
-    given = tf.concat(inputs, axis=2)
-    depths = [int(part.shape[-1]) for part in inputs + constant]
+    varying = [part for part in inputs if part.shape.rank == 3]
+    steps = _shape(varying[0])[0]
+    given = tf.concat(varying, axis=2)
+    depths = [int(part.shape[-1]) for part in varying + constant]
     no_peephole = tf.zeros([h.shape[1]])
     made = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.cast(steps, tf.int64),
@@ -327,7 +327,7 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
 
         def made_at(t):
             names = ("i", "ci", "f", "o", "co", "cs")
-            return _Step(*(getattr(made, name)[t] for name in names), None)
+            return _Step._make([*(getattr(made, name)[t] for name in names), None])
 
         gates_gradient, of_h_gradient, dc, dh = _through_time(
             made_at, c, h, made.h, hs_gradient, of_h, fused=True
@@ -337,7 +337,7 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
         # One after another, so that those nobody asks for are not made.
         inputs_gradients = [
             tf.reshape(tf.matmul(flat, of_part, transpose_b=True), tf.shape(part))
-            for part, of_part in zip(inputs, of_inputs)
+            for part, of_part in zip(varying, of_inputs)
         ]
         if constant:
             # What all steps have in common is multiplied by the sum of their gradients.

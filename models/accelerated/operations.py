@@ -53,6 +53,7 @@ def dropout(tensor, keep_prob: float):
 
 
 def decode_results(rnn_output, lengths) -> lstm_utils.LstmDecodeResults:
+    """What a decoder of Magenta's returns, of which only the outputs and lengths are known."""
     return lstm_utils.LstmDecodeResults(
         rnn_input=None,
         rnn_output=rnn_output,

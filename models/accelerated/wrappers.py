@@ -33,16 +33,15 @@ class MagentasEncoder(base_model.BaseEncoder):
 
 
 class DecoderWrapper(base_model.BaseDecoder):
-    """A decoder that does as the one inside; the loss is the subclass's.
-
-    Attributes:
-      samples_segments: whether it has `sample_segments`, as TeacherForcedDecoder.
-    """
-
-    samples_segments = False
+    """A decoder that does as the one inside; the loss is the subclass's."""
 
     def __init__(self, decoder: base_model.BaseDecoder):
         self._decoder = decoder
+
+    @property
+    def samples_segments(self) -> bool:
+        """Whether it has `sample_segments`, as TeacherForcedDecoder."""
+        return False
 
     @property
     def state_size(self):

@@ -1,4 +1,4 @@
-"""The melody of a NoteSequence as scale degrees for the tune tower: the same in every key and octave.
+"""The melody of a NoteSequence as degrees of the scale, the same in every key and octave.
 
 Every number is an index of a vocabulary; 0 stands for what is not there.
 """
