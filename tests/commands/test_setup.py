@@ -112,8 +112,8 @@ def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):
         "for name in ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'magenta', 'matplotlib',\n"
         "             'tensorflow_probability', 'tf_slim', 'tensorboard', 'pytest'):\n"
         "    sys.modules[name] = None  # importing it raises ImportError\n"
-        "from pipelines import notesequences\n"
-        "print(notesequences.convert('groove', sys.argv[1], sys.argv[2])['read'])\n"
+        "from pipelines.corpora import conversion\n"
+        "print(conversion.convert('groove', sys.argv[1], sys.argv[2])['read'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code, source, tmp_path / "records"], cwd=ROOT,
                           capture_output=True, text=True, timeout=120)  # fmt: skip

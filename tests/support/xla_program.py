@@ -9,6 +9,7 @@ behaviour, which a process that has chosen TensorFlow 1's cannot have back.
 import contextlib
 import json
 import sys
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -100,7 +101,7 @@ def compile_and_run(name: str) -> dict:
     variables = step.graph.variables
     trained = step.graph.trainable_variables
     first = [variable.numpy() for variable in variables]
-    outcome = {"name": name}
+    outcome: dict[str, Any] = {"name": name}
     if certain:
         outcome["uncompiled"], *expected = map(np.array, step(*examples))
         outcome["uncompiled"] = float(outcome["uncompiled"])
