@@ -1,10 +1,10 @@
 """Runs the tests as `./run.sh test` does; takes pytest's arguments.
 
-  --quick    leaves out the slow ones: for the loop of writing
+  --quick    leaves out the slow tests, for quick checks while you write
 
-The tests of Keras 2 and those of Keras 3 run in two pytest processes (tests/support/keras_processes.py
-says why), one after the other; where only tests of one of them are chosen, one process runs. The
-last line counts the outcomes of both.
+The tests of Keras 2 and those of Keras 3 run in two pytest processes, one after the other
+(tests/support/keras_processes.py says why). If tests of only one of them are chosen, one process
+runs. Otherwise the last line counts the outcomes of both.
 """
 
 import json

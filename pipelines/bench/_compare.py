@@ -24,7 +24,7 @@ _PACKAGES = ("apache-beam", "tensorflow", "note-seq", "numpy", "protobuf")
 
 def numbers(flag: str, such_as: str) -> list[int]:
     """The value of a list flag as positive numbers, each once; raises UserError for others."""
-    given = flags.FLAGS[flag].value
+    given: list[str] = flags.FLAGS[flag].value or []
     try:
         values = [int(value) for value in given]
     except ValueError:
@@ -56,7 +56,7 @@ def compare(
     """
     with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch) as folder:
         cases, sides = benchmark.prepare(folder)
-        report = {
+        report: dict[str, Any] = {
             "benchmark": benchmark.name,
             "machine": machine(),
             "sides": dict(sides),

@@ -82,7 +82,7 @@ def run_side(command: list[str], job: dict, path: str) -> dict[str, float]:
     command = [*command, _SIDE, f"{path}.job.json", result]
     # The process reports its own peak of memory, since watching it would take time.
     with open(f"{path}.log", "wb") as log:
-        status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        status = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
     require_success(status, command, f"{path}.log")
     with open(result, encoding="utf-8") as file:
         return json.load(file)

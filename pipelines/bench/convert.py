@@ -15,7 +15,7 @@ from pipelines.music.limits import Rejected
 from pipelines.records import tfrecord
 from pipelines.records.manifest import record_files
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -29,7 +29,7 @@ def _define_flags() -> None:
 def _prepare(scratch: str) -> Comparison:
     sides = _magenta.sides()
     corpus = pathlib.Path(scratch, "groove")
-    copy_groove(path_flag("input"), corpus, FLAGS.copies)
+    copy_groove(required_path_flag("input"), corpus, FLAGS.copies)
 
     def ours(number: int) -> dict[str, float]:
         output = os.path.join(scratch, f"ours{number}")

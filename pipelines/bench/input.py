@@ -15,7 +15,7 @@ from pipelines.bench import Benchmark, Comparison, _magenta
 from pipelines.bench._compare import numbers
 from pipelines.bench.convert import copy_groove
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import required_path_flag
 
 FLAGS = flags.FLAGS
 
@@ -47,7 +47,7 @@ def _prepare(scratch: str) -> Comparison:
         folder = pathlib.Path(scratch, f"copies-{copies}")
         folder.mkdir()
         say(f"converting {FLAGS.input}, {copies} times ...")
-        copy_groove(path_flag("input"), folder / "midi", copies)
+        copy_groove(required_path_flag("input"), folder / "midi", copies)
         _job("convert", "--corpus=groove", f"--input={folder}/midi", f"--output={folder}/pieces")
         _job(
             "tensors",
@@ -87,8 +87,7 @@ def _prepare(scratch: str) -> Comparison:
 def _job(verb: str, *arguments: str) -> None:
     """Runs a job of this project."""
     command = [sys.executable, "-m", f"pipelines.{verb}", *arguments]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL)
-    if done.returncode:
+    if subprocess.call(command, stdout=subprocess.DEVNULL):
         raise UserError(f"{verb} of the corpus has failed, see above")
 
 

@@ -102,7 +102,7 @@ def _trained(scratch: str) -> str:
         "--seed=1",
     ]
     with open(f"{run_dir}.log", "wb") as log:
-        status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        status = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
     require_success(status, command, f"{run_dir}.log")
     return os.path.join(run_dir, "train", f"model.ckpt-{_TRAINING_STEPS}")
 

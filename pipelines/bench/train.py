@@ -48,7 +48,8 @@ def _prepare(scratch: str) -> Comparison:
     config_file = path_flag("config_file")
     cases = {}
     for size in numbers("batch_sizes", "8,32,128") if FLAGS.batch_sizes else [None]:
-        hparams = ",".join(filter(None, [FLAGS.hparams, size and f"batch_size={size}"]))
+        of_size = f"batch_size={size}" if size else None
+        hparams = ",".join(filter(None, [FLAGS.hparams, of_size]))
         ref = ConfigRef(FLAGS.config, config_file, hparams)
         config = ref.build()
         # Magenta's classes; `configs.get` gives ours.

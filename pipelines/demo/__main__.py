@@ -13,21 +13,22 @@ import json
 import os
 import shlex
 import tempfile
+from typing import Any
 
 from absl import flags
 
 from pipelines.demo import forked_jobs, grooves, tunes
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import required_path_flag
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
 flags.DEFINE_integer("num_steps", 500, "Training steps of the drum model.", lower_bound=1)
 flags.DEFINE_integer("num_tune_steps", 700, "Training steps of the tune model.", lower_bound=1)
 
-# With GrooVAE's sizes two cores need a quarter of an hour to show something. These models have a
-# quarter of the weights and less, no dropout and a faster start.
+# At GrooVAE's size, training takes a quarter of an hour on two cores until there is something to
+# hear. These models have at most a quarter of the weights, no dropout and higher learning rates.
 _GROOVES = "flat-groove_4bar"
 _GROOVE_HPARAMS = (
     "batch_size=32,enc_rnn_size=[256],dec_rnn_size=[256],z_size=64,"
@@ -60,7 +61,7 @@ What to try next:
 
 
 def _places(output: str, kind: str) -> dict[str, str]:
-    """Where the corpus, the records, the run and the music of a chain are."""
+    """The folders of a chain: the corpus, the records, the runs and the music."""
     names = ("corpus", "records", "run", "music", "titles")
     return {name: os.path.join(output, kind, name) for name in names}
 
@@ -83,7 +84,9 @@ def _drums(place: dict[str, str], num_steps: int) -> str:
     _title("new grooves")
     beats = os.path.join(glob.escape(place["corpus"]), "*", "*", "*_beat_4-4.mid")
     first, second = sorted(glob.glob(beats))[:2]
-    shared = dict(run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None)
+    shared: dict[str, Any] = dict(
+        run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None
+    )
     _job("generate", mode="sample", num_outputs=4, **shared)
     _job("generate", mode="reconstruct", input_midi=first, **shared)
     _job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
@@ -198,12 +201,13 @@ def _train(config: str, hparams: str, place: dict[str, str], num_steps: int) -> 
 
 def _measure(place: dict[str, str]) -> tuple[dict, dict]:
     """Evaluates the model and a baseline on the validation split."""
+    train = _records(place, "train")
+    baseline = dict(baseline="most_frequent_bar", baseline_examples_path=train)
     shared = dict(run_dir=place["run"], examples_path=_records(place, "validation"))
-    baseline = dict(baseline="most_frequent_bar", baseline_examples_path=_records(place, "train"))
     with tempfile.NamedTemporaryFile() as file:
         measured = []
-        for extra in ({}, baseline):
-            _job("evaluate", stdout=file.name, **shared, **extra)
+        for flags_given in (shared, {**shared, **baseline}):
+            _job("evaluate", stdout=file.name, needed=True, **flags_given)
             with open(file.name, encoding="utf-8") as printed:
                 measured.append(json.load(printed))
     return measured[0], measured[1]
@@ -218,16 +222,19 @@ def _title(text: str) -> None:
 
 
 def _job(
-    job: str, *words: str, stdout: str | None = None, needed: bool = True, **arguments
+    job: str, *words: str, stdout: str | None = None, needed: bool = True, **arguments: Any
 ) -> None:
-    """Runs a job as `./run.sh` does, having shown its command; ends the demo where it fails.
+    """Shows the command of a job and runs it as `./run.sh` does.
 
     Args:
       job: its name.
-      words: what it takes besides flags.
-      stdout: a file for what it prints, if that is not to be seen.
-      needed: whether the demo ends where it fails.
+      words: its arguments that are not flags.
+      stdout: a file for its output; None shows it.
+      needed: whether the demo ends if the job fails.
       arguments: its flags; None for those without a value.
+
+    Raises:
+      UserError: if a job that is needed fails.
     """
     given = [
         *words,
@@ -243,8 +250,9 @@ def _job(
         )
 
 
-def main():
-    output = path_flag("output")
+def main() -> None:
+    """Runs the demo in the folder that --output names."""
+    output = required_path_flag("output")
     demo(output, FLAGS.num_steps, FLAGS.num_tune_steps)
     say(f"see {os.path.join(output, 'tunes', 'music')}")
 

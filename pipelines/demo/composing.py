@@ -196,7 +196,7 @@ class Composer:
         sounds = []
         for kind, length in signs:
             sung, notes = tuple(notes[: COUNTS[kind]]), notes[COUNTS[kind] :]
-            grace = ()
+            grace: tuple[Note, ...] = ()
             free = not kind and length >= 2 and sung[0].step + 2 <= HIGHEST
             if free and self._dice.chance(self._grace):
                 # Two grace notes stand only before a long note, which has time for them.

@@ -142,8 +142,8 @@ class Notation:
         return text + (f"/{times.denominator}" if times.denominator > 1 else "")
 
     def _pitch(self, note: Note, raised: set[str]) -> str:
-        octave, letter = divmod(note.step, 7)
-        letter = LETTERS[letter]
+        octave, index = divmod(note.step, 7)
+        letter = LETTERS[index]
         # Readers disagree on whether a sharp holds in other octaves too, so that every later note
         # of its letter in the bar has a sign. (No letter that is raised is in the signature.)
         sign = "^" if note.raised else "=" if letter in raised else ""

@@ -106,13 +106,13 @@ def plan(seed: int) -> dict[str, list[Tune]]:
         for dance, count in contents:
             for _ in range(count):
                 key, title = weighted(dice, keys), words.title(dance.name)
-                titles = (inverted(title) if dice.chance(0.25) else title,)
+                titles = [inverted(title) if dice.chance(0.25) else title]
                 if dice.chance(0.06):
-                    titles += (words.title(dance.name),)
+                    titles.append(words.title(dance.name))
                 fields = words.fields()
                 # Each tune has its own random numbers, so that a change to one leaves the others.
                 composer = Composer(dance, key, Dice(seed, title))
-                books[book].append(Tune(dance, titles, fields, key, composer.parts()))
+                books[book].append(Tune(dance, tuple(titles), fields, key, composer.parts()))
     everything = [tune for tunes in books.values() for tune in tunes]
     order = dice.rounds(everything)
     books["settings"] = [

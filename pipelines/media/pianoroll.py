@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def _figure(sequence, title: str):
     width = round(max(LEFT + scale * max(lengths) + RIGHT, MIN_WIDTH))
     height = round(TOP + len(systems) * pitch + BOTTOM)
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
-    text = dict(x=LEFT / width, va="center", fontfamily=FONT, parse_math=False)
+    text: dict[str, Any] = dict(x=LEFT / width, va="center", fontfamily=FONT, parse_math=False)
     shown = _drawable(title or "untitled")
     figure.text(y=1 - 24 / height, s=shown, color=INK, size=15, weight="bold", **text)
     shown = _subtitle(sequence, quarters, len(bars), num_bars)
@@ -129,7 +129,7 @@ def _figure(sequence, title: str):
         bottom = height - TOP - number * pitch - BAR_NUMBERS - rows[-1].bottom
         place = np.array([LEFT, bottom, length * scale, rows[-1].bottom])
         axes = figure.add_axes(
-            place / [width, height, width, height],
+            tuple(place / [width, height, width, height]),
             xlim=(system[0].start, system[0].start + length),
             ylim=(rows[-1].bottom, 0),
         )
@@ -143,13 +143,13 @@ def _draw_grid(axes, system: Sequence[Bar], number: int, rows: Sequence[Row], sc
     from matplotlib.collections import LineCollection
 
     axes.spines[:].set(color=LINES[-1][0], linewidth=1)
-    places = {(row.top + row.bottom) / 2: row.name for row in rows if row.name}
-    axes.set_yticks(list(places), labels=places.values(), va="center")
+    names = {(row.top + row.bottom) / 2: row.name for row in rows if row.name}
+    axes.set_yticks(list(names), labels=names.values(), va="center")
     axes.tick_params(length=0, labelfontfamily=FONT, labelsize=9, labelcolor=INK, pad=10)
     axes.xaxis.set_visible(False)
-    style = dict(color=FAINT_INK, fontfamily=FONT, size=9, va="center")
+    text = dict(color=FAINT_INK, fontfamily=FONT, size=9, va="center")
     for at, bar in enumerate(system, number):
-        axes.text(bar.start + 2 / scale, -9, str(at), **style)
+        axes.text(bar.start + 2 / scale, -9, str(at), **text)
     shades = [(*axes.get_xlim(), row.top, row.bottom, SHADE) for row in rows if row.shaded]
     _add_boxes(axes, shades, zorder=1)
     lines, styles = [], []
@@ -157,9 +157,9 @@ def _draw_grid(axes, system: Sequence[Bar], number: int, rows: Sequence[Row], sc
         if kind == 2 or scale / 4 >= MIN_STEP:
             gaps = [(0.25, bar.beat, bar.length)[kind] for bar in system]
             places = [np.arange(0, bar.length, gap) + bar.start for bar, gap in zip(system, gaps)]
-            places = np.concatenate(places).tolist()
-            lines += [[(place, 0), (place, rows[-1].bottom)] for place in places]
-            styles += [style] * len(places)
+            new = [[(x, 0), (x, rows[-1].bottom)] for x in np.concatenate(places).tolist()]
+            lines += new
+            styles += [style] * len(new)
     colours, widths = zip(*styles)
     axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths, zorder=2))
 
@@ -201,8 +201,9 @@ def _add_boxes(axes, boxes: Sequence[tuple], zorder: int) -> None:
     from matplotlib.collections import PolyCollection
 
     corners = [[(x, y), (x_2, y), (x_2, y_2), (x, y_2)] for x, x_2, y, y_2, _ in boxes]
-    style = dict(facecolors=[box[-1] for box in boxes], linewidths=0, zorder=zorder, clip_on=False)
-    axes.add_collection(PolyCollection(corners, **style), autolim=False)
+    colours = [box[-1] for box in boxes]
+    filled = PolyCollection(corners, facecolors=colours, linewidths=0, zorder=zorder, clip_on=False)
+    axes.add_collection(filled, autolim=False)
 
 
 def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[list[Bar], int]:
@@ -244,10 +245,10 @@ def _rows(notes: Sequence) -> tuple[list[Row], dict[tuple[bool, int], Row]]:
     known = {pitch for _, _, members, _ in DRUM_ROWS for pitch in members}
     if used or not notes:
         for name, colour, members, always in DRUM_ROWS:
-            members = set(members) or used - known
-            if always or members & used:
+            pitches = list(members) or sorted(used - known)
+            if always or used.intersection(pitches):
                 rows.append(Row(name, colour, top, top + DRUM_ROW, len(rows) % 2 == 0))
-                row_of |= {(True, pitch): rows[-1] for pitch in members}
+                row_of |= {(True, pitch): rows[-1] for pitch in pitches}
                 top += DRUM_ROW
     return rows, row_of
 

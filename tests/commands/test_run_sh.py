@@ -105,9 +105,16 @@ class Checkout:
     def start(self, *arguments, script=None, **env) -> subprocess.Popen:
         inherited = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONPATH"}}
         env = {**inherited, "FAKE": str(self.fake), "PYTHON": str(self.python), **env}
-        return subprocess.Popen([script or self.root / "run.sh", *arguments], cwd=self.caller,
-                                env=env, preexec_fn=_heed_signals, text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        return subprocess.Popen(
+            [script or self.root / "run.sh", *arguments],
+            cwd=self.caller,
+            env=env,
+            preexec_fn=_heed_signals,  # noqa: PLW1509  no threads here
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def run(self, *arguments, **env) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **env)

@@ -75,7 +75,8 @@ def test_a_job_in_a_fork_has_flags_output_and_status_of_its_own(tmp_path):
     program.write_text(f"""
 import sys
 from absl import flags
-from pipelines import app, forked_jobs
+from pipelines.demo import forked_jobs
+from pipelines.runtime import app
 flags.DEFINE_integer("seed", 1, "Of this program.")
 flags.DEFINE_string("run_dir", "mine", "Of this program.")
 def main():
