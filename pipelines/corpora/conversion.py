@@ -57,31 +57,41 @@ def convert(
         raise UserError(f"--split_percent: {corpus_name} has splits of its own; leave the flag out")
     paths = [where] if isinstance(where, str) else list(where)
     with Folder(output, overwrite) as folder:
-        # Workers may have another working directory.
-        parts = os.fspath(folder.parts.absolute())
-        sources = _list_sources(corpus, paths, parts)
-        batches = beam_batches.write(parts, _batches(sources))
-        if pipeline_arguments is None:
-            pipeline_arguments = beam_runner.default_arguments(sum(s.weight for s in sources))
-
-        def worker():
-            from pipelines.corpora.worker import ConvertBatch
-
-            return ConvertBatch(corpus_name, parts, tuple(limits))
-
-        beam_batches.run(
-            folder, batches, worker, pipeline_arguments, len(sources), "sources converted"
-        )
+        sources = _make_parts(folder, corpus, paths, limits, pipeline_arguments)
         manifest = folder.finish(
             "notesequence",
             corpus_name,
             num_shards,
-            len(sources),
+            sources,
             about,
             split_percent or splits.DEFAULT_PERCENT,
         )
     _report(corpus, manifest)
     return manifest
+
+
+def _make_parts(
+    folder: Folder,
+    corpus: Corpus,
+    paths: Sequence[str],
+    limits: Limits,
+    arguments: Sequence[str] | None,
+) -> int:
+    """Lists the sources at the paths and has workers convert them; returns their number."""
+    # Workers may have another working directory.
+    parts = os.fspath(folder.parts.absolute())
+    sources = _list_sources(corpus, paths, parts)
+    batches = beam_batches.write(parts, _batches(sources))
+    if arguments is None:
+        arguments = beam_runner.default_arguments(sum(source.weight for source in sources))
+
+    def worker():
+        from pipelines.corpora.worker import ConvertBatch
+
+        return ConvertBatch(corpus.name, parts, tuple(limits))
+
+    beam_batches.run(folder, batches, worker, arguments, len(sources), "sources converted")
+    return len(sources)
 
 
 def _list_sources(corpus: Corpus, paths: Sequence[str], parts: str) -> list[Source]:

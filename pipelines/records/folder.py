@@ -139,12 +139,9 @@ class Folder:
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
         files = shards.few_files(self.parts, tally.files)
-        assigned = np.zeros(0, np.uint8)
-        facts: dict[str, Any] = {}
-        if count := tally.records[parts.UNDECIDED]:
-            assignment = tune_list.assign_splits(made / TUNES, files[parts.TUNES], count, percent)
-            assigned = assignment.splits
-            facts["tunes"] = {"groups": assignment.groups, "largest": assignment.largest}
+        assigned, tunes_found = np.zeros(0, np.uint8), None
+        if undecided := tally.records[parts.UNDECIDED]:
+            assigned, tunes_found = _decide_splits(made, files[parts.TUNES], undecided, percent)
         elif tunes is not None:
             _copy_tunes(tunes, made)
         merged = shards.merge(made, files, tally.records, assigned, num_shards)
@@ -152,7 +149,7 @@ class Folder:
         manifest = {
             "kind": kind,
             "corpus": corpus,
-            **_counts(tally, facts),
+            **_counts(tally, tunes_found),
             "splits": {split: merged[split].describe(sizes=kind == "tensors") for split in SPLITS},
             "reasons": dict(sorted(Counter(reason for _, reason, _ in tally.rejected).items())),
             **about,
@@ -188,12 +185,28 @@ def _require_reconciled(tally: parts.Tally, sources: int) -> None:
         raise RuntimeError(f"{used} used and {rejected} rejected are not the {sources} sources")
 
 
-def _counts(tally: parts.Tally, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest's counts: of what was read, what the parts counted, and of tunes (`facts`)."""
+def _decide_splits(
+    made: pathlib.Path, files: Sequence[pathlib.Path], count: int, percent: Sequence[int]
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Decides the splits of undecided records by their tunes, and writes the list of these.
+
+    Returns:
+      The assigned splits, as `shards.merge` takes them, and what the manifest says of the tunes.
+    """
+    assignment = tune_list.assign_splits(made / TUNES, files, count, percent)
+    return assignment.splits, {"groups": assignment.groups, "largest": assignment.largest}
+
+
+def _counts(tally: parts.Tally, tunes: Mapping[str, int] | None) -> dict[str, Any]:
+    """The manifest's counts: read and rejected, what the parts counted, tunes, and ignored."""
     rejected = len(tally.rejected)
     read = tally.counts.get("used", tally.kept) + rejected
-    ignored = {"ignored": len(tally.ignored)} if tally.ignored else {}
-    return {"read": read, "rejected": rejected, **tally.counts, **facts, **ignored}
+    counts: dict[str, Any] = {"read": read, "rejected": rejected, **tally.counts}
+    if tunes is not None:
+        counts["tunes"] = tunes
+    if tally.ignored:
+        counts["ignored"] = len(tally.ignored)
+    return counts
 
 
 def _copy_tunes(origin: str | os.PathLike, folder: pathlib.Path) -> None:
