@@ -55,7 +55,8 @@ def closing_line(first: dict, second: dict, seconds: float) -> str:
     """What pytest says at the end, of the reports of both processes."""
     counts = Counter(first["outcomes"]) + Counter(second["outcomes"])
     # Each process also counts the tests of the other, and both those that the options leave out.
-    counts["deselected"] = first["outcomes"].get("deselected", 0) - first["left_out"]
+    # (pytest-xdist counts none.)
+    counts["deselected"] = max(first["outcomes"].get("deselected", 0) - first["left_out"], 0)
     order = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warnings", "error")
     names = [*order, *sorted(counts.keys() - set(order))]
     told = ", ".join(f"{counts[name]} {name}" for name in names if counts[name])

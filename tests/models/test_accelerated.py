@@ -344,6 +344,7 @@ def assert_same_metrics(theirs, ours, name, lengths):
             assert ours[metric] == pytest.approx(theirs[metric], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cat-mel_2bar_med_chords", "groovae_4bar", "hierdec-mel_16bar"])
 @pytest.mark.parametrize("layout", ["whole", "halves", "for XLA"])
 def test_the_layout_makes_no_difference(name, layout, monkeypatch):
@@ -404,6 +405,7 @@ def training_nodes(kind, make, batch):
         return forward, len(graph.get_operations())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_the_graph_does_not_grow_with_the_batch(name):
     kind = KINDS[name]
@@ -416,6 +418,7 @@ def test_the_graph_does_not_grow_with_the_batch(name):
         assert large[0] > small[0] + 37
 
 
+@pytest.mark.slow
 def test_the_graph_does_not_grow_with_the_segments():
     """Nor with the steps."""
     nodes = set()
@@ -574,6 +577,7 @@ WIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIDE)
 def test_each_step_of_each_sequence_has_its_own_mask(name):
     """An input that was dropped has a gradient of 0."""

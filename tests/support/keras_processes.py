@@ -10,6 +10,7 @@ behaviour off for good, and Keras 3 needs it. Test modules that use Keras 3 are 
 
 import json
 import os
+from typing import Any
 
 import pytest
 
@@ -52,8 +53,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[_LEFT_OUT] = left_out
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes over what a worker of pytest-xdist has left out, since only workers collect tests."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes the report: outcomes by name, tests left to the other process, whether to go on."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[_LEFT_OUT]
     path = os.environ.get(REPORT)
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if not path or not terminal:
