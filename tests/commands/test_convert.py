@@ -112,7 +112,7 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         # The handler that a terminal's process has, whatever started the tests.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout.readline() == "reading\n"
     process.send_signal(signal.SIGINT)
