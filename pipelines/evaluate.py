@@ -86,7 +86,7 @@ def main() -> None:
     run = open_from_flags(FLAGS)
     devices.use(FLAGS.devices)
     for trained_on in run.trained_on():
-        leakage.warn(held_out.source, trained_on)
+        leakage.warn(held_out.paths, trained_on)
     options = evaluation.Options(
         FLAGS.temperature, FLAGS.batch_size, FLAGS.eval_num_batches, FLAGS.seed
     )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from pipelines.records.manifest import open_records
 from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, required_path_flag
@@ -39,7 +40,7 @@ def main() -> None:
     from pipelines.systems.titles import baselines, evaluation, tunes
     from pipelines.systems.titles import ranks as retrieval
 
-    everything = tunes.read(required_path_flag("examples_path"), guess_keys=True)
+    everything = tunes.read(open_records(required_path_flag("examples_path")), guess_keys=True)
     say(everything.summary())
     groups = np.unique(everything.groups, return_inverse=True)[1]
     # Each group is in one part, and all parts have as many groups.

@@ -4,7 +4,7 @@ from pipelines.examples.base import Examples
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.examples.tensors import Tensors
 from pipelines.examples.tfds import TfdsExamples
-from pipelines.records.manifest import kind_of, record_files
+from pipelines.records.manifest import open_records
 from pipelines.runtime.app import UserError
 
 
@@ -17,9 +17,9 @@ def open_examples(pattern: str) -> Examples:
     Raises:
       UserError: where it matches nothing, or records of several kinds.
     """
-    paths = record_files(pattern)
+    opened = open_records(pattern)
     kinds = {"notesequence": NoteSequences, "tensors": Tensors}
-    return kinds[kind_of(paths)](pattern, paths)
+    return kinds[opened.kind](opened.source, opened.paths)
 
 
 def open_note_sequences(pattern: str) -> NoteSequences:

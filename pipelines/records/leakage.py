@@ -16,16 +16,17 @@ from pipelines.runtime.app import UserError, say
 _NAMED = 3
 
 
-def require_none(examples_path: str) -> None:
+def require_none(paths: Iterable[str], source: str) -> None:
     """Refuses to train on records with tunes that another of their folders holds out.
 
     Args:
-      examples_path: a pattern for the training records, in one folder or several.
+      paths: the files of the training records, in one folder or several.
+      source: what the user called them, for the message.
 
     Raises:
       UserError: naming the first few such tunes.
     """
-    used = _splits_used(record_files(examples_path))
+    used = _splits_used(paths)
     if len(used) < 2:
         return
     trained, held_out = [], []
@@ -39,28 +40,28 @@ def require_none(examples_path: str) -> None:
             for (first, a), (second, b) in found[:_NAMED]
         )
         raise UserError(
-            f"{examples_path}: {len(found)} tunes to train on are held out in the other folder: "
+            f"{source}: {len(found)} tunes to train on are held out in the other folder: "
             f"{names}{', ...' if len(found) > _NAMED else ''}; convert them together, in one run "
             "with an --input for each"
         )
 
 
-def warn(examples_path: str, training_path: str | None) -> int:
+def warn(paths: Iterable[str], training_path: str) -> int:
     """Warns on stderr if records to measure are versions of tunes that were trained on.
 
     Args:
-      examples_path: a pattern for the records to measure.
-      training_path: the pattern that was trained on. Where it is None or matches nothing any more,
-        nothing can be found.
+      paths: the files of the records to measure.
+      training_path: the pattern that was trained on. Where it matches nothing any more, nothing can
+        be found.
 
     Returns:
       The number of records to measure that are such versions.
     """
     try:
-        trained = list(_tunes_of(record_files(training_path or "")))
+        trained = list(_tunes_of(record_files(training_path)))
     except UserError:
         return 0
-    measured = list(_tunes_of(record_files(examples_path)))
+    measured = list(_tunes_of(paths))
     known = len(_shared(measured, trained))
     if known:
         say(

@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipelines.runtime.app import UserError
 
@@ -43,6 +43,33 @@ def record_files(pattern: str) -> list[str]:
             )
         paths.update(found)
     return sorted(paths)
+
+
+class RecordFiles(NamedTuple):
+    """Record files that were looked up once.
+
+    Attributes:
+      source: the pattern that named them.
+      paths: the files, sorted.
+      kind: one of KINDS.
+    """
+
+    source: str
+    paths: list[str]
+    kind: str
+
+
+def open_records(pattern: str) -> RecordFiles:
+    """Looks up the record files that a pattern names.
+
+    Args:
+      pattern: as `record_files` takes it.
+
+    Raises:
+      UserError: as `record_files` and `kind_of` raise it.
+    """
+    paths = record_files(pattern)
+    return RecordFiles(pattern, paths, kind_of(paths))
 
 
 def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:

@@ -159,8 +159,8 @@ def test_the_list_of_tunes_is_carried_along(tmp_path):
     carried = (tmp_path / "t" / "tunes.jsonl").read_bytes()
     assert carried == (tmp_path / "first" / "tunes.jsonl").read_bytes()
     trained_on = f"{tmp_path}/t/train.tfrecord*"
-    assert leakage.warn(f"{second}/test.tfrecord*", trained_on) == 4
-    leakage.require_none(trained_on)
+    assert leakage.warn(record_files(f"{second}/test.tfrecord*"), trained_on) == 4
+    leakage.require_none(record_files(trained_on), trained_on)
 
 
 @pytest.mark.slow

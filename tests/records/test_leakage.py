@@ -4,9 +4,18 @@ import pytest
 
 from pipelines.records import leakage
 from pipelines.records.folder import Folder
+from pipelines.records.manifest import record_files
 from pipelines.records.parts import Part
 from pipelines.runtime.app import UserError
 from tests.support.jobs import error_of, job
+
+
+def require_none(pattern):
+    leakage.require_none(record_files(pattern), pattern)
+
+
+def warn(pattern, trained_on):
+    return leakage.warn(record_files(pattern), trained_on)
 
 
 def make(path, tunes, percent, **decided):
@@ -36,7 +45,7 @@ def folders(tmp_path):
 
 def test_tunes_that_another_folder_holds_out_are_refused(folders):
     with pytest.raises(UserError) as caught:
-        leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/b/train.tfrecord*")
+        require_none(f"{folders}/a/train.tfrecord*,{folders}/b/train.tfrecord*")
     message = str(caught.value)
     assert ": 3 tunes to train on are held out in the other folder: " in message
     assert f"(train of {folders}/a and test of {folders}/b)" in message
@@ -49,28 +58,27 @@ def test_tunes_that_another_folder_holds_out_are_refused(folders):
 
 
 def test_what_is_not_held_out_elsewhere_passes(folders):
-    leakage.require_none(f"{folders}/a/train.tfrecord*")
-    leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/c/train.tfrecord*")
+    require_none(f"{folders}/a/train.tfrecord*")
+    require_none(f"{folders}/a/train.tfrecord*,{folders}/c/train.tfrecord*")
     # What is trained on in both folders is not held out.
-    leakage.require_none(f"{folders}/a/train.tfrecord*,{folders}/b/*.tfrecord*")
+    require_none(f"{folders}/a/train.tfrecord*,{folders}/b/*.tfrecord*")
     stock = folders / "stock"
     stock.mkdir()
     (stock / "train.tfrecord").write_bytes(b"")
-    leakage.require_none(f"{folders}/a/train.tfrecord*,{stock}/train.tfrecord")
+    require_none(f"{folders}/a/train.tfrecord*,{stock}/train.tfrecord")
 
 
 def test_names_that_lead_to_one_folder_are_one(folders):
     (folders / "link").symlink_to(folders / "b")
-    leakage.require_none(f"{folders}/b/train.tfrecord*,{folders}/link/test.tfrecord*")
+    require_none(f"{folders}/b/train.tfrecord*,{folders}/link/test.tfrecord*")
 
 
 def test_measuring_what_was_trained_on_is_said(folders, capsys):
     trained_on = f"{folders}/a/train.tfrecord*"
-    assert leakage.warn(f"{folders}/b/test.tfrecord*", trained_on) == 3
+    assert warn(f"{folders}/b/test.tfrecord*", trained_on) == 3
     assert "warning: 3 of the 6 records to measure are versions of" in capsys.readouterr().err
-    assert leakage.warn(f"{folders}/c/validation.tfrecord*", trained_on) == 0
-    assert leakage.warn(f"{folders}/b/test.tfrecord*", f"{folders}/gone/train*") == 0
-    assert leakage.warn(f"{folders}/b/test.tfrecord*", None) == 0
+    assert warn(f"{folders}/c/validation.tfrecord*", trained_on) == 0
+    assert warn(f"{folders}/b/test.tfrecord*", f"{folders}/gone/train*") == 0
     assert capsys.readouterr().err == ""
 
 

@@ -132,7 +132,7 @@ def _count(ref: ConfigRef, config, examples: Examples, options: Options) -> int:
     """Checks and counts the examples; says how many there are."""
     examples.require_fit(ref.name, config)
     if examples.paths:
-        leakage.require_none(examples.source)
+        leakage.require_none(examples.paths, examples.source)
     begun = time.monotonic()
     counts = examples.count(config)
     counts.require_batch(config.hparams.batch_size * options.workers, examples.source)

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.records.manifest import content_digest, record_files
+from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.titles import baselines, candidates, report, towers
 from pipelines.systems.titles import ranks as retrieval
@@ -73,7 +73,7 @@ def measure(
     """
     # Nothing of held-out titles is kept in the run's folder.
     trained, metadata = towers.open_run(run_dir, keep_embeddings=False)
-    held_out = titled_tunes.read(examples_path)
+    held_out = titled_tunes.read(open_records(examples_path))
     say(held_out.summary())
     training = _training(run_dir, training_path or metadata["examples_path"], metadata["records"])
     scorers = {"towers": trained, **baselines.of(training.tunes, seed)}
@@ -180,18 +180,18 @@ class Monitor:
 def _training(run_dir: str, training_path: str, digest: str) -> Tunes:
     """The tunes that a run was trained on; what is held out must not be among them."""
     try:
-        paths = record_files(training_path)
+        records = open_records(training_path)
     except UserError as error:
         raise UserError(
             f"{training_path}, which {run_dir} was trained on, is not there any more; name the "
             "records by --training_path"
         ) from error
-    if content_digest(paths) != digest:
+    if content_digest(records.paths) != digest:
         raise UserError(
             f"{training_path} has other records than {run_dir} was trained on; name those by "
             "--training_path"
         )
-    return titled_tunes.read(training_path).titled()
+    return titled_tunes.read(records).titled()
 
 
 def _ranks(

@@ -17,7 +17,7 @@ import numpy as np
 from pipelines.music.abc import tunebook
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
-from pipelines.records.manifest import content_digest, record_files
+from pipelines.records.manifest import content_digest, open_records
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.titles import index
@@ -230,10 +230,10 @@ def index_of_tunes(examples_path: str, towers: Towers, folder: str) -> Index:
 
     Arguments and errors are those of `index_of_titles`, but for `examples_path`, a glob of records.
     """
-    digest = content_digest(record_files(examples_path))
-    made_with = {**towers.made_with(), "set_of_records": digest}
+    records = open_records(examples_path)
+    made_with = {**towers.made_with(), "set_of_records": content_digest(records.paths)}
     if _is_free(folder):
-        tunes = titled_tunes.read(examples_path)
+        tunes = titled_tunes.read(records)
         say(tunes.summary())
         _write_tunes(folder, towers, tunes.tunes, made_with)
     return index.open_index(folder, "tunes", made_with)

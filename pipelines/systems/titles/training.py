@@ -16,7 +16,7 @@ from configs.titles import Hparams
 from pipelines import runs
 from pipelines.checkpoints import DAMAGE
 from pipelines.records import leakage
-from pipelines.records.manifest import content_digest, record_files
+from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import evaluation, matching, projector, text_encoders, towers
@@ -113,9 +113,10 @@ def train(
     """
     hparams = hparams or Hparams()
     text_encoder = text_encoders.absolute(text_encoder)
-    leakage.require_none(examples_path)
+    examples = open_records(examples_path)
+    leakage.require_none(examples.paths, examples.source)
     settings: dict[str, Any] = {
-        "records": content_digest(record_files(examples_path)),
+        "records": content_digest(examples.paths),
         "hparams": dataclasses.asdict(hparams),
         "seed": seed,
     }
@@ -126,7 +127,7 @@ def train(
         say(f"{run_dir} is trained; nothing left to do")
         return
     tunes = titled_tunes.require_titled(
-        titled_tunes.read(examples_path, guess_keys=True), examples_path, least=2
+        titled_tunes.read(examples, guess_keys=True), examples.source, least=2
     )
     if finished:
         say(f"{run_dir} is trained, and its index is made again")
@@ -177,7 +178,7 @@ def _monitor(validation_path: str | None, tunes: Tunes) -> evaluation.Monitor | 
     """What measures the towers after each epoch; None where there is nothing to measure them on."""
     if not validation_path:
         return None
-    held_out = titled_tunes.read(validation_path)
+    held_out = titled_tunes.read(open_records(validation_path))
     try:
         return evaluation.Monitor(held_out, tunes)
     except UserError as error:

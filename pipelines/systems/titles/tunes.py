@@ -13,7 +13,7 @@ from pipelines.music.abc import reader, tunebook
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
-from pipelines.records.manifest import kind_of, record_files
+from pipelines.records.manifest import RecordFiles
 from pipelines.records.tune_list import read_tunes
 from pipelines.representations import scale_degrees as melody
 from pipelines.representations.scale_degrees import Melody
@@ -87,28 +87,26 @@ class Tunes(NamedTuple):
         return f"{line}; {chords} have chords: the highest notes count" if chords else line
 
 
-def read(examples_path: str, guess_keys: bool = False) -> Tunes:
-    """Reads NoteSequence records.
+def read(records: RecordFiles, guess_keys: bool = False) -> Tunes:
+    """Reads the tunes of NoteSequence records.
 
     Args:
-      examples_path: a glob of TFRecord files of NoteSequences.
+      records: from `manifest.open_records`.
       guess_keys: whether to read each melody in the guessed key too.
 
     Raises:
-      UserError: where no file matches, a file is damaged or holds something else, or no record
-        has a melody.
+      UserError: where a file is damaged or holds something else, or no record has a melody.
     """
-    paths = record_files(examples_path)
-    if kind_of(paths) != "notesequence":
+    if records.kind != "notesequence":
         raise UserError(
-            f"{examples_path} holds tensors; titles are learnt from the NoteSequence records that "
+            f"{records.source} holds tensors; titles are learnt from the NoteSequence records that "
             "they were made of"
         )
     found: list[Tune] = []
     left_out: collections.Counter[str] = collections.Counter()
     untitled: collections.Counter[str] = collections.Counter()
     progress = Progress("records read")
-    for count, (sequence, keys) in enumerate(_sequences(paths), start=1):
+    for count, (sequence, keys) in enumerate(_sequences(records.paths), start=1):
         progress.update(count)
         try:
             tune, why_untitled = of_sequence(sequence, guess_keys, keys)
@@ -122,7 +120,7 @@ def read(examples_path: str, guess_keys: bool = False) -> Tunes:
     if not found:
         reasons = ", ".join(f"{count} with {reason}" for reason, count in left_out.items())
         raise UserError(
-            f"{examples_path} has no tune with a melody ({reasons or 'no record'}); "
+            f"{records.source} has no tune with a melody ({reasons or 'no record'}); "
             "convert tunebooks first"
         )
     return Tunes(found, groups_of(found), left_out, untitled)
@@ -241,8 +239,13 @@ def groups_of(tunes: Sequence[Tune]) -> np.ndarray:
     return splits.join(hashes, counts).groups
 
 
-def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
+def require_titled(tunes: Tunes, source: str, least: int = 1) -> Tunes:
     """Says what there is, and gives the tunes with a title.
+
+    Args:
+      tunes: from `read`.
+      source: what the user called their records, for the message.
+      least: how many different tunes and titles there must be.
 
     Raises:
       UserError: where they are versions of fewer than `least` different tunes, or have fewer
@@ -254,7 +257,7 @@ def require_titled(tunes: Tunes, examples_path: str, least: int = 1) -> Tunes:
     titles = len({title.fold for tune in titled.tunes for title in tune.titles})
     if min(different, titles) < least:
         raise UserError(
-            f"{examples_path}: {different} different tunes have {titles} different titles that "
+            f"{source}: {different} different tunes have {titles} different titles that "
             f"name them; {least} are needed. Convert more tunes (titles are the T: lines of ABC)"
         )
     return titled

@@ -13,6 +13,7 @@ import pytest
 from pipelines.media import pieces
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records.manifest import open_records
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import index, matching, towers
@@ -603,7 +604,7 @@ def test_the_indexes_of_a_run(tmp_path):
         sequence(name="3", pitches=randomly(3)),
         sequence("Ó Néill's Áirde", name="4", pitches=randomly(4)),
     ]
-    read = titled_tunes.read(write(tmp_path / "r.tfrecord", records)).titled()
+    read = titled_tunes.read(open_records(write(tmp_path / "r.tfrecord", records))).titled()
     towers, run = Fake(), str(tmp_path / "run")
     matching.write_run_index(run, towers, read.tunes)
     titles = matching.open_run_index(run, "titles", towers)

@@ -14,6 +14,7 @@ from configs.titles import Hparams
 from pipelines import runs
 from pipelines.demo import tunes as builtin_tunes
 from pipelines.music.abc import reader, tunebook
+from pipelines.records.manifest import open_records
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import matching, projector, towers, training
 from pipelines.systems.titles import tunes as titled_tunes
@@ -127,7 +128,7 @@ def test_a_dozen_tunes_are_learnt_by_heart(loss, dozen, encoder, tmp_path):
     assert list(losses) == list(range(1, 41))
     assert losses[40] < losses[1] / 50
     matcher = matching.Matcher(run_dir)
-    for tune in titled_tunes.read(dozen).tunes:
+    for tune in titled_tunes.read(open_records(dozen)).tunes:
         [sequence] = [one for one in read_sequences(dozen) if one.id == tune.id]
         first = matcher.match(sequence, 1)[0]
         assert first.title in {title.shown for title in tune.titles}
@@ -287,7 +288,7 @@ def test_a_damaged_checkpoint_is_named(run, dozen, encoder, tmp_path, suffix, ho
 
 def pairs_of(tmp_path, sequences, encoder, **kwargs):
     path = write(tmp_path / "pairs.tfrecord", sequences)
-    found = titled_tunes.read(path, guess_keys=True).titled()
+    found = titled_tunes.read(open_records(path), guess_keys=True).titled()
     hparams = dataclasses.replace(TINY, **kwargs)
     embeddings = Embeddings(loading.load(encoder))
     return found, embeddings, training.Pairs(found, embeddings, hparams, seed=0)
@@ -439,7 +440,7 @@ def rows_of(path):
 def test_the_projector_has_a_row_for_each_tune(run, dozen):
     folder = pathlib.Path(runs.train_dir(run))
     trained, _ = towers.open_run(run)
-    found = titled_tunes.read(dozen).tunes
+    found = titled_tunes.read(open_records(dozen)).tunes
     head, *points = rows_of(folder / "projector-points.tsv")
     assert head == ["title", "rhythm", "mode", "meter", "id"]
     assert [(row[0], row[4]) for row in points] == [(t.titles[0].shown, t.id) for t in found]
@@ -457,7 +458,7 @@ def test_the_projector_has_a_row_for_each_tune(run, dozen):
 
 def test_odd_titles_do_no_harm_to_the_projector(run, dozen, tmp_path, monkeypatch):
     trained, _ = towers.open_run(run, keep_embeddings=False)
-    one = titled_tunes.read(dozen).tunes[0]
+    one = titled_tunes.read(open_records(dozen)).tunes[0]
     odd = ["A\tB", "C\nD", 'said "E"', "\u2028F", "\U0001f3bb Ó", "\ud800 G", "#H"]
     tunes = [one._replace(titles=(one.titles[0]._replace(shown=text),)) for text in odd]
     tunes.append(one._replace(rhythm="", mode="", meter="", id="x\r\ny"))

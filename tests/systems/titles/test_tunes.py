@@ -11,6 +11,7 @@ import pytest
 from pipelines.music import midi_writer
 from pipelines.music.abc import reader
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.records.manifest import open_records
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
 from pipelines.systems.titles import tunes
@@ -117,7 +118,7 @@ def test_what_was_read_adds_up(tmp_path):
             sequence("Bonny Kate", "Kate", name="8", pitches=randomly(8)),
         ],
     )
-    found = tunes.read(path)
+    found = tunes.read(open_records(path))
     assert [tune.id for tune in found.tunes] == ["1", "2", "3", "4", "5", "8"]
     assert dict(found.left_out) == {"too few notes": 2}
     assert dict(found.untitled) == {NO_TITLE: 2, LONG: 1, NAMELESS: 1}
@@ -142,7 +143,7 @@ def test_versions_of_a_tune_are_one_group(tmp_path):
             sequence("The Drover's Hat", pitches=randomly(4)),
         ],
     )
-    first, kate, by_melody, by_title, hat = tunes.read(path).groups.tolist()
+    first, kate, by_melody, by_title, hat = tunes.read(open_records(path)).groups.tolist()
     assert first == by_melody == by_title
     assert len({first, kate, hat}) == 3
 
@@ -161,21 +162,21 @@ def test_what_convert_recognised_tunes_by_is_kept(tmp_path):
         {"id": name, "split": "train", "keys": [key], "title": ""} for name in ("1", "2")
     ] + [{"id": "3", "split": "train", "keys": [], "title": ""}]  # fmt: skip
     (tmp_path / "tunes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    one, two, three = tunes.read(path).groups.tolist()
+    one, two, three = tunes.read(open_records(path)).groups.tolist()
     assert one == two != three
 
 
 def test_a_corpus_with_one_tune(tmp_path, capsys):
     path = write(tmp_path / "r.tfrecord", [sequence("The Coolin", pitches=randomly(1))])
-    assert tunes.require_titled(tunes.read(path), path).groups.tolist() == [0]
+    assert tunes.require_titled(tunes.read(open_records(path)), path).groups.tolist() == [0]
     with pytest.raises(UserError, match="1 different tunes have 1 .* 2 are needed"):
-        tunes.require_titled(tunes.read(path), path, least=2)
+        tunes.require_titled(tunes.read(open_records(path)), path, least=2)
 
     # Two versions of one tune are too few as well.
     versions = [sequence("The Coolin", pitches=randomly(seed)) for seed in (1, 2)]
     path = write(tmp_path / "s.tfrecord", versions)
     with pytest.raises(UserError, match="1 different"):
-        tunes.require_titled(tunes.read(path), path, least=2)
+        tunes.require_titled(tunes.read(open_records(path)), path, least=2)
     assert capsys.readouterr().err.splitlines() == [
         "1 records: 1 tunes with a title",
         "1 records: 1 tunes with a title",
@@ -186,7 +187,9 @@ def test_a_corpus_with_one_tune(tmp_path, capsys):
 def test_two_tunes_of_one_title_teach_nothing(tmp_path):
     # Names join tunes only by keys, and these have none.
     pair = [sequence("The Coolin", pitches=randomly(seed)) for seed in (1, 2)]
-    apart = tunes.read(write(tmp_path / "r.tfrecord", pair))._replace(groups=np.array([0, 1]))
+    apart = tunes.read(open_records(write(tmp_path / "r.tfrecord", pair)))._replace(
+        groups=np.array([0, 1])
+    )
     with pytest.raises(UserError, match="2 different tunes have 1 .* 2 are needed"):
         tunes.require_titled(apart, "r", least=2)
 
@@ -194,12 +197,12 @@ def test_two_tunes_of_one_title_teach_nothing(tmp_path):
 def test_tunes_without_titles_are_not_enough(tmp_path):
     path = write(tmp_path / "r.tfrecord", [sequence(pitches=randomly(1))])
     with pytest.raises(UserError, match="0 different tunes"):
-        tunes.require_titled(tunes.read(path), path)
+        tunes.require_titled(tunes.read(open_records(path)), path)
 
 
 def error_of(path) -> str:
     with pytest.raises(UserError) as error:
-        tunes.read(str(path))
+        tunes.read(open_records(str(path)))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -245,7 +248,7 @@ def test_any_records_give_sound_tunes(tmp_path):
                 meter=rng.choice([None, (4, 4), (7, 16), (6, 8)]),
             )
         )
-    found = tunes.read(write(tmp_path / "r.tfrecord", records), guess_keys=True)
+    found = tunes.read(open_records(write(tmp_path / "r.tfrecord", records)), guess_keys=True)
     assert len(found.tunes) + found.left_out.total() == 120
     assert sum(not tune.titles for tune in found.tunes) == found.untitled.total() > 0
     assert found.groups.shape == (len(found.tunes),)
