@@ -14,8 +14,8 @@ pytestmark = pytest.mark.keras3
 
 NONE_SAME = np.eye(3, dtype=bool)
 SCORES = np.array([[0.9, 0.2, 0.6], [0.1, 0.3, 0.5], [-0.4, 0.8, 0.0]], np.float32)
-# Tunes 0 and 2 are settings of one another.
-SETTINGS = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]], bool)
+# Tunes 0 and 2 are versions of one tune.
+VERSIONS = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]], bool)
 
 
 def hinge(scores, same, **kwargs):
@@ -45,7 +45,7 @@ def test_hinge_by_hand():
 def test_hinge_leaves_out_what_is_the_same():
     # Without the pairs (0, 2) and (2, 0) of the test above:
     #   tune 0: 0; tune 1: 0.4; tune 2: 1.2. Title 0: 0; title 1: 0.6; title 2: 0.9.
-    assert hinge(SCORES, SETTINGS) == pytest.approx((1.6 + 1.5) / 6, abs=1e-6)
+    assert hinge(SCORES, VERSIONS) == pytest.approx((1.6 + 1.5) / 6, abs=1e-6)
 
 
 def test_info_nce_by_hand():
@@ -81,7 +81,7 @@ def test_info_nce_leaves_out_what_is_the_same():
         math.log(e(1.0) + e(0.0)) - 0.0,
     ]
     expected = (sum(rows) + sum(columns)) / 6
-    assert info_nce(SCORES, SETTINGS, 0.5) == pytest.approx(expected, abs=1e-5)
+    assert info_nce(SCORES, VERSIONS, 0.5) == pytest.approx(expected, abs=1e-5)
 
 
 def test_equal_scores():
@@ -119,7 +119,7 @@ def test_both_against_another_program(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_both_directions_count_alike(seed):
+def test_both_directions_count_the_same(seed):
     scores, same = random_batch(seed)
     assert hinge(scores.T, same.T) == pytest.approx(hinge(scores, same), abs=1e-6)
     assert info_nce(scores.T, same.T, 0.1) == pytest.approx(info_nce(scores, same, 0.1), abs=1e-5)
@@ -176,7 +176,7 @@ def test_gradients_are_those_of_differences(name, seed):
 @pytest.mark.parametrize("name", contrastive.LOSSES)
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_batch_without_negatives_is_nothing(name, size):
-    """A batch of one, and a batch of settings of one tune: no loss, and no gradient, no NaN."""
+    """A batch of one, and a batch of versions of one tune: no loss, and no gradient, no NaN."""
     scores = np.linspace(-1, 1, size * size, dtype=np.float32).reshape(size, size)
     value, gradients = gradient(contrastive.LOSSES[name](), scores, np.ones((size, size), bool))
     assert value == 0

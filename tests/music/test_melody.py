@@ -32,7 +32,7 @@ def test_the_first_voice_is_the_lowest_instrument_that_has_notes():
 def test_drums_are_no_voice_wherever_they_stand():
     drum, note = (36, 0, True), (60, 1, False)
     assert pitches(piece(drum, note)) == pitches(piece(note, drum)) == [60]
-    # Of one instrument that has both.
+    # An instrument may have both.
     assert pitches(piece((36, 1, True), note, (62, 4, False))) == [60]
     assert pitches(piece(drum)) == pitches(NoteSequence()) == []
 
@@ -68,7 +68,7 @@ def test_notes_that_sound_at_once_for_longer_than_a_tie():
     # Half a unit is how one note is tied to the next; more is not.
     assert not polyphonic((0, 4.5), (4, 8))
     assert polyphonic((0, 4.6), (4, 8))
-    # Of short notes over half of the shorter one: 0.4 of 0.6.
+    # Short notes share over half of the shorter one: 0.4 of 0.6.
     assert polyphonic((0, 1), (0.6, 1.2))
     assert not polyphonic((0, 1), (0.7, 1.3))
 

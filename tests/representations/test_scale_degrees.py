@@ -167,7 +167,7 @@ def test_a_change_of_meter_starts_a_bar():
 
 @pytest.mark.parametrize("first", [(2, 4), (9, 8)])
 def test_of_several_meters_at_one_time_the_last_holds(first):
-    """In the file's order, whichever number is larger; for the meter and the places alike."""
+    """In the file's order, whichever number is larger; for the meter and the positions."""
     sequence = tune([(67, 1)] * 6, meter=first)
     sequence.time_signatures.add(numerator=3, denominator=4)
     same(scale_degrees.read(sequence), scale_degrees.read(tune([(67, 1)] * 6, meter=(3, 4))))
@@ -180,7 +180,7 @@ def test_the_meter_is_that_of_the_first_note():
     assert scale_degrees.read(sequence).meter == THREE_FOUR
 
 
-def test_meters_that_are_none_are_passed_over():
+def test_impossible_meters_are_passed_over():
     notes = [(67, 1)] * 6
     expected = scale_degrees.read(tune(notes, meter=(3, 4)))
     for time, numerator, denominator in (

@@ -55,7 +55,7 @@ def test_every_title_counts():
 
 
 @pytest.mark.parametrize(
-    "setting",
+    "version",
     [
         tune(f"|:{PART_A}:|:{PART_B}:|", key="D"),
         tune(f"|:{PART_A}:|:{PART_B}:|", more="Q:1/4=93\n"),
@@ -70,8 +70,8 @@ def test_every_title_counts():
     ],
     ids="key tempo once written-out unit meter pickup last-note chords order".split(),
 )
-def test_settings_of_one_melody(setting):
-    assert melody(tune(f"|:{PART_A}:|:{PART_B}:|")) & melody(setting)
+def test_versions_of_one_melody(version):
+    assert melody(tune(f"|:{PART_A}:|:{PART_B}:|")) & melody(version)
 
 
 def test_transposition_keeps_all_keys_of_random_melodies_and_others_share_none():
@@ -125,7 +125,7 @@ def test_plain_melodies_join_only_where_they_are_the_same():
     assert identity.keys(tune("CDE|", "Reel")) == ()
 
 
-def test_meters_are_kept_apart_where_the_points_are_alike():
+def test_meters_are_kept_apart_where_the_points_are_equal():
     jig = tune("G3 A3|B3 c3|d3 e3|f3 g3|a3 g3|f3 e3|d3 c3|B3 A3|", meter="6/8")
     march = tune("G4A4|B4c4|d4e4|f4g4|a4g4|f4e4|d4c4|B4A4|")
     assert melody(jig) and melody(march)

@@ -65,7 +65,7 @@ def test_n_grams_that_no_tune_has_count_for_nothing():
     one = math.sqrt(1 / 6)
     expected = [[math.sqrt(3 / 6), 0], [1 / math.sqrt(12)] * 2, [one, 0], [one, 0], [0, 0]]
     np.testing.assert_allclose(near, expected, rtol=1e-12)
-    # Of equals the first.
+    # Of equally near ones the first.
     assert places.tolist() == [[0, 1]] * 5
 
 
@@ -146,7 +146,7 @@ def test_the_order_of_tunes_makes_no_difference_to_cosines():
 
 
 @pytest.mark.parametrize(
-    "text, other, alike",
+    "text, other, expected",
     [
         # " k", "ki", "it", "tt" and then "ty", "y " or "ti", "ie", "e ".
         ("kitty", "kittie", 2 * 4 / (6 + 7)),
@@ -182,13 +182,13 @@ def test_the_order_of_tunes_makes_no_difference_to_cosines():
         ("", "", 0),
     ],
 )
-def test_how_similar_titles_are_by_hand(text, other, alike):
+def test_how_similar_titles_are_by_hand(text, other, expected):
     for one, two in ((text, other), (other, text)):
-        assert similarity.title_similarity([one], [two]) == pytest.approx([alike], abs=1e-6)
-    # Of several, the most alike.
+        assert similarity.title_similarity([one], [two]) == pytest.approx([expected], abs=1e-6)
+    # Of several titles, the most similar one counts.
     found = similarity.title_similarity([text, "zzz"], ["qqq", other, "zz", "qqq"])
     # " z", "zz", "z " are those of "zz".
-    assert found == pytest.approx([alike, 1], abs=1e-6)
+    assert found == pytest.approx([expected, 1], abs=1e-6)
 
 
 def test_titles_as_they_are_parsed():

@@ -109,9 +109,9 @@ def test_a_title_of_too_many_melodies_names_no_tune():
     made, assignment = assign(polskas)
     assert assignment.groups == 60 and set(made.values()) == {0, 1, 2}
     assert assignment.general == set(splits.hash_keys(["title:polska"]).tolist())
-    # As many settings of one tune are one tune.
-    settings = {f"setting{i}": ("title:polska", "melody:one") for i in range(60)}
-    made, assignment = assign(settings)
+    # As many versions of one tune are one tune.
+    versions = {f"version{i}": ("title:polska", "melody:one") for i in range(60)}
+    made, assignment = assign(versions)
     assert assignment.groups == 1 and not assignment.general
     # So do more melodies, where they are a small share of all.
     others = {f"other{i}": (f"melody:other{i}",) for i in range(2940)}
