@@ -56,7 +56,7 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
         return {}
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: not JSON ({error}); restore it, or move it away and train in another folder"
         ) from error

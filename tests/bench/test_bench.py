@@ -211,7 +211,7 @@ def test_batches_of_records_are_repeated_where_there_are_too_few(groove_records)
 def _all_examples(config, path):
     from pipelines.examples import reading
 
-    for piece in reading.sequences(path):
+    for piece in reading.open_note_sequences(path).pieces():
         yield from config.data_converter.to_tensors(piece).outputs
 
 
