@@ -5,7 +5,7 @@ arguments and return a `magenta.models.music_vae.configs.Config`; the first line
 docstring is what `./run.sh configs` shows. A new file is found without being named anywhere.
 
 What travels between jobs and workers is a `ConfigRef`, not a built config: it can be written to
-JSON and pickled, and whoever builds it gets a model that nothing else holds.
+JSON and pickled, and whoever builds it gets a model of their own.
 """
 
 import contextlib
@@ -65,10 +65,10 @@ def builders(config_file: str | None = None) -> Mapping[str, Callable]:
 
     Args:
       config_file: a user's Python file that defines CONFIG_MAP, a dict from names to Configs or to
-        functions that build one. It is executed: trusted code.
+        functions that build one. It is executed, so it must be trusted.
 
     Raises:
-      UserError: where the file cannot be used, or names a config that exists already.
+      UserError: where the file cannot be used, or defines a config whose name is taken.
     """
     magenta_compat.apply()
     registry: Registry[Callable] = Registry("config")
@@ -85,8 +85,8 @@ def builders(config_file: str | None = None) -> Mapping[str, Callable]:
 def get(name: str, config_file: str | None = None):
     """Builds a config that nothing else holds, without a cap on the examples of a piece.
 
-    Its model is the accelerated counterpart of the one that the builder gives, with the same
-    variables (`models.accelerated`).
+    Its model is the accelerated counterpart of the builder's model, with the same variables
+    (`models.accelerated`).
 
     Args:
       name: the config's name.
@@ -107,9 +107,9 @@ def get(name: str, config_file: str | None = None):
     with _naming(config_file):
         config = build()
     if not isinstance(config, magenta_configs.Config):
-        raise UserError(f"{config_file}: {name} is no magenta.models.music_vae.configs.Config")
-    # Magenta's converters keep at most 5 (GrooVAE: 20) examples of a piece and say nothing; those
-    # of melodies keep one of those that are alike, in an order that changes from run to run.
+        raise UserError(f"{config_file}: {name} is not a magenta.models.music_vae.configs.Config")
+    # Magenta's converters silently keep at most 5 (GrooVAE: 20) examples of a piece; those of
+    # melodies also drop duplicates, and their order changes from run to run.
     representations.of(config.data_converter).keep_every_example()
     return config._replace(model=accelerated.accelerated(config.model))
 
@@ -154,5 +154,5 @@ def _naming(config_file: str | None) -> Iterator[None]:
 
 
 def _copier(config) -> Callable:
-    """A Config in a map is shared and --hparams mutates it: hand out copies."""
+    """A function that copies a config: one in a map is shared, and --hparams mutates it."""
     return lambda: copy.deepcopy(config)

@@ -1,7 +1,7 @@
 """Drum grooves in the hit, velocity and offset representation of GrooVAE (arXiv:1905.06118).
 
 All are in 4/4 with 16 steps a bar, so a bar is 16 x 27 numbers: 9 drum classes, each with a hit, a
-velocity and an offset. Everything that is not named here is Magenta's default.
+velocity and an offset. Whatever is not named here is Magenta's default.
 """
 
 from magenta.models.music_vae import configs, lstm_models
@@ -11,7 +11,7 @@ from pipelines.representations.groove_converter import GrooveConverter
 
 STEPS_PER_BAR = 16
 
-# What GrooVAE chose (Magenta's groovae_4bar): one encoder layer of 512 in each direction, two
+# The sizes of GrooVAE (Magenta's groovae_4bar): one encoder layer of 512 in each direction, two
 # decoder layers of 256, beta at most 0.2, and 48 free bits, which for 4 bars are 12 a bar.
 # Dropout keeps 0.3 of the inputs of each cell.
 _GROOVAE = dict(
@@ -40,7 +40,7 @@ def _config(bars, decoder, task=None, **hparams):
 
 def flat_groove_4bar():
     """4 bars of drums, flat decoder, GrooVAE's sizes."""
-    # groovae_4bar but for its converter: every window, hopping one bar.
+    # It is groovae_4bar with our converter: every window, hopping one bar.
     return _config(4, lstm_models.GrooveLstmDecoder(), z_size=256, batch_size=512)
 
 
@@ -68,7 +68,7 @@ _LONG = dict(z_size=512, batch_size=128)
 
 
 def flat_groove_16bar():
-    """16 bars of drums, flat decoder: the twin to measure hierdec-groove_16bar beside."""
+    """16 bars of drums, flat decoder: the one to compare hierdec-groove_16bar with."""
     return _config(16, lstm_models.GrooveLstmDecoder(), **_LONG)
 
 
@@ -86,7 +86,7 @@ def hierdec_groove_16bar():
 
 
 def _task_2bar(**task):
-    """2 bars, flat decoder: it plays all of them, the encoder sees what the task leaves."""
+    """2 bars, flat decoder: it plays everything, the encoder sees what the task leaves."""
     # 2 x 16 = 32 steps. Magenta's groovae_2bar_* keep the 48 free bits of 4 bars: 24 a bar here.
     return _config(
         2, lstm_models.GrooveLstmDecoder(), task, free_bits=48, z_size=256, batch_size=512
@@ -95,7 +95,7 @@ def _task_2bar(**task):
 
 def flat_groove_2bar_humanize():
     """2 bars of drums from their hits alone: plays a quantized beat as a drummer would."""
-    # groovae_2bar_humanize but for its converter: every window, hopping one bar.
+    # It is groovae_2bar_humanize with our converter: every window, hopping one bar.
     return _task_2bar(humanize=True)
 
 
@@ -105,15 +105,16 @@ _TAP = dict(tapify=True, fixed_velocities=True)
 
 def flat_groove_2bar_tap():
     """2 bars of drums from taps: plays a drum part to their rhythm and timing."""
-    # groovae_2bar_tap_fixed_velocity but for its converter: every window, hopping one bar.
+    # It is groovae_2bar_tap_fixed_velocity with our converter: every window, hopping one bar.
     return _task_2bar(**_TAP)
 
 
 def flat_groove_2bar_tap_dropout():
     """2 bars of drums from taps of some of their hits: plays more than is tapped."""
-    # groovae_2bar_tap_fixed_velocity_note_dropout but for its converter: every window, hopping one
-    # bar. A window drops a hit of velocity v with p max(0.2, 1 - v), where p is 0 to 0.8, 0.4 on
-    # average: 0.4 x 0.2 = 8% of the hits of velocity 127, 0.4 x 0.75 = 30% of those of 32.
+    # It is groovae_2bar_tap_fixed_velocity_note_dropout with our converter: every window, hopping
+    # one bar. A window drops a hit of velocity v with probability p max(0.2, 1 - v), where p is 0
+    # to 0.8, 0.4 on average: 0.4 x 0.2 = 8% of the hits of velocity 127, 0.4 x 0.75 = 30% of those
+    # of 32.
     return _task_2bar(**_TAP, max_note_dropout_probability=0.8)
 
 

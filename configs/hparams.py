@@ -1,4 +1,4 @@
-"""`--hparams` of a config: merged into it and checked."""
+"""Merges `--hparams` into a config and checks them."""
 
 import math
 
@@ -14,7 +14,7 @@ def merge(config, name: str, hparams: str) -> None:
       hparams: the pairs, separated by commas.
 
     Raises:
-      UserError: for an unknown hparam, or a value that no model can have.
+      UserError: for an unknown hparam, or a value that no model works with.
     """
     try:
         config.hparams.parse(hparams)
@@ -28,7 +28,7 @@ def merge(config, name: str, hparams: str) -> None:
 
 
 def _check(config, hparams: str) -> None:
-    """Raises UserError for values that no model can have."""
+    """Raises UserError for values that no model works with."""
     values = config.hparams.values()
     for key in ("batch_size", "z_size", "max_seq_len"):
         # Without z, TensorFlow's LSTM kernels crash on the empty matrix.

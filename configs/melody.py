@@ -8,9 +8,9 @@ A step is a sixteenth note, so a bar of n/d has 16 n / d steps:
 
 A window of 2 bars has 2 x 16 = 32 steps in a reel, 16 bars have 256; a jig 24 and 192, a slip jig
 36 and 288. Each step is one of 48 events: nothing, the end of a note, and the beginning of one of
-the 46 pitches from 55 to 100. Everything that is not named here is Magenta's default.
+the 46 pitches from 55 to 100. Whatever is not named here is Magenta's default.
 
-The hparam `rhythm` (--hparams=rhythm=reel) takes the tunes alone whose R: header has that word.
+The hparam `rhythm` (--hparams=rhythm=reel) takes only the tunes whose R: header has that word.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class _Tune(NamedTuple):
     """A kind of tune, by its meter.
 
     Attributes:
-      meters: those that its tunes are written in.
+      meters: the meters that its tunes are written in.
       steps_per_bar: sixteenths in a bar.
     """
 
@@ -44,7 +44,8 @@ _TUNES = {
 # Twelve transpositions: each key once.
 _TRANSPOSE = (-5, 6)
 
-# Magenta's cat-mel_2bar_small: no free bits, and its outputs are fed back more and more.
+# The hparams of Magenta's cat-mel_2bar_small: no free bits, and scheduled sampling that feeds its
+# outputs back more and more.
 _SHORT = dict(
     batch_size=512,
     z_size=256,
@@ -95,7 +96,7 @@ def _flat_2bar(tune):
 
 
 def _flat_16bar(tune):
-    """16 bars, flat decoder: the twin to measure the hierarchical one beside"""
+    """16 bars, flat decoder: the one to compare the hierarchical one with"""
     return _config(
         tune,
         16,

@@ -1,9 +1,9 @@
 """Losses of a dual tower over a batch: each row of one tower has its own row of the other.
 
-`scores` are cosine similarities of all pairs, shaped [batch, batch]: row i are those of tune i with
-every title, and the diagonal holds the pairs that belong together. `same`, bool, of the same shape,
-says which pairs are not negatives: the diagonal, versions of one tune, and tunes of one title. A
-row without a negative adds nothing.
+`scores` are cosine similarities of all pairs, shaped [batch, batch]: row i holds those of tune i
+with every title, and the diagonal holds the pairs that belong together. `same`, bool, of the same
+shape, says which pairs are not negatives: the diagonal, versions of one tune, and tunes of one
+title. A row without a negative adds nothing to the loss.
 """
 
 import math
@@ -11,9 +11,9 @@ import math
 import keras
 from keras import ops
 
-# Representation Learning of Music Using Artist Labels (arXiv:1710.06648), section 3.3.
+# From Representation Learning of Music Using Artist Labels (arXiv:1710.06648), section 3.3.
 MARGIN = 0.4
-# CLIP (arXiv:2103.00020), section 2.5: the temperature at first, and its least value.
+# The initial temperature and its lower bound, from CLIP (arXiv:2103.00020), section 2.5.
 FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01
 
 
@@ -26,7 +26,7 @@ def hinge(scores, same, margin: float = MARGIN):
     Args:
       scores: float tensor shaped [batch, batch].
       same: bool tensor shaped [batch, batch].
-      margin: by how much a pair is to score higher than its negatives.
+      margin: by how much a pair should score higher than its negatives.
 
     Returns:
       A scalar: the mean over pairs, of the mean of the two directions.
@@ -68,7 +68,7 @@ def _mean_of(values, weights, axis):
 
 
 class Hinge(keras.layers.Layer):
-    """`hinge` as a layer, since InfoNCE, with its weight, is one."""
+    """`hinge` as a layer, so that it is used like `InfoNCE`, which has a weight."""
 
     def call(self, scores, same):
         """Returns the loss of a batch."""
@@ -76,16 +76,17 @@ class Hinge(keras.layers.Layer):
 
 
 class _AtLeast(keras.constraints.Constraint):
-    """Keeps a weight at or above a least value after each step, as CLIP does.
+    """Keeps a weight at or above a lower bound after each step, as CLIP does.
 
-    A bound inside the loss would have no gradient beyond it, and the weight could not come back.
+    Clipping inside the loss would give no gradient below the bound, and the weight could not come
+    back.
     """
 
     def __init__(self, least: float):
         self._least = least
 
     def __call__(self, weight):
-        """Returns the weight, or the least value."""
+        """Returns the weight, or the bound where the weight is below it."""
         return ops.maximum(weight, self._least)
 
 
@@ -102,7 +103,7 @@ class InfoNCE(keras.layers.Layer):
         )
 
     def temperature(self):
-        """The temperature now, a scalar."""
+        """The current temperature, a scalar."""
         return ops.exp(self.log_temperature)
 
     def call(self, scores, same):

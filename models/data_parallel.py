@@ -10,9 +10,9 @@ from magenta.models.music_vae.base_model import MusicVAE
 class DataParallelMusicVAE(MusicVAE):
     """A MusicVAE whose training step is divided evenly over devices.
 
-    The batch is split; each device computes the loss of its part and the gradients of that, with
-    the same variables; their means are the loss and the gradients of the whole batch, since the
-    parts are equally large. Variables, checkpoints and summaries are those of the model inside.
+    The batch is split; each device computes the loss of its part and its gradients, with the same
+    variables. Their means are the loss and the gradients of the whole batch, since the parts are
+    equally large. Variables, checkpoints and summaries are those of the model inside.
     Dropout, scheduled sampling and z are drawn for each part by itself.
 
     `tf.distribute` is not used because Magenta's `music_vae_train.train` builds a graph of
@@ -29,19 +29,20 @@ class DataParallelMusicVAE(MusicVAE):
         self._devices = list(devices)
 
     def build(self, hparams, output_depth, is_training):
-        """Notes what to build; arguments as in MusicVAE.build.
+        """Keeps what the model is built with, once on each device; arguments as in MusicVAE.build.
 
         Args:
-          hparams: with the batch size of all devices together.
+          hparams: their batch size is that of all devices together.
 
         Raises:
-          ValueError: where that cannot be divided evenly, and for anything but training.
+          ValueError: where the devices cannot share the batch evenly, or for anything but training.
         """
         if not is_training:
-            raise ValueError("several devices only train")
+            raise ValueError("several devices can only train")
         if hparams.batch_size % len(self._devices):
             raise ValueError(
-                f"a batch of {hparams.batch_size} cannot be divided over {len(self._devices)}"
+                f"a batch of {hparams.batch_size} cannot be divided over {len(self._devices)} "
+                "devices evenly"
             )
         self._hparams = hparams
         self._output_depth = output_depth
@@ -52,7 +53,7 @@ class DataParallelMusicVAE(MusicVAE):
     ):
         """Builds the model on each device; arguments and result as in MusicVAE's.
 
-        The map of metrics is empty: they are for evaluating.
+        The map of metrics is empty, since metrics are for evaluation.
         """
         batch = (input_sequence, output_sequence, sequence_length, control_sequence)
         with tf.device("/device:CPU:0"):
@@ -62,14 +63,14 @@ class DataParallelMusicVAE(MusicVAE):
                 for x in batch
             ]
         hparams = copy.deepcopy(self._hparams)
-        # Magenta's classes take the size of their batches from here.
+        # Magenta's classes take the batch size from the hparams.
         hparams.batch_size //= len(self._devices)
         self._losses = []
         scalars = []
         summaries = tf.get_collection_ref(tf.GraphKeys.SUMMARIES)
         for number, (device, part) in enumerate(zip(self._devices, zip(*split))):
             before = len(summaries)
-            # The scope's name does not change, only that its variables are there already.
+            # The scope keeps its name; from the second device on, its variables exist already.
             with (
                 tf.device(device),
                 tf.name_scope(f"device_{number}" if number else None),
@@ -81,7 +82,8 @@ class DataParallelMusicVAE(MusicVAE):
                 scalars.append(self._model._compute_model_loss(*part)[1])
                 self._losses.append(self._model.loss)
             if number:
-                # What a model says while it is built, such as the sampling probability, once.
+                # A model adds summaries while it is built, such as the sampling probability: keep
+                # those of the first device alone.
                 del summaries[before:]
         with tf.device(self._devices[0]):
             means = {
@@ -95,8 +97,8 @@ class DataParallelMusicVAE(MusicVAE):
         """Builds the loss; arguments as in MusicVAE.train.
 
         Returns:
-          MusicVAE.train's optimizer, whose `compute_gradients` is of the loss of the whole batch,
-          each device's part computed on it.
+          MusicVAE.train's optimizer, whose `compute_gradients` gives the gradients of the loss of
+          the whole batch; each device computes those of its part.
         """
         optimizer = super().train(
             input_sequence, output_sequence, sequence_length, control_sequence
@@ -105,7 +107,7 @@ class DataParallelMusicVAE(MusicVAE):
 
         def compute_gradients(loss, *args, **kwargs):
             if loss is not self.loss:
-                raise ValueError("the gradients are those of the model's own loss")
+                raise ValueError("gradients can only be computed for the model's own loss")
             kwargs["colocate_gradients_with_ops"] = True
             parts = []
             for device, part in zip(self._devices, self._losses):

@@ -1,4 +1,4 @@
-"""The dual tower: tunes and titles to vectors of length one, whose dot product is their score.
+"""The dual tower maps tunes and titles to vectors of length one; their dot product is the score.
 
 The tune tower sees how often each short n-gram of the melody occurs. A stack of dilated
 convolutions over the notes, in its place or beside it, took four times as long and did not find
@@ -19,12 +19,12 @@ _LEAST_LENGTH = 1e-3
 
 
 class Vocabulary(NamedTuple):
-    """How many different numbers each input of the tune tower has; they count from 0.
+    """The vocabulary sizes of the inputs of the tune tower, whose indices count from 0.
 
     Attributes:
       pitch, interval, length, position: the columns of the notes, in their order. Pitch 1 is a
         tonic, and each number is a semitone.
-      meters, modes: of whole melodies.
+      meters, modes: the inputs that describe a whole melody.
     """
 
     pitch: int
@@ -47,13 +47,13 @@ _GRAMS = {
 
 
 class NGrams(layers.Layer):
-    """How often each n-gram occurs in a melody: square roots of its share of its kind.
+    """Counts n-grams: the square root of the share that each has among those of its kind.
 
     Square roots compare vectors of shares as the Hellinger distance does: that a rare n-gram occurs
     at all counts for more than how often it does.
 
     Args:
-      vocabulary: of the notes.
+      vocabulary: the vocabulary sizes of the notes.
     """
 
     def __init__(self, vocabulary: Vocabulary):
@@ -62,14 +62,14 @@ class NGrams(layers.Layer):
         self._sizes = {**vocabulary._asdict(), "pitch_class": _PITCH_CLASSES}
 
     def call(self, notes):
-        """Counts.
+        """Counts the n-grams of a batch of melodies.
 
         Args:
-          notes: int tensor shaped [batch, notes, 4], with a column for each of the vocabulary,
-            padded with zeros.
+          notes: int tensor shaped [batch, notes, 4], with the first four columns of the
+            vocabulary, padded with zeros.
 
         Returns:
-          A float tensor shaped [batch, sum of the numbers of n-grams]; zeros for an empty melody.
+          A float tensor shaped [batch, n-grams of all kinds]; zeros for an empty melody.
         """
         notes = ops.cast(notes, "int32")
         features = dict(zip(self._columns, ops.unstack(notes, 4, axis=-1), strict=True))
@@ -84,7 +84,7 @@ class NGrams(layers.Layer):
                 code = code * self._sizes[name] + features[name][:, first - back : length - back]
             size = math.prod(self._sizes[name] for name, _ in parts)
             counts = ops.bincount(code, weights=there[:, first:], minlength=size)
-            # Keras cannot know that no code is larger.
+            # Keras cannot know that every code is below `size`, so it needs the shape.
             counts = ops.reshape(counts, (-1, size))
             total = ops.sum(counts, axis=1, keepdims=True)
             shares.append(ops.sqrt(counts / ops.maximum(total, 1)))
@@ -92,12 +92,12 @@ class NGrams(layers.Layer):
 
 
 class TuneTower(keras.Model):
-    """Melodies to vectors: n-grams, meter and mode, one hidden layer.
+    """Maps melodies to vectors, from n-grams, meter and mode through one hidden layer.
 
     Args:
-      vocabulary: of the melodies.
-      dimensions: of the vectors.
-      hidden: units of the hidden layer.
+      vocabulary: the vocabulary sizes of the melodies.
+      dimensions: the size of the vectors.
+      hidden: the units of the hidden layer.
       dropout: the share of the inputs that is dropped before each layer.
     """
 
@@ -115,7 +115,7 @@ class TuneTower(keras.Model):
 
         Args:
           inputs: a dict of "notes", int [batch, notes, 4], "meter" and "mode", int [batch].
-          training: whether to drop.
+          training: whether dropout is on.
 
         Returns:
           A float tensor shaped [batch, dimensions].
@@ -128,10 +128,10 @@ class TuneTower(keras.Model):
 
 
 class TitleTower(keras.Model):
-    """Embeddings of titles to vectors: one linear layer.
+    """Maps embeddings of titles to vectors by one linear layer.
 
     Args:
-      dimensions: of the vectors.
+      dimensions: the size of the vectors.
       dropout: the share of the embedding that is dropped.
     """
 
@@ -149,11 +149,11 @@ class DualTower(keras.Model):
     """Both towers and their loss.
 
     Args:
-      loss: a name of `contrastive.LOSSES`.
-      vocabulary: of the melodies.
-      dimensions: of the space in which tunes and titles meet.
-      hidden: units of the tune tower's hidden layer.
-      tune_dropout, title_dropout: of either tower.
+      loss: a name in `contrastive.LOSSES`.
+      vocabulary: the vocabulary sizes of the melodies.
+      dimensions: the size of the space in which tunes and titles meet.
+      hidden: the units of the tune tower's hidden layer.
+      tune_dropout, title_dropout: the dropout of each tower.
     """
 
     def __init__(
@@ -171,12 +171,12 @@ class DualTower(keras.Model):
         self.contrast = LOSSES[loss]()
 
     def call(self, inputs, training=False):
-        """The loss of a batch of pairs, a tune and a title a row.
+        """Computes the loss of a batch of pairs, with one tune and one title in each row.
 
         Args:
           inputs: what `TuneTower.call` takes, "title", float [batch, size of an embedding], and
             "same", bool [batch, batch]: which pairs are not negatives of each other.
-          training: whether to drop.
+          training: whether dropout is on.
 
         Returns:
           A scalar.
@@ -189,8 +189,8 @@ class DualTower(keras.Model):
 def _unit(vectors):
     """Scales vectors to length one; zeros stay zeros.
 
-    Unlike `ops.normalize`, it has a finite gradient at zeros. At the first step, a title that the
-    text encoder knows nothing of, or of which all is dropped, is zeros.
+    Unlike `ops.normalize`, it has a finite gradient at zeros. A title is zeros at the first step if
+    the text encoder finds nothing in it, or if dropout takes all of its embedding.
     """
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, _LEAST_LENGTH**2))

@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoints in a folder: the newest whole one, by whatever name it is given."""
+"""Finds TensorFlow's checkpoints: the newest complete one, or the one that the user names."""
 
 import atexit
 import glob
@@ -14,15 +14,15 @@ import tensorflow.compat.v1 as tf
 from pipelines import runs
 from pipelines.runtime.app import UserError
 
-# What TensorFlow raises on a checkpoint whose bytes are not what was written.
+# What TensorFlow raises on a checkpoint that is damaged.
 DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
 
 
 def latest(directory: str) -> str | None:
     """The prefix of the newest checkpoint in a folder, or None.
 
-    TensorFlow's `latest_checkpoint` for folders that were moved or copied, or in which the newest
-    is incomplete, too: stock Magenta's say where their checkpoints are by absolute paths.
+    Unlike TensorFlow's `latest_checkpoint`, it also works in a folder that was moved or copied
+    (stock Magenta names checkpoints by absolute paths), and it passes over incomplete ones.
     """
     checkpoint = tf.train.latest_checkpoint(directory)
     here = checkpoint and os.path.realpath(os.path.dirname(checkpoint))
@@ -104,9 +104,9 @@ def find(run_dir: str | None, checkpoint_file: str | None) -> str:
     """Finds the checkpoint that the flags --run_dir and --checkpoint_file name.
 
     Args:
-      run_dir: a run folder, or its folder of checkpoints; the newest checkpoint counts.
+      run_dir: a run folder, or its folder of checkpoints; the newest checkpoint is taken.
       checkpoint_file: a checkpoint's prefix, one of its files, a folder of checkpoints, or a .tar
-        with one checkpoint, as Magenta distributes them. It counts where both are given.
+        with one checkpoint, as Magenta distributes them. It is taken where both are given.
 
     Returns:
       The checkpoint's prefix, e.g. "run/train/model.ckpt-2000".

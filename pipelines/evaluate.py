@@ -1,8 +1,8 @@
 """Measures a checkpoint on held-out music, once.
 
 Prints JSON on stdout and writes the same to RUN_DIR/eval, with summaries for TensorBoard: the
-loss and its reconstruction and KL terms and, for this project's configs and those of Magenta that
-are like them, how near the decoded music is to the held-out one:
+loss and its reconstruction and KL terms and, for this project's configs and similar ones of
+Magenta's, how near the decoded music is to the held-out music:
   teacher_forced  each step decoded from the true steps before it, z drawn from the posterior, the
                   likeliest outcome of each step
   sampled         decoded from the posterior mean alone, each step drawn at --temperature from what
@@ -15,7 +15,7 @@ class. Melodies are measured by their events, over all and bar by bar:
   onset_accuracy  the share of the notes that begin on their step with their pitch; onset_precision
                   and onset_f1 go with it
   rhythm_f1       whether a note begins, whatever its pitch
-  pitch_accuracy  where one begins as it should, whether its pitch is right
+  pitch_accuracy  where a note begins as it should, whether its pitch is right
 
 Example:
   ./run.sh evaluate --run_dir=/data/runs/first \\
@@ -43,7 +43,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
 flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
 flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
-flags.DEFINE_float("temperature", 0.5, "Of what is sampled; generate's default.", lower_bound=1e-6)
+flags.DEFINE_float("temperature", 0.5, "For sampling; generate's default.", lower_bound=1e-6)
 flags.DEFINE_integer("batch_size", 64, "Examples measured at once.", lower_bound=1)
 flags.DEFINE_integer("eval_num_batches", None, "Measure no more batches than this.", lower_bound=1)
 flags.DEFINE_string("eval_dir_suffix", "", "Added to the name of the folder eval.")
@@ -51,8 +51,8 @@ flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the sa
 flags.DEFINE_string(
     "devices",
     "",
-    "What to compute on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow "
-    "finds one by default, else the CPU.",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
+    "TensorFlow finds one, else the CPU.",
 )
 flags.DEFINE_string(
     "baseline",
@@ -103,7 +103,7 @@ def main() -> None:
     result["baseline"] = FLAGS.baseline
     eval_dir = runs.eval_dir(required_path_flag("run_dir"), FLAGS.eval_dir_suffix)
     os.makedirs(eval_dir, exist_ok=True)
-    # Splits are told apart in the names of the files and as runs of TensorBoard.
+    # The split is in the names of the files, and a run of its own in TensorBoard.
     label = evaluation.label(held_out.source)
     measured = FLAGS.baseline or f"step-{result['step']}"
     path = os.path.join(eval_dir, f"{label}-{measured}.json")

@@ -1,4 +1,4 @@
-"""Plays new music from a trained model: MIDI, a piano roll beside it and, but for drums, ABC.
+"""Generates music with a trained model: MIDI, with a piano roll and, except for drums, ABC.
 
 --mode=sample        new pieces, from latent vectors drawn at random
 --mode=reconstruct   --input_midi, every window of it encoded, decoded and joined again
@@ -22,14 +22,14 @@ from pipelines.runtime.flags import require_finite, required_path_flag
 
 FLAGS = flags.FLAGS
 
-# The names, meanings and defaults are those of Magenta's music_vae_generate, but for those that
-# say otherwise.
+# Names, meanings and defaults are those of Magenta's music_vae_generate, unless a flag's help says
+# otherwise.
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
 flags.DEFINE_string(
     "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
 )
 flags.DEFINE_string(
-    "config", None, "The config, for a checkpoint that no run.json lies beside (stock Magenta's)."
+    "config", None, "The config, for a checkpoint without a run.json (such as stock Magenta's)."
 )
 flags.DEFINE_string(
     "config_file", None, "The Python file with the run's config, if it has one. (Not in Magenta.)"
@@ -42,7 +42,7 @@ flags.DEFINE_enum(
     "mode",
     "sample",
     ["sample", "reconstruct", "interpolate"],
-    "What to play. (Magenta has no reconstruct.)",
+    "What to generate. (Magenta has no reconstruct.)",
 )
 flags.DEFINE_string("input_midi", None, "The MIDI file to reconstruct. (Not in Magenta.)")
 flags.DEFINE_string("input_midi_1", None, "The MIDI file to interpolate from.")
@@ -56,13 +56,16 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "max_batch_size",
     None,
-    "How many are decoded at once, at most. As many as are quick and take little memory by "
-    "default, up to 256. (8 in Magenta.) Other batches give other music for the same seed.",
+    "How many are decoded at once, at most. By default as many as are fast and take little "
+    "memory, up to 256. (8 in Magenta.) Other batches give other music for the same seed.",
     lower_bound=1,
 )
 flags.DEFINE_float("temperature", 0.5, "The randomness of the decoding.", lower_bound=1e-6)
 flags.DEFINE_integer(
-    "seed", None, "Seeds what is drawn; shown where none is given. (Not in Magenta.)", lower_bound=0
+    "seed",
+    None,
+    "Seeds what is drawn; by default a new one is taken and shown. (Not in Magenta.)",
+    lower_bound=0,
 )
 flags.DEFINE_float(
     "qpm",
@@ -75,8 +78,8 @@ flags.DEFINE_float(
 flags.DEFINE_string(
     "devices",
     "",
-    "What to decode on: CPU or GPU, or one of several as in GPU:1. A GPU where TensorFlow "
-    "finds one by default, else the CPU. (Not in Magenta.)",
+    "What to decode on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
+    "TensorFlow finds one, else the CPU. (Not in Magenta.)",
 )
 flags.DEFINE_bool("overwrite", False, "Replace other music of the same name. (Not in Magenta.)")
 flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")

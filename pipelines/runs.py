@@ -1,4 +1,4 @@
-"""Run folders: where a system keeps what it trained, and `run.json`, which says what that is.
+"""Run folders: where a system keeps what it trained, and `run.json`, which describes it.
 
     RUN_DIR/run.json    what was trained, with what and on what; its "kind" names the system
     RUN_DIR/train/      checkpoints and summaries for TensorBoard
@@ -43,13 +43,13 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
 
     Args:
       run_dir: a run folder, or its folder of checkpoints.
-      kind: the system that asks.
+      kind: the name of the system that reads it.
 
     Returns:
       What run.json says; {} where there is none.
 
     Raises:
-      UserError: where run.json is damaged, or of another system's run.
+      UserError: where run.json is damaged, or describes a run of another system.
     """
     path = _find(run_dir)
     if path is None:
@@ -73,12 +73,12 @@ def write(run_dir: str | os.PathLike, kind: str, metadata: Mapping[str, Any]) ->
 
     Args:
       run_dir: the run folder.
-      kind: the system that the run is of.
+      kind: the name of the system that trained the run.
       metadata: JSON values.
     """
     os.makedirs(run_dir, exist_ok=True)
     files.write_json(pathlib.Path(run_dir, METADATA), {**metadata, "kind": kind}, sort_keys=True)
-    # One truth: what an older version left beside the checkpoints is replaced by this.
+    # This replaces the file that an older version left beside the checkpoints.
     pathlib.Path(train_dir(run_dir), METADATA).unlink(missing_ok=True)
 
 
@@ -92,7 +92,7 @@ def _find(run_dir: str | os.PathLike) -> pathlib.Path | None:
 
 
 def provenance() -> dict[str, Any]:
-    """The versions that train a run: Python, its packages, and the commit of this checkout."""
+    """The versions that a run is trained with: of Python, of packages and of this checkout."""
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     return {
         "versions": {"python": platform.python_version(), **versions},
@@ -101,7 +101,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _code_version() -> str | None:
-    """The commit of this checkout, marked where files differ from it; None outside of git."""
+    """The commit of this checkout, marked "dirty" where files differ; None outside of git."""
     here = os.path.dirname(os.path.abspath(__file__))
     try:
         done = subprocess.run(

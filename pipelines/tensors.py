@@ -1,12 +1,12 @@
 """Converts NoteSequence records to training tensors for one config, by Beam.
 
-Training from tensors is many times faster than from NoteSequences: these are converted once, and
-what is drawn afresh each epoch is drawn by TensorFlow. The tensors of each split, the list of the
+Training from tensors is many times faster than from NoteSequences: each is converted once, and
+TensorFlow draws what is drawn afresh each epoch. The tensors of each split, the list of the
 NoteSequences that gave none and why, and a manifest land in --output; the manifest goes to stdout.
 tfrecords/README.md documents the format. `evaluate` measures the NoteSequences themselves.
 
 With --dry_run nothing is written: every record is converted, and a table (with --json, JSON) says
-how many examples come of it, and why others give none.
+how many examples the records give, and why some give none.
 
 Examples:
   ./run.sh tensors --config=flat-groove_4bar --input=tfrecords/groove \\
@@ -35,7 +35,7 @@ flags.DEFINE_string("output", None, "Folder for the tensors.")
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
 flags.DEFINE_bool("overwrite", False, "Replace the tensors of an older run in --output.")
-flags.DEFINE_bool("dry_run", False, "Only report.")
+flags.DEFINE_bool("dry_run", False, "Only report; write nothing.")
 flags.DEFINE_bool("json", False, "With --dry_run: report as JSON.")
 
 

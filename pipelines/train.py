@@ -22,7 +22,7 @@ from pipelines.runtime.progress import Stages
 
 FLAGS = flags.FLAGS
 
-# The names, meanings and defaults are those of Magenta's music_vae_train, but for those that say
+# Names, meanings and defaults are those of Magenta's music_vae_train, unless a flag's help says
 # otherwise.
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
 flags.DEFINE_string(
@@ -35,14 +35,16 @@ flags.DEFINE_string(
     None,
     "Glob of TFRecord files of NoteSequences or tensors, e.g. 'DIR/train.tfrecord*'.",
 )
-flags.DEFINE_string("tfds_name", None, "A TensorFlow Datasets name with MIDI in it, instead.")
+flags.DEFINE_string(
+    "tfds_name", None, "Instead of --examples_path: a dataset of TensorFlow Datasets with MIDI."
+)
 flags.DEFINE_string("run_dir", None, "Folder of the run; checkpoints go to its folder train.")
 flags.DEFINE_integer(
     "num_steps", 200000, "The run ends at exactly this training step.", lower_bound=1
 )
 flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs that change hparams.")
 flags.DEFINE_integer("checkpoints_to_keep", 100, "How many checkpoints to keep; 0 for all.")
-flags.DEFINE_integer("keep_checkpoint_every_n_hours", 1, "Besides those, keep one every N hours.")
+flags.DEFINE_integer("keep_checkpoint_every_n_hours", 1, "Besides these, keep one every N hours.")
 flags.DEFINE_integer(
     "save_checkpoint_secs",
     60,
@@ -64,10 +66,10 @@ flags.DEFINE_string(
     "devices",
     "",
     "What to train on: CPU, GPU (all of them) or single ones, as in GPU:0,GPU:2; each gets an "
-    "equal part of each batch. All GPUs that TensorFlow finds by default, else the CPU. (Not in "
+    "equal part of each batch. By default all GPUs that TensorFlow finds, else the CPU. (Not in "
     "Magenta.)",
 )
-flags.DEFINE_string("mode", "train", "Only train; ./run.sh evaluate is Magenta's eval.")
+flags.DEFINE_string("mode", "train", "Must be train; for Magenta's eval, use ./run.sh evaluate.")
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")
 flags.DEFINE_integer("num_ps_tasks", 0, "The number of parameter server tasks.")
@@ -83,7 +85,7 @@ flags.DEFINE_enum(
 def main() -> None:
     """Runs the job from its flags."""
     if FLAGS.mode != "train":
-        raise UserError(f"--mode={FLAGS.mode}: only train; evaluate with ./run.sh evaluate")
+        raise UserError(f"--mode={FLAGS.mode}: must be train; to evaluate, use ./run.sh evaluate")
     if FLAGS.examples_path and FLAGS.tfds_name:
         raise UserError("only one of --examples_path and --tfds_name can be given")
     with Stages() as stages:

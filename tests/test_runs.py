@@ -1,4 +1,4 @@
-"""Run folders: one run.json with its kind, wherever it lies."""
+"""Run folders: one run.json with its kind, wherever it is."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_a_run_of_another_system_is_refused(tmp_path):
 
 
 def test_run_json_of_an_older_version_is_read_and_replaced(tmp_path):
-    """MusicVAE's lay beside its checkpoints and had no kind."""
+    """MusicVAE's run.json was beside its checkpoints and had no kind."""
     old = tmp_path / "train" / "run.json"
     old.parent.mkdir()
     old.write_text('{"config": "x", "hparams": {}}')
@@ -50,6 +50,6 @@ def test_a_damaged_run_json_is_named(text, tmp_path):
 
 
 def test_it_can_be_read_by_people(tmp_path):
-    """Names in order, so that two runs are easily compared."""
+    """Names are sorted, so that two runs are easy to compare."""
     runs.write(tmp_path, "some", {"b": 1, "a": 2})
     assert list(json.loads((tmp_path / "run.json").read_text())) == ["a", "b", "kind"]

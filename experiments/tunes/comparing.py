@@ -77,8 +77,8 @@ def difference(tune: TuneText, ours: Voices, other: Voices, in_ticks: bool) -> D
     """The first difference, or None.
 
     Args:
-      in_ticks: whether the other reader's times are whole MIDI ticks: a length that is none may
-        then differ by less than one.
+      in_ticks: whether the other reader's times are whole MIDI ticks: a length that is not a whole
+        number of ticks may then differ by less than one.
     """
     if len(ours) != len(other):
         sizes = [str([len(voice) for voice in voices]) for voices in (ours, other)]

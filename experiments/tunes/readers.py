@@ -91,7 +91,7 @@ _REPEAT_OR_ENDING = re.compile(
 )
 # Unless told not to, abc2midi lets the notes of a chord begin one after the other.
 _FOR_ABC2MIDI = "%%MIDI chordattack 0"
-# Fields that say which notes there are and how long. Of the others, R: makes abc2midi swing
+# Fields that say which notes there are and how long. Among the others, R: makes abc2midi swing
 # hornpipes, Q: changes abcjs's lengths, and abcjs plays the letters of Nottingham's Y:.
 _ABOUT_NOTES = frozenset("IKLMPUVm")
 

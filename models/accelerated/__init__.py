@@ -1,7 +1,7 @@
 """Magenta's MusicVAE, laid out to train in a fraction of the time: same variables, same loss.
 
-`accelerated` gives a model whose encoder and decoder stand around Magenta's and do what those do,
-faster, in training and in sampling. Checkpoints fit both, in both directions. What differs:
+`accelerated` gives a model whose encoder and decoder wrap Magenta's and compute the same faster,
+in training and in sampling. A checkpoint of either model fits the other. What differs:
 
   - layers run one after another, each over whole sequences (`models.accelerated.lstm`);
   - a hierarchical decoder whose conductor takes nothing from the segments (Magenta's
@@ -10,7 +10,8 @@ faster, in training and in sampling. Checkpoints fit both, in both directions. W
   - the losses of a batch are one expression, where Magenta adds nodes for each of its sequences;
   - the conductor's dropout is for training only, where Magenta leaves it on when evaluating.
 
-What has no such counterpart stays with Magenta's class, and says so when it is built.
+An encoder or decoder without such a counterpart keeps Magenta's class, and logs a warning when it
+is built.
 """
 
 import copy
@@ -27,7 +28,7 @@ from models.accelerated.wrappers import NO_COUNTERPART, MagentasDecoder, Magenta
 
 
 def accelerated(model: base_model.MusicVAE, fused: bool = True) -> base_model.MusicVAE:
-    """Returns the counterpart of a model that is not built yet.
+    """Returns the accelerated counterpart of a model that is not built yet.
 
     Args:
       model: any MusicVAE.
@@ -73,7 +74,7 @@ def _decoder(decoder: base_model.BaseDecoder, fused: bool) -> base_model.BaseDec
 
 
 def _with_cores(decoder, fused: bool):
-    """A copy of a decoder around other decoders, with the counterparts of these."""
+    """A copy of a decoder that wraps other decoders, with the counterparts of those."""
     decoder = copy.copy(decoder)
     if hasattr(decoder, "_core_decoders"):
         decoder._core_decoders = [_decoder(core, fused) for core in decoder._core_decoders]
@@ -85,7 +86,7 @@ def _with_cores(decoder, fused: bool):
 def _sequential(decoder: lstm_models.HierarchicalLstmDecoder) -> str | None:
     """Says why the segments of a decoder depend on each other, or None where they do not."""
     if decoder._hierarchical_encoder:
-        return "its segments are encoded again for the next (re-encoder), so none can wait"
+        return "each of its segments is encoded before the next is decoded (re-encoder)"
     if not set(range(len(decoder._level_lengths) - 1)) <= set(decoder._disable_autoregression):
         return "each of its segments depends on the one before (disable_autoregression=False)"
     return None

@@ -16,7 +16,7 @@ from models.accelerated.operations import (
 
 
 class TeacherForcedDecoder(wrappers.LayeredDecoder):
-    """A decoder on one LSTM, `lstm_models.BaseLstmDecoder`, fed with what it should give.
+    """A decoder on one LSTM, `lstm_models.BaseLstmDecoder`, which training feeds with the target.
 
     Args:
       decoder: Magenta's.
@@ -31,7 +31,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         """Whether the decoder inside samples as Magenta's do, and not in a way of its own."""
         return not self._stays_magentas and type(self._decoder).sample in (
             lstm_models.BaseLstmDecoder.sample,
-            # It only makes a function of the end token.
+            # It only turns the end token into a function.
             lstm_models.CategoricalLstmDecoder.sample,
         )
 
@@ -39,15 +39,15 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         """The loss of BaseLstmDecoder.reconstruction_loss, for a whole batch in one expression.
 
         Args:
-          x_input: [batch, steps, output_depth], what the decoder is fed with: 0, then the target.
+          x_input: [batch, steps, output_depth], what the decoder is fed with: 0s, then the target.
           x_target: [batch, steps, output_depth].
-          x_length: [batch]; what is behind it does not count.
+          x_length: [batch]; steps after it are ignored.
           z: [batch, z_size] or None.
           c_input: controls, [batch, steps, control_depth] or None.
 
         Returns:
           The loss of each sequence, [batch]; when not training, metrics as in Magenta; and
-          LstmDecodeResults with rnn_output, [batch, steps, depth], alone.
+          LstmDecodeResults that hold rnn_output, [batch, steps, depth], alone.
         """
         if self._stays_magentas:
             return super().reconstruction_loss(x_input, x_target, x_length, z, c_input)
@@ -62,13 +62,13 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         run = self._run if forced else self._run_sampling
         with tf.variable_scope("decoder"):
             layers = self._layers(depth)
-            # Makes the variables, which are made once and not in a loop or a half.
+            # Creates the variables, which must happen once: not in a loop, nor for each half.
             self._output(state[-1].h)
             rnn_output = self._in_halves(functools.partial(run, layers), x_input, z, c_input, state)
         outputs = tf.reshape(rnn_output, [-1, rnn_output.shape[2]])
         target = tf.reshape(x_target, [-1, x_target.shape[2]])
         losses, _ = self._decoder._flat_reconstruction_loss(target, outputs)
-        # What is behind the length of a sequence has a loss like any other; it is not counted.
+        # Steps after the end of a sequence have a loss too; it is not counted.
         counts = tf.sequence_mask(x_length, tf.shape(x_target)[1])
         losses = tf.reshape(losses, [batch, -1, losses.shape[1:].num_elements()])
         losses = tf.reduce_sum(losses, axis=2)
@@ -93,7 +93,8 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
     ):
         """Samples as BaseLstmDecoder.sample, in one loop.
 
-        It leaves to Magenta's what may end before `max_length` or is fed with controls.
+        Magenta's own `sample` does the work for sequences that may end before `max_length` or are
+        fed with controls.
 
         Args:
           n: how many sequences.
@@ -112,7 +113,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         """
         ends = max_length is None or end_fn is not None
         if ends or c_input is not None or not self.samples_segments:
-            # Some decoders of Magenta's have no such arguments.
+            # Some of Magenta's decoders do not take these arguments.
             given = {"start_inputs": start_inputs, "end_fn": end_fn}
             given = {name: value for name, value in given.items() if value is not None}
             return super().sample(n, max_length, z, c_input, temperature=temperature, **given)
@@ -124,7 +125,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
 
         Args:
           embeddings: [segments, n, z_size], what each is conditioned on.
-          steps: of a segment, an int or a scalar tensor.
+          steps: steps in a segment, an int or a scalar tensor.
           temperature: what the logits are divided by.
           start_inputs: [n, output_depth], what the first step is fed with, or None for 0.
 
@@ -145,7 +146,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             start_inputs = tf.zeros([n, self._decoder._output_depth])
         with tf.variable_scope("decoder"):
             layers = self._layers(start_inputs.shape[1] + z_size)
-            # Makes the variables, which cannot be made in a loop.
+            # Creates the variables, which is impossible in a loop.
             output_depth = self._output(states[-1].h[0]).shape[1]
 
             def step(inputs, segment, state):
@@ -187,7 +188,8 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         inputs = [time_major(x_input)]
         constant = z
         if c_input is not None or self._keep_prob < 1:
-            # z is not constant where each step drops other numbers of it.
+            # With dropout each step drops other elements of z. With controls z does not come last
+            # among the inputs, as a constant has to.
             constant = None
             controls = [] if c_input is None else [time_major(c_input)]
             inputs += [repeated(z, inputs[0]), *controls]
@@ -203,8 +205,8 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
     def _run_sampling(self, layers, x_input, z, c_input, state):
         """The outputs of every step, [batch, steps, depth], with scheduled sampling.
 
-        As contrib's ScheduledOutputTrainingHelper: after each step, each sequence of the batch goes
-        on from what is drawn from its own output with the sampling probability, else from the
+        It follows contrib's ScheduledOutputTrainingHelper: after each step, each sequence of the
+        batch is fed with a sample of its own output with the sampling probability, else with the
         target.
         """
         inputs = time_major(x_input)
@@ -228,7 +230,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             lambda t, *_: t < steps,
             step,
             (0, inputs[0], state, outputs),
-            # XLA needs it for the gradient.
+            # XLA needs this for the gradient.
             maximum_iterations=steps,
             parallel_iterations=1,
         )
@@ -240,7 +242,7 @@ class SplitDecoder(wrappers.DecoderWrapper):
 
     @property
     def samples_segments(self) -> bool:
-        """Whether all of its decoders do."""
+        """Whether all of its decoders have `sample_segments`."""
         return all(
             getattr(core, "samples_segments", False) for core in self._decoder._core_decoders
         )
@@ -271,7 +273,7 @@ class SplitDecoder(wrappers.DecoderWrapper):
                     core.reconstruction_loss(part_input, part_target, x_length, z, c_input)
                 )
         losses, metrics, results = zip(*parts)
-        # By the names that Magenta gives them.
+        # The metrics have the names that Magenta gives them.
         merged = {f"{name}/output_{i}": m for i, of in enumerate(metrics) for name, m in of.items()}
         for name in metrics[0]:
             merged[name] = tf.reduce_mean([of[name][0] for of in metrics]), tf.no_op()

@@ -22,7 +22,7 @@ class BidirectionalEncoder(base_model.BaseEncoder):
 
     @property
     def output_depth(self):
-        """Numbers in an embedding."""
+        """The size of an embedding."""
         return self._encoder.output_depth
 
     def build(self, hparams, is_training=True, name_or_scope="encoder"):
@@ -39,7 +39,7 @@ class BidirectionalEncoder(base_model.BaseEncoder):
 
         Args:
           sequence: [batch, steps, depth].
-          sequence_length: [batch]; what is behind it in a sequence does not count.
+          sequence_length: [batch]; steps after it are ignored.
 
         Returns:
           The last h in each direction, [batch, 2 units].
@@ -57,8 +57,8 @@ class BidirectionalEncoder(base_model.BaseEncoder):
                     forward = self._run("fw", inputs, units)
                     backward = self._run("bw", reverse(inputs), units)
                 inputs = tf.concat([forward, reverse(backward)], axis=2)
-        # Where a sequence ends, the reversed one has been read to its beginning. One of no length
-        # leaves the state at 0.
+        # Where a sequence ends, the reversed one has been read to its beginning. A sequence of
+        # length 0 leaves the state at 0.
         last = tf.stack([tf.maximum(sequence_length - 1, 0), tf.range(sequence.shape[0])], axis=1)
         ends = tf.concat([tf.gather_nd(forward, last), tf.gather_nd(backward, last)], axis=1)
         return tf.where(
@@ -84,12 +84,12 @@ class ParallelHierarchicalEncoder(base_model.BaseEncoder):
 
     @property
     def output_depth(self):
-        """Numbers in an embedding."""
+        """The size of an embedding."""
         return self._encoder.output_depth
 
     @property
     def level_lengths(self):
-        """As in Magenta's."""
+        """The lengths of the levels, as in Magenta's encoder."""
         return self._encoder.level_lengths
 
     def build(self, hparams, is_training=True):

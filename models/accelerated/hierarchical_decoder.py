@@ -14,7 +14,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
     """`lstm_models.HierarchicalLstmDecoder` (MusicVAE, section 3.2), all segments as one batch.
 
     Args:
-      decoder: Magenta's, its core decoder accelerated, for which `_sequential` is None.
+      decoder: Magenta's, its core decoder accelerated; its segments do not depend on each other.
       fused: whether kernels may be used that XLA does not have.
     """
 
@@ -29,7 +29,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
 
     @property
     def _levels(self) -> list[int]:
-        """How many times each level of conductors divides what is above it."""
+        """Into how many parts each level of conductors divides a part of the level above it."""
         return self._decoder._level_lengths[:-1]
 
     def reconstruction_loss(self, x_input, x_target, x_length, z=None, c_input=None):
@@ -43,8 +43,8 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
 
         Returns:
           The loss of each sequence, [batch]; when not training, metrics of all segments together,
-          where Magenta has each one's and their mean; and LstmDecodeResults with rnn_output,
-          [batch, max_seq_len, depth], alone.
+          where Magenta has each one's and their mean; and LstmDecodeResults that hold
+          rnn_output, [batch, max_seq_len, depth], alone.
         """
         if self._stays_magentas:
             return super().reconstruction_loss(x_input, x_target, x_length, z, c_input)
@@ -76,7 +76,8 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
     def sample(self, n, max_length=None, z=None, c_input=None, temperature=1.0, end_fn=None):
         """Samples as HierarchicalLstmDecoder.sample, in one loop after the conductor's.
 
-        It leaves to Magenta's what may end before its segment or is fed with controls.
+        Magenta's own `sample` does the work for segments that may end early or are fed with
+        controls.
 
         Args:
           n: how many sequences.
@@ -136,7 +137,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
         return embeddings
 
     def _conduct_level(self, length: int, layers, state):
-        """h of the last layer, [batch, length, units]."""
+        """Runs one level of conductors: h of the last layer, [batch, length, units]."""
         inputs = tf.zeros([length, state[0].h.shape[0], 1])
         for of_layer, layer in zip(state, layers, strict=True):
             inputs = dropout(inputs, self._keep_prob)
@@ -145,7 +146,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
 
 
 class SequentialHierarchicalDecoder(wrappers.MagentasDecoder):
-    """`lstm_models.HierarchicalLstmDecoder` as it is, but that conductors drop only in training."""
+    """`lstm_models.HierarchicalLstmDecoder` with dropout in its conductors only in training."""
 
     def build(self, hparams, output_depth, is_training=True):
         """Builds the decoder inside; arguments as in BaseDecoder.build."""
@@ -156,8 +157,8 @@ class SequentialHierarchicalDecoder(wrappers.MagentasDecoder):
 def _conductors_cells(decoder, hparams, is_training: bool) -> list:
     """A stack of cells for every level above the core decoder.
 
-    Magenta makes them as if always training, so that what is evaluated or sampled goes through
-    their dropout.
+    Magenta always builds them as for training, so its evaluation and its sampling go through their
+    dropout.
     """
     return [
         lstm_utils.rnn_cell(

@@ -2,12 +2,12 @@
 
 Magenta runs its cells in a loop over the steps, so TensorFlow multiplies the inputs by the kernel
 step by step and, when training, makes the kernel's gradient step by step too. Where all inputs are
-known beforehand neither belongs in a loop. What is left in it is what really recurs:
+known beforehand, neither belongs in a loop. Only what really recurs is left in it:
 
     forward    for all steps at once x W_x; in the loop h W_h, and the gates
     backward   in the loop the gates' gradients g, and g W_h'; for all steps at once x' g and h' g
 
-The numbers are those of LSTMBlockCell: arXiv:1409.2329 with forget bias 1 and no peepholes. The
+The arithmetic is that of LSTMBlockCell: arXiv:1409.2329 with forget bias 1 and no peepholes. The
 rows of a kernel are those of the inputs and then those of h, its columns the gates i, j (what is
 new), f and o, each as wide as h.
 """
@@ -38,17 +38,17 @@ class Weights(NamedTuple):
 
     @property
     def units(self) -> int:
-        """How many numbers h has."""
+        """The size of h."""
         return int(self.bias.shape[0]) // 4
 
 
 def weights(scope, input_depth: int, units: int) -> Weights:
-    """The variables of the layer whose cell Magenta calls in a scope.
+    """Gets the variables of a layer, under the names that Magenta's cell has in a scope.
 
     Args:
-      scope: name of the scope, below the present one, e.g. "multi_rnn_cell/cell_0".
-      input_depth: numbers in an input.
-      units: numbers in h.
+      scope: the name of the scope, below the current one, e.g. "multi_rnn_cell/cell_0".
+      input_depth: the size of an input.
+      units: the size of h.
     """
     with tf.variable_scope(scope), tf.variable_scope("lstm_cell"):
         kernel = tf.get_variable("kernel", [input_depth + units, 4 * units])
@@ -87,7 +87,7 @@ def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = 
     bias += tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units)
     gates = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, depth]), of_inputs), bias)
     if constant:
-        # As a bias of all numbers of a step, whose gradient is many times as quick as of a sum.
+        # Added as a bias of a whole step: its gradient is many times as fast as that of a sum.
         same = tf.reshape(tf.matmul(*constant, *of_constant), [-1])
         gates = tf.nn.bias_add(tf.reshape(gates, [steps, same.shape[0]]), same)
     gates = tf.reshape(gates, [steps, batch, 4 * layer.units])
@@ -123,13 +123,13 @@ def step(inputs, state: State, layer: Weights, fused: bool = True) -> State:
 
 
 def _shape(tensor) -> list:
-    """The sizes of a tensor: numbers where they are known, else scalars."""
+    """The sizes of a tensor: ints where they are known, else scalar tensors."""
     sizes = tf.shape(tensor)
     return [sizes[i] if n is None else n for i, n in enumerate(tensor.shape.as_list())]
 
 
 class _Step(NamedTuple):
-    """What a step makes, each [batch, units]: the gates, activated, tanh(c), c and h."""
+    """What a step computes, each [batch, units]: the activated gates, tanh(c), c and h."""
 
     i: tf.Tensor
     j: tf.Tensor
@@ -174,7 +174,7 @@ def _cell_gradient(step: _Step, c, dc, dh, fused: bool):
             cs_prev=c,
             cs_grad=dc,
             h_grad=dh,
-            # Looked at for their shapes alone.
+            # Only their shapes are used.
             x=tf.zeros([batch, 1]),
             h_prev=c,
             w=tf.zeros([1 + units, 4 * units]),
@@ -200,11 +200,11 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     """Takes gradients back through all steps.
 
     Args:
-      made_at: a function from the number of a step to its `_Step` (h is not looked at).
+      made_at: a function from the index of a step to its `_Step` (whose h is not used).
       c, h: [batch, units], before the first step.
       hs: h after every step, [steps, batch, units].
       hs_gradient: the gradient of `hs`.
-      kernel: [units, 4 units], of h.
+      kernel: [units, 4 units], the rows of the kernel for h.
       fused: whether kernels may be used that XLA does not have.
 
     Returns:
@@ -213,7 +213,7 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     """
     steps = _shape(hs_gradient)[0]
     batch, units = c.shape
-    # Transposed once: a multiplication by a transposed kernel would do it in every step.
+    # Transposed once: multiplying with `transpose_b` would do it in every step.
     transposed = tf.transpose(kernel)
 
     def backward(t, c_before, dc, dh, gates_gradient):
@@ -228,7 +228,7 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     )
     dc, dh, gates_gradient = backward(0, c, *after_first)
     gates_gradient = gates_gradient.stack()
-    # h before the first step apart, rather than a copy of all with it in front.
+    # h before the first step is added separately: putting it in front would copy all of them.
     kernel_gradient = _kernel_gradient(hs[:-1], gates_gradient[1:])
     kernel_gradient += tf.matmul(h, gates_gradient[0], transpose_a=True)
     return gates_gradient, kernel_gradient, dc, dh
@@ -239,10 +239,11 @@ def _kernel_gradient(inputs, gates_gradient):
 
     Args:
       inputs: [steps, batch, depth].
-      gates_gradient: the gradient of what the products added to, [steps, batch, 4 units].
+      gates_gradient: the gradient of the gates that the products are part of, [steps, batch,
+        4 units].
     """
     steps = _shape(inputs)[0]
-    # In two products, for the last of an encoder's directions would leave a core nothing to do.
+    # Two products, since a single one would leave a core idle in an encoder's last direction.
     ends = [0, steps // 2, steps] if cores.halved() else [0, steps]
     products = []
     for begin, end in itertools.pairwise(ends):
@@ -253,11 +254,11 @@ def _kernel_gradient(inputs, gates_gradient):
 
 
 def _recurrence(gates, kernel, c, h):
-    """Steps through what the inputs add to the gates.
+    """Runs the recurrence over gates that the inputs are added to already.
 
     Args:
-      gates: [steps, batch, 4 units], the bias and the forget bias in it.
-      kernel: [units, 4 units], of h.
+      gates: [steps, batch, 4 units], with the bias and the forget bias.
+      kernel: [units, 4 units], the rows of the kernel for h.
       c, h: [batch, units], before the first step.
 
     Returns:
@@ -292,14 +293,15 @@ def _recurrence(gates, kernel, c, h):
 
 @tf.custom_gradient
 def _fused_sequence(kernel, bias, c, h, *inputs):
-    """The same as `sequence` by TensorFlow's BlockLSTM, which loops inside one operation.
+    """Does the same as `sequence` by TensorFlow's BlockLSTM, which loops inside one operation.
 
-    Its own gradient makes that of the kernel step by step.
+    The gradient that comes with BlockLSTM is not used: it computes the kernel's step by step.
 
     Args:
-      kernel, bias: of the layer.
+      kernel, bias: the variables of the layer.
       c, h: [batch, units], before the first step.
-      *inputs: [steps, batch, depth], side by side, the last one perhaps [batch, depth].
+      *inputs: [steps, batch, depth], side by side; the last one may be [batch, depth], the same in
+        all steps.
     """
     constant = [part for part in inputs if part.shape.rank == 2]
     varying = [part for part in inputs if part.shape.rank == 3]
@@ -334,7 +336,7 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
         )
         kernel_gradient = [_kernel_gradient(given, gates_gradient)]
         flat = tf.reshape(gates_gradient, [-1, kernel.shape[1]])
-        # One after another, so that those nobody asks for are not made.
+        # Computed one by one, so that those nobody asks for are left out.
         inputs_gradients = [
             tf.reshape(tf.matmul(flat, of_part, transpose_b=True), tf.shape(part))
             for part, of_part in zip(varying, of_inputs)
@@ -353,5 +355,5 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
 
 
 def column_sums(matrix):
-    """The sum of each column, many times as quick on a CPU as tf.reduce_sum."""
+    """The sum of each column, many times as fast on a CPU as tf.reduce_sum."""
     return tf.raw_ops.BiasAddGrad(out_backprop=matrix)

@@ -1,4 +1,4 @@
-"""What encoders and decoders do to tensors around their layers."""
+"""Operations on tensors that encoders and decoders share, around their layers."""
 
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import lstm_utils
@@ -7,21 +7,25 @@ from models.accelerated import lstm
 
 
 def checked_z(z, n: int):
-    """z, [n, z_size], of size 0 where there is none; raises ValueError where it is not of n."""
+    """Returns z, [n, z_size], with z_size 0 for None.
+
+    Raises:
+      ValueError: where the first dimension of `z` is not n.
+    """
     if z is None:
         return tf.zeros([n, 0])
     if z.shape[0] != n:
-        raise ValueError(f"z is of {z.shape[0]} sequences, and {n} are to be sampled")
+        raise ValueError(f"z has {z.shape[0]} rows for {n} sequences to sample")
     return z
 
 
 def time_major(tensor):
-    """[batch, steps, depth] to [steps, batch, depth], and back."""
+    """Transposes [batch, steps, depth] to [steps, batch, depth], and back."""
     return tf.transpose(tensor, [1, 0, 2])
 
 
 def repeated(z, inputs):
-    """z, [batch, z_size], for every step of the inputs."""
+    """Repeats z, [batch, z_size], for every step of the inputs."""
     steps = tf.shape(inputs)[0]
 
     @tf.custom_gradient
@@ -35,10 +39,10 @@ def repeated(z, inputs):
 
 
 def dropout(tensor, keep_prob: float):
-    """As tf.nn.rnn_cell.DropoutWrapper on inputs: each step has its own mask.
+    """Drops inputs as tf.nn.rnn_cell.DropoutWrapper does: each step has its own mask.
 
-    Random numbers are a good part of tf.nn.dropout's time, which takes 32 bits for each number it
-    may drop. Here it is 16, so that `keep_prob` holds to 1 / 65,536.
+    Random bits are a good part of tf.nn.dropout's time, which draws 32 for each element. This draws
+    16, so `keep_prob` is exact to 1 / 65,536.
     """
     if keep_prob == 1:
         return tensor
@@ -53,7 +57,7 @@ def dropout(tensor, keep_prob: float):
 
 
 def decode_results(rnn_output, lengths) -> lstm_utils.LstmDecodeResults:
-    """What a decoder of Magenta's returns, of which only the outputs and lengths are known."""
+    """Makes the result of a decoder of Magenta's from its outputs and lengths alone."""
     return lstm_utils.LstmDecodeResults(
         rnn_input=None,
         rnn_output=rnn_output,

@@ -1,9 +1,9 @@
-"""Decoding step by step, each step fed with what was drawn in the one before it: one loop.
+"""Decodes step by step, each step fed with the sample of the one before it, in one loop.
 
 Magenta builds a loop for each segment of a hierarchical decoder. Here the state that each segment
 begins with is known before the first step, since the conductor takes nothing from the segments, and
-a single loop changes to it where the segment begins. What is fed there is, as in Magenta, the last
-output of the segment before.
+a single loop changes to it where the segment begins. As in Magenta, that step is fed with the
+last sample of the segment before.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ import tensorflow.compat.v1 as tf
 
 
 class Sampled(NamedTuple):
-    """What was sampled, each [batch, all steps, depth of it].
+    """What was sampled, each [batch, all steps, its depth].
 
     Attributes:
       inputs: what each step was fed with.
-      outputs: of the network.
-      samples: drawn from the outputs.
-      state: after the last step, as `step` gives it.
+      outputs: what the network gave for each step.
+      samples: what was drawn from the outputs.
+      state: the state after the last step, as `step` gives it.
     """
 
     inputs: tf.Tensor
@@ -34,11 +34,11 @@ def sample(step: Callable, states, start, steps, output_depth: int) -> Sampled:
     Args:
       step: a function of the inputs [batch, depth], the index of the segment and the state. Gives
         the outputs [batch, output_depth], what is drawn from them [batch, depth], and the state
-        after. It makes no variables.
+        after. It must not create variables.
       states: the state before each segment: a structure of tensors [segments, batch, units].
       start: [batch, depth], what the first step is fed with.
-      steps: in each segment, an int or a scalar tensor.
-      output_depth: numbers in an output.
+      steps: steps in each segment, an int or a scalar tensor.
+      output_depth: the size of an output.
     """
     segments = tf.nest.flatten(states)[0].shape[0]
     total = segments * steps
@@ -49,7 +49,7 @@ def sample(step: Callable, states, start, steps, output_depth: int) -> Sampled:
             tf.equal(t % steps, 0),
             lambda: tf.nest.map_structure(lambda all_of_them: all_of_them[segment], states),
             lambda: tf.nest.map_structure(tf.identity, state),
-            strict=True,  # Or else a list of one layer would come back as that layer.
+            strict=True,  # Otherwise a list of one layer comes back as that layer.
         )
         output, drawn, state = step(inputs, segment, state)
         return t + 1, drawn, state, outputs.write(t, output), samples.write(t, drawn)

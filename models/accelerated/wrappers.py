@@ -1,4 +1,4 @@
-"""What stands around Magenta's encoders and decoders; some parts stay theirs and say so."""
+"""Wrappers of Magenta's encoders and decoders; those that stay Magenta's log a warning."""
 
 import tensorflow.compat.v1 as tf
 from magenta.contrib import rnn as contrib_rnn
@@ -11,7 +11,7 @@ _OTHER_CELLS = "its cells are not plain LSTMs (residual connections have no coun
 
 
 class MagentasEncoder(base_model.BaseEncoder):
-    """An encoder of Magenta's that stays as it is, and says why."""
+    """An encoder of Magenta's that stays as it is; it logs the reason when it is built."""
 
     def __init__(self, encoder: base_model.BaseEncoder, reason: str):
         self._encoder = encoder
@@ -19,7 +19,7 @@ class MagentasEncoder(base_model.BaseEncoder):
 
     @property
     def output_depth(self):
-        """Numbers in an embedding."""
+        """The size of an embedding."""
         return self._encoder.output_depth
 
     def build(self, *args, **kwargs):
@@ -33,19 +33,19 @@ class MagentasEncoder(base_model.BaseEncoder):
 
 
 class DecoderWrapper(base_model.BaseDecoder):
-    """A decoder that does as the one inside; the loss is the subclass's."""
+    """Passes everything on to the decoder inside; a subclass overrides what it does faster."""
 
     def __init__(self, decoder: base_model.BaseDecoder):
         self._decoder = decoder
 
     @property
     def samples_segments(self) -> bool:
-        """Whether it has `sample_segments`, as TeacherForcedDecoder."""
+        """Whether it has `sample_segments`, as TeacherForcedDecoder does."""
         return False
 
     @property
     def state_size(self):
-        """As in Magenta's decoders."""
+        """The sizes of the state, as in Magenta's decoders."""
         return self._decoder.state_size
 
     def build(self, hparams, output_depth, is_training=True):
@@ -62,7 +62,7 @@ class DecoderWrapper(base_model.BaseDecoder):
 
 
 class MagentasDecoder(DecoderWrapper):
-    """A decoder of Magenta's that stays as it is, and says why."""
+    """A decoder of Magenta's that stays as it is; it logs the reason when it is built."""
 
     def __init__(self, decoder: base_model.BaseDecoder, reason: str):
         super().__init__(decoder)
@@ -99,12 +99,12 @@ class LayeredDecoder(DecoderWrapper):
         raise NotImplementedError
 
     def _in_halves(self, run, *tensors):
-        """`run` of tensors, as `cores.in_halves`."""
+        """Applies `run` to tensors, in halves of the batch where `cores.in_halves` does."""
         return cores.in_halves(run, max(self._units) if self._fused else 0, *tensors)
 
 
 def has_other_cells(part, cells) -> bool:
-    """Whether some cells of a part are not such as `lstm_utils.rnn_cell` makes; says so.
+    """Whether some cells of a part are not plain LSTMs from `lstm_utils.rnn_cell`; logs that.
 
     Args:
       part: an encoder or a decoder.

@@ -1,1 +1,1 @@
-"""NoteSequence records to batches of training examples."""
+"""Reads records as batches of training examples, and converts NoteSequences to tensors."""

@@ -1,4 +1,4 @@
-"""Examples, opened: what they are, what jobs ask of them, and how they are counted."""
+"""Opened examples: the interface that jobs use, batches of them, and their counts."""
 
 import abc
 import collections
@@ -14,18 +14,18 @@ from pipelines.runtime.app import UserError
 
 @dataclasses.dataclass
 class Counts:
-    """What a config makes of some records."""
+    """Counts what a config makes of some records."""
 
     records: int = 0
     used: int = 0
     examples: int = 0
     # Reason -> records, for those that gave no example.
     unused: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    # What the converter counts itself, such as drum pitches outside its map.
+    # What the converter itself counts, such as drum pitches outside its map.
     notes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
     def summary(self) -> str:
-        """One line for people."""
+        """Says it in one line, for the user."""
         text = f"{self.examples} examples from {self.used} of {self.records} records"
         if self.unused:
             reasons = ", ".join(f"{n} {reason}" for reason, n in self.unused.most_common())
@@ -37,11 +37,11 @@ class Counts:
         return text
 
     def require_batch(self, batch_size: int, source: str) -> None:
-        """Raises UserError for fewer examples than a batch, which Magenta hangs on.
+        """Raises UserError for fewer examples than a batch, with which Magenta would hang.
 
         Args:
           batch_size: how many examples there must be.
-          source: where they are from, for the message.
+          source: where the examples are from, for the message.
         """
         if self.examples < batch_size:
             raise UserError(
@@ -57,8 +57,9 @@ class Batch:
 
     Attributes:
       inputs, outputs, controls: arrays shaped [steps, depth], one an example.
-      lengths: their lengths, an int or (hierarchical converters) one int a segment each.
-      qpm: float array shaped [examples]: the tempo of each one's piece, in quarters a minute.
+      lengths: the length of each example: an int or, with hierarchical converters, one for each
+        segment.
+      qpm: float array shaped [examples]: the tempo of each example's piece, in quarters a minute.
     """
 
     inputs: tuple[np.ndarray, ...]
@@ -81,8 +82,8 @@ class Draw(NamedTuple):
     """How a training dataset is drawn from its examples.
 
     Attributes:
-      seed: of the order, the augmentation and the slices; drawn afresh where it is None.
-      cache: keeps the converted examples of the first epoch in memory, as Magenta does.
+      seed: the seed of the order, the augmentation and the slices; None draws a new one.
+      cache: whether to keep the converted examples of the first epoch in memory, as Magenta does.
       worker: which worker's share to read, from 0.
       num_workers: how many workers there are.
     """
@@ -94,11 +95,11 @@ class Draw(NamedTuple):
 
 
 class Examples(abc.ABC):
-    """Examples to train on, opened once: `pipelines.examples.reading` gives them.
+    """Examples to train on, opened once, by `pipelines.examples.reading`.
 
     Attributes:
       source: what was opened, as the user gave it.
-      paths: the record files, sorted; none where the examples are in no files.
+      paths: the record files, sorted; empty where the examples are not in files.
     """
 
     def __init__(self, source: str, paths: Sequence[str] = ()):
@@ -106,7 +107,7 @@ class Examples(abc.ABC):
         self.paths = list(paths)
 
     def require_fit(self, name: str, config) -> None:  # noqa: B027  most fit every config
-        """Raises UserError where a config cannot train on them; says what it goes without.
+        """Raises UserError where a config cannot train on them; tells the user what it lacks.
 
         Args:
           name: the config's name.
@@ -115,7 +116,7 @@ class Examples(abc.ABC):
 
     @abc.abstractmethod
     def count(self, config) -> Counts:
-        """Counts what there is to train a config on."""
+        """Counts the examples that there are to train a config on."""
 
     @abc.abstractmethod
     def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:

@@ -1,4 +1,4 @@
-"""NoteSequence records to training tensors for one config: the work of the `tensors` job.
+"""Converts NoteSequence records to training tensors for one config, for the `tensors` job.
 
 The job's process lists where in the shards the NoteSequences are; workers convert them in batches
 (`beam_batches`).
@@ -16,8 +16,8 @@ from pipelines.records.manifest import REJECTED, record_files
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 
-# A worker process imports TensorFlow in the time in which it converts 10,000 NoteSequences: five
-# times as many as repay a worker of `convert`, which the default is made for.
+# To import TensorFlow takes a worker process as long as to convert 10,000 NoteSequences. That is
+# five times as many as repay a worker of `convert`, for which the default is made.
 _COST_OF_A_WORKER = 5
 
 
@@ -94,7 +94,7 @@ def _batches(where: str, source: dict[str, Any]) -> Iterator[list[tuple[str, str
     records follow from there.
 
     Raises:
-      UserError: where the folder has not as many records as its manifest says.
+      UserError: where the folder does not have as many records as its manifest says.
     """
     expected = report.records_of(source)
     size = beam_batches.batch_size(sum(expected.values()))

@@ -1,4 +1,4 @@
-"""What training tensors depend on: no config is to train on what another's converter made."""
+"""What training tensors depend on, so that no config trains on those of another converter."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from magenta.models.music_vae import lstm_models
 from pipelines import representations
 from pipelines.representations.codec import Codec
 
-# Hparams of Magenta's that its models have and no converter reads.
+# Hparams of Magenta's models, which no converter reads.
 _OF_MODELS = {*lstm_models.get_default_hparams().values(), "nade_num_hidden"} - {"max_seq_len"}
 
 
@@ -36,7 +36,7 @@ def describe(config) -> dict[str, Any]:
 
 
 def difference(made_for: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """How two descriptions differ, for people; "" where they do not."""
+    """Says how two descriptions differ, for the user; "" where they do not."""
     before, now = made_for.get("hparams", {}), wanted["hparams"]
     changed = [
         f"{name}={before.get(name)!r} (now {now.get(name)!r})"
@@ -51,7 +51,7 @@ def difference(made_for: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def left_out(config) -> list[str]:
-    """What training from tensors goes without, a line for people each."""
+    """Says what training from tensors lacks, one line for the user each."""
     lines = []
     if config.note_sequence_augmenter is not None:
         lines.append(

@@ -1,4 +1,4 @@
-"""NoteSequences to examples: converted while training, and once each when measuring."""
+"""Converts NoteSequences to examples: while training, and once each when measuring."""
 
 import collections
 import functools
@@ -33,7 +33,7 @@ class NoteSequences(Examples):
         """Yields the NoteSequences in the order of the files.
 
         Raises:
-          UserError: for records that are no NoteSequences.
+          UserError: for records that are not NoteSequences.
         """
         for path in self.paths:
             for record in tfrecord.read(path):
@@ -41,7 +41,8 @@ class NoteSequences(Examples):
                     yield parse(record)
                 except ValueError as error:
                     raise UserError(
-                        f"{path}: its records are no NoteSequences; make them with ./run.sh convert"
+                        f"{path}: its records are not NoteSequences; make them with "
+                        "./run.sh convert"
                     ) from error
 
     def serialized(self, seed: int | None) -> tf.data.Dataset:
@@ -72,7 +73,7 @@ class NoteSequences(Examples):
         Args:
           config: a Magenta Config.
           batch_size: examples in a batch; the last one may have fewer.
-          counts: is filled in with what has been read and yielded so far.
+          counts: is updated to what has been read and yielded so far.
           num_batches: stop after so many batches, if given.
         """
         representation = representations.of(config.data_converter)
@@ -96,9 +97,9 @@ class NoteSequences(Examples):
     def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.
 
-        It does what `magenta.models.music_vae.data.get_dataset` does when training, but for three
-        things: augmentation and random slices are made afresh each epoch unless `draw.cache`, the
-        order is shuffled across pieces and files, and examples are taken apart without
+        It does what `magenta.models.music_vae.data.get_dataset` does when training, with three
+        differences: augmentation and random slices are made afresh each epoch unless `draw.cache`,
+        the order is shuffled across pieces and files, and examples are taken apart without
         `Dataset.unbatch`, which crashes TensorFlow on control tensors of depth 0. NoteSequences are
         not divided among workers.
         """
@@ -106,8 +107,8 @@ class NoteSequences(Examples):
         representation.set_mode(TRAIN)
         seed = draw.seed
         dataset = self.serialized(seed).shuffle(_SHUFFLE_RECORDS, seed=seed)
-        # Augmenters and converters draw from the generators of Python and NumPy: with a seed, one
-        # after another.
+        # Augmenters and converters draw from the generators of Python and NumPy, so with a seed
+        # they run one after another.
         parallel = tf.data.AUTOTUNE if seed is None else None
         if seed is not None:
             random.seed(seed)
@@ -131,10 +132,10 @@ class NoteSequences(Examples):
 
 
 class _Tolerant:
-    """A converter that gives no examples of a piece that the one inside raises on.
+    """Wraps a converter; gives no examples of a piece on which that raises.
 
     Args:
-      representation: of the converter inside.
+      representation: the representation of the converter inside.
     """
 
     def __init__(self, representation: Representation):
@@ -166,7 +167,7 @@ def _encode(
 
 
 def _remove_padding(inputs, outputs, controls, length):
-    """Cuts one example to its length; hierarchical ones are padded inside and stay as they are."""
+    """Cuts an example to its length; a hierarchical one is padded inside and stays as it is."""
     if length.shape.ndims:
         return inputs, outputs, controls, length
     return inputs[:length], outputs[:length], controls[:length], length

@@ -1,4 +1,4 @@
-"""Opens examples: what travels from here on is the opened object, not the pattern."""
+"""Opens examples once: from then on jobs pass the opened object, not the pattern."""
 
 from pipelines.examples.base import Examples
 from pipelines.examples.note_sequences import NoteSequences

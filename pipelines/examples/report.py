@@ -1,4 +1,4 @@
-"""How many examples a config makes of a folder of records, and why others make none."""
+"""Reports how many examples a config makes of records, and why some records give none."""
 
 import collections
 import os
@@ -25,11 +25,11 @@ def measure(config, folder: str) -> dict:
         used      how many of them give examples
         examples  how many these give
         reasons   why the others give none, by category, with the particulars under "details"
-        noted     what the converter counts itself, such as notes that share a step
+        noted     what the converter itself counts, such as notes that share a step
 
     Raises:
-      UserError: where there is no such folder, or it is not finished, holds other records, or not
-        as many as its manifest says.
+      UserError: where there is no such folder, or it is not finished, holds other records, or does
+        not hold as many as its manifest says.
     """
     manifest = open_folder(folder)
     splits = {}
@@ -65,12 +65,12 @@ def open_folder(folder: str) -> dict[str, Any]:
 
 
 def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """How many records a manifest names, by split."""
+    """The number of records that a manifest names, by split."""
     return {split: manifest["splits"].get(split, {"records": 0})["records"] for split in SPLITS}
 
 
 def require_all(folder: str, split: str, expected: int, found: int) -> None:
-    """Raises UserError where a folder has not as many records as its manifest says."""
+    """Raises UserError where a folder does not have as many records as its manifest says."""
     if found != expected:
         raise UserError(
             f"{folder}: its manifest names {expected} records of {split}, and there are {found}; "
@@ -104,12 +104,12 @@ def _described(counts: Counts) -> dict:
 
 
 def _category(reason: str) -> str:
-    """What a converter's explanation begins with, up to its particulars."""
+    """The category that a converter's explanation begins with, before its details."""
     return reason.partition(": ")[0]
 
 
 def table(report: dict) -> str:
-    """What `measure` returns, for people: a column a split, a line a count."""
+    """Lays out what `measure` returns for the user: one column a split, one line a count."""
     columns = {**report["splits"], "all": report["all"]}
     rows = [("", list(columns))]
 

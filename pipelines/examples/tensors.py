@@ -1,4 +1,4 @@
-"""Records of tensors to training batches, without Python and without the corpus in memory."""
+"""Reads records of tensors as training batches, without Python or the corpus in memory."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from pipelines.representations.codec import Codec
 from pipelines.runtime.app import UserError, say
 
 # Records lie in the shards in the order of a hash, so neighbours are of different pieces already;
-# the buffer makes each epoch's order another. 16,384 four-bar windows of drums are 12 MB.
+# the buffer gives each epoch another order. 16,384 four-bar windows of drums are 12 MB.
 _SHUFFLE_RECORDS = 16_384
 _SHUFFLE_BYTES = 64 << 20
 _OPEN_FILES = 16
@@ -33,9 +33,9 @@ class Tensors(Examples):
         }
 
     def require_fit(self, name: str, config) -> None:
-        """Raises UserError where they are of a config that converts otherwise than `config`.
+        """Raises UserError where the tensors are of a config that converts differently.
 
-        Says what training from tensors goes without.
+        Tells the user what training from tensors lacks.
         """
         wanted = fingerprint.describe(config)
         for folder, manifest in self._manifests.items():
@@ -50,7 +50,7 @@ class Tensors(Examples):
             say(f"{name}: {line}")
 
     def count(self, config=None) -> Counts:
-        """Counts them by the manifests and the names and sizes of the files; reads none of them.
+        """Counts the examples by the manifests and the files' names and sizes; reads no file.
 
         Raises:
           UserError: for a file that is missing, cut short, or not the manifest's.
@@ -67,9 +67,9 @@ class Tensors(Examples):
         """Makes an endless, shuffled, batched dataset of a config's examples.
 
         Whole batches of records are decoded at once, and what the config draws (transpositions,
-        dropped notes) is drawn afresh for each. With a seed, the batches are the same again,
-        however many threads there are. Each example is in the share of one worker. `draw.cache`
-        changes nothing: tensors are converted already.
+        dropped notes) is drawn afresh for each. With a seed, every run gives the same
+        batches, however many threads there are. Each example is in the share of one worker.
+        `draw.cache` changes nothing: tensors are converted already.
 
         Args:
           config: a Magenta Config that `require_fit` took.
@@ -81,7 +81,7 @@ class Tensors(Examples):
             steps = config.hparams.max_seq_len
 
         def read(number, path):
-            # By records, so that shares are even; another worker begins in each file.
+            # Sharded by record, so that shares are even; in each file another worker begins.
             shard = (number + draw.worker) % draw.num_workers
             return tf.data.TFRecordDataset(path).shard(draw.num_workers, shard)
 
@@ -107,7 +107,7 @@ class Tensors(Examples):
         return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
     def _shuffle_buffer(self) -> int:
-        """How many records to shuffle among: bounded in bytes, too."""
+        """The number of records to shuffle among, which is bounded in bytes, too."""
         mean_bytes = sum(map(os.path.getsize, self.paths)) / max(sum(self._numbers()), 1)
         return min(_SHUFFLE_RECORDS, max(1, int(_SHUFFLE_BYTES / max(mean_bytes, 1))))
 

@@ -1,4 +1,4 @@
-"""A dataset of TensorFlow Datasets with MIDI in it, as examples."""
+"""Reads a dataset of TensorFlow Datasets that contains MIDI as examples."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ class TfdsExamples(NoteSequences):
         """Yields the NoteSequences in the order of the dataset.
 
         Raises:
-          UserError: where the dataset cannot be had.
+          UserError: where the dataset cannot be loaded.
         """
         import tensorflow_datasets as tfds
 
@@ -52,7 +52,7 @@ class TfdsExamples(NoteSequences):
         return self._load().map(convert).filter(lambda record: tf.strings.length(record) > 0)
 
     def _load(self) -> tf.data.Dataset:
-        import tensorflow_datasets as tfds  # Seconds to import, and few runs need it.
+        import tensorflow_datasets as tfds  # Importing takes seconds, and few runs need it.
 
         try:
             dataset = tfds.load(self.source, split="train")

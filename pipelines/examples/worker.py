@@ -1,4 +1,4 @@
-"""What a worker of the `tensors` job does, in a module that workers import by name."""
+"""The work of a worker of the `tensors` job, in a module that workers import by name."""
 
 import collections
 import hashlib
@@ -17,8 +17,8 @@ from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
 from pipelines.runtime.app import UserError
 
-# Of the whole process are stderr, which TensorFlow's start holds back, and the generators of Python
-# and NumPy, from which Magenta's converters draw; a worker may have several threads.
+# A worker may have several threads. They share stderr, which TensorFlow's start holds back, and the
+# generators of Python and NumPy, from which Magenta's converters draw.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -46,7 +46,7 @@ class TensorBatch(beam.DoFn):
 
         config = self._ref.build()
         self._representation = representations.of(config.data_converter)
-        # What is stored is converted as it is measured: what training draws afresh is left to it.
+        # Tensors are converted as for an evaluation: what training draws afresh, it draws itself.
         self._representation.set_mode(EVAL)
         self._codec = Codec(self._representation)
         self._steps = config.hparams.max_seq_len
@@ -68,7 +68,7 @@ class TensorBatch(beam.DoFn):
         """Adds the windows of a NoteSequence, or a rejection.
 
         Raises:
-          UserError: where the converter makes what its encoding cannot hold.
+          UserError: where the converter makes an example that its encoding cannot store.
         """
         try:
             piece = parse(record)
@@ -78,7 +78,7 @@ class TensorBatch(beam.DoFn):
         source = piece.id or place
         qpm = first_qpm(piece)
         with _ONE_AT_A_TIME:
-            # Some of Magenta's converters draw in every mode: here once, the same in each run.
+            # Some of Magenta's converters draw in every mode; a seed makes all runs draw the same.
             seed = hashlib.blake2b(source.encode("utf-8", "replace"), digest_size=4).digest()
             random.seed(seed)
             np.random.seed(int.from_bytes(seed, "big"))

@@ -1,4 +1,4 @@
-"""Pieces out: MIDI files, ABC notation and pictures."""
+"""Writes pieces as MIDI files, ABC notation and pictures."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ from pipelines.music.abc import writer
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 
-# What a representation's decode writes, whatever tempo was encoded.
+# The tempo that a representation's `decode` writes, whatever tempo was encoded.
 _DECODED_QPM = DEFAULT_QPM
 
 
@@ -49,7 +49,7 @@ def join(
 def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
     """Writes a MIDI file and, beside it with the same name, what else shows the music.
 
-    That is a piano roll, .png, if `draw`; and for notes that are no drums ABC notation, .abc.
+    That is a piano roll, .png, if `draw`; and ABC notation, .abc, for notes that are not drums.
 
     Raises:
       UserError: where other music lies at one of these places and `overwrite` is off.
@@ -73,7 +73,7 @@ def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bo
 
 
 def _abc(sequence: music_pb2.NoteSequence, title: str) -> bytes | None:
-    """The sequence in ABC notation, or None where that is not for it."""
+    """The sequence in ABC notation, or None where it cannot be written so."""
     if not melody.is_pitched(sequence):
         return None
     try:

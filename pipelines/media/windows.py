@@ -1,4 +1,4 @@
-"""MIDI files as windows of a config, to encode them."""
+"""Reads MIDI files as windows of a config, to encode them."""
 
 import dataclasses
 import pathlib
@@ -47,8 +47,8 @@ def read_windows(config, name: str, path: str) -> Windows:
       path: the MIDI file.
 
     Raises:
-      UserError: where the file is no MIDI file, or gives no example: what the config needs and
-        what the file has.
+      UserError: where the file is not a MIDI file, or gives no example; the message says what the
+        config needs and what the file has.
     """
     try:
         piece = midi_reader.midi_to_note_sequence(pathlib.Path(path).read_bytes())
@@ -82,7 +82,7 @@ def read_windows(config, name: str, path: str) -> Windows:
 
 
 def describe(piece: music_pb2.NoteSequence) -> str:
-    """What is in a NoteSequence, in a few words."""
+    """Describes what a NoteSequence contains, in a few words."""
     drums = sum(note.is_drum for note in piece.notes)
     meters = [f"{meter.numerator}/{meter.denominator}" for meter in piece.time_signatures]
     tempos = [f"{tempo.qpm:g}" for tempo in piece.tempos]

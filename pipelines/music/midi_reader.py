@@ -298,7 +298,11 @@ class _Clock:
         for tick, payload in changes:
             tempo = int.from_bytes(payload[:3], "big")
             if len(payload) < 3 or not tempo:
-                raise Rejected("malformed", f"a tempo at tick {tick} that is none")
+                raise Rejected(
+                    "malformed",
+                    f"the tempo at tick {tick} must be 3 bytes and not 0, and begins with "
+                    f"{payload[:3].hex(' ') or 'no byte'}",
+                )
             if tick == 0:
                 scales = [(0, self._scale(tempo))]
             elif self._scale(tempo) != scales[-1][1]:
@@ -331,14 +335,23 @@ def _add_signatures(sequence: NoteSequence, track: _Track, clock: _Clock) -> Non
         if kind == _TIME_SIGNATURE:
             # The denominator is a power of two that has to fit 31 bits.
             if len(payload) < 4 or not payload[0] or payload[1] > 30:
-                raise Rejected("malformed", f"a meter at tick {tick} that is none")
+                raise Rejected(
+                    "malformed",
+                    f"the meter at tick {tick} must be 4 bytes, with a numerator from 1 and a "
+                    "denominator up to 2^30, and begins with "
+                    f"{payload[:4].hex(' ') or 'no byte'}",
+                )
             sequence.time_signatures.add(
                 time=clock.seconds(tick), numerator=payload[0], denominator=1 << payload[1]
             )
         elif kind == _KEY_SIGNATURE:
             sharps = int.from_bytes(payload[:1], "big", signed=True)
             if len(payload) < 2 or abs(sharps) > 7 or payload[1] > 1:
-                raise Rejected("malformed", f"a key at tick {tick} that is none")
+                raise Rejected(
+                    "malformed",
+                    f"the key at tick {tick} must be 2 bytes, with 7 sharps or flats at most and a "
+                    f"mode of 0 or 1, and begins with {payload[:2].hex(' ') or 'no byte'}",
+                )
             minor = payload[1] == 1
             # Each sharp is a fifth up, seven semitones; a minor key lies nine above its major.
             sequence.key_signatures.add(

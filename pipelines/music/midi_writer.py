@@ -34,7 +34,7 @@ def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
       sequence: its notes, meters, tempos, key signatures, bends and controllers are written.
 
     Raises:
-      ValueError: for a note, a tempo or a meter that MIDI has no numbers for.
+      ValueError: for a note, a tempo or a meter that MIDI cannot represent.
     """
     changes_tempo = len(sequence.tempos) > 1 or any(tempo.time for tempo in sequence.tempos)
     if changes_tempo or any(getattr(sequence, field) for field in _RARE):

@@ -1,8 +1,9 @@
-"""Music to arrays and back: a file here for each representation, behind one contract.
+"""Representations: music to arrays and back, one file for each, behind one contract.
 
 A file that exports REPRESENTATIONS, a dict from converter classes to subclasses of
 `contract.Representation`, is found without being named anywhere. A converter class that is defined
-elsewhere, as in a user's file of configs, names its own as its attribute `representation`.
+elsewhere, as in a user's file of configs, names its representation in its class attribute
+`representation`.
 """
 
 import functools
@@ -23,7 +24,7 @@ def of(converter) -> Representation:
         found = vars(cls).get("representation") or registered.get(cls)
         if found:
             return found(converter)
-    raise TypeError(f"{type(converter).__name__} is no converter of Magenta's")
+    raise TypeError(f"{type(converter).__name__} is not a converter of Magenta's")
 
 
 @functools.cache

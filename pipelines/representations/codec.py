@@ -1,4 +1,4 @@
-"""Examples of one config as tf.train.Example records, and batches of these as its tensors.
+"""Writes examples of one config as tf.train.Example records, and reads batches of them back.
 
 tfrecords/README.md documents the records.
 """
@@ -17,7 +17,7 @@ class Codec:
     (`Representation.draws_inputs`), and controls where the config has them.
 
     Args:
-      representation: of the config's converter.
+      representation: the representation of the config's converter.
     """
 
     def __init__(self, representation: Representation):
@@ -41,16 +41,16 @@ class Codec:
         """Encodes an example.
 
         Args:
-          source: the id of its NoteSequence.
-          window: its number in that, from 0.
-          qpm: the tempo of that, in quarters a minute.
+          source: the id of the NoteSequence that it is from.
+          window: its index among the windows of the NoteSequence, from 0.
+          qpm: the tempo of the NoteSequence, in quarters a minute.
           example: its arrays.
 
         Returns:
           A serialized tf.train.Example: the same bytes for the same example.
 
         Raises:
-          ValueError: where the arrays are not what the converter is known to make.
+          ValueError: where the arrays are not what the converter should make and cannot be stored.
         """
         if self._same and not np.array_equal(example.inputs, example.outputs):
             raise ValueError("inputs that differ from the outputs")
@@ -69,12 +69,12 @@ class Codec:
     def decode(
         self, records: tf.Tensor, seed: tf.Tensor | None = None, steps: int | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Decodes a batch, and makes of it what the converter draws.
+        """Decodes a batch, and draws what the converter draws in training.
 
         Args:
           records: string tensor shaped [batch].
-          seed: integer tensor shaped [2] for what is drawn; None draws nothing.
-          steps: the length of each example, where all have the same one; None pads to the longest.
+          seed: integer tensor shaped [2] that seeds the draws; None draws nothing.
+          steps: the length of each example, if it is the same for all; None pads to the longest.
 
         Returns:
           inputs, outputs and controls, shaped [batch, steps, depth], of the converter's dtypes, and

@@ -1,9 +1,9 @@
-"""What a representation gives to the rest of the project: music as arrays and back.
+"""The contract of a representation: what it gives to the rest of the project.
 
 A config names a converter, Magenta's interface (`magenta.models.music_vae.data`): `to_tensors` and
-`from_tensors`, with depths and dtypes. A `Representation` stands around a converter and answers
+`from_tensors`, with depths and dtypes. A `Representation` wraps a converter and answers
 everything else that jobs ask: why a piece gives no example, what of it is stored in records of
-tensors, what training draws afresh, how what was decoded is measured, beside which baselines. The
+tensors, what training draws afresh, how decoded music is measured and against which baselines. The
 class here has an answer for any converter; a representation overrides what it knows better.
 
 `pipelines.representations.of` finds the class by the converter's class. How to add one:
@@ -26,12 +26,12 @@ from pipelines.representations import encodings
 
 TRAIN, EVAL, INFER = "train", "eval", "infer"
 
-# What changes while a converter is used; hparams are compared apart from the rest.
+# Attributes that change while a converter is used. (hparams are compared elsewhere.)
 _STATE = ("_mode", "counts")
 
 
 class NoExamplesError(ValueError):
-    """A NoteSequence that a converter can make no example of; the message says why."""
+    """A converter can make no example of a NoteSequence; the message says why."""
 
 
 class Example(NamedTuple):
@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
     Attributes:
       inputs, outputs, controls: arrays shaped [steps, depth].
-      length: the steps, or those of each segment.
+      length: the number of steps, or that of each segment.
     """
 
     inputs: np.ndarray
@@ -54,8 +54,8 @@ class Encoded(NamedTuple):
     Attributes:
       tensors: Magenta's lists of inputs, outputs, controls and lengths, an entry a window; empty
         where the piece gives no example.
-      reason: why there is none: a category, then ": " and particulars where there are some; ""
-        where there are examples.
+      reason: why the piece gives no example: a category, then ": " and details if there are any; ""
+        where it gives examples.
     """
 
     tensors: data.ConverterTensors
@@ -63,7 +63,7 @@ class Encoded(NamedTuple):
 
     @property
     def examples(self) -> list[Example]:
-        """The windows, one after another."""
+        """The examples, one for each window, in the order of the windows."""
         return [Example(*example) for example in zip(*self.tensors, strict=True)]
 
 
@@ -75,20 +75,20 @@ class Metrics(Protocol):
 
         Args:
           target, predicted: arrays shaped [n, steps, depth].
-          qpm: float array shaped [n]: the tempo of each one's piece, in quarters a minute.
+          qpm: float array shaped [n]: the tempo of each window's piece, in quarters a minute.
         """
 
     def result(self) -> dict[str, Any]:
-        """The metrics of all windows, as JSON values; None where there was nothing to measure."""
+        """Returns the metrics of all windows as JSON values; None without anything to measure."""
 
 
-# From windows, arrays shaped [steps, depth], and the steps in a bar to the bar, shaped
-# [steps_per_bar, depth], that is repeated as if it had been decoded.
+# A function of windows, arrays shaped [steps, depth], and of the steps in a bar. It returns a bar,
+# shaped [steps_per_bar, depth], which is repeated and measured as if it had been decoded.
 Baseline = Callable[[Iterable[np.ndarray], int], np.ndarray]
 
 
 class Representation:
-    """A converter, and what the project has to know of it. This class knows nothing of the music.
+    """Wraps a converter and answers what the project asks about it, whatever the music.
 
     Args:
       converter: a `magenta.models.music_vae.data.BaseNoteSequenceConverter`.
@@ -97,9 +97,9 @@ class Representation:
       converter: the same.
     """
 
-    # What the metrics of the likeliest outcome of each step are called.
+    # The name of the metrics of greedy decoding, the likeliest outcome of each step.
     greedy: ClassVar[str] = "likeliest"
-    # By the names of `evaluate --baseline`.
+    # Baselines by their names in `evaluate --baseline`.
     baselines: ClassVar[Mapping[str, Baseline]] = {}
     # Whether `draw_inputs` makes the inputs, so that they are not stored.
     draws_inputs: ClassVar[bool] = False
@@ -111,7 +111,7 @@ class Representation:
 
     @property
     def steps_per_quarter(self) -> int | None:
-        """Steps in a quarter note; None where a step is no part of one."""
+        """Steps in a quarter note; None where steps do not divide one."""
         return None
 
     @property
@@ -121,11 +121,11 @@ class Representation:
 
     @property
     def window_steps(self) -> int | None:
-        """Steps in each window, where the converter fixes them; the hparam max_seq_len is equal."""
+        """Steps in each window if the converter fixes them; the hparam max_seq_len equals them."""
         return None
 
     def window_seconds(self, steps: int, qpm: float) -> float | None:
-        """How long `steps` steps last at a tempo; None where steps are no parts of a quarter."""
+        """How long `steps` steps last at a tempo; None where steps do not divide a quarter."""
         return steps / self.steps_per_quarter * 60.0 / qpm if self.steps_per_quarter else None
 
     # From music
@@ -135,11 +135,11 @@ class Representation:
         self.converter.max_tensors_per_notesequence = None
 
     def set_mode(self, mode: str) -> None:
-        """Sets what is encoded for: TRAIN (augmented, randomly sliced), EVAL or INFER."""
+        """Sets the purpose of encoding: TRAIN (augmented, randomly sliced), EVAL or INFER."""
         self.converter.set_mode(mode)
 
     def encode(self, piece: music_pb2.NoteSequence) -> Encoded:
-        """Makes examples of a piece, or says why there are none; never raises for the piece."""
+        """Makes examples of a piece, or says why there are none; no piece makes it raise."""
         try:
             tensors = self.converter.to_tensors(piece)
         except (KeyError, ValueError, IndexError, ArithmeticError) as error:
@@ -169,8 +169,8 @@ class Representation:
 
         Args:
           piece: an unquantized NoteSequence of one tempo.
-          steps: in a window.
-          qpm: its tempo.
+          steps: steps in a window.
+          qpm: the piece's tempo, in quarters a minute.
 
         Yields:
           A part's start in seconds, and the part.
@@ -189,18 +189,18 @@ class Representation:
         return list(examples)
 
     def encoding(self, name: str) -> encodings.Encoding:
-        """How "inputs" or "outputs" are stored, which gives back exactly what was encoded."""
+        """The encoding that stores "inputs" or "outputs" without loss."""
         kind = name.removesuffix("s")
         depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
         return encodings.plain(name, depth, dtype)
 
     def draw_outputs(self, outputs: encodings.Encoding, parsed: dict, steps, seed) -> tf.Tensor:
-        """Decodes a batch of stored outputs, with what training draws afresh.
+        """Decodes a batch of stored outputs, and draws what training draws afresh.
 
         Args:
           outputs: what `encoding` returned for "outputs".
           parsed: as `Encoding.decode` takes it.
-          steps: in an example.
+          steps: steps in an example.
           seed: integer tensor shaped [2]; None draws nothing.
 
         Returns:
@@ -221,14 +221,14 @@ class Representation:
         return outputs
 
     def lost_in_tensors(self) -> list[str]:
-        """What training from tensors goes without, a line for people each."""
+        """Says what training from tensors lacks, one line for the user each."""
         return []
 
     def settings(self) -> Any:
         """What examples depend on: the converter's class and settings, as JSON values.
 
-        They are the same in every process, and for a class that was moved to another module, if it
-        says by `settings_name` what it was called there.
+        They are the same in every process. A class that has moved to another module gives its old
+        name in the attribute `settings_name`, and so its settings stay the same too.
         """
         return _settings(self.converter)
 
@@ -245,7 +245,7 @@ class Representation:
     # Measuring
 
     def metrics(self) -> Metrics | None:
-        """New metrics for decoded windows; None where there is nothing to measure but the loss."""
+        """Makes metrics for decoded windows; None if there is nothing to measure but the loss."""
         return None
 
     def activate(self, rnn_output: np.ndarray) -> np.ndarray:
@@ -254,7 +254,7 @@ class Representation:
 
 
 class OwnRepresentation(Representation):
-    """A converter of this project, which fixes its windows, explains and counts by itself."""
+    """Wraps a converter of this project, which itself has fixed windows, explains and counts."""
 
     @property
     def window_steps(self) -> int:
@@ -272,7 +272,7 @@ class OwnRepresentation(Representation):
 
 
 def _settings(value) -> Any:
-    """What an object is made of, as JSON values: the same in every process."""
+    """An object's class and attributes as JSON values, the same in every process."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic | np.ndarray):

@@ -19,7 +19,7 @@ class Encoding(Protocol):
     """How one tensor of an example is stored in a record."""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest says of it."""
+        """Describes the encoding for the manifest, as JSON values."""
 
     def encode(self, array: np.ndarray) -> dict[str, bytes]:
         """Encodes an array shaped [steps, depth] as features by name.
@@ -29,19 +29,19 @@ class Encoding(Protocol):
         """
 
     def features(self) -> dict[str, Any]:
-        """What `tf.io.parse_example` is to find."""
+        """The features that `tf.io.parse_example` reads."""
 
     def decode(self, parsed: dict[str, tf.Tensor], steps) -> tf.Tensor:
         """Decodes a batch to [batch, steps, depth], zeros after the end of an example."""
 
 
 class Tokens:
-    """One-hot rows, or several side by side: the index of each one, plus 1; 0 where there is none.
+    """Stores one-hot rows, or several side by side, as the index of each 1, plus 1; else as 0.
 
     Args:
       name: the tensor's name in the record.
-      depths: of the one-hot rows in a row.
-      dtype: of the tensor.
+      depths: the sizes of the one-hot rows that stand side by side in a row.
+      dtype: the tensor's type.
     """
 
     def __init__(self, name: str, depths: Sequence[int], dtype):
@@ -51,11 +51,11 @@ class Tokens:
         self._number = np.dtype("<u1" if max(depths) < 256 else "<u2")
 
     def describe(self) -> dict:
-        """What the manifest says of it."""
+        """Describes the encoding for the manifest, as JSON values."""
         return {"kind": "tokens", "depths": self._depths, "bytes": self._number.itemsize}
 
     def encode(self, array: np.ndarray) -> dict[str, bytes]:
-        """Encodes an array shaped [steps, depth]; raises ValueError for rows of another kind."""
+        """Encodes an array shaped [steps, depth]; raises ValueError for other rows."""
         tokens = []
         for rows in np.split(array, np.cumsum(self._depths)[:-1], axis=1):
             ones = rows != 0
@@ -65,16 +65,16 @@ class Tokens:
         return {self._name: np.stack(tokens, axis=1).astype(self._number).tobytes()}
 
     def features(self) -> dict:
-        """What `tf.io.parse_example` is to find."""
+        """The features that `tf.io.parse_example` reads."""
         return {self._name: tf.io.FixedLenFeature([], tf.string)}
 
     def tokens(self, parsed: dict, steps) -> tf.Tensor:
-        """The places of the ones: int32 shaped [batch, steps, parts], -1 where there is none."""
+        """The indices of the 1s: int32 shaped [batch, steps, parts], -1 for a row of zeros."""
         raw = _decode_raw(parsed[self._name], self._number, steps * len(self._depths))
         return tf.cast(tf.reshape(raw, [-1, steps, len(self._depths)]), tf.int32) - 1
 
     def one_hot(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Places to rows: [batch, steps, parts] to [batch, steps, depth]."""
+        """Turns indices, [batch, steps, parts], into rows, [batch, steps, depth]."""
         rows = [
             tf.one_hot(tokens[:, :, i], depth, on_value=True, off_value=False, dtype=tf.bool)
             for i, depth in enumerate(self._depths)
@@ -87,12 +87,12 @@ class Tokens:
 
 
 class Bits:
-    """Rows of zeros and ones: eight in a byte, the first in its highest bit.
+    """Stores rows of zeros and ones, eight in a byte, the first in its highest bit.
 
     Args:
       name: the tensor's name in the record.
-      depth: of the rows.
-      dtype: of the tensor.
+      depth: the size of a row.
+      dtype: the tensor's type.
     """
 
     def __init__(self, name: str, depth: int, dtype):
@@ -101,18 +101,18 @@ class Bits:
         self._dtype = np.dtype(dtype)
 
     def describe(self) -> dict:
-        """What the manifest says of it."""
+        """Describes the encoding for the manifest, as JSON values."""
         return {"kind": "bits", "depth": self._depth}
 
     def encode(self, array: np.ndarray) -> dict[str, bytes]:
-        """Encodes an array shaped [steps, depth]; raises ValueError for other numbers."""
+        """Encodes an array shaped [steps, depth]; raises ValueError for numbers but 0 and 1."""
         ones = array != 0
         if not np.array_equal(ones, array):
             raise ValueError(f"{self._name}: numbers other than 0 and 1")
         return {self._name: np.packbits(ones).tobytes()}
 
     def features(self) -> dict:
-        """What `tf.io.parse_example` is to find."""
+        """The features that `tf.io.parse_example` reads."""
         return {self._name: tf.io.FixedLenFeature([], tf.string)}
 
     def decode(self, parsed: dict, steps) -> tf.Tensor:
@@ -125,9 +125,9 @@ class Bits:
 
 
 class Groove:
-    """Hits, velocities and offsets of drums: hits as bits, the rest of the hits alone.
+    """Stores drums: hits as bits, and velocities and offsets for the hits alone.
 
-    Velocities are MIDI's, a byte each; offsets are float32.
+    Velocities are those of MIDI, a byte each; offsets are float32.
 
     Args: as for `Bits`; the depth is three times the number of drums.
     """
@@ -139,11 +139,11 @@ class Groove:
         self._dtype = np.dtype(dtype)
 
     def describe(self) -> dict:
-        """What the manifest says of it."""
+        """Describes the encoding for the manifest, as JSON values."""
         return {"kind": "groove", "drums": self._drums}
 
     def encode(self, array: np.ndarray) -> dict[str, bytes]:
-        """Encodes an array shaped [steps, 3 x drums]; raises ValueError for other numbers."""
+        """Encodes an array shaped [steps, 3 x drums]; raises ValueError if it cannot be stored."""
         hits, velocities, offsets = np.split(np.asarray(array, np.float32), 3, axis=1)
         at = hits != 0
         midi = np.rint(velocities[at] * 127)
@@ -162,14 +162,14 @@ class Groove:
         }
 
     def features(self) -> dict:
-        """What `tf.io.parse_example` is to find."""
+        """The features that `tf.io.parse_example` reads."""
         return {name: tf.io.FixedLenFeature([], tf.string) for name in self._names}
 
     def decode(self, parsed: dict, steps) -> tf.Tensor:
         """Decodes a batch to [batch, steps, 3 x drums], zeros after the end of an example."""
         _, velocity_name, offset_name = self._names
         hits = self._hits.decode(parsed, steps)
-        # One after another, the hits of the examples are those of the batch, in its order.
+        # The hits of the examples, one example after another, are the hits of the batch in order.
         at = tf.where(tf.reshape(hits, [-1]))
         octets = tf.io.decode_raw(tf.strings.reduce_join(parsed[velocity_name]), tf.uint8)
         velocities = tf.gather(_VELOCITIES, tf.cast(octets, tf.int32))
@@ -184,7 +184,7 @@ class Groove:
 
 
 class Numbers:
-    """Any numbers, as they are, the lowest byte first.
+    """Stores any numbers as they are, the lowest byte first.
 
     Args: as for `Bits`.
     """
@@ -195,7 +195,7 @@ class Numbers:
         self._dtype = np.dtype(dtype).newbyteorder("<")
 
     def describe(self) -> dict:
-        """What the manifest says of it."""
+        """Describes the encoding for the manifest, as JSON values."""
         return {"kind": "numbers", "depth": self._depth, "dtype": self._dtype.name}
 
     def encode(self, array: np.ndarray) -> dict[str, bytes]:
@@ -203,7 +203,7 @@ class Numbers:
         return {self._name: np.asarray(array, self._dtype).tobytes()}
 
     def features(self) -> dict:
-        """What `tf.io.parse_example` is to find."""
+        """The features that `tf.io.parse_example` reads."""
         return {self._name: tf.io.FixedLenFeature([], tf.string)}
 
     def decode(self, parsed: dict, steps) -> tf.Tensor:
@@ -213,13 +213,13 @@ class Numbers:
 
 
 def plain(name: str, depth: int, dtype) -> Encoding:
-    """The encoding of rows of which nothing but their type is known."""
+    """The encoding of rows when nothing but their type is known."""
     return (Bits if np.dtype(dtype) == np.bool_ else Numbers)(name, depth, dtype)
 
 
 def _decode_raw(strings: tf.Tensor, dtype: np.dtype, count) -> tf.Tensor:
-    """Strings of numbers to [batch, count], zeros where one is shorter."""
-    # Known sizes make known shapes.
+    """Decodes strings of numbers to [batch, count], with zeros after a shorter one."""
+    # A size that is known makes a shape that is known.
     size = count * dtype.itemsize
     numbers = tf.io.decode_raw(strings, tf.as_dtype(dtype.newbyteorder("=")), fixed_length=size)
     return tf.reshape(numbers, [-1, count])

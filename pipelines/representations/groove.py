@@ -1,7 +1,7 @@
 """Grooves: drums as hits, velocities and offsets, and how near decoded drums are to their piece.
 
-Metrics are counted on the grid, step by step and class by class. A metric that there was nothing
-to measure for is None, never 0.
+Metrics are counted on the grid, step by step and class by class. A metric without anything to
+measure is None, never 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ class GrooveMetrics:
 
     def __init__(self, steps_per_quarter: int = 4):
         self._steps_per_quarter = steps_per_quarter
-        # Per class: hits that are right, hits in all, hits that should be.
+        # Hits in each class: the decoded ones that are right, all decoded ones, and the target's.
         self._right, self._predicted, self._target = np.zeros((3, len(CLASS_NAMES)), np.int64)
         self._velocity_error = np.zeros(len(CLASS_NAMES))
         self._timing_error = np.zeros(len(CLASS_NAMES))
@@ -91,7 +91,8 @@ def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.n
 
     Returns:
       An array shaped [steps_per_bar, 27], with the mean velocity and offset of each hit over the
-      bars that have just these hits. Of equally frequent patterns, the first by their bytes.
+      bars that have just these hits. Among equally frequent patterns, the one whose bytes come
+      first is taken.
     """
     bars = np.array(list(windows)).reshape(-1, steps_per_bar, 27)
     hits = bars[:, :, :9] > 0.5
@@ -108,13 +109,13 @@ def _ratio(numerator: float, denominator: float) -> float | None:
 class _Magentas(MagentaRepresentation):
     """Magenta's own GrooveConverter: hits, velocities and offsets of drums."""
 
-    # A hit wherever its probability is over 0.5.
+    # A hit is decoded wherever its probability is over 0.5.
     greedy = "thresholded"
     baselines: ClassVar[Mapping[str, Baseline]] = {"most_frequent_bar": most_frequent_bar}
 
     @property
     def inputs_are_outputs(self) -> bool:
-        """Whether there is no task."""
+        """Whether the converter has no task."""
         converter = self.converter
         return not (
             converter._humanize
@@ -131,7 +132,7 @@ class _Magentas(MagentaRepresentation):
         yield 0.0, piece
 
     def encoding(self, name: str) -> encodings.Encoding:
-        """Hits as bits, the rest of the hits alone."""
+        """Stores hits as bits, and velocities and offsets for the hits alone."""
         if self.converter._categorical_outputs:
             return super().encoding(name)
         kind = name.removesuffix("s")
@@ -139,7 +140,7 @@ class _Magentas(MagentaRepresentation):
         return encodings.Groove(name, depth, dtype)
 
     def lost_in_tensors(self) -> list[str]:
-        """Note dropout, which Magenta's converter does in Python."""
+        """Says that note dropout is drawn once: Magenta's converter does it in Python."""
         if not self.converter._note_dropout:
             return []
         line = (
@@ -176,7 +177,7 @@ class _Magentas(MagentaRepresentation):
 
 
 class GrooveRepresentation(OwnRepresentation, _Magentas):
-    """Our GrooveConverter."""
+    """This project's GrooveConverter."""
 
     # All of its tasks, note dropout too, are drawn from the outputs.
     draws_inputs = True
@@ -186,7 +187,7 @@ class GrooveRepresentation(OwnRepresentation, _Magentas):
         return self.converter.draw_inputs(outputs, seed)
 
     def lost_in_tensors(self) -> list[str]:
-        """Nothing."""
+        """Returns no line: nothing is lost."""
         return []
 
 

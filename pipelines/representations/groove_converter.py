@@ -1,7 +1,8 @@
 """Drum NoteSequences as hit, velocity and offset tensors, with every window kept.
 
-Magenta's GrooveConverter, with the differences that training on whole pieces needs. Where its
-result is defined for the same input, ours is equal to it (tests/representations/test_groove.py).
+The converter is Magenta's GrooveConverter with the differences that training on whole pieces needs.
+Where Magenta's result is defined for the same input, ours is equal to it
+(tests/representations/test_groove_converter.py).
 """
 
 import collections
@@ -29,9 +30,9 @@ CLASS_NAMES = (
 )
 
 # Roland's kit decides, since the Groove MIDI Dataset was played on one; General MIDI's other
-# percussion goes to the class that Magenta's reduced map puts it in. One map for reading and for
-# writing: Magenta infers with the reduced map, in which a tom written as pitch 45 is read back as
-# another class than it was written from.
+# percussion goes to the class that Magenta's reduced map puts it in. The same map serves reading
+# and writing: Magenta infers with the reduced map, in which a tom written as pitch 45 is read back
+# as another class than it was written from.
 _PITCH_TO_CLASS = {
     pitch: index
     for classes in (data.REDUCED_DRUM_PITCH_CLASSES, data.ROLAND_DRUM_PITCH_CLASSES)
@@ -47,7 +48,7 @@ _MAX_BARS = 10_000
 # The class that Magenta puts taps on.
 _OPEN_HIHAT = np.array(CLASS_NAMES) == "open_hihat"
 
-# Magenta's note dropout spares loud hits, but none more than this.
+# Magenta's note dropout spares loud hits, but the weight of no hit is less than this.
 _LEAST_DROPOUT_WEIGHT = 0.2
 
 
@@ -89,7 +90,7 @@ class GrooveConverter(data.GrooveConverter):
       counts: a Counter with "mapped" and "left_out", notes seen by `to_tensors` so far.
 
     Raises:
-      ValueError: where `max_note_dropout_probability` is no probability.
+      ValueError: where `max_note_dropout_probability` is not between 0 and 1.
     """
 
     def __init__(
@@ -105,7 +106,9 @@ class GrooveConverter(data.GrooveConverter):
         max_note_dropout_probability=None,
     ):
         if not 0 <= (max_note_dropout_probability or 0) <= 1:
-            raise ValueError(f"{max_note_dropout_probability} is no probability")
+            raise ValueError(
+                f"max_note_dropout_probability={max_note_dropout_probability} is not in 0 to 1"
+            )
         super().__init__(
             split_bars=split_bars,
             hop_size=hop_bars * steps_per_quarter * quarters_per_bar,
@@ -118,11 +121,11 @@ class GrooveConverter(data.GrooveConverter):
             fixed_velocities=fixed_velocities,
             max_note_dropout_probability=max_note_dropout_probability,
         )
-        # Whether there is no task, and the inputs are the outputs.
+        # Whether there is no task, so that the inputs are the outputs.
         self._plain = not (humanize or tapify or fixed_velocities or self._note_dropout)
         self.counts = collections.Counter()
 
-    # What tensors that were made before version 0.2.0 know the class by.
+    # The name of this class in tensors that were made before version 0.2.0.
     settings_name = "models.groove_converter.GrooveConverter"
 
     @property
@@ -165,8 +168,8 @@ class GrooveConverter(data.GrooveConverter):
 
         Args:
           outputs: float32 tensor shaped [batch, steps, 27], as `to_tensors` gives it.
-          seed: int32 tensor shaped [2] that note dropout is drawn from, another for each batch.
-            None drops nothing, as `to_tensors` outside training.
+          seed: int32 tensor shaped [2] that note dropout is drawn from, a different one for each
+            batch. None drops nothing, as `to_tensors` outside training.
 
         Returns:
           A float32 tensor of the same shape.
@@ -187,15 +190,15 @@ class GrooveConverter(data.GrooveConverter):
         """Draws what `_inputs` takes for a window shaped [steps, 27]; None drops nothing."""
         if not (self._note_dropout and self.is_training):
             return None
-        # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
+        # Drawn from the generator that `training_dataset` seeds, as all that Magenta draws.
         probability = np.random.uniform(0, self._max_note_dropout_probability)
         return probability, np.random.uniform(size=(len(window), self._num_drums))
 
     def _inputs(self, xp, outputs, dropout=None):
-        """What the task leaves of performances: one rule for NumPy and for TensorFlow.
+        """Applies the task to performances, by the same code for NumPy and for TensorFlow.
 
         Args:
-          xp: numpy or tensorflow; what is used of it has the same name and meaning in both.
+          xp: numpy or tensorflow; the functions used have the same name and meaning in both.
           outputs: array or tensor shaped [..., 27].
           dropout: the probability p of each window, broadcastable to [..., 9], and for each hit a
             draw from [0, 1), shaped [..., 9].
@@ -218,13 +221,13 @@ class GrooveConverter(data.GrooveConverter):
     def from_tensors(self, samples, controls=None) -> list[music_pb2.NoteSequence]:
         """Writes decoded windows as NoteSequences at 120 quarters a minute.
 
-        Magenta's, made playable: a hit that was decoded is heard (velocity at least 1, which MIDI
-        needs to tell it from a note-off), none starts before time 0, a note ends where the next
-        of its pitch starts, and the meter and the total time of the window are written.
+        They are Magenta's, made playable: a hit that was decoded is heard (velocity at least 1,
+        which MIDI needs to tell it from a note-off), none starts before time 0, a note ends where
+        the next of its pitch starts, and the meter and the total time of the window are written.
 
         Args:
           samples: arrays shaped [steps, 27], as `to_tensors` gives them.
-          controls: None; there are none.
+          controls: None; this converter has no controls.
 
         Returns:
           A NoteSequence for each.
@@ -239,17 +242,17 @@ class GrooveConverter(data.GrooveConverter):
             numerator=self._steps_per_bar // self._steps_per_quarter, denominator=4
         )
         hits, velocities, offsets = np.split(sample, 3, axis=1)
-        # Of one class after another, each in the order of its steps, which is that of its starts.
+        # Sorted by class, and then by step, which sorts the starts within a class too.
         classes, steps = np.nonzero(hits.T > 0.5)
         velocities = np.clip(np.round(velocities[steps, classes] * 127), 1, 127)
         offsets = np.clip(offsets[steps, classes] / 2, -0.5, 0.5)
-        # Rounded as Magenta's.
+        # Rounded as Magenta rounds them.
         starts = ((steps.astype(offsets.dtype) - offsets) * step_seconds).astype(np.float64)
         ends = starts + step_seconds
         starts = np.maximum(starts, 0.0)
         same = classes[1:] == classes[:-1]
         ends[:-1][same] = np.minimum(ends[:-1], starts[1:])[same]
-        # Written step by step, as Magenta's.
+        # Written step by step, as Magenta does.
         order = np.lexsort((classes, steps))
         columns = (array[order].tolist() for array in (classes, velocities, starts, ends))
         for drum, velocity, start, end in zip(*columns):
@@ -296,7 +299,7 @@ class GrooveConverter(data.GrooveConverter):
         steps_per_second = sequences_lib.steps_per_quarter_to_steps_per_second(
             self._steps_per_quarter, qpm
         )
-        # As sequences_lib.quantize_to_step: to the nearest step, halves upwards.
+        # Rounds to the nearest step, halves upwards, as sequences_lib.quantize_to_step does.
         steps = (starts * steps_per_second + 0.5).astype(np.int64)
         step_length = 60.0 / qpm / self._steps_per_quarter
         offsets = (step_length * steps - starts) / step_length
@@ -305,8 +308,8 @@ class GrooveConverter(data.GrooveConverter):
         if bars > _MAX_BARS:
             raise NoExamplesError(f"longer than {_MAX_BARS} bars")
         grid = np.zeros((3, bars * self._steps_per_bar, self._num_drums), np.float32)
-        # Where several hits share a cell the last assignment stays, so the loudest comes last,
-        # and of equally loud ones the first, as Magenta's max() picks it.
+        # Where several hits share a cell the last assignment stays, so the loudest comes last;
+        # among equally loud ones that is the first, which Magenta's max() takes.
         order = np.lexsort((-np.arange(len(steps)), velocities))
         cells = steps[order], classes[order]
         grid[0][cells] = 1
@@ -342,9 +345,10 @@ class GrooveConverter(data.GrooveConverter):
 
 
 def _tap(xp, hits, velocities, offsets):
-    """Puts the loudest hit of each step on the open hi-hat and leaves the others out.
+    """Puts the loudest hit of each step on the open hi-hat and drops the others.
 
-    Of equally loud ones it is that of the first class, as in Magenta; `tf.argmax` promises none.
+    Among equally loud hits it takes that of the first class, as Magenta does; `tf.argmax` does not
+    promise which one it takes.
 
     Args:
       xp: numpy or tensorflow.

@@ -1,6 +1,6 @@
-"""Magenta's own converters (`magenta.models.music_vae.data`), drums of grooves aside.
+"""Magenta's own converters (`magenta.models.music_vae.data`), except its GrooveConverter.
 
-They keep their settings in private attributes, which are read here and nowhere else.
+They keep their settings in private attributes, which only the modules of this room read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from pipelines.representations.contract import Example, Representation
 
 
 class MagentaRepresentation(Representation):
-    """What the converters of Magenta have in common, where they have it."""
+    """What Magenta's converters have in common; None for what a converter does not have."""
 
     @property
     def steps_per_quarter(self) -> int | None:
@@ -27,7 +27,7 @@ class MagentaRepresentation(Representation):
         return getattr(self.converter, "_steps_per_bar", None)
 
     def explain(self, piece: music_pb2.NoteSequence) -> str | None:
-        """Says what the converter needs: Magenta's do not tell what was missing."""
+        """Says what the converter needs, since Magenta's do not tell what was missing."""
         if not piece.notes:
             return "no notes"
         needs = [f"what {type(self.converter).__name__} takes"]
@@ -58,12 +58,12 @@ class MagentaRepresentation(Representation):
 def _stretch(
     piece: music_pb2.NoteSequence, start: float, seconds: float, half_step: float
 ) -> music_pb2.NoteSequence:
-    """The notes that the grid puts between two times, with the times counted from the first."""
+    """The notes that the grid puts into `seconds` from `start` on, with times from `start`."""
     part = music_pb2.NoteSequence(ticks_per_quarter=piece.ticks_per_quarter)
     part.tempos.extend(piece.tempos)
     part.time_signatures.extend(piece.time_signatures)
     for note in piece.notes:
-        # A note that is a little early belongs to the step that it is nearest to.
+        # A note that is a little early belongs to the step nearest to it.
         if start - half_step <= note.start_time < start + seconds - half_step:
             copied = part.notes.add()
             copied.CopyFrom(note)
@@ -74,34 +74,34 @@ def _stretch(
 
 
 class _Unordered(MagentaRepresentation):
-    """Converters whose examples go through Python's sets."""
+    """Converters whose examples go through Python's sets, so that their order may change."""
 
     def ordered(self, examples: Sequence[Example]) -> list[Example]:
-        """Sorts the examples: the order of a set may be another in each process."""
+        """Sorts the examples: the order of a set may differ between processes."""
         return sorted(
             examples, key=lambda example: (example.outputs.tobytes(), example.controls.tobytes())
         )
 
 
 class _EventList(_Unordered):
-    """Converters that drop the examples that are like another of their piece."""
+    """Converters that drop duplicates among the examples of a piece."""
 
     def keep_every_example(self) -> None:
-        """Keeps examples that are like another of their piece, too."""
+        """Keeps duplicates, too."""
         super().keep_every_example()
         self.converter._dedupe_event_lists = False
 
 
 class _OneHot(MagentaRepresentation):
-    """Inputs and outputs are the same one-hot rows, of zeros where an example is padded."""
+    """Converters whose inputs and outputs are the same one-hot rows; padding is rows of zeros."""
 
     @property
     def inputs_are_outputs(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def encoding(self, name: str) -> encodings.Encoding:
-        """The index of each row's one."""
+        """Stores the index of each row's 1."""
         return encodings.Tokens(name, self._depths(), np.dtype(self.converter.output_dtype))
 
     def _depths(self) -> list[int]:
@@ -110,21 +110,21 @@ class _OneHot(MagentaRepresentation):
 
 
 class _Melody(_OneHot, _EventList):
-    """One-hot melodies."""
+    """Converters of melodies to one-hot events."""
 
 
 class _Trio(_OneHot):
-    """Melody, bass and drums, one-hot each."""
+    """Converters of melody, bass and drums, each one-hot."""
 
     def _depths(self) -> list[int]:
         return self.converter._split_output_depths
 
 
 class _Drums(_Unordered):
-    """Drums as one-hot combinations, or as piano rolls of drum classes."""
+    """Converters of drums to one-hot combinations, or to piano rolls of drum classes."""
 
     def encoding(self, name: str) -> encodings.Encoding:
-        """The index of each row's one, where rows are one-hot."""
+        """Stores the index of each row's 1, where rows are one-hot."""
         kind = name.removesuffix("s")
         if getattr(self.converter, f"_roll_{kind}"):
             return super().encoding(name)

@@ -1,8 +1,8 @@
 """Melodies: one-hot events of a voice, and how near a decoded melody is to its tune.
 
 Metrics are counted on the grid. Most steps of a melody have no event, so an accuracy over all
-steps flatters: a melody that never begins a note has most of them right. The numbers about the
-beginnings of notes tell more. A metric that there was nothing to measure for is None, never 0.
+steps flatters: a melody that never begins a note has most of them right. The metrics of onsets, the
+beginnings of notes, tell more. A metric without anything to measure is None, never 0.
 """
 
 import collections
@@ -22,7 +22,7 @@ from pipelines.representations.melody_converter import (
 
 
 class MelodyMetrics:
-    """Accuracy over all steps and over the beginnings of notes, and both bar by bar.
+    """Accuracy over all steps and over the onsets of notes, and both bar by bar.
 
     Args:
       steps_per_bar: steps in a bar.
@@ -30,7 +30,7 @@ class MelodyMetrics:
 
     def __init__(self, steps_per_bar: int):
         self._steps_per_bar = steps_per_bar
-        # Of each bar of a window, counts named in `update`.
+        # For each bar of a window, the counts that are named in `update`.
         self._counts = collections.defaultdict(int)
 
     def update(self, target: np.ndarray, predicted: np.ndarray, qpm: np.ndarray) -> None:
@@ -39,7 +39,7 @@ class MelodyMetrics:
         Args:
           target: array shaped [n, steps, depth], one-hot, as `MelodyConverter.to_tensors` gives it.
           predicted: the same for what was decoded, or logits.
-          qpm: array shaped [n], not looked at: a melody has no times but its steps.
+          qpm: array shaped [n], not used: a melody has no times but its steps.
         """
         target, predicted = (np.argmax(array, axis=-1) for array in (target, predicted))
         should, does, same = target >= FIRST_PITCH, predicted >= FIRST_PITCH, target == predicted
@@ -59,10 +59,12 @@ class MelodyMetrics:
         """Returns the metrics over all bars, and those of each bar of a window under "bars".
 
         accuracy: the share of all steps with the right event;
-        onset_accuracy: the share of the notes that should begin that begin on their step with their
-          pitch; onset_precision: the share of the notes decoded that should; onset_f1: of both;
-        rhythm_f1: the same for beginnings of any pitch;
-        pitch_accuracy: where a note should begin and one does, the share with the right pitch.
+        onset_accuracy: the share of the target's notes that are decoded on their step with their
+          pitch; onset_precision: the share of the decoded notes that the target has;
+          onset_f1: the harmonic mean of these two;
+        rhythm_f1: the same for onsets of any pitch;
+        pitch_accuracy: among the steps on which a note begins in both, the share with the right
+          pitch.
         """
         overall = self._measure(slice(None))
         overall["bars"] = {
@@ -97,8 +99,8 @@ def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.n
       steps_per_bar: steps in a bar; it divides the steps of a window.
 
     Returns:
-      An array shaped [steps_per_bar, depth], one-hot. Of equally frequent bars, the one whose
-      events come first in order.
+      An array shaped [steps_per_bar, depth], one-hot. Among equally frequent bars, the one
+      whose events come first in order is taken.
     """
     counts = collections.Counter()
     for window in windows:
@@ -111,9 +113,10 @@ def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.n
 
 
 def most_frequent_event(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.ndarray:
-    """The event that accuracy over all steps has to be held against, at every step of a bar.
+    """The most frequent event at every step of a bar: the baseline of accuracy over all steps.
 
-    Arguments and result as those of `most_frequent_bar`; of equally frequent events, the first.
+    Arguments and result are those of `most_frequent_bar`; among equally frequent events, the first
+    is taken.
     """
     counts = np.sum([np.sum(window, axis=0, dtype=np.int64) for window in windows], axis=0)
     return np.tile(np.eye(len(counts))[counts.argmax()], (steps_per_bar, 1))
@@ -124,7 +127,7 @@ def _ratio(numerator: float, denominator: float) -> float | None:
 
 
 class MelodyRepresentation(OwnRepresentation):
-    """Our MelodyConverter."""
+    """This project's MelodyConverter."""
 
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "most_frequent_bar": most_frequent_bar,
@@ -133,7 +136,7 @@ class MelodyRepresentation(OwnRepresentation):
 
     @property
     def inputs_are_outputs(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     @property
@@ -147,7 +150,7 @@ class MelodyRepresentation(OwnRepresentation):
         return self.converter.steps_per_bar
 
     def encoding(self, name: str) -> encodings.Tokens:
-        """The event of each step."""
+        """Stores the event of each step."""
         return encodings.Tokens(
             name, [self.converter.output_depth], np.dtype(self.converter.output_dtype)
         )
@@ -161,7 +164,7 @@ class MelodyRepresentation(OwnRepresentation):
         return outputs.one_hot(moved[:, :, None])
 
     def metrics(self) -> Metrics:
-        """Accuracy over steps and over the beginnings of notes."""
+        """Makes metrics of the accuracy over steps and over the onsets of notes."""
         return MelodyMetrics(self.converter.steps_per_bar)
 
 

@@ -2,7 +2,7 @@
 
 The events are those of Magenta's OneHotMelodyConverter (note_seq.MelodyOneHotEncoding): 0 is no
 event, 1 the end of a note, and from 2 on a note begins. Where Magenta's result is defined for the
-same input, ours is equal to it (tests/representations/test_melody.py).
+same input, ours is equal to it (tests/representations/test_melody_converter.py).
 """
 
 import collections
@@ -29,7 +29,7 @@ _VIOLIN = 40  # General MIDI's program, counted from 0.
 
 # A corrupt file can put a note anywhere: 10,000 bars are hours of music.
 _MAX_BARS = 10_000
-# Times are rounded to doubles, so a note in the middle between two steps may miss it by a little.
+# Times are rounded to doubles, so a note halfway between two steps may be off by a little.
 _EPSILON = 1e-6
 
 
@@ -37,20 +37,21 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
     """Windows of a whole number of bars of one melody (see the events at the top).
 
     How it differs from Magenta's OneHotMelodyConverter:
-      - the meters are named, and exact: 6/8 is not 3/4, although both have twelve sixteenths. No
-        meter, to begin with too, is no meter, except in MIDI files, where it is 4/4;
+      - the meters are named, and exact: 6/8 is not 3/4, although both have twelve sixteenths. A
+        tune without a meter, or that begins without one, gives no example, except from MIDI files,
+        where 4/4 is the default;
       - the melody is the first voice: the lowest instrument that has notes, drums aside, whatever
         its program. In tunebooks it is the tune; what follows are second parts, basses and chords.
         `counts` says how many notes were in other voices;
-      - a tune in which the first voice sounds two notes at once gives no example, instead of its
-        highest notes. Notes that share a step without sounding together are not polyphony: of
-        the notes of a triplet of sixteenths, two begin nearest to the same step. The longest of
-        them stays, of equally long ones the first, and the others are counted as "merged";
-      - a note outside the range leaves the tune out, instead of itself;
+      - a tune in which the first voice sounds two notes at once gives no example, where Magenta
+        takes its highest notes. Notes that share a step without sounding together are not
+        polyphony: in a triplet of sixteenths, two notes begin nearest to the same step. The longest
+        stays, among equally long ones the first; the others are counted as "merged";
+      - a tune with a note outside the range gives no example, where Magenta drops the note;
       - bars are counted from time 0, so that a pickup is in a bar of its own, and a silent bar
         does not end a melody. Windows in which no note begins are left out, and counted;
-      - every window is kept, the repeated ones too: music repeats itself, and how often is part of
-        what is to be learnt;
+      - every window is kept, repeated ones too: how often music repeats itself is part of what a
+        model should learn;
       - times go through the tempo map, so a tune may change its tempo. A tune that changes between
         meters that are not all the converter's gives no example;
       - when training, each window is transposed by its own draw, uniform among the
@@ -59,9 +60,9 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
     Windows hop by `hop_bars` when training and evaluating: with one bar, a window begins with each
     bar of the tune, so no place of a phrase is preferred and no bar is left out. All lie within the
-    tune: one that is shorter than a window gives no example, since padded windows would teach that
-    tunes fall silent. When inferring, windows follow each other without overlap, silent ones too,
-    and the last is padded with silence.
+    tune: a tune that is shorter than a window gives no example, since padded windows would teach
+    that tunes fall silent. When inferring, windows follow each other without overlap, silent ones
+    too, and the last is padded with silence.
 
     Args:
       meters: (numerator, denominator) of the meters that it takes; all have equally long bars.
@@ -73,7 +74,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
       hparams: where it has a `rhythm` that is not empty, only tunes whose R: header (`genre` in
         their metadata) has these words, or one that begins with them, give examples: "reel" takes
         "Reel", "Scottish reels" and "strathspey/reel". Several are joined by "+", as in "slip
-        jig+slipjig". Not looked at when inferring.
+        jig+slipjig". Ignored when inferring.
 
     Attributes:
       counts: a Counter of "merged" and "in_other_voices", notes seen by `to_tensors` so far, and
@@ -97,7 +98,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         if len(lengths) != 1 or not (length := lengths.pop()).is_integer():
             raise ValueError(f"{meters}: a bar must be the same number of sixteenths in each meter")
         if not 0 <= min_pitch <= max_pitch <= 127 or not transpose[0] <= 0 <= transpose[1]:
-            raise ValueError("the range must be one of MIDI pitches, and 0 a transposition")
+            raise ValueError("the range must be in 0 to 127, and transpose must include 0")
         depth = FIRST_PITCH + max_pitch - min_pitch + 1
         super().__init__(
             input_depth=depth,
@@ -107,7 +108,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
             control_dtype=np.bool_,
             presplit_on_time_changes=False,
         )
-        # Under the names that Magenta's converters have them by.
+        # The attributes have the names that they have in Magenta's converters.
         self._steps_per_quarter = STEPS_PER_QUARTER
         self._steps_per_bar = int(length)
         self._meters = tuple(meters)
@@ -120,7 +121,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         self._hparams = hparams
         self.counts = collections.Counter()
 
-    # What tensors that were made before version 0.2.0 know the class by.
+    # The name of this class in tensors that were made before version 0.2.0.
     settings_name = "models.melody_converter.MelodyConverter"
 
     @property
@@ -168,11 +169,11 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
         Args:
           tokens: int32 tensor of events shaped [batch, steps], with all pitches in the range.
-          seed: int32 tensor shaped [2] that is drawn from, another for each batch.
+          seed: int32 tensor shaped [2] that is drawn from, a different one for each batch.
 
         Returns:
           An int32 tensor of the same shape: each window moved by its own draw, uniform among the
-          transpositions in `transpose` that keep it in the range. One without notes stays.
+          transpositions in `transpose` that keep it in the range. A window without notes stays.
         """
         begins = tokens >= FIRST_PITCH
         lowest = tf.reduce_min(tf.where(begins, tokens, self.output_depth - 1), axis=1)
@@ -188,9 +189,9 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         """Writes decoded windows as NoteSequences at 120 quarters a minute, in the first meter.
 
         Args:
-          samples: arrays shaped [steps, depth], as `to_tensors` gives them; the largest number of
+          samples: arrays shaped [steps, depth], as `to_tensors` gives them; the largest value of
             a step is its event.
-          controls: None; there are none.
+          controls: None; this converter has no controls.
 
         Returns:
           A NoteSequence for each; a note lasts until the next one, a note-off or the end.
@@ -201,7 +202,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         """Says why a tune gives no window, or None where it gives one.
 
         It is one of "no notes", "filtered by rhythm", "wrong meter", "polyphony", "out of range",
-        "too short", "too long" and "broken times", mostly with particulars after a colon.
+        "too short", "too long" and "broken times", mostly with details after a colon.
         """
         try:
             self._melody(item)
@@ -213,8 +214,8 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         """Puts the melody of a tune on the grid.
 
         Returns:
-          An int array of events shaped [steps], to the end of the bar in which the last note ends,
-          when inferring to the end of a window; and what there is to count.
+          An int array of events shaped [steps], and what there is to count. The events go to the
+          end of the bar in which the last note ends or, when inferring, to the end of a window.
 
         Raises:
           NoExamplesError: where the tune gives no example.
@@ -235,7 +236,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         if times.max() > _MAX_BARS * self._steps_per_bar:
             raise NoExamplesError(f"too long: over {_MAX_BARS} bars")
         pitches = np.array([note.pitch for note in notes])
-        # By their starts; of notes that start together, the longest first.
+        # Sorted by start; among notes that start together the longest comes first.
         order = np.lexsort((-times[:, 1], times[:, 0]))
         pitches, starts, ends = pitches[order], times[order, 0], times[order, 1]
         if melody.is_polyphonic(starts, ends, least=0.5):
@@ -245,12 +246,12 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
                 f"out of range: a note below {self._min_pitch} or above {self._max_pitch}"
             )
 
-        # To the nearest step, halves upwards, and one step at least, as note_seq's quantization.
+        # Rounds to the nearest step, halves upwards, and to one step at least, as note_seq does.
         starting, ending = np.floor(np.stack([starts, ends]) + 0.5 + _EPSILON).astype(np.int64)
         ending = np.maximum(ending, starting + 1)
         steps, first = np.unique(starting, return_index=True)
         ending = np.maximum.reduceat(ending, first)
-        # Of the notes of a step the longest comes first, of equally long ones the first.
+        # Among the notes of a step the longest comes first, among equally long ones the first.
         longest = np.lexsort((np.round(starts - ends, 6), starting))
 
         bars = -(-int(ending.max()) // self._steps_per_bar)
@@ -259,7 +260,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         elif bars < self._bars:
             raise NoExamplesError(f"too short: under {self._bars} bars")
         events = np.full(bars * self._steps_per_bar, NO_EVENT, np.int64)
-        # What ends where the next note begins, or with the last bar, needs no event for it.
+        # A note that ends where the next one begins, or with the last bar, needs no note-off.
         events[ending[ending < np.append(steps[1:], len(events))]] = NOTE_OFF
         events[steps] = pitches[longest][first] - self._min_pitch + FIRST_PITCH
         return events, {"merged": len(notes) - len(steps), "in_other_voices": others}
@@ -294,7 +295,7 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
         """Draws a transposition for each window, shaped [n]."""
         lowest = np.where(begins, windows, self.output_depth - 1).min(axis=1)
         least, greatest = self._transpositions(np, lowest, windows.max(axis=1))
-        # The generator that `training_dataset` seeds, as the rest of what Magenta draws.
+        # Drawn from the generator that `training_dataset` seeds, as all that Magenta draws.
         return np.random.randint(least, greatest + 1)
 
     def _transpositions(self, xp, lowest, highest):

@@ -16,8 +16,8 @@ from tests.support.pieces import scale
 
 OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
 MELODY = {"reel": 16, "jig": 12, "waltz": 12, "polka": 8, "slipjig": 18}  # Steps in a bar.
-# The melody configs differ in the length of a bar alone: of each kind, one stands for the others.
-# The tasks differ in their inputs alone.
+# The melody configs of a kind differ only in the length of a bar, so one stands for the others.
+# The tasks differ only in their inputs.
 DISTINCT = [
     name
     for name in OWN
@@ -123,7 +123,7 @@ def test_melody_meters_and_transpositions(tune, meters):
     converter = configs.get(f"flat-{tune}_2bar").data_converter
     for meter in [(4, 4), (2, 2), (6, 8), (3, 4), (2, 4), (9, 8), (12, 8), (3, 8)]:
         assert (converter.explain(scale(40, meter=meter)) is None) == (meter in meters)
-    # Each of the twelve keys once, where the range has room.
+    # Each of the twelve keys occurs once, where the range has room.
     converter.set_mode("train")
     piece = scale(40, meter=meters[0])
     for note in piece.notes:
@@ -168,7 +168,7 @@ def test_flat_and_hierarchical_decoders_have_equally_many_weights():
     def hierarchical(h, z):
         return 32 * h * h + (4 * z + 268) * h + 48
 
-    # Polkas have the shortest bars, and so the graph that is built soonest.
+    # Polkas have the shortest bars, so their graph is built fastest.
     assert weights("flat-polka_16bar") == flat(730, 512) == 9_568_888
     assert weights("hierdec-polka_16bar") == hierarchical(512, 512) == 9_574_448
     assert (
@@ -189,7 +189,7 @@ def test_the_rhythm_hparam_reaches_the_converter():
     config.hparams.parse("rhythm=reel")
     for converter in (config.data_converter, copy.deepcopy(config).data_converter):
         assert converter.explain(piece).startswith("filtered by rhythm")
-    # Another look-up has hparams of its own.
+    # Another look-up has its own hparams.
     assert configs.get("flat-reel_2bar").data_converter.explain(piece) is None
 
 
@@ -275,7 +275,7 @@ def test_a_users_own_file(tmp_path):
     [
         ("x = 1", "CONFIG_MAP"),
         ("CONFIG_MAP = {'flat-groove_4bar': None}", "exists already"),
-        ("CONFIG_MAP = {'x': 3}", "x is no magenta"),
+        ("CONFIG_MAP = {'x': 3}", "x is not a magenta"),
         ("x = (", "line 1: SyntaxError"),
         ("\n\nimport nosuchmodule", "line 3: ModuleNotFoundError"),
         ("raise SystemExit(0)", "SystemExit"),

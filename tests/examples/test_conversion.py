@@ -70,7 +70,7 @@ def test_everything_read_is_used_or_rejected(tunes, tmp_path):
     assert manifest["config"] == "flat-reel_2bar"
     assert manifest["hparams"] == {"max_seq_len": 32, "rhythm": ""}
     assert manifest["tensors"] == {"outputs": {"kind": "tokens", "depths": [48], "bytes": 1}}
-    # What convert left out before is no part of these numbers.
+    # These numbers do not include what `convert` left out before.
     assert (manifest["read"], manifest["used"], manifest["rejected"]) == (6, 3, 3)
     assert manifest["examples"] == manifest["full_length"] == 4 + 7 + 2
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "t").iterdir()}
@@ -91,7 +91,7 @@ def test_everything_read_is_used_or_rejected(tunes, tmp_path):
     [jig, low, broken] = rejections(tmp_path / "t")
     assert jig == ("c/1", "wrong meter", "6/8; needs 4/4 or 2/2")
     assert low == ("c/2", "out of range", "a note below 55 or above 100")
-    # It has no id, so it is named by its shard and where it is in that.
+    # It has no id, so it is named by its shard and its offset there.
     assert broken[0].startswith("validation.tfrecord-0000")
     assert broken[1:] == ("malformed", "not a NoteSequence")
 
@@ -150,7 +150,7 @@ def test_hparams_reach_the_workers(tunes, tmp_path):
 
 
 def test_the_list_of_tunes_is_carried_along(tmp_path):
-    """So that leaks are found among tensors, and among tensors and what they were not made of."""
+    """With it, leaks are found among tensors, and between tensors and other NoteSequences."""
     some = {name: (None, scale(80)) for name in "abcdefgh"}
     other = {name: (None, scale(80)) for name in "efghij"}
     first = finish(tmp_path / "first", some, (100, 0, 0))
@@ -165,7 +165,7 @@ def test_the_list_of_tunes_is_carried_along(tmp_path):
 
 @pytest.mark.slow
 def test_the_bytes_do_not_depend_on_runner_workers_or_batches(tmp_path, monkeypatch):
-    """With a config whose windows go through sets of strings, and with one that draws."""
+    """One config has windows that go through sets of strings, the other draws."""
     rng = np.random.default_rng(0)
 
     def groove():
@@ -192,12 +192,12 @@ def test_the_bytes_do_not_depend_on_runner_workers_or_batches(tmp_path, monkeypa
     assert convert(draws, grooves, "small batches", []) == drawn
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=3"]
     assert convert(draws, grooves, "threads", threads) == drawn
-    # Strings have other hashes in each process.
+    # The hashes of strings differ between processes.
     assert convert(sets, melodies, "processes", PROCESSES) == from_sets
 
 
 def test_a_piece_without_an_id_is_named_by_its_place(tmp_path):
-    """Stock Magenta's NoteSequences have none, nor have some of its files."""
+    """Stock Magenta's NoteSequences may have no id."""
     with Folder(tmp_path / "notes") as folder:
         with Part(folder.parts, "one") as part:
             for i in range(3):
@@ -249,7 +249,7 @@ def test_folders_that_cannot_be_converted(tunes, tmp_path):
 
 
 def test_a_link_to_the_input_is_no_output(tunes, tmp_path):
-    """Replacing what is there would remove the records that the tensors are made of."""
+    """To replace what is there would remove the records that the tensors are made of."""
     before = contents(tmp_path / "notes")
     (tmp_path / "link").symlink_to(tunes)
     with pytest.raises(UserError, match="link: is --input as well; name another --output"):
@@ -265,7 +265,7 @@ def test_a_link_to_the_input_is_no_output(tunes, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], pytest.param(PROCESSES, marks=pytest.mark.slow)])
 def test_what_cannot_be_stored_is_one_line(tunes, tmp_path, arguments):
-    """A user's subclass of a known converter, which makes other inputs than outputs."""
+    """A user's subclass of a known converter whose inputs differ from its outputs."""
     path = tmp_path / "mine.py"
     path.write_text(
         "import configs\n"

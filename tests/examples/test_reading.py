@@ -128,7 +128,7 @@ def test_every_held_out_example_is_yielded_once(many_windows):
 
 
 def test_a_tfds_dataset_stands_in_for_records(monkeypatch, tmp_path, capsys):
-    """Its MIDI is read as convert reads it; what is no MIDI is said and left out."""
+    """Its MIDI is read as `convert` reads it; what is not MIDI is left out with a message."""
     path = tmp_path / "a.mid"
     music.write(drums([(2.0 * bar, 36, 80) for bar in range(5)]), str(path), draw=False)
     contents = {"train": [path.read_bytes(), b"no MIDI"]}
@@ -151,7 +151,7 @@ def test_records_that_are_no_note_sequences_are_named(tmp_path):
     path = str(tmp_path / "a.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(b"\xff\xff\xff")
-    with pytest.raises(UserError, match="a.tfrecord: its records are no NoteSequences"):
+    with pytest.raises(UserError, match="a.tfrecord: its records are not NoteSequences"):
         count(configs.get("flat-groove_4bar"), path)
 
 
@@ -162,7 +162,7 @@ def test_padding_by_hand():
 
 
 def test_the_same_examples_as_magentas_own_pipeline(many_windows):
-    """Against `data.get_dataset`, mended: the same multiset in one epoch."""
+    """An epoch is the same multiset as one of `data.get_dataset`, mended."""
     config = configs.get("groovae_4bar")
     config.hparams.batch_size = 4
 

@@ -31,7 +31,7 @@ def finish(folder, splits):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two tunes that give 4 and 1 windows of 2 bars, and one for each reason why not."""
+    """Two tunes that give 4 and 1 windows of 2 bars, and one for each reason to give none."""
     chord = tune([(60, 0, 32), (64, 0, 32)])
     triplet = tune([(60, 0, 2 / 3), (62, 2 / 3, 2 / 3), (64, 4 / 3, 2 / 3), (65, 4, 28)])
     return finish(
@@ -87,7 +87,7 @@ def test_the_rhythm_filter_is_a_reason(folder):
     config.hparams.parse("rhythm=reel")
     report = coverage.measure(config, folder)
     assert report["all"]["used"] == 1
-    # The empty tune is counted as what it is.
+    # The empty tune keeps its own reason.
     assert report["splits"]["validation"]["reasons"] == {"filtered by rhythm": 1, "no notes": 1}
 
 

@@ -27,7 +27,7 @@ from tests.support.trained import TINY, train_run
 
 @pytest.fixture(scope="module")
 def grooves(tmp_path_factory):
-    """64 windows of four bars, all different, of two pieces, in five shards; and of what."""
+    """64 windows of four bars, all different, in five shards, and the NoteSequences they are of."""
     folder = tmp_path_factory.mktemp("grooves")
     rng = np.random.default_rng(0)
     pieces = {
@@ -70,7 +70,7 @@ def outputs_of(batches):
 
 
 def windows_of(folder, config):
-    """The outputs of a folder of NoteSequences, by the converter itself."""
+    """The outputs of a folder of NoteSequences, as the converter itself makes them."""
     converter = config.data_converter
     converter.set_mode("eval")
     return collections.Counter(
@@ -103,7 +103,7 @@ def test_the_same_elements_as_from_note_sequences(grooves):
             specs.append((tf.data.get_output_types(dataset), tf.data.get_output_shapes(dataset)))
     (types, shapes), (our_types, our_shapes) = specs
     assert our_types == types
-    # The batch is static in both, the steps in ours alone.
+    # The batch size is static in both, the number of steps only in ours.
     assert [shape.as_list() for shape in shapes] == [[16, None, 27]] * 2 + [[16, None, 0], [16]]
     assert [shape.as_list() for shape in our_shapes] == [[16, 64, 27]] * 2 + [[16, 64, 0], [16]]
 
@@ -121,12 +121,12 @@ def test_seeds_repeat_whatever_the_parallelism(melodies, monkeypatch):
     monkeypatch.setattr(tf.data, "AUTOTUNE", 1)
     monkeypatch.setattr(tensors.tf.data, "AUTOTUNE", 1)
     assert batches(1) == first
-    # Without a seed, each run is another.
+    # Without a seed, each run differs.
     assert batches(None) != batches(None)
 
 
 def test_augmentation_is_fresh_each_epoch(melodies):
-    """A window is transposed otherwise in the next epoch, and is the same window otherwise."""
+    """In the next epoch a window has another transposition, and is otherwise the same."""
     config = config_of("flat-reel_2bar", 1)
     path = f"{melodies}/t/train.tfrecord*"
     n = count(None, path).examples
@@ -148,7 +148,7 @@ def test_augmentation_is_fresh_each_epoch(melodies):
 
 @pytest.mark.parametrize("num_workers", [2, 3, 7])
 def test_workers_have_disjoint_and_complete_shares(grooves, num_workers):
-    """Whatever their seeds; shares differ by no more than a window for each file."""
+    """This holds for any seeds; shares differ by at most one window for each file."""
     config = config_of("flat-groove_4bar", 1)
     path = f"{grooves}/t/train.tfrecord*"
     total = collections.Counter()
@@ -169,7 +169,7 @@ def test_workers_have_disjoint_and_complete_shares(grooves, num_workers):
 
 
 def test_every_worker_has_something_even_of_tiny_files(tmp_path, grooves):
-    """Three shards of one window each, three workers: one each, where one rank would have all."""
+    """With three shards of one window each, three workers get one each; none gets all."""
     config = config_of("flat-groove_4bar", 1)
     notes = finish(
         tmp_path / "notes",
@@ -218,7 +218,7 @@ def test_files_that_the_manifest_does_not_name(grooves, tmp_path):
 
 @pytest.fixture
 def copied(grooves, tmp_path):
-    """A copy of the tensors, to be spoilt."""
+    """A copy of the tensors, for a test to damage."""
     return pathlib.Path(shutil.copytree(grooves / "t", tmp_path / "t"))
 
 
@@ -235,7 +235,7 @@ def refused(pattern, message):
 
 
 def without_sizes(folder):
-    """Makes the manifest one of an older version."""
+    """Turns the manifest into one of an older version."""
     manifest = read_manifest(folder)
     for split in manifest["splits"].values():
         del split["bytes"]
@@ -254,7 +254,7 @@ def test_empty_shards_are_refused(copied, old):
 
 
 def test_a_shard_cut_between_two_records_is_refused(copied):
-    """TensorFlow and `tfrecord.read` take it for a whole file."""
+    """TensorFlow and `tfrecord.read` take such a shard for a whole file."""
     shard = shard_of(copied, 1)
     size = shard.stat().st_size
     *_, (last, _) = tfrecord.read_at(shard)
@@ -274,7 +274,7 @@ def test_missing_shards_are_refused(copied, old):
     missing = "train.tfrecord-00004-of-00005 is missing, and manifest.json"
     refused(f"{copied}/train.tfrecord*", missing)
     refused(f"{copied}/train.tfrecord-0000[34]*", missing)
-    # A pattern that does not name it is of the others alone.
+    # A pattern that does not match it counts only the others.
     config = config_of("flat-groove_4bar", 16)
     assert count(config, f"{copied}/train.tfrecord-0000[0-3]*").examples == 51
     assert count(config, str(shard_of(copied, 0))).examples == 12
@@ -333,7 +333,7 @@ def test_meters_with_equally_long_bars_are_told_apart(tmp_path, other):
 
 @pytest.mark.slow
 def test_another_process_describes_a_conversion_alike():
-    """Python's hashes of strings are others there; this converter has sets and maps of them."""
+    """Hashes of strings differ there, and this converter has sets and maps of strings."""
     name = "cat-mel_2bar_med_chords"
     code = (
         "import json, configs\n"
@@ -376,7 +376,7 @@ def test_mixtures_and_unfinished_folders_are_refused(grooves, tmp_path):
 
 
 def test_damage_is_an_error_while_training(grooves, tmp_path):
-    """TensorFlow checks the sums that we wrote; nothing spoilt is trained on."""
+    """TensorFlow checks the checksums that we wrote, so nothing damaged is trained on."""
     for file in pathlib.Path(grooves, "t").iterdir():
         content = bytearray(file.read_bytes())
         if file.name.startswith("train.tfrecord-00001"):
@@ -400,7 +400,7 @@ def test_folders_of_several_corpora_are_read_together(grooves, tmp_path):
 
 
 def test_windows_of_several_lengths_are_padded_to_the_longest(tmp_path):
-    """A user's converter; the manifest says that not all are as long as the model takes."""
+    """A user's converter; the manifest says that some windows are shorter than the model takes."""
     path = tmp_path / "mine.py"
     path.write_text(
         "from magenta.models.music_vae import data\n"
@@ -464,7 +464,7 @@ def test_training_from_tensors(grooves, tmp_path):
 
 @pytest.mark.slow
 def test_examples_that_end_are_an_error(grooves, tmp_path, monkeypatch):
-    """As where a shard is emptied once it was counted."""
+    """This happens where a shard is emptied after it was counted."""
     endless = tensors.Tensors.training_dataset
     monkeypatch.setattr(
         tensors.Tensors,
@@ -474,7 +474,7 @@ def test_examples_that_end_are_an_error(grooves, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="examples ended at step 2 of 5, .* Make the records again"):
         train_run(grooves / "t", tmp_path / "run", num_steps=5, hparams=TINY)
     monkeypatch.undo()
-    # What was trained stays.
+    # The steps that were trained are kept.
     assert train_run(grooves / "t", tmp_path / "run", num_steps=3, hparams=TINY) == 1
 
 

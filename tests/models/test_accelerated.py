@@ -1,4 +1,4 @@
-"""models.accelerated beside Magenta's own classes, of which each test runs the same thing."""
+"""models.accelerated beside Magenta's own classes: each test runs the same on both."""
 
 import collections
 import functools
@@ -43,10 +43,10 @@ class Kind(
 
     Attributes:
       encoder, decoder: functions that make one.
-      depths: of the one-hot vectors of a step, one after another; or the name of another content.
-      steps: of a sequence.
-      controls: depth of the controls.
-      segments: how many have a length of their own, or None.
+      depths: the sizes of the one-hot vectors of a step, in order; or the name of other content.
+      steps: the steps of a sequence.
+      controls: the depth of the controls.
+      segments: how many segments have a length of their own, or None.
     """
 
     def model(self):
@@ -82,7 +82,7 @@ melody = lstm_models.CategoricalLstmDecoder
 groove = lstm_models.GrooveLstmDecoder
 preprocessing = lstm_models.BidirectionalLstmControlPreprocessingDecoder
 
-# By a config of that kind, where there is one.
+# The name is that of a config of the kind, where there is one.
 FLAT = {
     "cat-mel_2bar_small": Kind(encoder, melody, [5]),
     "cat-mel_2bar_med_chords": Kind(encoder, melody, [5], controls=3),
@@ -110,7 +110,7 @@ HIERARCHICAL = {
         controls=2,
         segments=3,
     ),
-    # Two conductors, one above the other.
+    # This has two conductors, one above the other.
     "three levels": Kind(
         lambda: hierarchical_encoder(4, 3, 2),
         lambda: hierarchical(melody(), 2, 3, 4),
@@ -118,7 +118,7 @@ HIERARCHICAL = {
         steps=24,
         segments=6,
     ),
-    # Levels of the same lengths, but the encoder's are not the decoder's.
+    # The levels of the encoder have other lengths than those of the decoder.
     "unlike levels": Kind(
         lambda: hierarchical_encoder(6, 2),
         lambda: hierarchical(groove(), 4, 3),
@@ -149,7 +149,7 @@ def make_hparams(kind, batch, **values):
 
 
 def make_batch(kind, batch, seed=0):
-    """Sequences, lengths, z and controls; what is behind a length is not 0, but more of it."""
+    """Sequences, lengths, z and controls; the steps after the end of a sequence are not 0."""
     rng = np.random.default_rng(seed)
     shape = [batch, kind.steps]
     if kind.depths == "groove":
@@ -169,7 +169,7 @@ def make_batch(kind, batch, seed=0):
         lengths = np.full(batch, kind.steps)
         lengths[2] = 0
     elif kind is KINDS["flat split"]:
-        # Magenta's takes full sequences alone.
+        # Magenta's decoder takes only full sequences.
         lengths = np.full(batch, kind.steps)
     else:
         lengths = rng.integers(1, kind.steps, batch)
@@ -182,7 +182,7 @@ class Built:
     """A model in a graph of its own, with all that can be compared.
 
     Attributes:
-      losses: of each sequence.
+      losses: the loss of each sequence.
       metrics: names to (value, update).
       model, session, variables, feeds.
     """
@@ -212,7 +212,7 @@ class Built:
                 given["shifted"], given["x"], given["lengths"], given["z"], controls
             )
             self.variables = {v.op.name: v for v in tf.trainable_variables()}
-            # Before any gradient, so that all graphs have the same and in the same order.
+            # Made before any gradient, so that all graphs have the same ones in the same order.
             self._values = {
                 name: tf.placeholder(tf.float32, v.shape) for name, v in self.variables.items()
             }
@@ -233,7 +233,7 @@ class Built:
 
     @functools.cached_property
     def gradients(self):
-        """Of a combination of all that is computed, by all variables and z."""
+        """Gradients of a combination of all that is computed, by all variables and z."""
         with self.graph.as_default():
             weights = np.random.default_rng(1).random(self.losses.shape.as_list())
             total = tf.reduce_sum(self.losses * weights.astype("f"))
@@ -246,7 +246,7 @@ class Built:
         return self.session.run(fetches, self.feeds)
 
     def randomize(self, seed):
-        """Gives every variable numbers that depend on its name alone."""
+        """Gives every variable values that depend only on its name."""
         values = {}
         for name, value in self._values.items():
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
@@ -273,14 +273,14 @@ def pair(kind, data=None, fused=True, **arguments):
 
 
 def assert_close(found, expected, rtol=1e-5):
-    """Equal, relative to the largest number."""
+    """Asserts that they are equal, relative to the largest value."""
     assert np.shape(found) == np.shape(expected)
     scale = np.max(np.abs(expected), initial=0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * scale + 1e-9)
 
 
 def assert_same(theirs, ours):
-    """The losses of all sequences, the posterior, and all gradients."""
+    """Asserts that the losses of all sequences, the posterior and all gradients are the same."""
     assert {n: v.shape for n, v in ours.variables.items()} == {
         n: v.shape for n, v in theirs.variables.items()
     }
@@ -289,12 +289,12 @@ def assert_same(theirs, ours):
         dict(zip(names, b.run([b.losses, b.posterior.mean(), b.posterior.stddev(), b.gradients])))
         for b in (theirs, ours)
     )
-    # Each by itself: a sequence's loss is relative to its own.
+    # Each loss is compared relative to itself.
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-5)
     assert_close(found["means"], expected["means"])
     assert_close(found["stddevs"], expected["stddevs"])
     for name, gradient in expected["gradients"].items():
-        # What projects a conductor's input projects a 0.
+        # The projection of a conductor's input projects a 0, so its gradient is 0.
         assert np.any(gradient) or "input_projection" in name, name
         assert_close(found["gradients"][name], gradient, rtol=1e-4)
 
@@ -302,7 +302,7 @@ def assert_same(theirs, ours):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_checkpoint_of_either_gives_the_other_the_same_loss(name, tmp_path):
-    """And the same posterior and gradients, in both directions; metrics and outputs too."""
+    """The posterior, gradients, metrics and outputs are the same too, in both directions."""
     kind = KINDS[name]
     theirs, ours = pair(kind)
     losses = []
@@ -317,7 +317,7 @@ def test_a_checkpoint_of_either_gives_the_other_the_same_loss(name, tmp_path):
         assert_same_metrics(
             theirs.measure(), ours.measure(), name, theirs.feeds[theirs.given["lengths"]]
         )
-        if name != "hierdec-trio_16bar":  # Magenta's raises.
+        if name != "hierdec-trio_16bar":  # Magenta's decoder raises.
             assert_close(ours.run(ours.results.rnn_output), theirs.run(theirs.results.rnn_output))
 
 
@@ -333,10 +333,10 @@ def assert_same_metrics(theirs, ours, name, lengths):
     splits = len({metric.split("/")[1] for metric in segments})
     if lengths.ndim == 1:
         lengths = np.tile(lengths[:, None] // splits, [1, splits])
-    # Magenta's is the mean over segments, however full. Ours is that over steps.
+    # Magenta takes the mean over segments, however full; we take that over steps.
     counts = lengths.sum(axis=0)
     for metric in ours:
-        if "per_class" in metric:  # No mean of segments: a class may be missing in one.
+        if "per_class" in metric:  # It is not a mean over segments: a class may be missing in one.
             continue
         of_segments = [theirs[f"segment/{i:03d}/{metric}"] for i in range(splits)]
         assert ours[metric] == pytest.approx(np.average(of_segments, weights=counts), rel=1e-5)
@@ -348,13 +348,13 @@ def assert_same_metrics(theirs, ours, name, lengths):
 @pytest.mark.parametrize("name", ["cat-mel_2bar_med_chords", "groovae_4bar", "hierdec-mel_16bar"])
 @pytest.mark.parametrize("layout", ["whole", "halves", "for XLA"])
 def test_the_layout_makes_no_difference(name, layout, monkeypatch):
-    """On two cores, on others, and what XLA is given."""
+    """The layouts: that for two cores, that for others, and that for XLA."""
     monkeypatch.setattr(cores, "halved", lambda: layout != "whole")
     monkeypatch.setattr(cores, "_HALVES_FROM", 0)
     theirs, ours = pair(KINDS[name], fused=layout != "for XLA")
     with theirs, ours:
         kinds = [operation.type for operation in ours.graph.get_operations()]
-        # Two directions of two layers of the encoder; two layers of the decoder and of a conductor.
+        # The encoder has two directions of two layers; decoder and conductor have two layers each.
         layers = 4 + (2 if name == "hierdec-mel_16bar" else 1) * 2 * (1 + (layout == "halves"))
         assert kinds.count("BlockLSTM") == (0 if layout == "for XLA" else layers)
         theirs.randomize(0)
@@ -410,17 +410,17 @@ def training_nodes(kind, make, batch):
 def test_the_graph_does_not_grow_with_the_batch(name):
     kind = KINDS[name]
     small, large = (training_nodes(kind, accelerated.accelerated, n) for n in (3, 40))
-    # tf.zeros is one node, or from 1,000 numbers on three.
+    # tf.zeros is one node, or three from 1,000 values on.
     assert all(0 <= more - few < 10 for few, more in zip(small, large))
     assert small[0] < small[1]
-    if name == "cat-mel_2bar_small":  # What there would be to see.
+    if name == "cat-mel_2bar_small":  # The test can fail: Magenta's graph grows.
         small, large = (training_nodes(kind, lambda model: model, n) for n in (3, 40))
         assert large[0] > small[0] + 37
 
 
 @pytest.mark.slow
 def test_the_graph_does_not_grow_with_the_segments():
-    """Nor with the steps."""
+    """It does not grow with the steps either."""
     nodes = set()
     for segments in (2, 3, 7):
         kind = Kind(
@@ -437,7 +437,7 @@ def test_the_graph_does_not_grow_with_the_segments():
 
 
 def make_certain(monkeypatch):
-    """What the decoders draw becomes what is most likely."""
+    """Makes the decoders take the likeliest outcome instead of drawing."""
 
     def one_hot(self, rnn_output, temperature=1.0):
         return tf.one_hot(tf.argmax(rnn_output, axis=1), rnn_output.shape[1])
@@ -464,7 +464,7 @@ def make_certain(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_with_what_it_gave_itself_a_decoder_gives_magentas_loss(name, monkeypatch):
-    """Every step from the output before, in segments from their first step on."""
+    """Every step is fed with the output before it, in segments from their first step on."""
     make_certain(monkeypatch)
     kind = KINDS[name]
     sampling = dict(sampling_schedule="constant", sampling_rate=1.0, is_training=True)
@@ -493,7 +493,7 @@ SHORT = {
 }
 
 
-# Of variables with which no decoder draws what it was to give.
+# With variables of this seed no decoder draws what the target has.
 SEED = 3
 
 
@@ -501,10 +501,10 @@ SEED = 3
 @pytest.mark.parametrize("step", [0, 3])
 @pytest.mark.parametrize("name", SHORT)
 def test_each_step_of_each_sequence_draws_by_the_schedule(name, step, monkeypatch):
-    """All sequences are the same one, so that a loss says which steps were drawn.
+    """All sequences are the same, so that a loss tells which steps were fed with drawn ones.
 
-    A sequence of 4 steps can be drawn before 3 of them, one of 2 x 2 steps before 1 of each
-    segment: 2^3 and 2^2 losses, no others, and all of them Magenta's.
+    Of 4 steps, 3 can be fed with a draw; of 2 x 2 steps, 1 in each segment. So there are 2^3 and
+    2^2 losses, no others, and all of them are Magenta's.
     """
     make_certain(monkeypatch)
     kind, places = SHORT[name]
@@ -526,18 +526,18 @@ def test_each_step_of_each_sequence_draws_by_the_schedule(name, step, monkeypatc
             losses.append(np.sort(np.concatenate([built.run(built.losses) for _ in range(8)])))
     expected, found = losses
     n = len(found)
-    # Losses that only differ in rounding are one.
+    # Losses that differ only by rounding count as one.
     values = expected[np.diff(expected, prepend=0) > 1e-3]
     assert len(values) == 2**places
     which = abs(found[:, None] - values).argmin(axis=1)
     np.testing.assert_allclose(found, values[which], atol=1e-3)
-    # So many are drawn in so many of them, each of these with this probability.
+    # The number of draws behind each loss gives its probability.
     drawn = np.array([bin(i).count("1") for i in range(2**places)])
     expected_frequencies = np.sort(probability**drawn * (1 - probability) ** (places - drawn))
     frequencies = np.bincount(which, minlength=len(values)) / n
     error = np.sqrt(expected_frequencies * (1 - expected_frequencies) / n)
     assert np.all(abs(np.sort(frequencies) - expected_frequencies) < 5 * error)
-    # And each loss is as frequent as it is with Magenta.
+    # Each loss is also as frequent as it is with Magenta.
     theirs = np.bincount(abs(expected[:, None] - values).argmin(axis=1)) / n
     assert np.all(abs(frequencies - theirs) < 5 * np.sqrt(2 * theirs * (1 - theirs) / n))
 
@@ -545,7 +545,7 @@ def test_each_step_of_each_sequence_draws_by_the_schedule(name, step, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cat-mel_2bar_small", "groovae_4bar", "flat-trio_16bar"])
 def test_what_is_drawn_is_drawn_afresh_in_each_step_and_run(name):
-    """With Magenta's own `_sample`; the mean is Magenta's."""
+    """Here `_sample` is Magenta's own, and the mean loss is Magenta's too."""
     kind = KINDS[name]
     arguments = dict(
         data=copies(kind, 64),
@@ -589,7 +589,7 @@ def test_each_step_of_each_sequence_has_its_own_mask(name):
         is_training=True,
         seed=5,
         dropout_keep_prob=KEEP,
-        # So that the graph is the one of sampling, but takes the inputs that it is given.
+        # The graph is then that of scheduled sampling, but takes the inputs that it is given.
         **(dict(sampling_schedule="constant", sampling_rate=1e-30) if name == "sampling" else {}),
     )
     with ours:
@@ -598,17 +598,17 @@ def test_each_step_of_each_sequence_has_its_own_mask(name):
             [inputs] = tf.gradients(ours.losses, ours.given["shifted"])
             [encoded] = tf.gradients(ours.posterior.mean(), ours.given["x"])
         masks = [[m != 0 for m in ours.run([inputs, encoded])] for _ in range(2)]
-    # Both directions of the encoder drop for themselves: it is seen if one of them keeps it.
+    # Each direction of the encoder drops by itself: an input is kept if one of them keeps it.
     for which, keep in ((0, KEEP), (1, 1 - (1 - KEEP) ** 2)):
         rows = np.concatenate([run[which].reshape(-1, 30) for run in masks])
-        # Two of 96 masks of 30 numbers are the same by chance only.
+        # Two of 96 masks of 30 values are the same only by chance.
         assert len({row.tobytes() for row in rows}) >= 94
         assert len(rows) == 2 * 8 * 6
         assert abs(rows.mean() - keep) < 5 * np.sqrt(keep * (1 - keep) / rows.size)
 
 
 def test_z_has_a_mask_in_each_step():
-    """It goes into every step, and is dropped there like any other input."""
+    """z is an input of every step, and is dropped there like any other input."""
     kind = WIDE["flat"]
     with tf.Graph().as_default():
         tf.set_random_seed(6)
@@ -634,7 +634,7 @@ def test_z_has_a_mask_in_each_step():
             session.run(tf.global_variables_initializer())
             repeated, hidden = session.run([repeated, hidden])
     rows = repeated.reshape(-1, 20)
-    # KEEP in 65,536ths.
+    # KEEP is 39,322 / 65,536, rounded.
     assert set(np.unique(rows)) == {0, np.float32(65536 / 39322)}
     assert len({row.tobytes() for row in rows}) == 6 * 4
     # The next layer's inputs are dropped too.
@@ -653,7 +653,7 @@ CONDUCTED = {
 
 @pytest.mark.parametrize("name", CONDUCTED)
 def test_the_conductors_dropout_is_for_training(name):
-    """Magenta's is on when evaluating too: a model has another loss in each run."""
+    """Magenta's is on in evaluation too, so that a model has another loss in each run."""
     kind = CONDUCTED[name]
     theirs, ours = pair(kind, dropout_keep_prob=KEEP)
     without = Built(kind, kind.model(), make_batch(kind, 4))
@@ -668,7 +668,7 @@ def test_the_conductors_dropout_is_for_training(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cat-mel_2bar_small", "hierdec-mel_16bar"])
 def test_with_dropout_the_losses_have_magentas_mean_and_spread(name):
-    """Segments with the same masks would have the same mean, but a larger spread."""
+    """If segments had the same masks, the mean would be the same, but the spread larger."""
     kind = KINDS[name]
     arguments = dict(data=copies(kind, 64), is_training=True, seed=7, dropout_keep_prob=KEEP)
     samples = []
@@ -683,9 +683,9 @@ def test_with_dropout_the_losses_have_magentas_mean_and_spread(name):
     expected, found = samples
     assert len(set(found)) > 1000
     error = np.hypot(expected.std(), found.std()) / np.sqrt(len(found))
-    assert expected.std() > 100 * abs(plain) * np.finfo(np.float32).eps  # Dropout matters.
+    assert expected.std() > 100 * abs(plain) * np.finfo(np.float32).eps  # Dropout changes the loss.
     assert abs(expected.mean() - found.mean()) < 4.5 * error
-    # The logarithm of a variance of n numbers has the variance (kurtosis - 1) / n, about.
+    # The logarithm of a variance of n values has a variance of about (kurtosis - 1) / n.
     kurtosis = np.mean(((expected - expected.mean()) / expected.std()) ** 4)
     error = np.sqrt(2 * (kurtosis - 1) / len(found))
     assert abs(np.log(found.var() / expected.var())) < 4.5 * error
@@ -695,7 +695,7 @@ def test_with_dropout_the_losses_have_magentas_mean_and_spread(name):
 
 
 class OwnLoop(lstm_models.CategoricalLstmDecoder):
-    """A decoder of somebody's own, whose loop counts how often it is used."""
+    """A user's decoder, whose loop counts how often it is used."""
 
     calls = 0
 
@@ -705,7 +705,7 @@ class OwnLoop(lstm_models.CategoricalLstmDecoder):
 
 
 class OwnLoss(lstm_models.BaseLstmDecoder):
-    """A decoder of somebody's own with no more than the class asks for."""
+    """A user's decoder with no more than the class asks for."""
 
     def _flat_reconstruction_loss(self, flat_x_target, flat_rnn_output):
         loss = tf.reduce_sum(tf.abs(flat_x_target - flat_rnn_output), axis=1)
@@ -716,7 +716,7 @@ class OwnLoss(lstm_models.BaseLstmDecoder):
 
 
 def re_encoding():
-    """A model whose decoder encodes its segments with the encoder of the model itself."""
+    """A model whose decoder encodes its segments with the model's own encoder."""
     encoder = hierarchical_encoder(4, 3)
     return MusicVAE(encoder, hierarchical(melody(), 3, 4, hierarchical_encoder=encoder))
 
@@ -725,7 +725,7 @@ def of(encoder_class, decoder):
     return lambda: MusicVAE(encoder_class(), decoder())
 
 
-# What is made, what says that it stays Magenta's, and hparams.
+# For each case: what makes the model, the parts that say that they stay Magenta's, and hparams.
 STAYS = {
     "autoregression": (
         of(encoder, lambda: hierarchical(melody(), 3, 4, disable_autoregression=False)),
@@ -763,7 +763,7 @@ STAYS = {
 
 @pytest.fixture
 def said(caplog):
-    """The first words of the lines that say what stays Magenta's."""
+    """The first words of the log lines that say what stays Magenta's."""
     verbosity = tf.logging.get_verbosity()
     tf.logging.set_verbosity(tf.logging.WARN)
     yield lambda: [
@@ -782,7 +782,7 @@ def test_what_has_no_counterpart_stays_magentas_and_says_so(name, said):
     data = x, np.full(4, 12, np.int32), z, None
     theirs = Built(kind, make(), data, **hparams)
     ours = accelerated.accelerated(make())
-    assert said() == []  # A config that is only looked at says nothing.
+    assert said() == []  # A model that is not built logs nothing.
     with theirs, Built(kind, ours, data, **hparams) as ours:
         assert sorted(said()) == sorted(parts)
         for built in (theirs, ours):
@@ -801,7 +801,7 @@ def test_an_own_loop_is_used_and_an_own_loss_is_accelerated():
 
 
 class OwnSample(lstm_models.CategoricalLstmDecoder):
-    """A decoder of somebody's own that does not draw: it counts."""
+    """A user's decoder that does not draw samples, but gives 7s."""
 
     def sample(self, n, max_length=None, z=None, c_input=None, temperature=1.0, **kwargs):
         samples, results = super().sample(n, max_length, z, c_input, temperature, **kwargs)
@@ -836,7 +836,7 @@ def test_an_own_way_to_sample_is_used(make, depth):
 
 
 class OwnModel(MusicVAE):
-    """A model of somebody's own, whose loss is another."""
+    """A user's model with another loss."""
 
     def _compute_model_loss(self, *args):
         metrics, scalars = super()._compute_model_loss(*args)

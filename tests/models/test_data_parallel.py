@@ -49,7 +49,7 @@ def ours(encoder, decoder):
     return accelerated(MusicVAE(encoder, decoder))
 
 
-# A kind of encoders and decoders each, in our layout, and one of Magenta's classes as they are.
+# Each has another kind of encoder and decoder in our layout; one has Magenta's classes unchanged.
 MODELS = {
     "flat-groove": lambda: ours(encoder(), lstm_models.GrooveLstmDecoder()),
     "flat-melody": lambda: ours(encoder(), lstm_models.CategoricalLstmDecoder()),
@@ -57,7 +57,7 @@ MODELS = {
     "hierarchical-groove": lambda: ours(
         encoder(), hierarchical(lstm_models.GrooveLstmDecoder(), disable_autoregression=True)
     ),
-    # Two voices, with cores of their own.
+    # It has two voices, each with a core decoder of its own.
     "hierarchical-melody": lambda: ours(
         lstm_models.HierarchicalLstmEncoder(lstm_models.BidirectionalLstmEncoder, [STEPS // 2, 2]),
         hierarchical(
@@ -98,7 +98,7 @@ def train_in_graph(name, devices):
         ),
     )
     if "melody" in name:
-        # Scheduled sampling of every input: the parts of a batch would draw which.
+        # Every input is sampled: otherwise each part of a batch would draw which ones are.
         hparams.sampling_schedule, hparams.sampling_rate = "constant", 1.0
     with tf.Graph().as_default():
         model = MODELS[name]()
@@ -140,7 +140,7 @@ def train_in_graph(name, devices):
 
 
 def train_folders(records, folder):
-    """The losses and variables of a run on one device, and of one that goes to two and back."""
+    """The losses and variables of a run on one device, and of one that moves to two and back."""
     losses = []
     ordinary = ProgressHook.after_run
 
@@ -149,7 +149,7 @@ def train_folders(records, folder):
         ordinary(self, context, values)
 
     ProgressHook.after_run = after_run
-    hparams = f"{TINY},dropout_keep_prob=1"  # The parts of a batch draw masks of their own.
+    hparams = f"{TINY},dropout_keep_prob=1"  # The parts of a batch draw their own masks.
     start = os.path.join(folder, "start")
     train_run(records, start, num_steps=1, hparams=hparams)
     results = []
@@ -174,7 +174,7 @@ def main(records, folder):
     tf.disable_v2_behavior()
     [cpu] = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    # The parts of a batch would draw other noise than the whole.
+    # Without this, the parts of a batch would draw other noise than the whole.
     tfp.distributions.MultivariateNormalDiag.sample = lambda self: self.mean()
     lstm_models.CategoricalLstmDecoder._sample = likeliest
     results = {}
@@ -206,7 +206,7 @@ def test_two_devices_compute_what_one_does(results, name):
     assert len(set(one["losses"])) == UPDATES  # The updates changed something.
     assert one["gradients"].keys() == two["gradients"].keys()
     for key, gradient in one["gradients"].items():
-        # What is near 0 is a sum of what is not, rounded as that is.
+        # A gradient near 0 is a sum of larger numbers, and rounded as those are.
         atol = 1e-5 * np.max(np.abs(gradient))
         np.testing.assert_allclose(two["gradients"][key], gradient, rtol=1e-5, atol=atol)
 
@@ -229,7 +229,7 @@ def test_the_summaries_are_of_the_whole_batch_and_once(results, name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_both_devices_have_the_same_work(results, name):
-    """As many cells and products, forwards and backwards, and none without a device."""
+    """Each has as many cells and products, forwards and backwards; none is without a device."""
     one, two = results[name]
     [number] = one["kernels"].values()
     assert two["kernels"] == {"CPU:0": number, "CPU:1": number}

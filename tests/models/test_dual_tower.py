@@ -19,7 +19,7 @@ from pipelines.systems.titles import towers
 
 pytestmark = pytest.mark.keras3
 
-# The kinds of n-grams in their order, and how many there are of each.
+# The kinds of n-grams in order, and the number of n-grams of each.
 PITCHES, INTERVALS, LENGTHS, POSITIONS = NOTE_SIZES.values()
 VOCABULARY = Vocabulary(PITCHES, INTERVALS, LENGTHS, POSITIONS, METERS, MODES)
 KINDS = {
@@ -33,7 +33,7 @@ KINDS = {
 
 
 def random_notes(rng, count):
-    """Shaped [count, 4], few different ones, so that n-grams occur again."""
+    """Notes shaped [count, 4], few of them different, so that n-grams recur."""
     columns = [rng.integers(1, PITCHES, 5), rng.integers(1, INTERVALS, 5),
                rng.integers(1, LENGTHS, 3), rng.integers(0, POSITIONS, 5)]  # fmt: skip
     return np.stack([rng.choice(column, count) for column in columns], axis=1).astype(np.uint8)
@@ -50,7 +50,7 @@ def padded(notes, length):
 
 
 def counted(notes):
-    """The n-grams of one melody: of each kind, a Counter."""
+    """The n-grams of one melody: a Counter for each kind."""
     found = {kind: collections.Counter() for kind in KINDS}
     pitch, interval, length, position = (column.tolist() for column in notes.T)
     # Pitch 25 is the tonic.
@@ -88,7 +88,7 @@ def test_ngrams_are_those_of_counting(seed):
 
 @pytest.mark.parametrize("count", range(4))
 def test_melodies_of_a_few_notes(count):
-    """Fewer notes than an n-gram has; lengths of one of each kind there is, or of zero."""
+    """With fewer notes than an n-gram, a kind's part has length 1, or 0 without an n-gram."""
     notes = random_notes(np.random.default_rng(count), count)
     for room in {max(count, 1), 3, 256}:
         given = np.split(
@@ -146,7 +146,7 @@ def test_a_melody_of_no_notes_is_finite(tower):
 
 
 def test_notes_beyond_any_number_are_counted_without_another_column():
-    """The largest number of each column still has a place."""
+    """The largest value of each column still has an index."""
     notes = np.array([[size - 1 for size in NOTE_SIZES.values()]] * 5, np.uint8)
     assert NGrams(VOCABULARY)(padded(notes, 8)).shape == (1, sum(KINDS.values()))
 
@@ -161,13 +161,13 @@ def test_meter_mode_and_each_column_count(tower):
         others.append(one._replace(notes=notes))
     found = vectors(tower, [one, *others])
     assert (found[1:] @ found[0] < 1 - 1e-4).all()
-    # How many chords were thinned out is no feature.
+    # The number of chords that were thinned out is not a feature.
     np.testing.assert_allclose(vectors(tower, [one._replace(chords=9)])[0], found[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_transposed_tune_has_the_same_vector(tower, seed):
-    """From NoteSequences to vectors."""
+    """This goes from NoteSequences to vectors."""
     rng = random.Random(seed)
     steps = [rng.choice((0, 2, 4, 5, 7, 9, 11, 12)) for _ in range(50)]
     lengths = [rng.choice((0.25, 0.5, 1.0)) for _ in steps]
@@ -183,7 +183,7 @@ def test_a_transposed_tune_has_the_same_vector(tower, seed):
         return scale_degrees.read(sequence)
 
     keys = [-24, -12, -7, -1, 1, 3, 12, 19, 24]
-    # One batch of the same shape each, so that not even rounding differs.
+    # Each is a batch of the same shape, so that not even rounding differs.
     expected = vectors(tower, [played(0)])
     for by in keys:
         np.testing.assert_array_equal(vectors(tower, [played(by)]), expected)
@@ -215,7 +215,7 @@ def gradients(model, batch, training=False):
 @pytest.mark.parametrize("loss", dual_tower.LOSSES)
 @pytest.mark.parametrize("what", ["titles", "notes", "both"])
 def test_zeros_have_a_gradient_that_is_a_number(loss, what):
-    """A title that the encoder knows nothing of, a melody without notes, before the first step."""
+    """A title without features and a melody without notes, before the first step."""
     keras.utils.set_random_seed(0)
     batch = pairs(np.random.default_rng(0), 4)
     if what != "notes":
@@ -249,7 +249,7 @@ def test_dropout_is_for_training_only():
 
 
 class Flat:
-    """Stands in for embeddings: the lengths of a text and its words."""
+    """Stands in for embeddings: the length of a text and the number of its words plus 1."""
 
     dimensions = 2
 

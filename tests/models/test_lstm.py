@@ -28,7 +28,7 @@ def graph():
 
 @pytest.fixture(params=KINDS)
 def fused(request) -> bool:
-    """What `sequence` and `step` are given as `fused`."""
+    """The argument `fused` of `sequence` and `step`."""
     return request.param == "fused"
 
 
@@ -37,10 +37,10 @@ def random(rng, *shape):
 
 
 def variables(depth, units, seed):
-    """The weights of a layer in the scope "rnn", with numbers that initializers do not give.
+    """The weights of a layer in the scope "rnn", with values that initializers do not give.
 
     Returns:
-      The weights, the variables, and what gives these their numbers.
+      The weights, the variables, and the operation that sets their values.
     """
     rng = np.random.default_rng(seed)
     with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
@@ -83,7 +83,7 @@ def assert_equal(theirs, ours, before, feeds=None):
 @pytest.mark.parametrize("constants", [0, 3])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
-    """h of all steps, and the gradients of all that goes in."""
+    """h of all steps is the same, and so are the gradients of all inputs."""
     steps, batch, depth, units = sizes
     rng = np.random.default_rng(sum(sizes))
     inputs = tf.constant(random(rng, steps, batch, depth))
@@ -107,7 +107,7 @@ def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_steps_are_those_of_magentas_cell(sizes, fused):
-    """The state after several steps, and the gradients of all that goes in."""
+    """The state after several steps is the same, and so are the gradients of all inputs."""
     steps, batch, depth, units = sizes
     rng = np.random.default_rng(sum(sizes))
     inputs = tf.constant(random(rng, steps, batch, depth))
@@ -157,7 +157,7 @@ def test_a_step_by_hand(fused):
     state = lstm.State(tf.constant([[(math.log(2) - 0.3) / 0.75]]), tf.constant([[1.0]]))
     after = lstm.step(tf.constant([[1.0]]), state, layer, fused)
     hs = lstm.sequence([tf.constant([[[1.0]]])], state, layer, fused=fused)
-    # The same with the input as what is constant, and none else.
+    # The same, with the constant as the only input.
     constant = lstm.sequence([tf.zeros([1, 1, 0])], state, layer, tf.constant([[1.0]]), fused)
     with tf.Session() as session:
         after, hs, constant = session.run((after, hs, constant))
@@ -168,7 +168,7 @@ def test_a_step_by_hand(fused):
 
 
 def test_new_variables_are_those_of_magentas_cell():
-    """By name, shape and first numbers: a bias of 0."""
+    """Names, shapes and initial values are the same: a bias of 0."""
     with tf.variable_scope("theirs"):
         magentas(tf.zeros([1, 2, 3]), lstm.zero_state(2, 4), 4)
     with tf.variable_scope("ours"):

@@ -1,4 +1,4 @@
-"""models.accelerated.operations, in numbers."""
+"""models.accelerated.operations: the values that they give."""
 
 import numpy as np
 import pytest
@@ -21,18 +21,18 @@ def run(make, *given):
 
 @pytest.mark.parametrize("keep", [0.3, 0.5, 1e-9, 1 - 1e-9])
 def test_dropout_keeps_the_expectation(keep):
-    """Kept with p = keep in 65,536ths, at least 1 of them and at most 65,535; scaled by 1 / p."""
+    """p is `keep` in 65,536ths, at least 1 and at most 65,535; what is kept is scaled by 1 / p."""
     p = min(max(round(keep * 65536), 1), 65535) / 65536
     found = run(lambda x: operations.dropout(x, keep), np.full([7, 1001, 9], 2, np.float32))
     assert found.shape == (7, 1001, 9)
     kept = found != 0
     assert np.unique(found[kept]) == pytest.approx(2 / p)
-    # Within 5 standard errors, and a number for 1e-9 where few of 63,063 are kept.
+    # Within 5 standard errors, and 1 more for 1e-9, with which few of 63,063 are kept.
     assert abs(kept.mean() - p) < 5 * np.sqrt(p * (1 - p) / kept.size)
 
 
 def test_dropped_numbers_have_no_pattern():
-    """Neighbours in each direction are kept as often together as chance has it: 0.3 ** 2."""
+    """Neighbours in each direction are kept together as often as by chance: 0.3 ** 2."""
     kept = run(lambda x: operations.dropout(x, 0.3), np.ones([64, 64, 64], np.float32)) != 0
     for axis in range(3):
         for apart in (1, 2, 4):

@@ -1,4 +1,4 @@
-"""Sampling in one loop: what Magenta's own decoders sample from the same variables."""
+"""Sampling in one loop gives what Magenta's own decoders sample from the same variables."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,10 @@ from pipelines.systems.musicvae import model as trained_model
 
 THRESHOLD = trained_model.THRESHOLD_TEMPERATURE
 
-# Magenta leaves the conductor's dropout on.
+# Dropout is off, since Magenta leaves the conductor's on.
 _SMALL = "enc_rnn_size=[6],dec_rnn_size=[8,8],z_size=3,dropout_keep_prob=1.0"
 
-# Decoders and the numbers in their outputs; a groove's are 2 hits, 2 velocities and 2 offsets.
+# Decoders and the sizes of their outputs; a groove's are 2 hits, 2 velocities and 2 offsets.
 _CORES = {
     "groove": (lstm_models.GrooveLstmDecoder, 6),
     "categorical": (lstm_models.CategoricalLstmDecoder, 5),
@@ -33,8 +33,8 @@ class Sampler:
     """A decoder that samples in a graph of its own.
 
     Args:
-      decoder: Magenta's, or around it.
-      depth: numbers in an output.
+      decoder: Magenta's, or one that wraps it.
+      depth: the size of an output.
       batch: sequences at once.
       hparams: of the decoder; z is [batch, z_size].
       variables: values by name; drawn where none are given.
@@ -46,7 +46,7 @@ class Sampler:
         hparams.batch_size = batch
         with self._session.graph.as_default():
             tf.set_random_seed(seed)
-            tf.train.get_or_create_global_step()  # Schedules of sampling ask for it.
+            tf.train.get_or_create_global_step()  # Sampling schedules need it.
             decoder.build(hparams, depth, is_training=False)
             self._z = tf.placeholder(tf.float32, [batch, hparams.z_size])
             self._steps = tf.placeholder(tf.int32, [])
@@ -56,7 +56,7 @@ class Sampler:
             )
             if variables is None:
                 rng = np.random.default_rng(1)
-                # So large that a sequence takes turns.
+                # The values are so large that the steps of a sequence differ.
                 variables = {v.op.name: rng.normal(size=v.shape) for v in tf.trainable_variables()}
                 variables["global_step"] = 0
             self.variables = variables
@@ -97,7 +97,7 @@ def z_for(batch, size=3):
 def assert_likeliest_are_equal(plain, ours, z, steps):
     expected, samples = (model.run(z, steps, THRESHOLD) for model in (plain, ours))
     assert samples.shape == expected.shape == (len(z), steps, expected.shape[2])
-    # It changes within the sequences, or nothing is compared.
+    # The sequences must not be constant, or nothing is compared.
     assert (expected[:, 1:] != expected[:, :-1]).any()
     np.testing.assert_allclose(samples, expected, atol=1e-4)
 
@@ -124,7 +124,7 @@ def test_the_likeliest_are_magentas(core, levels, batch):
 
 
 def test_one_layer_is_a_list_of_layers_too():
-    """TensorFlow 1's cond would give back what is in a list of one."""
+    """TensorFlow 1's cond would unpack a list of one."""
     hparams = small_hparams(12)
     hparams.dec_rnn_size = hparams.dec_rnn_size[:1]
     plain, ours = (hierarchical(_CORES["groove"][0](), [3, 4]) for _ in range(2))

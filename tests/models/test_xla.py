@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict:
-    """What came of each config, by its name; of those before the first that failed."""
+    """The outcome of each config by its name, up to the first that failed."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.xla_program"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""MIDI written: the bytes that note_seq writes, by hand, and what MIDI has no numbers for."""
+"""MIDI written: the bytes that note_seq writes, by hand, and what MIDI cannot represent."""
 
 import io
 import random

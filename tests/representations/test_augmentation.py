@@ -77,7 +77,7 @@ def test_notes_are_dropped_as_often_as_they_should_be(jit):
         check_dropout(kept, 0.8)
         # What is dropped is gone from all three thirds, what is kept is as it was.
         np.testing.assert_array_equal(inputs, np.tile(kept, 3) * outputs)
-    # Another seed is another draw: neither p nor the hits that it takes go together.
+    # Another seed gives an independent draw: the shares of lost hits are not correlated.
     lost = [(1 - inputs[..., 5:9]).mean(axis=(1, 2)) for inputs in (first, second)]
     assert abs(np.corrcoef(*lost)[0, 1]) < 4 / np.sqrt(500)
 
@@ -123,7 +123,7 @@ def test_transpositions_are_uniform_among_those_in_range(jit):
     tokens = np.array([[low, high, *row[:14]] for (low, high), _ in cases], np.int32)
     seeds = [(5, i) for i in range(2000)]
     drawn = np.array(run(melody().transpose_tokens, tokens, *seeds, jit=jit))
-    # Nothing but the notes moves, and those of a row together.
+    # Only notes move, and those of a row move together.
     np.testing.assert_array_equal(drawn[:, :, 2:], np.tile(tokens[:, 2:], (2000, 1, 1)))
     shifts = drawn[:, :, :2] - tokens[:, :2]
     np.testing.assert_array_equal(shifts[..., 0], shifts[..., 1])
@@ -131,7 +131,7 @@ def test_transpositions_are_uniform_among_those_in_range(jit):
         values, counts = np.unique(shift, return_counts=True)
         assert values.tolist() == list(legal)
         assert len(legal) == 1 or scipy.stats.chisquare(counts).pvalue > 1e-3
-    # Rows draw for themselves: the joint counts of two are uniform too.
+    # Rows draw independently: the joint counts of two are uniform too.
     joint = np.histogram2d(shifts[:, 0, 0], shifts[:, 3, 0], [12, 6])[0]
     assert scipy.stats.chi2_contingency(joint).pvalue > 1e-3
 

@@ -1,4 +1,4 @@
-"""The contract of representations, by one that exists in this file alone.
+"""The contract of representations, tested by one that exists only in this file.
 
 The file is its own --config_file: nothing of the project knows of it, and yet it is converted to
 tensors, trained on, evaluated beside a baseline, and plays new music.
@@ -91,7 +91,7 @@ def silence(windows, steps_per_bar):
 
 
 class PitchClasses(Representation):
-    """Pitch classes, a step a quarter."""
+    """The representation of pitch classes, with one step for each quarter."""
 
     baselines = types.MappingProxyType({"silence": silence})
     inputs_are_outputs = True
@@ -109,12 +109,12 @@ class PitchClasses(Representation):
         return Right()
 
 
-# How the project finds the representation of a converter that is not its own.
+# By this the project finds the representation of a user's converter.
 PitchClassConverter.representation = PitchClasses
 
 
 def toy():
-    """Pitch classes of two bars."""
+    """A config of pitch classes, two bars long."""
     hparams = magenta_configs.merge_hparams(
         lstm_models.get_default_hparams(),
         magenta_configs.HParams(
@@ -163,7 +163,7 @@ def test_it_is_found_by_the_class_of_its_converter():
     assert type(representations.of(PitchClassConverter())) is PitchClasses
 
     class Finer(PitchClassConverter):
-        """Of a class below, too."""
+        """A subclass, which has the same representation."""
 
     assert type(representations.of(Finer())) is PitchClasses
 
@@ -193,7 +193,7 @@ def test_it_is_measured_by_its_own_metrics_beside_its_own_baseline(run_dir, note
 
 @pytest.mark.parametrize("mode, number", [("sample", 2), ("reconstruct", 1)])
 def test_it_plays(mode, number, run_dir, tmp_path):
-    """What is reconstructed has the windows of the file in their places."""
+    """A reconstruction has the windows of the file in their places."""
     path = tmp_path / "in.mid"
     pieces.write(scale(64, length=4), str(path), draw=False)
     run = open_run(run_dir, config_file=TOY.file)

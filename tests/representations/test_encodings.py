@@ -38,14 +38,14 @@ def converted(name):
 @pytest.mark.parametrize("name", sorted(configs.builders()))
 @pytest.mark.parametrize("known", [True, False])
 def test_every_config_gets_back_what_its_converter_made(name, known):
-    """Bit by bit, of the same dtypes, with the shapes known to TensorFlow or not."""
+    """Bits and dtypes are the same, whether TensorFlow knows the shapes or not."""
     config, made, serialized = converted(name)
     converter = config.data_converter
     assert made
     steps = config.hparams.max_seq_len
     got = decode(Codec(representations.of(converter)), serialized, steps=steps if known else None)
     dtypes = (converter.input_dtype, converter.output_dtype, converter.control_dtype)
-    # Controls of depth 0 are as long as the rest; Magenta's hierarchical ones have other lengths.
+    # Controls of depth 0 get the length of the rest, which Magenta's hierarchical ones do not have.
     fields = ("inputs", "outputs", "controls")[: 3 if converter.control_depth else 2]
     assert got[2].shape == (*got[1].shape[:2], converter.control_depth or 0)
     for field, dtype, array in zip(fields, dtypes, got):
@@ -60,7 +60,7 @@ def test_every_config_gets_back_what_its_converter_made(name, known):
 def test_records_are_compact_and_name_their_source(name):
     _, made, serialized = converted(name)
     for i, (one, record) in enumerate(zip(made, serialized)):
-        # As floats, which is what the model takes, they are many times as large.
+        # The floats that the model takes are many times as large.
         assert len(record) < 4 * (one.inputs.size + one.outputs.size) / 6
         features = tf.train.Example.FromString(record).features.feature
         assert features["source"].bytes_list.value[:] == [b"id"]
@@ -84,7 +84,7 @@ def test_shapes_are_static_where_lengths_are_known(name):
         assert outputs.shape == (3, steps, converter.output_depth)
         assert controls.shape == (3, steps, 0)
         assert lengths.shape == (3, *converter.length_shape)
-        # Unknown lengths leave the depths.
+        # Where lengths are unknown, depths are still known.
         outputs = Codec(representations.of(converter)).decode(batch)[1]
         assert outputs.shape.as_list() == [3, None, converter.output_depth]
 
@@ -107,7 +107,7 @@ def padded(*arrays):
 def test_random_arrays_of_several_lengths(depth):
     rng = np.random.default_rng(depth)
     lengths = (5, 1, 9)
-    # One of depth + 1 rows is of zeros.
+    # One of the depth + 1 rows is all zeros.
     one_hot = [
         np.eye(depth + 1, depth, dtype=bool)[rng.integers(depth + 1, size=n)] for n in lengths
     ]
@@ -159,7 +159,7 @@ def test_records_by_hand():
     assert Tokens("x", [256], bool).encode(np.eye(256, dtype=bool)[[255]]) == {"x": b"\x00\x01"}
     two = np.hstack([rows, np.eye(2, dtype=bool)])
     assert Tokens("x", [4, 2], bool).encode(two) == {"x": b"\x04\x01\x01\x02"}
-    # 0001 1000, the first of them highest.
+    # The bits are 0001 1000, the first of them highest.
     assert Bits("x", 4, bool).encode(rows) == {"x": b"\x18"}
     grid = np.zeros((2, 6))
     grid[1, [1, 3, 5]] = 1, 64 / 127, -0.5
@@ -198,7 +198,7 @@ def test_inputs_that_should_be_the_outputs_are_checked():
 
 
 class Unknown(data.BaseNoteSequenceConverter):
-    """A user's own: other inputs than outputs, several lengths, numbers of two kinds."""
+    """A user's converter: other inputs than outputs, several lengths, two dtypes."""
 
     def __init__(self, control_dtype):
         super().__init__(3, np.float32, 5, np.bool_, control_depth=2, control_dtype=control_dtype)
@@ -229,7 +229,7 @@ def test_a_users_converter_is_stored_whole(control_dtype, kind):
 
 
 def test_what_is_drawn_is_drawn_from_the_seed():
-    """Melodies are transposed, inputs of a drum task made, in the batch; without one, nothing."""
+    """Batches of melodies are transposed, drum inputs are made; no seed, no draws."""
     config, made, serialized = converted("flat-reel_2bar")
     codec = Codec(representations.of(config.data_converter))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

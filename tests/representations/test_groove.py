@@ -17,8 +17,8 @@ def window(steps, **cells):
 
 
 def test_by_hand():
-    # Three hits should be: kick on 0, kick on 4, snare on 2. Decoded: kick on 0 (right), snare on
-    # 2 (right), snare on 3 (wrong). So TP 2, FP 1, FN 1.
+    # The target has three hits: kick on 0, kick on 4, snare on 2. Decoded: kick on 0 (right), snare
+    # on 2 (right), snare on 3 (wrong). So TP 2, FP 1, FN 1.
     target = window(8, a=(0, 0, 0.5, 0.2), b=(4, 0, 0.5, 0.0), c=(2, 1, 1.0, -0.4))
     decoded = window(8, a=(0, 0, 0.7, 0.4), c=(2, 1, 0.9, -0.5), d=(3, 1, 0.3, 0.0))
     metrics = GrooveMetrics()

@@ -33,7 +33,7 @@ def random_drums(rng, seconds=14.0):
 
 
 def magentas(mode="train", **kwargs):
-    """Magenta's converter, with our windows."""
+    """Magenta's converter with our windows."""
     made = data.GrooveConverter(
         **{"split_bars": 4, **kwargs},
         hop_size=16,
@@ -285,7 +285,7 @@ def test_what_is_no_probability(probability):
 
 
 def test_midi_is_read_as_the_task_leaves_it(tmp_path):
-    """What `generate --mode=reconstruct` encodes."""
+    """This is what `generate --mode=reconstruct` encodes."""
     path = str(tmp_path / "a.mid")
     piece = drums([(0.0, KICK, 120), (0.0, SNARE, 60), (1.0, SNARE, 60), (5.0, KICK, 60)])
     pieces.write(piece, path, draw=False)

@@ -22,7 +22,7 @@ def measured(target, decoded, steps_per_bar=4):
 
 
 def test_by_hand():
-    # Bar 1: notes on 0 and 2 should begin; the first is right, the second has a wrong pitch.
+    # Bar 1: the target's notes begin on 0 and 2; the first is right, the second has a wrong pitch.
     # Bar 2: notes on 0 and 3; the first is decoded a step late, the second is right.
     target = window(2, 0, 3, 1, 4, 0, 0, 5)
     decoded = window(2, 0, 4, 1, 0, 4, 0, 5)
@@ -36,7 +36,7 @@ def test_by_hand():
         "onset_accuracy": 2 / 4,
         "onset_precision": 2 / 4,
         "onset_f1": 2 / 4,
-        # Of four and four, three are on the same steps; two of these have the pitch too.
+        # Three of four are on the same steps; two of these have the same pitch too.
         "rhythm_f1": 3 / 4,
         "pitch_accuracy": 2 / 3,
     }
@@ -50,7 +50,7 @@ def test_silence_has_most_steps_right_and_no_note():
     result = measured(window(2, 0, 0, 0), window(0, 0, 0, 0))
     assert result["accuracy"] == 3 / 4
     assert result["onset_accuracy"] == 0.0 and result["onset_f1"] == 0.0
-    # What there was nothing to measure for is not zero.
+    # A metric without anything to measure is not zero.
     assert result["onset_precision"] is None and result["pitch_accuracy"] is None
 
 
@@ -85,7 +85,7 @@ def test_agrees_with_scikit_learn():
     result = measured(np.eye(5)[target], np.eye(5)[decoded])
     truth, guess = target.ravel(), decoded.ravel()
     assert result["accuracy"] == pytest.approx(sklearn.accuracy_score(truth, guess))
-    # Over the pitches, every event from 2 on, the micro average.
+    # The micro average over the pitches, which are the events from 2 on.
     pitches = dict(labels=[2, 3, 4], average="micro")
     assert result["onset_accuracy"] == pytest.approx(sklearn.recall_score(truth, guess, **pitches))
     assert result["onset_precision"] == pytest.approx(
@@ -99,7 +99,7 @@ def test_the_commonest_bar_leaves_those_without_a_note_aside():
     windows = [window(*events)[0] for events in ([0, 0, 2, 0], [1, 0, 3, 1], [0, 0, 3, 1])]
     bar = most_frequent_bar(iter(windows), 2)
     np.testing.assert_array_equal(bar, window(3, 1)[0])
-    # Of equally frequent ones, the first in order, whichever comes first.
+    # Among equally frequent bars the lowest is taken, whichever comes first.
     bar = most_frequent_bar(reversed(windows[:2]), 2)
     np.testing.assert_array_equal(bar, window(2, 0)[0])
 

@@ -38,7 +38,10 @@ def on(*pitches):
 @pytest.mark.parametrize("bars", [1, 4])
 @pytest.mark.parametrize("seed", range(12))
 def test_equals_magenta_where_magenta_is_defined(seed, bars):
-    """One voice in 4/4 with a note in its first bar, in range; Magenta keeps windows of silence."""
+    """It is defined for one voice in 4/4, in range, with a note in its first bar.
+
+    Magenta keeps silent windows.
+    """
     piece = random_tune(np.random.default_rng(seed))
     stock = data.OneHotMelodyConverter(
         min_pitch=55,
@@ -92,7 +95,7 @@ def test_notes_on_one_step_are_merged_and_counted():
 
 
 def test_a_note_between_two_steps_goes_up_at_any_tempo():
-    # Demisemiquavers begin half a step late, and no tempo's rounding may decide about them.
+    # A note that begins half a step late must not depend on the rounding of any tempo.
     for qpm in range(40, 300):
         piece = tune([(60, 0, 2.5), (62, 2.5, 13.5)], qpm=float(qpm))
         [window] = events(converter().to_tensors(piece).inputs)
@@ -206,7 +209,7 @@ def test_a_silent_bar_splits_nothing_and_is_no_window():
     made = converter(bars=2)
     first, last = events(made.to_tensors(piece).inputs)
     assert first == [*on(60)] + [0] * 15 + [NOTE_OFF] + [0] * 15
-    # Where a window begins, nothing sounds that could end.
+    # At the start of a window no note sounds that could end.
     assert last == [0] * 16 + [*on(62)] + [0] * 15
     assert made.counts["silent_windows"] == 3
 
@@ -339,7 +342,7 @@ class HParams:
         ("reel + hornpipe", ["Hornpipe"], True),
         ("slip jig", ["Slip Jig"], True),
         ("slip jig", ["jig"], False),
-        # Nothing between two signs is no rhythm that any tune has.
+        # An empty rhythm after a "+" matches no tune.
         ("reel+", ["hornpipe"], False),
         ("+", [], True),
     ],

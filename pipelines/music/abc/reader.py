@@ -69,7 +69,7 @@ class _Clock:
     """Ticks to seconds: exact until the last step, which rounds once."""
 
     def __init__(self, tempos: list[tuple[Ticks, Fraction]]):
-        # Of several tempos at one time the last one holds.
+        # Among several tempos at one time the last one holds.
         self._stretches: list[tuple[Ticks, Fraction, Fraction]] = []
         seconds = Fraction(0)
         for number, (time, qpm) in enumerate(tempos):

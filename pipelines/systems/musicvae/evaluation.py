@@ -1,4 +1,4 @@
-"""Measuring a checkpoint on held-out records: the work of the job `evaluate`."""
+"""Measures a checkpoint on held-out records: the work of the job `evaluate`."""
 
 import dataclasses
 import itertools
@@ -24,10 +24,10 @@ class Options:
     """How a checkpoint is measured.
 
     Attributes:
-      temperature: of what is sampled.
+      temperature: the temperature of sampling.
       batch_size: examples measured at once; the last batch may be smaller.
-      num_batches: stop after so many batches, if given.
-      seed: of what is drawn.
+      num_batches: the number of batches to stop after, if given.
+      seed: the seed of what is drawn.
     """
 
     temperature: float = 0.5
@@ -42,7 +42,7 @@ def evaluate(run: Run, held_out: NoteSequences, options: Options = Options()) ->
     Args:
       run: from `run.open_run`.
       held_out: the records.
-      options: how.
+      options: how to measure.
 
     Returns:
       JSON values; see the docstring of `pipelines.evaluate`.
@@ -67,11 +67,11 @@ def evaluate(run: Run, held_out: NoteSequences, options: Options = Options()) ->
 
 
 class _Decoded:
-    """Metrics of what is decoded, teacher-forced, sampled and likeliest; where there are any.
+    """Metrics of decoding: teacher-forced, sampled and likeliest; none if the music has no metrics.
 
     Args:
       run: from `run.open_run`.
-      options: how it is measured.
+      options: how to measure.
     """
 
     def __init__(self, run: Run, options: Options):
@@ -109,7 +109,7 @@ class _Decoded:
             self._metrics[name].update(target, decoded, batch.qpm)
 
     def result(self) -> dict:
-        """The metrics by how it was decoded."""
+        """Returns the metrics by the way of decoding."""
         result = {name: metrics.result() for name, metrics in self._metrics.items()}
         if result:
             result["sampled"]["temperature"] = self._temperature
@@ -126,11 +126,11 @@ def evaluate_constant(
     """Measures one bar, taken from some records and repeated, as if it had been decoded.
 
     Args:
-      run: from `run.open_run`; its config alone counts.
+      run: from `run.open_run`; only its config is used.
       baseline: "most_frequent_bar", or another baseline of the config's representation.
-      held_out: what is measured.
+      held_out: the records to measure.
       training: the records that the bar is taken from.
-      options: how; nothing is sampled.
+      options: how to measure; nothing is sampled.
 
     Returns:
       JSON values as `evaluate` returns them, with the metrics under "constant" alone: a bar has no
@@ -191,7 +191,7 @@ def label(examples_path: str) -> str:
 
 
 def write_summaries(directory: str, result: dict) -> None:
-    """Adds the numbers of an evaluation to TensorBoard, at the checkpoint's step."""
+    """Writes the numbers of an evaluation for TensorBoard, at the checkpoint's step."""
     values = []
 
     def flatten(prefix, item):

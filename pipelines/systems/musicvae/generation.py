@@ -1,4 +1,4 @@
-"""New music from a checkpoint: the work of the job `generate`."""
+"""Generates music from a checkpoint: the work of the job `generate`."""
 
 import concurrent.futures
 import dataclasses
@@ -19,11 +19,11 @@ from pipelines.systems.musicvae.run import Run
 
 # From here on, a larger batch takes no less time a piece on a CPU.
 _QUICK_BATCH_SIZE = 256
-# In each tensor of what a batch is decoded to: 64 MiB.
+# The most numbers in a tensor that a batch is decoded to: 64 MiB.
 _MAX_NUMBERS = 1 << 24
 
-# From (start, end) to the latent vectors of these outputs, shaped [end - start, z_size]; called in
-# order.
+# A function from (start, end) to the latent vectors of these outputs, shaped [end - start, z_size].
+# It is called in order.
 _Latents = Callable[[int, int], np.ndarray]
 
 
@@ -32,13 +32,13 @@ class Options:
     """How music is generated and written.
 
     Attributes:
-      num_outputs: how many samples or steps.
-      max_batch_size: how many are decoded at once, at most; None takes as many as are quick. It
-        is a part of what the music depends on.
-      temperature: of the decoding.
-      seed: of what is drawn.
+      num_outputs: how many samples, or steps of an interpolation.
+      max_batch_size: how many are decoded at once, at most; None takes as many as are fast. The
+        music depends on it.
+      temperature: the temperature of decoding.
+      seed: the seed of what is drawn.
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
-      pianoroll: whether to draw.
+      pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
     """
 
@@ -65,18 +65,18 @@ def generate(
       mode: "sample", "reconstruct" or "interpolate".
       output_dir: the folder of the files; made where it does not exist.
       inputs: paths of MIDI files: none, one or two, as the mode needs.
-      options: how.
+      options: how to generate and write.
 
     Returns:
       The paths of the MIDI files.
 
     Raises:
-      UserError: where an input is no MIDI file or gives no example, saying why, the checkpoint
-        does not fit the config, or a file with other music is in the way.
+      UserError: where an input is not a MIDI file or gives no example (the message says why), the
+        checkpoint does not fit the config, or a file with other music is in the way.
     """
     config = run.config
     if config.data_converter.control_depth:
-        raise UserError(f"{run.name} is conditioned on controls, which generate has no input for")
+        raise UserError(f"{run.name} is conditioned on controls, and generate takes none")
     read = [windows.read_windows(config, run.name, path) for path in inputs]
     qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
     number = len(read[0].inputs) if mode == "reconstruct" else options.num_outputs
@@ -141,7 +141,7 @@ def _quick_batch_size(config) -> int:
 
 
 def _batch_size(num_outputs: int, at_most: int) -> int:
-    """The size of batches that are all equally full: each costs as much as a full one."""
+    """The size that fills all batches equally, since each costs as much as a full one."""
     return math.ceil(num_outputs / math.ceil(num_outputs / at_most))
 
 

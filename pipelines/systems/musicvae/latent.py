@@ -6,8 +6,8 @@ import numpy as np
 def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
     """Spherical linear interpolation, as in `magenta.models.music_vae.music_vae_generate`.
 
-    Where the two point the same way, or opposite ways, there is no one great circle through them
-    and Magenta's formula divides by zero; the straight line is taken.
+    Where the two point the same way, or opposite ways, no single great circle goes through them,
+    and Magenta's formula divides by zero; this takes the straight line.
 
     Args:
       start, end: vectors shaped [z_size].

@@ -1,4 +1,4 @@
-"""The teacher-forced loss of a checkpoint."""
+"""Measures the teacher-forced loss of a checkpoint."""
 
 import copy
 import dataclasses
@@ -36,13 +36,14 @@ class _Recorder(BaseDecoder):
 class Losses:
     """The teacher-forced loss of a checkpoint, as Magenta's training computes it.
 
-    `MusicVAE._compute_model_loss`, with no dropout and no scheduled sampling, averaged over every
-    example: a batch that is not full is padded with examples of length 0, which are not counted.
+    It is `MusicVAE._compute_model_loss`, with no dropout and no scheduled sampling, averaged over
+    every example: a batch that is not full is padded with examples of length 0, which are not
+    counted.
 
     Args:
       run: from `run.open_run`.
       batch_size: examples in a batch.
-      seed: of z, one draw from the posterior for each example.
+      seed: the seed of z, one draw from the posterior for each example.
     """
 
     def __init__(self, run: Run, batch_size: int, seed: int):
@@ -78,8 +79,8 @@ class Losses:
                 "beta": scalars["losses/kl_beta"],
                 "rnn_output": decoder.rnn_output,
             }
-            # A hierarchical decoder's metrics are means over its segments' metrics, which are
-            # what has to be updated; one value a segment is more than anybody reads.
+            # A hierarchical decoder's metrics are means over its segments' metrics, so those have
+            # to be updated too; the result leaves them out, since nobody reads so many.
             self._updates = [update for _, update in metrics.values()]
             self._metrics = {
                 name: value

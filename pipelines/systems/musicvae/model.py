@@ -1,4 +1,4 @@
-"""A checkpoint, loaded to encode and decode: Magenta's TrainedModel, seeded."""
+"""Loads a checkpoint to encode and decode, as Magenta's TrainedModel with a seed."""
 
 import copy
 
@@ -20,7 +20,7 @@ THRESHOLD_TEMPERATURE = 1e-6
 class SeededMusicVAE(MusicVAE):
     """A MusicVAE that seeds the graph that it is built in.
 
-    Magenta's TrainedModel makes its own graph, so nobody else can.
+    Magenta's TrainedModel makes its own graph, so nothing else can seed it.
     """
 
     def __init__(self, model: MusicVAE, seed: int):
@@ -45,7 +45,7 @@ def load(run: Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
     Args:
       run: from `run.open_run`.
       batch_size: how many sequences are encoded or decoded at once.
-      seed: of what is drawn in the graph.
+      seed: the seed of what is drawn in the graph.
 
     Raises:
       UserError: where the checkpoint does not fit the config, naming the variables.
@@ -64,9 +64,9 @@ def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:
 
     Args:
       model: from `load`.
-      windows: has inputs, lengths and controls, a sequence of arrays each.
+      windows: an object with `inputs`, `lengths` and `controls`, each a sequence of arrays.
     """
-    # Magenta pads the lists that it is given, in place.
+    # Magenta pads the lists in place, so it gets copies.
     _, means, _ = model.encode_tensors(
         list(windows.inputs), list(windows.lengths), list(windows.controls)
     )
@@ -82,7 +82,7 @@ def decode(
       model: from `load`.
       z: float array shaped [n, z_size].
       length: steps to decode.
-      temperature: of the sampling; THRESHOLD_TEMPERATURE takes the likeliest.
+      temperature: the temperature of sampling; THRESHOLD_TEMPERATURE takes the likeliest.
 
     Returns:
       An array shaped [n, length, output_depth].
@@ -107,7 +107,7 @@ def build_variables(config) -> None:
         max_length=steps,
         z=tf.zeros([batch, hparams.z_size]),
         c_input=controls[0] if converter.control_depth else None,
-        temperature=1.0,  # CategoricalLstmDecoder has no default that it can divide by.
+        temperature=1.0,  # CategoricalLstmDecoder's default is None, and it divides by it.
     )
 
 

@@ -1,4 +1,4 @@
-"""Tells the user on stderr how a training run goes."""
+"""Tells the user on stderr how training goes."""
 
 import math
 import time
@@ -12,13 +12,13 @@ from pipelines.runtime.progress import Progress, Stages
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Shows on stderr what there is to wait for, then the step, loss, speed and time left.
+    """Shows on stderr what training waits for, then the step, loss, speed and time left.
 
     Args:
       model: the MusicVAE that is trained; its loss exists by the time the session does.
       num_steps: the step that training ends at.
       batch_size: examples in a step.
-      stages: says what is being waited for; the graph is being built when the hook begins.
+      stages: tells what is being waited for; the graph is being built when the hook begins.
       start: the step that the variables are restored from; 0 for a new run.
     """
 
@@ -33,9 +33,9 @@ class ProgressHook(tf.train.SessionRunHook):
         self._first: tuple[int, float] | None = None
 
     def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the same dataset, which says when its first element is asked for and is there.
+        """Returns the same dataset, made to tell when its first element is asked for and ready.
 
-        A session's first `run` optimises the graph, then waits for the input, then computes: only
+        A session's first `run` optimises the graph, then waits for the input, then computes; only
         the dataset can tell these apart.
         """
 
@@ -44,7 +44,7 @@ class ProgressHook(tf.train.SessionRunHook):
             self._stages.begin("waiting for the first batch, while the shuffle buffers fill")
 
         def there():
-            self._stages.end("first batch there")
+            self._stages.end("first batch ready")
             self._stages.begin("computing the first step")
 
         # A zipped dataset takes its elements from left to right.
@@ -61,7 +61,7 @@ class ProgressHook(tf.train.SessionRunHook):
     def after_create_session(self, session, coord) -> None:
         """Says how many weights there are, and where they are from."""
         if self._begun:
-            return  # A worker that lost its session has got another.
+            return  # A worker that lost its session got another one.
         count = sum(variable.shape.num_elements() for variable in tf.trainable_variables())
         origin = f"restored from step {self._start}" if self._start else "drawn"
         self._stages.end(f"session open, {count:,} weights {origin}")
@@ -102,7 +102,7 @@ class ProgressHook(tf.train.SessionRunHook):
             )
 
     def end(self, session) -> None:
-        """Ends the line of the progress."""
+        """Ends the progress line."""
         self._progress.close()
 
 

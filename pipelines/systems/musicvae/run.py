@@ -12,7 +12,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag
 
 KIND = "musicvae"
-# What may change while a run goes on: no variable depends on it.
+# Hparams that may change when a run goes on: no variable depends on them.
 _CHANGEABLE = ("batch_size", "learning_rate", "decay_rate", "min_learning_rate")
 
 
@@ -35,7 +35,7 @@ class Run:
     metadata: dict
 
     def trained_on(self) -> list[str]:
-        """The patterns of the records that the run was trained on; none where that is unknown."""
+        """The patterns of the records that the run was trained on; empty where that is unknown."""
         paths = [start.get("examples_path") for start in self.metadata.get("starts", [])]
         return list(dict.fromkeys(path for path in paths if path))
 
@@ -44,7 +44,7 @@ def read_metadata(folder: str) -> dict:
     """What the run.json of a run folder, or of a folder of checkpoints, says; {} without one.
 
     Raises:
-      UserError: where it is damaged, or of another system's run.
+      UserError: where it is damaged, or describes a run of another system.
     """
     metadata = runs.read(folder, KIND)
     kinds = {"config": str, "hparams": dict}
@@ -57,7 +57,7 @@ def read_metadata(folder: str) -> dict:
 
 
 def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
-    """What it takes to use the checkpoints of a run again, as JSON values.
+    """Returns what is needed to use the checkpoints of a run again, as JSON values.
 
     Args:
       ref: names the config.
@@ -78,7 +78,7 @@ def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
 def require_same(run_dir: str, metadata: dict, name: str, config) -> None:
     """Raises UserError where a run folder has checkpoints of another config or other hparams.
 
-    The batch size and the learning rate may change; that is said.
+    The batch size and the learning rate may change; the user is told.
 
     Args:
       run_dir: the run folder.
@@ -121,13 +121,13 @@ def open_run(
     Args:
       run_dir, checkpoint_file: as `checkpoints.find` takes them. Either may be given, or both
         where the checkpoint is the run's.
-      config_name: only where there is no run.json; elsewhere it is checked against it.
-      config_file: the user's file that defines the config, where it is no built-in one.
-      hparams: only where there is no run.json.
+      config_name: needed only without a run.json; with one, the two must agree.
+      config_file: the user's file that defines the config, where it is not a built-in one.
+      hparams: changes to the hparams, needed only without a run.json.
 
     Raises:
-      UserError: where there is no checkpoint, or nothing says which config it is of, or what the
-        run says differs from what the arguments say.
+      UserError: where there is no checkpoint, or nothing says which config it is of, or the run
+        and the arguments disagree.
     """
     prefix = checkpoints.find(run_dir, checkpoint_file)
     metadata = _metadata_of(prefix, run_dir)
@@ -153,7 +153,7 @@ def open_run(
 
 
 def _metadata_of(prefix: str, run_dir: str | None) -> dict:
-    """What the run.json of a checkpoint's run says; {} where there is none.
+    """Returns what the run.json of a checkpoint's run says; {} where there is none.
 
     Raises:
       UserError: where the checkpoint is of another run than `run_dir`.
@@ -206,7 +206,7 @@ def open_from_flags(flags) -> Run:
 
 
 def warn_of_change(metadata: dict, config_file: str | None) -> None:
-    """Says so where a user's config file is not the one that a run was trained with."""
+    """Warns where a user's config file has changed since a run was trained with it."""
     sha256 = metadata.get("config_file_sha256")
     if sha256 and config_file and configs.file_sha256(config_file) != sha256:
         say(f"warning: {config_file} has changed since the run was trained")

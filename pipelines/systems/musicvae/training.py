@@ -1,4 +1,4 @@
-"""Training on top of Magenta's music_vae_train: the work of the job `train`."""
+"""Trains with Magenta's music_vae_train: the work of the job `train`."""
 
 import contextlib
 import dataclasses
@@ -28,12 +28,12 @@ class Options:
 
     Attributes:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
-      seed: of the initial variables, the order of the examples and what is drawn; with one, a
-        run gives the same checkpoints again. None draws afresh.
+      seed: the seed of the initial variables, the order of the examples and what is drawn; the
+        same seed gives the same checkpoints. None draws a new one.
       cache_dataset: whether converted examples stay in memory.
       save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
-        saved, and which stay.
-      master, task, num_ps_tasks, num_sync_workers: Magenta's, for several machines.
+        saved, and which are kept.
+      master, task, num_ps_tasks, num_sync_workers: Magenta's flags, for several machines.
     """
 
     devices: str = ""
@@ -49,7 +49,7 @@ class Options:
 
     @property
     def workers(self) -> int:
-        """How many workers share a batch: without synchronizing, no worker knows of the others."""
+        """How many workers share a batch: one, if they are not synchronized."""
         return max(self.num_sync_workers, 1)
 
 
@@ -65,17 +65,17 @@ def train(
     Args:
       ref: names the config.
       run_dir: the run's folder.
-      open_examples: opens what to train on for the config, which it is given; not called for a
-        run that has nothing left to do.
+      open_examples: takes the config and opens the examples to train on; not called for a run
+        that has nothing left to do.
       num_steps: the training step to end at.
-      options: how.
+      options: how to train.
 
     Returns:
       The number of steps that this call took: 0 where the run was finished.
 
     Raises:
       UserError: for fewer examples than a batch, for a run folder that holds another config or
-        other hparams, for a device that is not there, for a batch that cannot be divided
+        other hparams, for a device that does not exist, for a batch that cannot be divided
         evenly over the workers and their devices, and where the examples end before `num_steps`.
     """
     music_vae_train = magenta_compat.music_vae_train()
@@ -141,7 +141,7 @@ def _count(ref: ConfigRef, config, examples: Examples, options: Options) -> int:
 
 
 def _named(examples: Examples) -> dict[str, str | None]:
-    """The flag that named the examples, as run.json and Magenta's summary of the trial have it."""
+    """The flags that name the examples, as in run.json and Magenta's summary of the trial."""
     in_files = bool(examples.paths)
     return {
         "examples_path": examples.source if in_files else None,
@@ -161,7 +161,7 @@ def _run_magenta(
 ) -> None:
     """Has Magenta's `music_vae_train.train` train from the first to the last of `steps`."""
     start, num_steps = steps
-    # A run that goes on must not see again what it saw first.
+    # A run that goes on must not draw again what it drew first.
     seed = None if options.seed is None else options.seed + start
     draw = Draw(seed, options.cache_dataset, options.task % options.workers, options.workers)
 
@@ -171,7 +171,7 @@ def _run_magenta(
         if seed is not None:
             tf.set_random_seed(seed)
         dataset = examples.training_dataset(config, draw)
-        # Another process cannot call back into this one.
+        # With a master, another process reads the dataset and cannot call back into this one.
         return dataset if options.master else progress.watch(dataset)
 
     named = _named(examples)
@@ -199,11 +199,11 @@ def _run_magenta(
 
 @contextlib.contextmanager
 def _plain_errors(ref: ConfigRef, run_dir: str, examples: Examples) -> Iterator[None]:
-    """Turns what TensorFlow raises on hparams, damaged records and a full disk into one line."""
+    """Turns TensorFlow's errors about hparams, damaged records and a full disk into one line."""
     try:
         yield
     except ValueError as error:
-        # Most hparams are only looked at while the graph is built.
+        # Most hparams are only checked while the graph is built.
         if not ref.hparams:
             raise
         raise UserError(f"--hparams={ref.hparams}: {ref.name} cannot be built: {error}") from error
@@ -221,10 +221,10 @@ def _plain_errors(ref: ConfigRef, run_dir: str, examples: Examples) -> Iterator[
 
 
 class _SafeSaver(tf.train.Saver):
-    """A Saver that keeps the last good checkpoint: it does not save variables that are no numbers.
+    """A Saver that keeps the last good checkpoint: it does not save variables that are not finite.
 
     The loss of a step is computed before its update, so the loss alone shows too late that the
-    update has spoilt the variables.
+    update has made the variables infinite or NaN.
     """
 
     def __init__(self, **kwargs):
@@ -237,7 +237,7 @@ class _SafeSaver(tf.train.Saver):
         """Saves a checkpoint; arguments as in tf.train.Saver.save."""
         if not sess.run(self._finite):
             raise UserError(
-                "the model's variables are no numbers any more; the last checkpoint is good: go on "
+                "the model's variables are not finite any more; the last checkpoint is good: go on "
                 "with a lower --hparams=learning_rate=X"
             )
         return super().save(sess, *args, **kwargs)
@@ -245,16 +245,16 @@ class _SafeSaver(tf.train.Saver):
 
 @contextlib.contextmanager
 def _training_session(music_vae_train, options: Options, hooks: list) -> Iterator[None]:
-    """Gives the session that Magenta's `train` opens our hooks, saver and time between checkpoints.
+    """Gives our hooks, saver and checkpoint interval to the session that Magenta's `train` opens.
 
-    `music_vae_train.train` takes none of them, so the one call that it makes to tf_slim is
+    `music_vae_train.train` takes none of these, so the one call that it makes to tf_slim is
     wrapped while it runs.
 
     Args:
       music_vae_train: Magenta's module.
-      options: when checkpoints are saved, and which stay. Magenta's own saver keeps absolute paths,
-        so that a run folder that was moved starts again from step 0.
-      hooks: more SessionRunHooks.
+      options: when checkpoints are saved, and which are kept. Magenta's own saver writes absolute
+        paths, with which a run folder that was moved starts again from step 0.
+      hooks: the SessionRunHooks to add.
     """
     training = music_vae_train.tf_slim.training
     original = training.train

@@ -68,7 +68,7 @@ def test_every_example_counts_and_numbers_agree(measured, held_out):
 
 def test_the_batch_size_changes_nothing(measured, tiny_run, held_out):
     other = evaluate(open_run(str(tiny_run)), held_out, batch_size=64, seed=5)
-    # What does not depend on the draws is the same.
+    # Metrics that do not depend on draws are the same.
     assert other["kl_bits"] == pytest.approx(measured["kl_bits"], rel=1e-4)
     assert other["thresholded"]["f1"] == pytest.approx(measured["thresholded"]["f1"], abs=2e-3)
 
@@ -198,7 +198,7 @@ def test_melodies_are_measured_by_their_events(melody_run, tunes, tmp_path):
 
 
 def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monkeypatch):
-    """With a decoder that gives silence when it samples, and else one note at every step."""
+    """The decoder here gives silence when it samples, and otherwise one note at every step."""
     held_out = f"{tunes}/validation.tfrecord"
     run = open_run(str(melody_run))
     [batch] = reading.open_note_sequences(held_out).batches(run.config, 6, Counts(), num_batches=1)
@@ -216,14 +216,14 @@ def test_what_is_sampled_is_decoded_from_the_means_alone(melody_run, tunes, monk
         assert result[name]["onsets_decoded"] == onsets
         assert result[name]["accuracy"] == (events == event).mean()
     assert result["sampled"]["temperature"] == 0.7
-    # What is decoded from the true steps does not come from there.
+    # Teacher-forced decoding does not use that decoder.
     assert result["teacher_forced"]["accuracy"] == pytest.approx(
         result["metrics"]["metrics/accuracy"], rel=1e-5
     )
 
 
 def test_melody_baselines_by_hand(melody_run, tmp_path):
-    # In training two bars of a minim and its rest: the commonest event is none, 28 of 32.
+    # In training two bars of a minim and its rest: the commonest event is 0, no event, in 28 of 32.
     # Held out, the same minims, but with a G where the second C was.
     run = open_run(str(melody_run))
     training = write(tmp_path / "train.tfrecord", [tune([(60, 0, 8), (60, 16, 8), (60, 32, 1)])])

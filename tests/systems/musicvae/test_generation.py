@@ -101,7 +101,7 @@ def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeyp
     for path, tensors in zip(paths, decoded):
         [expected] = run.config.data_converter.from_tensors([tensors])
         found = note_seq.midi_file_to_note_sequence(path)
-        # Of notes that start at one tick, which is first is the writer's.
+        # The writer chooses the order of notes that start at one tick.
         first, *others = (
             sorted((round(n.start_time * 440), n.pitch, n.velocity) for n in sequence.notes)
             for sequence in (expected, found)
@@ -114,10 +114,10 @@ def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeyp
     [
         (1, 64, 27, 1),
         (256, 64, 27, 256),
-        # Two batches: of 150, not of 256 and of 44 in a graph for 256.
+        # Two batches of 150, rather than one of 256 and one of 44 in a graph for 256.
         (300, 64, 27, 150),
         (10_000, 64, 27, 250),
-        # 2^24 numbers: 1,024 steps of 1,024 in 16 pieces.
+        # 16 pieces of 1,024 steps of 1,024 numbers are 2^24 numbers.
         (1000, 1024, 1024, 16),
         (1000, 1 << 20, 1024, 1),
     ],
@@ -156,7 +156,7 @@ def test_a_run_that_is_killed_leaves_whole_files(tiny_run, tmp_path):
     process.wait()
     left = list(tmp_path.iterdir())
     whole = [path for path in left if path.suffix == ".mid"]
-    # At most the file that was being written, under a name of its own.
+    # At most the file that was being written is left, under a temporary name.
     assert {path.suffix for path in left} <= {".mid", ".tmp"} and len(left) <= len(whole) + 1
     for path in whole:
         note_seq.midi_file_to_note_sequence(str(path))
@@ -189,7 +189,7 @@ def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
 
 
 def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatch):
-    """With a decoder that returns what was encoded, the piece comes back, tail and all."""
+    """With a decoder that returns what was encoded, the whole piece comes back."""
     path = midi_file(tmp_path / "in.mid", 10, 100.0)
     read = windows.read_windows(run.config, run.name, path)
     assert len(read.inputs) == 3  # 10 bars: 4, 4 and 2 padded to 4.

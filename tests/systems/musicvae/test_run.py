@@ -1,4 +1,4 @@
-"""A run of MusicVAE, found again with its config."""
+"""A run of MusicVAE is found again with its config."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Training runs: their ends, their interruptions and what they leave."""
+"""Training runs: how they end, what happens when they are interrupted, and what they leave."""
 
 import json
 import os
@@ -99,8 +99,8 @@ def test_batch_size_and_learning_rate_may_change(groove_records, tmp_path, capsy
 
 
 def test_variables_that_are_no_numbers_are_not_saved(groove_records, tmp_path):
-    # The first update at this rate spoils the variables; the loss before it was fine.
-    with pytest.raises(UserError, match="no numbers any more|the loss is"):
+    # The first update at this rate makes the variables NaN; the loss before it is finite.
+    with pytest.raises(UserError, match="not finite any more|the loss is"):
         train_run(
             groove_records,
             tmp_path,
@@ -132,7 +132,7 @@ def test_pieces_that_a_stock_converter_fails_on_are_counted(tmp_path, capsys):
 
 @pytest.mark.parametrize("absolute", [False, True])
 def test_a_run_that_was_moved_goes_on(groove_records, tmp_path, absolute):
-    """With the paths that we write, and with the absolute ones of stock Magenta."""
+    """It may have the relative paths that we write, or the absolute ones of stock Magenta."""
     before, after = tmp_path / "before", tmp_path / "after"
     train_run(groove_records, before, num_steps=2)
     if absolute:
@@ -175,7 +175,7 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
             "optimising the graph ...",
             "graph optimised in S s",
             "waiting for the first batch, while the shuffle buffers fill ...",
-            "first batch there in S s",
+            "first batch ready in S s",
             "computing the first step ...",
             "first step done in S s",
         ]
@@ -183,7 +183,7 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
 
 
 def test_the_graph_is_optimised_once(groove_records, tmp_path, monkeypatch):
-    """TensorFlow does it again for other fetches."""
+    """TensorFlow optimises it again for other fetches."""
     fetched = []
     real = tf.Session.run
 
@@ -216,7 +216,7 @@ def test_watching_changes_no_element(capsys):
         assert "waiting" not in capsys.readouterr().err
         assert session.run(element) == 0
         said = capsys.readouterr().err
-        assert said.index("waiting for the first batch") < said.index("first batch there")
+        assert said.index("waiting for the first batch") < said.index("first batch ready")
         assert [session.run(element) for _ in range(2)] == [1, 2]
         with pytest.raises(tf.errors.OutOfRangeError):
             session.run(element)

@@ -74,7 +74,7 @@ def test_meter_and_mode_by_hand():
     #   P(jig) = (1 + 16/9) / 6 = 25/54, P(paddy's) = (1 + 10/9) / 6 = 19/54.
     # Over 1/3: 25/18 and 19/18.
     jig, paddys = math.log(25 / 18), math.log(19 / 18)
-    # Of the third mode there is no jig: (0 + 4 * 4/9) / 4 = 4/9, as if the mode were not known.
+    # No jig is in the third mode: (0 + 4 * 4/9) / 4 = 4/9, as if the mode were not known.
     jig_only = math.log(4 / 3)
     # Reels: paddy's 1, reel 1, of 2: P(jig) = (0 + 2/3) / 4 = 1/6, P(paddy's) = (1 + 2/3) / 4
     # = 5/12; all are of the first mode: P(jig) = (0 + 2/3) / 6 = 1/9, P(paddy's) = (1 + 5/3) / 6
@@ -132,11 +132,11 @@ def test_the_nearest_neighbour_by_hand():
     texts = ["silver stream", "golden bell", "stream", "bell bell", "lake"]
     half, side = 1 / 2, math.sqrt(1 / 2)
     expected = [
-        # Of "silver stream".
+        # The nearest title is "silver stream".
         [1, 0, side, 0, 0],
-        # Of "golden stream" or "golden bell", whichever is more alike.
+        # It is "golden stream" or "golden bell", whichever is more alike.
         [half, 1, side, side, 0],
-        # Of "silver bell".
+        # It is "silver bell".
         [half, half, 0, side, 0],
         # Nothing is like it: no score, and no NaN.
         [0, 0, 0, 0, 0],

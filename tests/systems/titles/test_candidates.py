@@ -71,9 +71,9 @@ def test_nearly_the_melody_of_one_in_training_by_hand(monkeypatch):
     notes = {"half": "ABCA", "one": "CABD", "none": "CAC", "version": "ABCD", "same": "EFGH"}
     held_out = with_notes(held_out, **notes)
     training = with_notes(book(("x/p", "D", "Hat"), ("x/q", "G", "Dog")), p="ABCD", q="EFGH")
-    # All n-grams of training are in one tune of two, six in each: their IDF is log(3/2) + 1. Of the
-    # six of "half" three are known, all of them in the first; of "one", one; of "none", none. The
-    # others are in no tune of two: log(3/1) + 1.
+    # All n-grams of training are in one tune of two, six in each: their IDF is log(3/2) + 1. The
+    # first has three of the six of "half", one of "one", none of "none". The others are in no tune
+    # of two: log(3/1) + 1.
     known, new = math.log(3 / 2) + 1, math.log(3) + 1
     half = 3 * known / math.sqrt(6 * (3 * known**2 + 3 * new**2))
     one = known / math.sqrt(6 * (known**2 + 5 * new**2))
@@ -106,9 +106,9 @@ def test_spelt_nearly_as_one_in_training_by_hand(monkeypatch):
         ("a/5", "E", "The Third Rail"),
     )
     training = book(("x/1", "F", "Silverlaker"), ("x/2", "G", "The Kitty", "Third Rail"))
-    # Of "kitty", in common with "kittie", are " k", "ki", "it" and "tt" of 6 and 7 pairs; of
+    # "kitty" has " k", "ki", "it" and "tt" in common with "kittie", of 6 and 7 pairs;
     # "silverlaker" (" s", "si", "il", "lv", "ve", "er", "rl", "la", "ak", "ke", "r ") and
-    # "silverlake" ("e " instead of "r ") 10 of 11 and 11; of "silver lake" and it 10 of 12 and 11.
+    # "silverlake" ("e " instead of "r ") 10 of 11 and 11; "silver lake" and it 10 of 12 and 11.
     kitty, lake = 2 * 4 / (6 + 7), 2 * 10 / (11 + 11)
     assert 2 * 10 / (12 + 11) < lake
     for threshold, left in (

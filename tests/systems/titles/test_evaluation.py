@@ -134,7 +134,7 @@ def test_a_perfect_scorer_and_chance():
     }
     result = evaluation.evaluate(scorers, held_out, NOTHING, resamples=300)
     chance = sum(1 / rank for rank in range(1, 151)) / 150
-    # Of 1/rank, about 1/sqrt(150 * 150 / (pi^2 / 6)), and twice that for 95%.
+    # The spread of 1/rank is about 1/sqrt(150 * 150 / (pi^2 / 6)), and twice that for 95%.
     spread = 3 * math.sqrt(math.pi**2 / 6) / 150
     for direction in DIRECTIONS:
         measured = result["sections"][AS_THEY_ARE][direction]

@@ -16,7 +16,7 @@ AS_THEY_ARE = "titles_as_they_are"
 
 @pytest.fixture(scope="module")
 def result():
-    """Of a scorer that knows every title, beside one that knows none."""
+    """The evaluation of a scorer that knows every title, and of one that knows none."""
     scorers = {"towers": Perfect(), "random": Noise(0)}
     return evaluation.evaluate(scorers, many(30), NOTHING, resamples=50)
 

@@ -29,7 +29,7 @@ DIMENSIONS = 256
 _SHORTEST, _LONGEST = 3, 5
 # So many of the most frequent features are kept: 32 MB of numbers for 256 dimensions.
 _FEATURES = 2**15
-# Of more titles than these, every k-th is taken: more make fitting slow and vectors no better.
+# From more titles than this, every k-th is taken: more make fitting slow and vectors no better.
 _TITLES = 20_000
 # Up to this size a dense decomposition is fast, and gives all dimensions that there are.
 _DENSE = 600
@@ -149,7 +149,7 @@ class Builtin(tf.Module):
         vectors = tf.sparse.sparse_dense_matmul(matrix, self._directions)
         lengths = tf.norm(vectors, axis=1, keepdims=True)
         whole = tf.math.unsorted_segment_sum(weights**2, rows, tf.size(texts, tf.int64))
-        # Of a text whose features lie outside all directions only rounding errors are left.
+        # Only rounding errors are left of a text whose features lie outside all directions.
         inside = lengths > 1e-5 * tf.sqrt(whole)[:, None]
         return tf.where(inside, tf.math.divide_no_nan(vectors, lengths), 0.0)
 
