@@ -42,7 +42,7 @@ def test_a_run_folder_may_be_called_train(tmp_path):
     assert runs.read(tmp_path / "train", "inner")["kind"] == "inner"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "5", "\xff", "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "[]", "5", "\xff", pytest.param("[" * 100_000, id="deep")])
 def test_a_damaged_run_json_is_named(text, tmp_path):
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match="run.json"):
