@@ -304,7 +304,7 @@ def test_killed_and_resumed(groove_records, tmp_path):
     assert checkpoints.last_step(train_dir) == saved + 3
     assert f"step {saved} of {saved + 3}" in done.stderr
     assert "device: CPU" in done.stderr
-    metadata = json.loads((tmp_path / "run" / "train" / "run.json").read_text())
+    metadata = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [start["step"] for start in metadata["starts"]] == [0, saved]
 
 
