@@ -47,6 +47,7 @@ def suite(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, broken, status, closing",
     [
@@ -67,6 +68,7 @@ def test_both_halves_run_and_the_last_line_tells_of_both(suite, arguments, broke
     assert last.startswith(f"= both processes: {closing} in "), output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, broken, status, closing",
     [

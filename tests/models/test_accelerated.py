@@ -651,6 +651,7 @@ CONDUCTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONDUCTED)
 def test_the_conductors_dropout_is_for_training(name):
     """Magenta's is on in evaluation too, so that a model has another loss in each run."""
@@ -774,6 +775,7 @@ def said(caplog):
     tf.logging.set_verbosity(verbosity)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAYS)
 def test_what_has_no_counterpart_stays_magentas_and_says_so(name, said):
     make, parts, hparams = STAYS[name]

@@ -80,6 +80,7 @@ def assert_equal(theirs, ours, before, feeds=None):
             np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constants", [0, 3])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):

@@ -102,6 +102,7 @@ def assert_likeliest_are_equal(plain, ours, z, steps):
     np.testing.assert_allclose(samples, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "core, levels, batch",
     [
@@ -192,6 +193,7 @@ def biased(core, levels, bias, batch, **kwargs):
     return Sampler(fast(decoder), depth, batch, hparams, variables, **kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [[8], [2, 4]])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_have_their_probabilities_and_are_independent(levels, temperature):
@@ -220,6 +222,7 @@ def test_hits_are_drawn_by_their_odds():
     np.testing.assert_allclose(hits.mean(axis=(0, 1)), [probability, 1 - probability], atol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [[8], [2, 4]])
 def test_a_seed_gives_the_same_samples(levels):
     def draw(seed):

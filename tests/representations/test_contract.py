@@ -178,6 +178,7 @@ def test_its_records_say_how_they_are_stored_and_why_others_are_not(tensors, not
     assert counted["splits"]["train"]["details"] == {"too short: under 8 quarters": 1}
 
 
+@pytest.mark.slow
 def test_it_is_measured_by_its_own_metrics_beside_its_own_baseline(run_dir, notes):
     run = open_run(run_dir, config_file=TOY.file)
     held_out = reading.open_note_sequences(f"{notes}/test.tfrecord*")

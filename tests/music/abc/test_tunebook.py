@@ -426,6 +426,7 @@ def test_shared_tunebooks(corpora):
     }
 
 
+@pytest.mark.slow
 def test_speed(corpora):
     """Far below what reading a tune costs, so that it does not matter."""
     texts = [decode(path.read_bytes()) for path in shared_files(corpora)]

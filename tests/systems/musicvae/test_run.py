@@ -35,6 +35,7 @@ def test_metadata_says_what_it_takes(tiny_run):
     assert {"python", "tensorflow", "magenta", "numpy"} <= set(start["versions"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
