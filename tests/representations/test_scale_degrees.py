@@ -359,7 +359,7 @@ def test_very_long_and_very_short_notes():
     notes = [(60, 1)] * 4
     longest, shortest = len(scale_degrees._LENGTHS), 1
     read = scale_degrees.read(tune([*notes, (62, 1e6), (64, 0.0), (64, 1)]))
-    # Of two notes of one pitch that begin together, the longer.
+    # Two notes of one pitch begin together: the longer one counts.
     assert column(read, "length") == [QUARTER] * 4 + [longest, QUARTER]
     assert read.chords == 1
     sequence = tune(notes + [(64, 1)])

@@ -65,7 +65,7 @@ def test_n_grams_that_no_tune_has_count_for_nothing():
     one = math.sqrt(1 / 6)
     expected = [[math.sqrt(3 / 6), 0], [1 / math.sqrt(12)] * 2, [one, 0], [one, 0], [0, 0]]
     np.testing.assert_allclose(near, expected, rtol=1e-12)
-    # Of equally near ones the first.
+    # The first of equally near ones counts.
     assert places.tolist() == [[0, 1]] * 5
 
 
@@ -153,7 +153,7 @@ def test_the_order_of_tunes_makes_no_difference_to_cosines():
         # " r", "ra", "ak", "ke", "es", "s "; " o", "of", "f "; " m", "ma", "al", "ll", "lo" and
         # then "ow", "w " or "o ".
         ("the rakes of mallow", "rakes of mallo", 2 * (6 + 3 + 5) / (16 + 15)),
-        # Of the two words 7 and 5; of the one 11, "rl" instead of "r " and " l".
+        # The two words have 7 and 5 pairs; the one has 11, with "rl" instead of "r " and " l".
         ("silver lake", "silverlake", 2 * 10 / (12 + 11)),
         # Words in another order, and pairs that come again, make no difference.
         ("silver lake", "lake silver", 1),
@@ -185,7 +185,7 @@ def test_the_order_of_tunes_makes_no_difference_to_cosines():
 def test_how_similar_titles_are_by_hand(text, other, expected):
     for one, two in ((text, other), (other, text)):
         assert similarity.title_similarity([one], [two]) == pytest.approx([expected], abs=1e-6)
-    # Of several titles, the most similar one counts.
+    # The most similar of several titles counts.
     found = similarity.title_similarity([text, "zzz"], ["qqq", other, "zz", "qqq"])
     # " z", "zz", "z " are those of "zz".
     assert found == pytest.approx([expected, 1], abs=1e-6)
