@@ -110,7 +110,8 @@ def get(name: str, config_file: str | None = None):
         raise UserError(f"{config_file}: {name} is not a magenta.models.music_vae.configs.Config")
     # Magenta's converters silently keep at most 5 (GrooVAE: 20) examples of a piece; those of
     # melodies also drop duplicates, and their order changes from run to run.
-    representations.of(config.data_converter).keep_every_example()
+    with _naming(config_file):
+        representations.of(config.data_converter).keep_every_example()
     return config._replace(model=accelerated.accelerated(config.model))
 
 

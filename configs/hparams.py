@@ -42,7 +42,9 @@ def _check(config, hparams: str) -> None:
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--hparams={hparams}: {key} must be a finite number")
-    window = getattr(config.data_converter, "window_steps", None)
+    from pipelines import representations  # Imports TensorFlow, which a look-up of names need not.
+
+    window = representations.of(config.data_converter).window_steps
     if window and window != config.hparams.max_seq_len:
         raise UserError(
             f"--hparams={hparams}: max_seq_len must stay {window}, the steps of the config's "

@@ -14,7 +14,7 @@ import os
 import pathlib
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipelines.runtime import files
@@ -25,7 +25,6 @@ METADATA = "run.json"
 _TRAIN, _EVAL = "train", "eval"
 # Before version 0.2.0 MusicVAE's run.json lay beside its checkpoints and had no kind.
 _KIND_BEFORE = "musicvae"
-_PACKAGES = ("magenta", "tensorflow", "tf-keras", "tensorflow-probability", "note-seq", "numpy")
 
 
 def train_dir(run_dir: str | os.PathLike) -> str:
@@ -91,9 +90,9 @@ def _find(run_dir: str | os.PathLike) -> pathlib.Path | None:
     return next((place / METADATA for place in places if (place / METADATA).is_file()), None)
 
 
-def provenance() -> dict[str, Any]:
+def provenance(packages: Iterable[str]) -> dict[str, Any]:
     """The versions that a run is trained with: of Python, of packages and of this checkout."""
-    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+    versions = {package: importlib.metadata.version(package) for package in packages}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "code": _code_version(),

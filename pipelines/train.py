@@ -96,6 +96,8 @@ def main() -> None:
         stages.end("loaded")
 
     ref = ConfigRef(FLAGS.config, path_flag("config_file"), FLAGS.hparams)
+    if not FLAGS.examples_path:
+        _dataset(ref.build())
     given: dict[str, Any] = {
         field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
     }
@@ -108,13 +110,15 @@ def _open_examples(config):
     from pipelines.examples import reading
 
     path = path_flag("examples_path")
-    if path:
-        return reading.open_examples(path)
-    # Some of Magenta's configs name a dataset.
+    return reading.open_examples(path) if path else reading.open_tfds(_dataset(config))
+
+
+def _dataset(config) -> str:
+    """The dataset to train on where no records are named: some of Magenta's configs name one."""
     name = FLAGS.tfds_name or config.tfds_name
     if not name:
         raise UserError("--examples_path=GLOB is needed (or --tfds_name)")
-    return reading.open_tfds(name)
+    return name
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def _require_zip(path: str) -> zipfile.ZipFile:
         return _zip(path, os.stat(path).st_mtime_ns)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise UserError(
-            f"{path} is no zip archive ({error}); give the zip or its folder"
+            f"{path} is not a zip archive ({error}); give the zip or its folder"
         ) from error
 
 

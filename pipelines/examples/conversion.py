@@ -12,7 +12,7 @@ from configs import ConfigRef
 from pipelines.examples import fingerprint, report
 from pipelines.records import beam_batches, tfrecord
 from pipelines.records.folder import Folder
-from pipelines.records.manifest import REJECTED, record_files
+from pipelines.records.manifest import REJECTED, record_files, split_pattern
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 
@@ -100,7 +100,7 @@ def _batches(where: str, source: dict[str, Any]) -> Iterator[list[tuple[str, str
     size = beam_batches.batch_size(sum(expected.values()))
     for split, count in expected.items():
         found = 0
-        for path in record_files(os.path.join(where, f"{split}.tfrecord-*")) if count else ():
+        for path in record_files(split_pattern(where, split)) if count else ():
             offsets = [offset for offset, _ in tfrecord.read_at(path)]
             for start in range(0, len(offsets), size):
                 yield [(split, path, offsets[start], len(offsets[start : start + size]))]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.examples import reading
 from pipelines.examples.base import Counts
-from pipelines.records.manifest import SPLITS, read_manifest
+from pipelines.records.manifest import SPLITS, read_manifest, split_pattern
 from pipelines.runtime.app import UserError
 
 
@@ -36,8 +36,8 @@ def measure(config, folder: str) -> dict:
     for split, expected in records_of(manifest).items():
         counts = Counts()
         if expected:
-            pattern = os.path.join(folder, f"{split}.tfrecord-*")
-            counts = reading.open_note_sequences(pattern).count(config)
+            opened = reading.open_note_sequences(split_pattern(folder, split))
+            counts = opened.count(config)
         require_all(folder, split, expected, counts.records)
         splits[split] = counts
     return {

@@ -9,16 +9,13 @@ from note_seq.protobuf import music_pb2
 from pipelines.media import pianoroll
 from pipelines.music import melody, midi_writer
 from pipelines.music.abc import writer
-from pipelines.music.timing import DEFAULT_QPM
+from pipelines.representations.contract import DECODED_QPM
 from pipelines.runtime.app import UserError, say
-
-# The tempo that a representation's `decode` writes, whatever tempo was encoded.
-_DECODED_QPM = DEFAULT_QPM
 
 
 def at_tempo(sequence: music_pb2.NoteSequence, qpm: float) -> music_pb2.NoteSequence:
     """Returns a decoded sequence played at another tempo than the 120 it was written at."""
-    return sequences_lib.stretch_note_sequence(sequence, _DECODED_QPM / qpm)
+    return sequences_lib.stretch_note_sequence(sequence, DECODED_QPM / qpm)
 
 
 def join(

@@ -61,7 +61,12 @@ def warn(paths: Iterable[str], training_path: str) -> int:
         trained = list(_tunes_of(record_files(training_path)))
     except UserError:
         return 0
-    measured = list(_tunes_of(paths))
+    try:
+        measured = list(_tunes_of(paths))
+    except UserError as error:
+        # What is only to warn must not end the job.
+        say(f"warning: not checked for tunes that the run was trained on: {error}")
+        return 0
     known = len(_shared(measured, trained))
     if known:
         say(

@@ -45,6 +45,11 @@ def record_files(pattern: str) -> list[str]:
     return sorted(paths)
 
 
+def split_pattern(folder: str | os.PathLike, split: str) -> str:
+    """A pattern, as `record_files` takes it, for all files of a split in a folder."""
+    return os.path.join(glob.escape(os.fspath(folder)), f"{split}.tfrecord-*")
+
+
 class RecordFiles(NamedTuple):
     """Record files that were looked up once.
 
@@ -127,7 +132,9 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
     name = re.fullmatch(r"(\w+)\.tfrecord-(\d{5})-of-(\d{5})", os.path.basename(path))
     split = manifest["splits"].get(name[1]) if name else None
     if name is None or split is None or not int(name[2]) < int(name[3]) == split["shards"]:
-        raise UserError(f"{path} is no shard that {MANIFEST} beside it names; leave it out")
+        raise UserError(
+            f"{path} is not among the shards that {MANIFEST} beside it names; leave it out"
+        )
     shard, shards, records = int(name[2]), split["shards"], split["records"]
     return shard_end(shard, shards, records) - shard_end(shard - 1, shards, records)
 

@@ -24,6 +24,9 @@ from note_seq.protobuf import music_pb2
 
 from pipelines.representations import encodings
 
+# The tempo, in quarters a minute, of what `decode` writes, whatever tempo was encoded.
+DECODED_QPM = 120.0
+
 TRAIN, EVAL, INFER = "train", "eval", "infer"
 
 # Attributes that change while a converter is used. (hparams are compared elsewhere.)

@@ -14,7 +14,7 @@ from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
 from pipelines.music.timing import DEFAULT_QPM
-from pipelines.representations.contract import NoExamplesError
+from pipelines.representations.contract import DECODED_QPM, NoExamplesError
 
 # Names of Magenta's nine drum classes, in the order of its ROLAND_DRUM_PITCH_CLASSES.
 CLASS_NAMES = (
@@ -235,9 +235,9 @@ class GrooveConverter(data.GrooveConverter):
         return [self._performance(np.asarray(sample)) for sample in samples]
 
     def _performance(self, sample: np.ndarray) -> music_pb2.NoteSequence:
-        step_seconds = 60.0 / 120.0 / self._steps_per_quarter
+        step_seconds = 60.0 / DECODED_QPM / self._steps_per_quarter
         sequence = music_pb2.NoteSequence(total_time=len(sample) * step_seconds)
-        sequence.tempos.add(qpm=120.0)
+        sequence.tempos.add(qpm=DECODED_QPM)
         sequence.time_signatures.add(
             numerator=self._steps_per_bar // self._steps_per_quarter, denominator=4
         )

@@ -15,7 +15,7 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 from pipelines.music import melody, note_sequence, timing
-from pipelines.representations.contract import NoExamplesError
+from pipelines.representations.contract import DECODED_QPM, NoExamplesError
 
 NO_EVENT = 0
 NOTE_OFF = 1
@@ -311,10 +311,10 @@ class MelodyConverter(data.BaseNoteSequenceConverter):
 
     def _sequence(self, events: np.ndarray) -> music_pb2.NoteSequence:
         sequence = music_pb2.NoteSequence(ticks_per_quarter=220)
-        sequence.tempos.add(qpm=120.0)
+        sequence.tempos.add(qpm=DECODED_QPM)
         numerator, denominator = self._meters[0]
         sequence.time_signatures.add(numerator=numerator, denominator=denominator)
-        step_seconds = 60.0 / 120.0 / self._steps_per_quarter
+        step_seconds = 60.0 / DECODED_QPM / self._steps_per_quarter
         sequence.total_time = len(events) * step_seconds
         changes = np.flatnonzero(events != NO_EVENT)
         for step, until in zip(changes, np.append(changes[1:], len(events))):

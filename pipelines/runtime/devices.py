@@ -76,7 +76,7 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
         item = item.strip()
         if not re.fullmatch(r"(CPU|GPU)(:\d+)?", item):
             raise UserError(
-                f"--devices={text}: {item or 'nothing'} is no device; write CPU, GPU or e.g. "
+                f"--devices={text}: {item or 'nothing'} is not a device; write CPU, GPU or e.g. "
                 "GPU:0,GPU:2"
             )
         matching = [device for device in devices if item in (device.kind, device.name)]

@@ -152,7 +152,11 @@ def _onsets(
     seconds = np.array([(note.start_time, note.end_time) for note in notes])
     starts, ends = TempoMap(sequence.tempos)(seconds).T / bars.quarters
     pitches = np.array([note.pitch for note in notes])
-    top = melody.highest(np.rint(starts / _ROUNDING), pitches, ends)
+    # Notes whose onsets differ by rounding alone begin together.
+    order = np.argsort(starts, kind="stable")
+    together = np.empty(len(starts), np.int64)
+    together[order] = np.cumsum(np.diff(starts[order], prepend=starts[order[0]]) > _ROUNDING)
+    top = melody.highest(together, pitches, ends)
     times = starts[top]
     times -= math.ceil(times[0] / bars.points - _ROUNDING) * bars.points
     compared = times <= _MAX_BARS * bars.points

@@ -2,7 +2,9 @@
 
 Pieces that share a key (`pipelines.tunes.identity`) are one tune, and so are pieces that a chain of
 such pieces joins: tunes are connected components of a graph. A tune's split follows from its
-content alone, so it is the same on every machine, in any order and with any number of workers.
+content alone, so it is the same on every machine, in any order and with any number of workers. The
+rule is our own, since libraries split groups by random draws or by size, and so move old tunes when
+new ones come; the components are SciPy's.
 """
 
 import hashlib

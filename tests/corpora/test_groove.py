@@ -220,11 +220,11 @@ def test_inputs_that_are_no_release_are_one_error(tmp_path, release):
         return message
 
     assert "does not exist" in error(tmp_path / "nothing")
-    assert "is no zip archive" in error(folder / rows[0]["midi_filename"])
+    assert "is not a zip archive" in error(folder / rows[0]["midi_filename"])
     assert "has no info.csv" in error(folder / "drummer1")
     whole = groove_release.write_zip(tmp_path / "z.zip", rows, files).read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    assert "cut.zip is no zip archive" in error(tmp_path / "cut.zip")
+    assert "cut.zip is not a zip archive" in error(tmp_path / "cut.zip")
     table = folder / "info.csv"
     table.write_bytes(groove_release.table(rows, columns=["id", "split", "style"]))
     assert "no column drummer, bpm, beat_type, time_signature, midi_filename" in error(folder)

@@ -210,7 +210,9 @@ def test_files_that_the_manifest_does_not_name(grooves, tmp_path):
     stray = pathlib.Path(grooves, "t", "train.tfrecord-00000-of-00009")
     stray.write_bytes(b"")
     try:
-        with pytest.raises(UserError, match="00000-of-00009 is no shard that manifest.json"):
+        with pytest.raises(
+            UserError, match="00000-of-00009 is not among the shards that manifest.json"
+        ):
             count(config_of("flat-groove_4bar", 1), f"{grooves}/t/train.tfrecord*")
     finally:
         stray.unlink()

@@ -79,6 +79,13 @@ def test_measuring_what_was_trained_on_is_said(folders, capsys):
     assert "warning: 3 of the 6 records to measure are versions of" in capsys.readouterr().err
     assert warn(f"{folders}/c/validation.tfrecord*", trained_on) == 0
     assert warn(f"{folders}/b/test.tfrecord*", f"{folders}/gone/train*") == 0
+
+
+def test_a_damaged_list_ends_no_evaluation(folders, capsys):
+    (folders / "b" / "tunes.jsonl").write_text("{broken")
+    assert warn(f"{folders}/b/test.tfrecord*", f"{folders}/a/train.tfrecord*") == 0
+    assert "not checked" in capsys.readouterr().err
+
     assert capsys.readouterr().err == ""
 
 

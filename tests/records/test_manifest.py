@@ -28,7 +28,7 @@ def test_shards_are_counted_by_their_names(tmp_path, count, num_shards):
         "other.tfrecord-00000-of-00001",
         "train.tfrecord",
     ):
-        with pytest.raises(UserError, match="is no shard that manifest.json"):
+        with pytest.raises(UserError, match="is not among the shards that manifest.json"):
             count_in(tmp_path / "r" / name, manifest)
 
 

@@ -168,6 +168,11 @@ def test_it_is_found_by_the_class_of_its_converter():
     assert type(representations.of(Finer())) is PitchClasses
 
 
+def test_its_windows_are_as_long_as_it_says():
+    with pytest.raises(UserError, match="max_seq_len must stay 8"):
+        TOY._replace(hparams="max_seq_len=16").build()
+
+
 def test_its_records_say_how_they_are_stored_and_why_others_are_not(tensors, notes):
     manifest = json.loads(pathlib.Path(tensors, "manifest.json").read_text())
     assert manifest["tensors"] == {"outputs": {"kind": "tokens", "depths": [13], "bytes": 1}}
@@ -180,7 +185,7 @@ def test_its_records_say_how_they_are_stored_and_why_others_are_not(tensors, not
 
 @pytest.mark.slow
 def test_it_is_measured_by_its_own_metrics_beside_its_own_baseline(run_dir, notes):
-    run = open_run(run_dir, config_file=TOY.file)
+    run = open_run(run_dir, given=TOY)
     held_out = reading.open_note_sequences(f"{notes}/test.tfrecord*")
     result = evaluation.evaluate(run, held_out)
     for name in ("teacher_forced", "sampled", "likeliest"):
@@ -197,7 +202,7 @@ def test_it_plays(mode, number, run_dir, tmp_path):
     """A reconstruction has the windows of the file in their places."""
     path = tmp_path / "in.mid"
     pieces.write(scale(64, length=4), str(path), draw=False)
-    run = open_run(run_dir, config_file=TOY.file)
+    run = open_run(run_dir, given=TOY)
     inputs = [str(path)] if mode == "reconstruct" else []
     options = generation.Options(num_outputs=2, pianoroll=False)
     made = generation.generate(run, mode, str(tmp_path / "out"), inputs, options)

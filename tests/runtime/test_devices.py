@@ -107,9 +107,9 @@ def test_what_is_found_and_used_is_said(machine, capsys):
         (0, "GPU", "no GPU here; TensorFlow finds CPU:0: "),
         (1, "GPU:0,GPU:1", "no GPU:1 here; TensorFlow finds CPU:0, GPU:0: "),
         (0, "CPU:1", "no CPU:1 here; TensorFlow finds CPU:0: choose among those$"),
-        (0, "TPU", "TPU is no device; write CPU, GPU or e.g."),
-        (1, "GPU:0,", "nothing is no device"),
-        (1, "GPU:0;GPU:1", "GPU:0;GPU:1 is no device"),
+        (0, "TPU", "TPU is not a device; write CPU, GPU or e.g."),
+        (1, "GPU:0,", "nothing is not a device"),
+        (1, "GPU:0;GPU:1", "GPU:0;GPU:1 is not a device"),
         (1, "GPU,GPU:0", "names a device twice"),
     ],
 )

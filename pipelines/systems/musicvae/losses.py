@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae.base_model import BaseDecoder, MusicVAE
 
+from pipelines import representations
 from pipelines.examples.base import Batch
+from pipelines.representations.contract import EVAL
 from pipelines.systems.musicvae.model import build_variables, restore, seeded
 from pipelines.systems.musicvae.run import Run
 
@@ -49,7 +51,7 @@ class Losses:
     def __init__(self, run: Run, batch_size: int, seed: int):
         tf.disable_v2_behavior()
         config = copy.deepcopy(run.config)
-        config.data_converter.set_mode("eval")
+        representations.of(config.data_converter).set_mode(EVAL)
         config.hparams.batch_size = batch_size
         # When not training, Magenta turns any other schedule into feeding back every output.
         config.hparams.sampling_schedule = "constant"

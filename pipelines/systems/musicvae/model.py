@@ -7,7 +7,8 @@ import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import trained_model
 from magenta.models.music_vae.base_model import MusicVAE
 
-from pipelines import checkpoints
+from pipelines import checkpoints, representations
+from pipelines.representations.contract import INFER
 from pipelines.runtime.app import UserError
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.systems.musicvae.run import Run
@@ -92,7 +93,7 @@ def decode(
 
 def build_variables(config) -> None:
     """Adds to the default graph every variable that encoding and decoding with a config needs."""
-    config.data_converter.set_mode("infer")
+    representations.of(config.data_converter).set_mode(INFER)
     hparams, converter = config.hparams, config.data_converter
     config.model.build(hparams, converter.output_depth, is_training=False)
     batch, steps = hparams.batch_size, hparams.max_seq_len

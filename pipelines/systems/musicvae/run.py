@@ -12,6 +12,9 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag
 
 KIND = "musicvae"
+# What the flags say of the config where none of them is given.
+_AS_RUN_JSON_SAYS = ConfigRef("")
+_PACKAGES = ("magenta", "tensorflow", "tf-keras", "tensorflow-probability", "note-seq", "numpy")
 # Hparams that may change when a run goes on: no variable depends on them.
 _CHANGEABLE = ("batch_size", "learning_rate", "decay_rate", "min_learning_rate")
 
@@ -71,7 +74,7 @@ def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
         "config_file": own and os.path.basename(own),
         "config_file_sha256": configs.file_sha256(own) if own else None,
         "hparams": config.hparams.values(),
-        "starts": [*before.get("starts", []), {**start, **runs.provenance()}],
+        "starts": [*before.get("starts", []), {**start, **runs.provenance(_PACKAGES)}],
     }
 
 
@@ -112,18 +115,15 @@ def require_same(run_dir: str, metadata: dict, name: str, config) -> None:
 def open_run(
     run_dir: str | None = None,
     checkpoint_file: str | None = None,
-    config_name: str | None = None,
-    config_file: str | None = None,
-    hparams: str = "",
+    given: ConfigRef = _AS_RUN_JSON_SAYS,
 ) -> Run:
     """Finds a checkpoint and the config that it belongs to.
 
     Args:
       run_dir, checkpoint_file: as `checkpoints.find` takes them. Either may be given, or both
         where the checkpoint is the run's.
-      config_name: needed only without a run.json; with one, the two must agree.
-      config_file: the user's file that defines the config, where it is not a built-in one.
-      hparams: changes to the hparams, needed only without a run.json.
+      given: what the flags say of the config. Its name and hparams are needed only without a
+        run.json; with one, the two must agree. Its file is needed for a user's own config.
 
     Raises:
       UserError: where there is no checkpoint, or nothing says which config it is of, or the run
@@ -131,7 +131,7 @@ def open_run(
     """
     prefix = checkpoints.find(run_dir, checkpoint_file)
     metadata = _metadata_of(prefix, run_dir)
-    name = config_name or metadata.get("config")
+    name = given.name or metadata.get("config")
     if not name:
         raise UserError(
             f"{os.path.dirname(prefix)}: no {runs.METADATA} for this checkpoint; name its config "
@@ -142,12 +142,12 @@ def open_run(
             f"--config={name}, but {prefix} was trained with {metadata['config']}; leave out "
             "--config"
         )
-    if metadata.get("config_file_sha256") and not config_file:
+    if metadata.get("config_file_sha256") and not given.file:
         raise UserError(
             f"{prefix}: its config {name} comes from {metadata['config_file']}; name that file "
             "with --config_file"
         )
-    ref = ConfigRef(name, config_file, hparams)
+    ref = given._replace(name=name)
     config = _as_trained(prefix, ref, metadata["hparams"]) if metadata else ref.build()
     return Run(name, config, prefix, checkpoints.step_of(prefix), metadata)
 
@@ -199,7 +199,8 @@ def open_from_flags(flags) -> Run:
     run_dir, checkpoint_file, config_file = map(
         path_flag, ("run_dir", "checkpoint_file", "config_file")
     )
-    run = open_run(run_dir, checkpoint_file, flags.config, config_file, flags.hparams)
+    given = ConfigRef(flags.config or "", config_file, flags.hparams)
+    run = open_run(run_dir, checkpoint_file, given)
     warn_of_change(run.metadata, config_file)
     say(f"{run.name}, {run.checkpoint}")
     return run

@@ -101,6 +101,7 @@ def train(
         }
         metadata = run.describe(ref, config, facts, before if start else {})
         runs.write(run_dir, run.KIND, metadata)
+    os.makedirs(runs.train_dir(run_dir), exist_ok=True)
     with _plain_errors(ref, run_dir, examples):
         _run_magenta(
             music_vae_train, ref, config, run_dir, examples, (start, num_steps), used, options
@@ -119,12 +120,10 @@ def train(
 
 def _settle(run_dir: str, ref: ConfigRef, config) -> dict:
     """Makes a run folder ready to go on; returns what its run.json says."""
-    train_dir = runs.train_dir(run_dir)
-    os.makedirs(train_dir, exist_ok=True)
     before = run.read_metadata(run_dir)
     run.require_same(run_dir, before, ref.name, config)
     run.warn_of_change(before, ref.file)
-    checkpoints.settle(train_dir)
+    checkpoints.settle(runs.train_dir(run_dir))
     return before
 
 

@@ -125,6 +125,7 @@ def without_known(tunes: Tunes, training: Tunes, near_duplicates: bool = False) 
     kept, groups, *_ = tunes.those(~(versions | alike))
     sources = np.unique([tune.id.partition("/")[0] for tune in kept], return_inverse=True)[1]
     dropped = {
+        # "Settings" are versions: the name is kept for the programs that read the JSON.
         "settings of tunes in training": int(versions.sum()),
         "tunes with nearly the melody of one in training": int(alike.sum()),
     }

@@ -1,7 +1,6 @@
 """Training a dual tower of tunes and titles: the work of `titles train`."""
 
 import dataclasses
-import importlib.metadata
 import os
 import shutil
 import time
@@ -145,7 +144,7 @@ def train(
             "dimensions": embeddings.dimensions,
         },
         "tunes": len(tunes.tunes),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        **runs.provenance(_PACKAGES),
     }
     runs.write(run_dir, towers.KIND, {**metadata, "finished": False})
     trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)

@@ -64,7 +64,8 @@ def test_a_tar_is_unpacked_aside(tiny_run, tmp_path):
         for path in (tiny_run / "train").glob("model.ckpt-3.*"):
             archive.add(path, path.name)
     run = open_run(
-        checkpoint_file=str(tmp_path / "model.tar"), config_name="flat-groove_4bar", hparams=TINY
+        checkpoint_file=str(tmp_path / "model.tar"),
+        given=ConfigRef("flat-groove_4bar", hparams=TINY),
     )
     assert run.step == 3
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
@@ -81,11 +82,11 @@ def test_a_tar_does_not_leave_its_folder(tmp_path):
 
 def test_a_run_needs_no_flags_and_contradicting_ones_are_named(tiny_run):
     run = str(tiny_run)
-    assert open_run(run, hparams="z_size=4").config.hparams.z_size == 4
+    assert open_run(run, given=ConfigRef("", hparams="z_size=4")).config.hparams.z_size == 4
     with pytest.raises(UserError, match="z_size=4"):
-        open_run(run, hparams="z_size=5")
+        open_run(run, given=ConfigRef("", hparams="z_size=5"))
     with pytest.raises(UserError, match="was trained with flat-groove_4bar"):
-        open_run(run, config_name="hierdec-groove_4bar")
+        open_run(run, given=ConfigRef("hierdec-groove_4bar"))
 
 
 def test_without_metadata_the_config_must_be_named(tiny_run, tmp_path):
@@ -94,7 +95,8 @@ def test_without_metadata_the_config_must_be_named(tiny_run, tmp_path):
     with pytest.raises(UserError, match="--config"):
         open_run(checkpoint_file=str(tmp_path / "model.ckpt-3"))
     run = open_run(
-        checkpoint_file=str(tmp_path / "model.ckpt-3"), config_name="groovae_4bar", hparams=TINY
+        checkpoint_file=str(tmp_path / "model.ckpt-3"),
+        given=ConfigRef("groovae_4bar", hparams=TINY),
     )
     assert run.config.hparams.z_size == 4
 
@@ -150,7 +152,7 @@ def test_a_users_config_file_is_asked_for_and_compared(tiny_run, tmp_path, capsy
     runs.write(run_dir, KIND, metadata)
     with pytest.raises(UserError, match="mine.py"):
         open_run(run_dir)
-    run = open_run(run_dir, config_file=str(source))
+    run = open_run(run_dir, given=ConfigRef("", str(source)))
     warn_of_change(run.metadata, str(source))
     assert not capsys.readouterr().err
     source.write_text(source.read_text() + "# changed\n")
