@@ -133,6 +133,9 @@ def _user_map(config_file: str | None) -> Mapping:
         spec.loader.exec_module(module)
     if not isinstance(getattr(module, "CONFIG_MAP", None), Mapping):
         raise UserError(f"{config_file}: defines no CONFIG_MAP, a dict from names to configs")
+    # The file may define a representation as a file of the project does.
+    for converter, representation in getattr(module, "REPRESENTATIONS", {}).items():
+        converter.representation = representation
     return module.CONFIG_MAP
 
 

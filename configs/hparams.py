@@ -25,6 +25,7 @@ def merge(config, name: str, hparams: str) -> None:
         ) from error
     if hparams:
         _check(config, hparams)
+    _check_windows(config, f"--hparams={hparams}" if hparams else name)
 
 
 def _check(config, hparams: str) -> None:
@@ -42,11 +43,15 @@ def _check(config, hparams: str) -> None:
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--hparams={hparams}: {key} must be a finite number")
+
+
+def _check_windows(config, source: str) -> None:
+    """Raises UserError where max_seq_len is not the length of the representation's windows."""
     from pipelines import representations  # Imports TensorFlow, which a look-up of names need not.
 
     window = representations.of(config.data_converter).window_steps
     if window and window != config.hparams.max_seq_len:
         raise UserError(
-            f"--hparams={hparams}: max_seq_len must stay {window}, the steps of the config's "
-            "windows; another length is another config"
+            f"{source}: max_seq_len must stay {window}, the steps of the config's windows; another "
+            "length is another config"
         )

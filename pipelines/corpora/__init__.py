@@ -1,8 +1,8 @@
 """The corpora, one module each: a new corpus is a new module here that exports `CORPUS`.
 
 A corpus is data and two small functions. `sources` lists what there is to read, in the job's own
-process; `sequences` reads one source, in a worker. What all corpora share (the Beam job, limits,
-batches, counts) is in `pipelines.corpora.conversion`.
+process; `sequences` reads one source, in a worker. What all corpora share (the Beam job,
+batches, shards, counts) is in `pipelines.corpora.conversion`.
 """
 
 import functools

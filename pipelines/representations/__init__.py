@@ -1,9 +1,9 @@
 """Representations: music to arrays and back, one file for each, behind one contract.
 
 A file that exports REPRESENTATIONS, a dict from converter classes to subclasses of
-`contract.Representation`, is found without being named anywhere. A converter class that is defined
-elsewhere, as in a user's file of configs, names its representation in its class attribute
-`representation`.
+`contract.Representation`, is found without being named anywhere. A user's file of configs may
+export the same dict. A converter class that is defined elsewhere names its representation in its
+class attribute `representation`.
 """
 
 import functools

@@ -65,9 +65,18 @@ def modules_of(package: ModuleType, but: Iterable[str] = ()) -> Iterable[ModuleT
 
 
 def discovered(kind: str, package: ModuleType, attribute: str, but: Iterable[str] = ()) -> Registry:
-    """A registry of what the modules of a package export as `attribute`, by its name."""
+    """A registry of what the modules of a package export as `attribute`, by its name.
+
+    Raises:
+      UserError: for a module that exports nothing of this name.
+    """
     registry: Registry = Registry(kind)
     for module in modules_of(package, but):
-        thing = getattr(module, attribute)
+        thing = getattr(module, attribute, None)
+        if thing is None:
+            raise UserError(
+                f"{module.__file__}: exports no {attribute}; each file beside it gives a {kind}, "
+                'but for those whose names begin with "_"'
+            )
         registry.add(thing.name, thing)
     return registry

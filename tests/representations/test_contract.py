@@ -109,8 +109,8 @@ class PitchClasses(Representation):
         return Right()
 
 
-# By this the project finds the representation of a user's converter.
-PitchClassConverter.representation = PitchClasses
+# How the project finds the representation of a converter in a --config_file.
+REPRESENTATIONS = {PitchClassConverter: PitchClasses}
 
 
 def toy():
@@ -160,12 +160,22 @@ def run_dir(tensors, tmp_path_factory):
 
 
 def test_it_is_found_by_the_class_of_its_converter():
-    assert type(representations.of(PitchClassConverter())) is PitchClasses
+    converter = TOY.build().data_converter
+    assert type(representations.of(converter)).__name__ == "PitchClasses"
 
-    class Finer(PitchClassConverter):
-        """A subclass, which has the same representation."""
+    class Finer(type(converter)):
+        """A class below is found by the one above."""
 
-    assert type(representations.of(Finer())) is PitchClasses
+    assert type(representations.of(Finer())).__name__ == "PitchClasses"
+
+
+def test_a_converter_may_name_its_own():
+    class Named(PitchClassConverter):
+        representation = PitchClasses
+
+    assert type(representations.of(Named())) is PitchClasses
+    # This class names none, and nobody has registered it.
+    assert type(representations.of(PitchClassConverter())) is not PitchClasses
 
 
 def test_its_windows_are_as_long_as_it_says():
