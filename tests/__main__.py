@@ -2,11 +2,13 @@
 
   --quick    leaves out the slow tests, for quick checks while you write
 
-The tests of Keras 2 and those of Keras 3 run in two pytest processes, one after the other
-(tests/support/keras_processes.py says why). If tests of only one of them are chosen, one process
-runs. Otherwise the last line counts the outcomes of both.
+The tests of Keras 2 and those of Keras 3 run in two pytest processes
+(tests/support/keras_processes.py says why): one after the other, but at once if all quick tests
+run. If tests of only one Keras are chosen, one process runs. Otherwise the last line counts the
+outcomes of both.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,23 +28,41 @@ from tests.support.keras_processes import REPORT
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs the chosen tests; returns the exit status, as pytest's: 5 where no test was chosen."""
-    arguments = with_paths(arguments)
+def run(arguments: Sequence[str], everything: str = str(ROOT / "tests")) -> int:
+    """Runs tests: those that are named, or those of the folder `everything`.
+
+    Returns:
+      The exit status, as pytest's: 5 where no test was chosen.
+    """
+    paths = [] if names_tests(arguments) else [everything]
     began = time.monotonic()
-    status, first = _pytest("any", arguments)
-    if not first or first["stopped"] or not first["left_out"] or status not in (0, 1, 5):
-        return status
-    second_status, second = _pytest("3", arguments)
-    if second:
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        keras_chosen = any(argument.startswith("--keras") for argument in arguments)
+        both_at_once = "--quick" in arguments and bool(paths) and not keras_chosen
+        arguments = [*arguments, *paths]
+        if both_at_once:
+            # They are quick enough not to be in each other's way. What the second writes waits.
+            output = stack.enter_context(open(folder / "output", "w+", encoding="utf-8"))
+            other = _Pytest("3", arguments, folder, output)
+            status, first = _Pytest("2", arguments, folder).finish()
+        else:
+            status, first = _Pytest("any", arguments, folder).finish()
+            if not first or first["stopped"] or first["keras"] != "any" or not first["left_out"]:
+                return status
+            other = _Pytest("3", arguments, folder)
+        other_status, second = other.finish()
+        if both_at_once:
+            output.seek(0)
+            print(output.read(), end="", flush=True)
+    if first and second:
         print(closing_line(first, second, time.monotonic() - began), flush=True)
-    return merged(status, second_status)
+    return merged(status, other_status)
 
 
-def with_paths(arguments: Sequence[str]) -> list[str]:
-    """The arguments, and the folder of all tests where none is named among them."""
-    named = any(os.path.exists(argument.partition("::")[0]) for argument in arguments)
-    return [*arguments, *([] if named else [str(ROOT / "tests")])]
+def names_tests(arguments: Sequence[str]) -> bool:
+    """Whether a file or folder, or a test in one, is among the arguments."""
+    return any(os.path.exists(argument.partition("::")[0]) for argument in arguments)
 
 
 def merged(first: int, second: int) -> int:
@@ -63,23 +84,36 @@ def closing_line(first: dict, second: dict, seconds: float) -> str:
     return f"= both processes: {told or 'no tests ran'} in {seconds:.2f}s ="
 
 
-def _pytest(keras: str, arguments: Sequence[str]) -> tuple[int, dict | None]:
-    """Runs pytest; returns its exit status and its report, None where it ended early."""
-    with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder, "report.json")
-        process = subprocess.Popen(
+class _Pytest:
+    """A pytest process, running."""
+
+    _running: ClassVar[list[subprocess.Popen]] = []
+
+    def __init__(
+        self, keras: str, arguments: Sequence[str], folder: pathlib.Path, output: Any = None
+    ):
+        self._report = folder / f"keras-{keras}.json"
+        self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml")),
                 *("-p", "tests.support.keras_processes", f"--keras={keras}", *arguments),
             ],
-            env={**os.environ, REPORT: str(report)},
+            env={**os.environ, REPORT: str(self._report)},
+            stdin=subprocess.DEVNULL if output else None,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
         )
+        self._running.append(self._process)
         # A terminal interrupts pytest too, which then ends by itself and tells what it did.
         signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        status = process.wait()
-        found = json.loads(report.read_text(encoding="utf-8")) if report.exists() else None
-    return status if status >= 0 else 128 - status, found
+        signal.signal(signal.SIGTERM, lambda *_: [each.terminate() for each in self._running])
+
+    def finish(self) -> tuple[int, dict | None]:
+        """Waits; returns the exit status, and the report, None if the process ended early."""
+        status = self._process.wait()
+        self._running.remove(self._process)
+        found = json.loads(self._report.read_text()) if self._report.exists() else None
+        return status if status >= 0 else 128 - status, found
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.__main__ import merged, with_paths
+from tests.__main__ import merged, names_tests
 from tests.support.jobs import ROOT
 
 TWO = """
@@ -31,12 +31,13 @@ def test_fails(): assert BROKEN not in ("3", "both")
 def suite(tmp_path):
     """Runs the small suite: (arguments, which of its halves fails) to exit status and output."""
 
-    def run(*arguments, broken=""):
+    def run(*arguments, broken="", named=True):
         for name, source in (("two", TWO), ("three", THREE)):
             (tmp_path / f"test_{name}.py").write_text(f"BROKEN = {broken!r}\n{source}")
-        paths = [argument for argument in arguments if argument.endswith(".py")]
+        code = f"import sys, tests.__main__ as m; sys.exit(m.run(sys.argv[1:], {str(tmp_path)!r}))"
+        named = named and not any(argument.endswith(".py") for argument in arguments)
         done = subprocess.run(
-            [sys.executable, "-m", "tests", *arguments, *([] if paths else [tmp_path])],
+            [sys.executable, "-c", code, *arguments, *([tmp_path] if named else [])],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
             cwd=tmp_path,
             capture_output=True,
@@ -116,13 +117,34 @@ def test_the_exit_status_of_both(first, second, both):
     assert merged(first, second) == both
 
 
-def test_all_tests_run_unless_some_are_named(tmp_path, monkeypatch):
+def test_files_and_tests_in_them_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "test_mine.py").touch()
-    everything = str(ROOT / "tests")
-    assert with_paths([]) == [everything]
-    assert with_paths(["-k", "fast"]) == ["-k", "fast", everything]
-    assert with_paths(["test_mine.py::test_it", "-x"]) == ["test_mine.py::test_it", "-x"]
+    assert not names_tests([])
+    assert not names_tests(["-k", "fast", "test_yours.py"])
+    assert names_tests(["-x", "test_mine.py"])
+    assert names_tests(["test_mine.py::test_it"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments, broken, status, closing",
+    [
+        ([], "", 0, "5 passed, 1 skipped"),
+        (["--quick"], "", 0, "4 passed, 1 skipped, 1 deselected"),
+        (["--quick"], "2", 1, "1 failed, 3 passed, 1 skipped, 1 deselected"),
+        (["--quick"], "3", 1, "1 failed, 3 passed, 1 skipped, 1 deselected"),
+        (["--quick", "-k", "skipped"], "", 0, "1 skipped, 5 deselected"),
+        (["--quick", "-k", "nothing"], "", 5, "6 deselected"),
+        (["--quick", "--what"], "", 4, None),
+        (["--quick", "--keras=3"], "", 0, None),
+    ],
+)
+def test_all_tests_run_where_none_are_named(suite, arguments, broken, status, closing):
+    returned, output = suite(*arguments, broken=broken, named=False)
+    assert returned == status, output
+    if closing:
+        assert output.splitlines()[-1].startswith(f"= both processes: {closing} in "), output
 
 
 def test_a_terminated_run_ends_its_tests(tmp_path):

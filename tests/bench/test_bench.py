@@ -239,6 +239,7 @@ def test_the_benchmark_of_titles_searches_as_many_as_it_says():
     assert "8 dimensions**" in done.stdout
 
 
+@pytest.mark.slow
 def test_bad_flags_and_unknown_names_are_one_line(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to("/bin/false")

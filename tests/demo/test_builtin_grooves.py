@@ -73,6 +73,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert digest(tmp_path / "a")["info.csv"] != digest(tmp_path / "c")["info.csv"]
 
 
+@pytest.mark.slow
 def test_the_default_corpus_is_the_one_that_was_measured(corpus):
     # This fails on a machine or Python whose arithmetic gives anything else.
     root, _ = corpus

@@ -108,6 +108,7 @@ def test_the_same_elements_as_from_note_sequences(grooves):
     assert [shape.as_list() for shape in our_shapes] == [[16, 64, 27]] * 2 + [[16, 64, 0], [16]]
 
 
+@pytest.mark.slow
 def test_seeds_repeat_whatever_the_parallelism(melodies, monkeypatch):
     config = config_of("flat-reel_2bar", 8)
     path = f"{melodies}/t/train.tfrecord*"
@@ -146,6 +147,7 @@ def test_augmentation_is_fresh_each_epoch(melodies):
         assert lengths.tolist() == [32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [2, 3, 7])
 def test_workers_have_disjoint_and_complete_shares(grooves, num_workers):
     """This holds for any seeds; shares differ by at most one window for each file."""

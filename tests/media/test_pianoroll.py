@@ -170,6 +170,7 @@ def test_nothing_at_all_is_an_empty_bar(tmp_path):
     assert all(area(image, colour) is None for colour in (KICK, SNARE, TOM, HAT, CYMBAL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meter", [(4, 4), (7, 8), (255, 1), (1, 64)])
 def test_a_long_piece_has_a_bounded_picture(tmp_path, meter):
     image = pixels(drums((36, 0, 100), (38, 4_000_000, 100), meter=meter), tmp_path)

@@ -362,6 +362,7 @@ def test_the_layout_makes_no_difference(name, layout, monkeypatch):
         assert_same(theirs, ours)
 
 
+@pytest.mark.slow
 def test_when_training_there_are_no_metrics():
     theirs, ours = pair(KINDS["cat-mel_2bar_small"], is_training=True)
     with theirs, ours:

@@ -144,6 +144,7 @@ def gradient(loss, scores, same):
     return float(value), [np.asarray(part) for part in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", contrastive.LOSSES)
 def test_gradients_are_those_of_differences(name, seed):

@@ -106,6 +106,7 @@ def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
     assert_equal(outcome([theirs], by, 2), outcome([ours], by, 2), assign)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_steps_are_those_of_magentas_cell(sizes, fused):
     """The state after several steps is the same, and so are the gradients of all inputs."""

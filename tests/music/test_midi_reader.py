@@ -141,6 +141,7 @@ def random_midi(chance: random.Random) -> bytes:
     return midi_bytes(*tracks, ticks_per_beat=chance.choice([24, 220, 480, 960]))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Tempo, Key or Time signature")
 def test_random_files_give_what_note_seq_gives():
     compared = 0
@@ -156,6 +157,7 @@ def test_random_files_give_what_note_seq_gives():
     assert compared > 300
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Tempo, Key or Time signature")
 def test_damaged_files_are_refused_or_read_as_note_seq_reads_them():
     outcomes = {"refused": 0, "read": 0}

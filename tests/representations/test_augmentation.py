@@ -107,6 +107,7 @@ def melody(**kwargs):
     return MelodyConverter(REEL, 1, **{"transpose": (-5, 6), **kwargs})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, True])
 def test_transpositions_are_uniform_among_those_in_range(jit):
     # 48 events: 2 is the lowest pitch, 47 the highest.

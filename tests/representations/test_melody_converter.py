@@ -357,6 +357,7 @@ def test_the_rhythm_header_is_an_optional_filter(wanted, genre, taken):
     assert converter("infer", hparams=HParams(wanted)).to_tensors(piece).inputs
 
 
+@pytest.mark.slow
 def test_transpositions_are_uniform_among_those_in_range():
     # From 57 to 98 there is room for 2 down and 2 up; from 60 to 72 for all twelve.
     for low, high, expected in ((57, 98, range(-2, 3)), (60, 72, range(-5, 7))):

@@ -219,6 +219,7 @@ def test_in_midi_the_key_is_guessed():
     assert read.mode == MINOR and column(read, "pitch")[-1] == 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_transposing_makes_no_difference(seed):
     rng = random.Random(seed)

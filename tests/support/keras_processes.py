@@ -48,9 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             "which takes the same arguments, or choose with --keras=2 or --keras=3"
         )
     wanted = "3" if config.option.keras == "3" else "2"
-    left_out = _keep(config, items, lambda item: _keras(item) == wanted)
-    if config.option.keras == "any":
-        config.stash[_LEFT_OUT] = left_out
+    config.stash[_LEFT_OUT] = _keep(config, items, lambda item: _keras(item) == wanted)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,6 +69,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         outcomes["collected"] = session.testscollected
     report = {
+        "keras": session.config.option.keras,
         "outcomes": outcomes,
         "left_out": session.config.stash[_LEFT_OUT],
         "stopped": bool(session.shouldstop or session.shouldfail),

@@ -201,6 +201,7 @@ def test_any_text_is_parsed_and_what_is_parsed_stays():
     assert seen > 2000
 
 
+@pytest.mark.slow
 def test_every_character_is_parsed_and_stays():
     # All that Unicode folds lies in these ranges.
     folded = (range(0x3400), range(0xA000, 0xB000), range(0xF900, 0x12000), range(0x1D000, 0x1F200))

@@ -333,6 +333,7 @@ def seconds(text: str, count: int) -> float:
     return time.process_time() - started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("piece", "count"),
     [

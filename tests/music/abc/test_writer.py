@@ -474,6 +474,7 @@ def random_music(rng: random.Random) -> NoteSequence:
     return sequence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_music_comes_back(seed):
     rng = random.Random(seed)

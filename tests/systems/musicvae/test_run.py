@@ -24,7 +24,6 @@ def checkpoint(run):
     return run / "train" / "model.ckpt-3"
 
 
-@pytest.mark.slow
 def test_metadata_says_what_it_takes(tiny_run):
     metadata = json.loads((tiny_run / "run.json").read_text())
     assert metadata["config"] == "flat-groove_4bar"
@@ -35,7 +34,6 @@ def test_metadata_says_what_it_takes(tiny_run):
     assert {"python", "tensorflow", "magenta", "numpy"} <= set(start["versions"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -24,7 +24,8 @@ from tests.support import titled
 from tests.support.datasets import write
 from tests.support.titled import LADDIE, SCALE, one_line, randomly, sequence, tune, written
 
-pytestmark = pytest.mark.keras3
+# The run that they share takes ten seconds to make.
+pytestmark = [pytest.mark.keras3, pytest.mark.slow]
 
 
 @pytest.fixture(scope="session")

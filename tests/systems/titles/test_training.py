@@ -108,6 +108,7 @@ def run(dozen, encoder, sequences, tmp_path_factory):
     return str(folder / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["infonce", "hinge"])
 def test_a_dozen_tunes_are_learnt_by_heart(loss, dozen, encoder, tmp_path):
     """`match` finds each tune's own title first."""
