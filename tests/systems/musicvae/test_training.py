@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import types
 
@@ -221,25 +220,6 @@ def test_watching_changes_no_element(capsys):
         with pytest.raises(tf.errors.OutOfRangeError):
             session.run(element)
         assert "batch" not in capsys.readouterr().err
-
-
-def test_a_long_stage_says_so_until_it_ends(capsys):
-    before = threading.active_count()
-    with pytest.raises(KeyError), Stages(every=0.01) as stages:
-        stages.begin("thinking")
-        said = capsys.readouterr().err
-        assert said.startswith("thinking ...")
-        deadline = time.monotonic() + 60
-        while "thinking: 0 s so far" not in said and time.monotonic() < deadline:
-            said += capsys.readouterr().err
-        stages.end("thought")
-        assert re.search(r"^thought in \d+\.\d s$", capsys.readouterr().err, re.MULTILINE)
-        stages.begin("failing")
-        raise KeyError
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
-    assert "so far" in said
 
 
 def test_each_worker_reads_its_share(groove_records, tmp_path, monkeypatch):
