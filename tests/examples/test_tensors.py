@@ -275,7 +275,7 @@ def test_missing_shards_are_refused(copied, old):
     if old:
         without_sizes(copied)
     shard_of(copied, 4).unlink()
-    missing = "train.tfrecord-00004-of-00005 is missing, and manifest.json"
+    missing = "train.tfrecord-00004-of-00005 is missing, but manifest.json"
     refused(f"{copied}/train.tfrecord*", missing)
     refused(f"{copied}/train.tfrecord-0000[34]*", missing)
     # A pattern that does not match it counts only the others.

@@ -283,7 +283,7 @@ def test_z_of_other_sequences_is_refused(levels):
     decoder = fast(make() if len(levels) == 1 else hierarchical(make(), levels))
     with tf.Graph().as_default():
         decoder.build(small_hparams(8), depth, is_training=False)
-        with pytest.raises(ValueError, match="of 3 sequences, and 2"):
+        with pytest.raises(ValueError, match="z has 3 rows for 2 sequences"):
             decoder.sample(2, max_length=8, z=tf.zeros([3, 3]))
 
 

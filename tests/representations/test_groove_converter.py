@@ -280,7 +280,7 @@ def test_a_kick_that_was_dropped_is_no_tap():
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
 def test_what_is_no_probability(probability):
-    with pytest.raises(ValueError, match="no probability"):
+    with pytest.raises(ValueError, match="is not in 0 to 1"):
         converter(max_note_dropout_probability=probability)
 
 
