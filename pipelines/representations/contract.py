@@ -193,9 +193,13 @@ class Representation:
 
     def encoding(self, name: str) -> encodings.Encoding:
         """The encoding that stores "inputs" or "outputs" without loss."""
+        return encodings.plain(name, *self.rows(name))
+
+    def rows(self, name: str) -> tuple[int, np.dtype]:
+        """The depth and the type of the rows of "inputs" or "outputs"."""
         kind = name.removesuffix("s")
         depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
-        return encodings.plain(name, depth, dtype)
+        return depth, np.dtype(dtype)
 
     def draw_outputs(self, outputs: encodings.Encoding, parsed: dict, steps, seed) -> tf.Tensor:
         """Decodes a batch of stored outputs, and draws what training draws afresh.
@@ -272,6 +276,11 @@ class OwnRepresentation(Representation):
     def explain(self, piece: music_pb2.NoteSequence) -> str | None:
         """Says why a piece gives no window, or returns None where it gives one."""
         return self.converter.explain(piece)
+
+
+def ratio(numerator: float, denominator: float) -> float | None:
+    """A metric that is a share or a mean; None where there was nothing to measure."""
+    return numerator / denominator if denominator else None
 
 
 def _settings(value) -> Any:

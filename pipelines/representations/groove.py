@@ -13,7 +13,7 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation
+from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation, ratio
 from pipelines.representations.groove_converter import CLASS_NAMES, GrooveConverter
 from pipelines.representations.magenta import MagentaRepresentation
 
@@ -73,12 +73,12 @@ class GrooveMetrics:
         return {
             "hits": target,
             "hits_decoded": predicted,
-            "precision": _ratio(right, predicted),
-            "recall": _ratio(right, target),
+            "precision": ratio(right, predicted),
+            "recall": ratio(right, target),
             # The harmonic mean of the two: 2 TP / (2 TP + FP + FN).
-            "f1": _ratio(2 * right, predicted + target),
-            "velocity_mae": _ratio(float(self._velocity_error[which].sum()), right),
-            "timing_mae_ms": _ratio(float(self._timing_error[which].sum()), right),
+            "f1": ratio(2 * right, predicted + target),
+            "velocity_mae": ratio(float(self._velocity_error[which].sum()), right),
+            "timing_mae_ms": ratio(float(self._timing_error[which].sum()), right),
         }
 
 
@@ -100,10 +100,6 @@ def most_frequent_bar(windows: Iterable[np.ndarray], steps_per_bar: int) -> np.n
     patterns, index, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
     counts = np.where(patterns.any(axis=1), counts, 0)
     return bars[index.reshape(-1) == counts.argmax()].mean(axis=0)
-
-
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator else None
 
 
 class _Magentas(MagentaRepresentation):
@@ -135,9 +131,7 @@ class _Magentas(MagentaRepresentation):
         """Stores hits as bits, and velocities and offsets for the hits alone."""
         if self.converter._categorical_outputs:
             return super().encoding(name)
-        kind = name.removesuffix("s")
-        depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
-        return encodings.Groove(name, depth, dtype)
+        return encodings.Groove(name, *self.rows(name))
 
     def lost_in_tensors(self) -> list[str]:
         """Says that note dropout is drawn once: Magenta's converter does it in Python."""

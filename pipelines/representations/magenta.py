@@ -125,11 +125,10 @@ class _Drums(_Unordered):
 
     def encoding(self, name: str) -> encodings.Encoding:
         """Stores the index of each row's 1, where rows are one-hot."""
-        kind = name.removesuffix("s")
-        if getattr(self.converter, f"_roll_{kind}"):
+        if getattr(self.converter, f"_roll_{name.removesuffix('s')}"):
             return super().encoding(name)
-        depth, dtype = (getattr(self.converter, f"{kind}_{what}") for what in ("depth", "dtype"))
-        return encodings.Tokens(name, [depth], np.dtype(dtype))
+        depth, dtype = self.rows(name)
+        return encodings.Tokens(name, [depth], dtype)
 
 
 REPRESENTATIONS = {

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation
+from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation, ratio
 from pipelines.representations.melody_converter import (
     FIRST_PITCH,
     STEPS_PER_QUARTER,
@@ -81,13 +81,13 @@ class MelodyMetrics:
             "steps": counts["steps"],
             "onsets": onsets,
             "onsets_decoded": decoded,
-            "accuracy": _ratio(counts["right"], counts["steps"]),
-            "onset_accuracy": _ratio(notes_right, onsets),
-            "onset_precision": _ratio(notes_right, decoded),
+            "accuracy": ratio(counts["right"], counts["steps"]),
+            "onset_accuracy": ratio(notes_right, onsets),
+            "onset_precision": ratio(notes_right, decoded),
             # The harmonic mean of the two: 2 TP / (2 TP + FP + FN).
-            "onset_f1": _ratio(2 * notes_right, onsets + decoded),
-            "rhythm_f1": _ratio(2 * onsets_right, onsets + decoded),
-            "pitch_accuracy": _ratio(notes_right, onsets_right),
+            "onset_f1": ratio(2 * notes_right, onsets + decoded),
+            "rhythm_f1": ratio(2 * onsets_right, onsets + decoded),
+            "pitch_accuracy": ratio(notes_right, onsets_right),
         }
 
 
@@ -122,10 +122,6 @@ def most_frequent_event(windows: Iterable[np.ndarray], steps_per_bar: int) -> np
     return np.tile(np.eye(len(counts))[counts.argmax()], (steps_per_bar, 1))
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator else None
-
-
 class MelodyRepresentation(OwnRepresentation):
     """This project's MelodyConverter."""
 
@@ -151,9 +147,8 @@ class MelodyRepresentation(OwnRepresentation):
 
     def encoding(self, name: str) -> encodings.Tokens:
         """Stores the event of each step."""
-        return encodings.Tokens(
-            name, [self.converter.output_depth], np.dtype(self.converter.output_dtype)
-        )
+        depth, dtype = self.rows(name)
+        return encodings.Tokens(name, [depth], dtype)
 
     def draw_outputs(self, outputs, parsed: dict, steps, seed) -> tf.Tensor:
         """Decodes a batch, each window transposed by its own draw."""
