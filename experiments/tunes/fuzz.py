@@ -28,7 +28,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from absl import flags
 
@@ -41,6 +41,8 @@ from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 
 FLAGS = flags.FLAGS
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 MAX_SECONDS = 1.0
 # A tune that is still being read after this is given up.
@@ -181,14 +183,32 @@ def _alarm(signal_number: int, frame: Any) -> None:
     raise _Hang
 
 
-def _read(tune: TuneText) -> tuple[bytes, float]:
-    """The NoteSequence as bytes, or the reason of its rejection; and the processor time."""
-    start = time.process_time()
+def _read(tune: TuneText) -> bytes:
+    """The NoteSequence as bytes, or the reason of its rejection."""
     try:
-        read = reader.read(tune).SerializeToString(deterministic=True)
+        return reader.read(tune).SerializeToString(deterministic=True)
     except Rejected as error:
-        read = f"rejected: {error.reason}".encode()
-    return read, time.process_time() - start
+        return f"rejected: {error.reason}".encode()
+
+
+def _cut(book: str) -> list[TuneText]:
+    return list(tunebook.tunes(book))
+
+
+def _timed(work: Callable[[Argument], Result], argument: Argument) -> tuple[Result, float]:
+    """What `work` makes of `argument`, and the processor time that this thread needs for it.
+
+    What looks slow is done twice more, and the least time counts: a collection of garbage in a
+    large process (a test run that has loaded TensorFlow) takes seconds, and falls into one only.
+    """
+    least = float("inf")
+    for _ in range(3):
+        start = time.thread_time()
+        result = work(argument)
+        least = min(least, time.thread_time() - start)
+        if least <= MAX_SECONDS:
+            break
+    return result, least
 
 
 class Fuzzer:
@@ -219,19 +239,18 @@ class Fuzzer:
 
     def _damage(self, text: str, before: int, after: int, counts: Counter) -> Iterator[Failure]:
         book = "\n\n".join((self._texts[before], text, self._texts[after]))
-        start = time.process_time()
-        tunes = list(tunebook.tunes(book))
-        if time.process_time() - start > MAX_SECONDS:
-            yield Failure("slow to cut", f"{time.process_time() - start:.1f} s", text)
+        tunes, seconds = _timed(_cut, book)
+        if seconds > MAX_SECONDS:
+            yield Failure("slow to cut", f"{seconds:.1f} s", text)
         for neighbour, tune in ((before, tunes[0]), (after, tunes[-1])):
             if _placed(tune) != self._sound(neighbour):
                 yield Failure("neighbour", f"tune {neighbour} is read differently", text)
         for tune in tunes[1:-1]:
-            read, seconds = _read(tune)
+            read, seconds = _timed(_read, tune)
             counts["rejected" if read.startswith(b"rejected: ") else "read"] += 1
             if seconds > MAX_SECONDS:
                 yield Failure("slow", f"{seconds:.1f} s", text)
-            elif _read(tune)[0] != read:
+            elif _read(tune) != read:
                 yield Failure("not the same twice", "", text)
 
     def _sound(self, index: int) -> bytes:
@@ -260,7 +279,7 @@ class Fuzzer:
 
 def _placed(tune: TuneText) -> bytes:
     """A tune's reading, as if its file began with it: warnings name lines of the file."""
-    return _read(tune._replace(line=1, file_header=()))[0]
+    return _read(tune._replace(line=1, file_header=()))
 
 
 def _notes(text: str) -> list[tuple[int, float, float, int]]:
