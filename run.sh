@@ -46,6 +46,7 @@ venv=$here/.venv
 begun=$venv/installing.txt
 stamp=$venv/installed.txt
 in_venv=$venv/bin/python
+install=$here/pipelines/runtime/install.py
 python= # the interpreter to make .venv with, once it is known
 child=  # the process group at work on .venv, if any
 
@@ -135,7 +136,7 @@ make_environment() {
     rm -rf "$venv"
     mkdir "$venv"
     cp "$lock" "$begun"
-    if ! { step "$python" -I -m venv "$venv" && install_packages; }; then
+    if ! { step "$python" -I -m venv "$venv" && step "$in_venv" -I "$install" "$begun" "$venv"; }; then
       fail "making .venv failed, see above. It needs a network that reaches PyPI (or pip's" \
         "configuration to name a mirror) and 4 GB of disk; free at $here:" \
         "$(df -Ph "$here" | awk 'END { print $4 }')"
@@ -145,25 +146,6 @@ make_environment() {
     say "made .venv"
   fi
   exec 9>&-
-}
-
-# uv takes seconds where pip takes minutes, but knows nothing of pip's configuration.
-install_packages() {
-  local uv quiet=--quiet
-  [ ! -t 2 ] || quiet= # show uv's progress bars where there is a terminal for them
-  uv=$(grep '^uv==' "$begun")
-  say "installing $uv, then $(grep -c '^[^#]' "$begun") packages"
-  # The lock is also the constraint for building the one package that has no wheel. Compiled now,
-  # all modules are compiled once: a first start takes half of the time, and so does every start
-  # where Python may not write beside its modules.
-  if step "$in_venv" -I -m pip install --quiet --disable-pip-version-check "$uv" &&
-    step "$venv/bin/uv" pip install --python "$in_venv" --no-deps --compile-bytecode \
-      ${quiet:+"$quiet"} --build-constraints "$begun" --requirements "$begun"; then
-    return
-  fi
-  say "uv could not; trying pip, which takes longer"
-  step "$in_venv" -I -m pip install --disable-pip-version-check --no-deps --progress-bar off \
-    --requirement "$begun"
 }
 
 command=${1:-help}

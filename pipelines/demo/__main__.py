@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import tempfile
+import time
 from typing import Any
 
 from absl import flags
@@ -48,9 +49,10 @@ _IDEAS = 200
 
 def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
     """Makes two corpora; converts, trains, evaluates and generates from each, all in `output`."""
+    started = time.monotonic()
     drums = _drums(_places(output, "grooves"), num_steps)
     reels = _reels(_places(output, "tunes"), num_tune_steps)
-    _title("done")
+    _title(f"done, in {time.monotonic() - started:.0f} s")
     print(f"{drums}\n\n{reels}")
     print(f"""
 What to try next:
@@ -244,7 +246,10 @@ def _job(
         ),
     ]
     print(f"$ ./run.sh {shlex.join([job, *given])}", flush=True)
-    if forked_jobs.run(job, given, stdout) and needed:
+    started = time.monotonic()
+    failed = forked_jobs.run(job, given, stdout) != 0
+    print(f"({job}: {time.monotonic() - started:.0f} s)", flush=True)
+    if failed and needed:
         raise UserError(
             f"{job} failed; the lines above say why. To start afresh, remove the demo's folder"
         )

@@ -32,7 +32,8 @@ FAKE_PYTHON = r"""#!/bin/bash
 say() { echo "$*" >>"$FAKE/calls"; }
 case "$*" in
   *find_spec*) if [ -e "$FAKE/unfit" ]; then cat "$FAKE/unfit"; else echo "ok $0"; fi ;;
-  *fcntl*) exec REAL_PYTHON "$@" ;;
+  *fcntl* | *install.py*) exec REAL_PYTHON "$@" ;;
+  *"pip config list") cat "$FAKE/pip.conf" 2>/dev/null ;;
   -V) echo Python 3.12.9 ;;
   "-I -m venv "*)
     say venv
@@ -41,11 +42,12 @@ case "$*" in
     cp "$0" "$4/bin/python"
     ;;
   *"pip install"*uv==*)
-    say get uv
+    say get uv "$PIP_INDEX_URL"
     cp "$FAKE/uv" "${0%/*}/uv"
     ;;
   *"pip install"*)
-    say pip "$(cat "${@: -1}")"
+    say pip "$PIP_INDEX_URL"
+    echo Collecting one==1
     [ ! -e "$FAKE/no-pip" ]
     ;;
   *)
@@ -58,7 +60,7 @@ case "$*" in
 esac
 """
 FAKE_UV = r"""#!/bin/bash
-echo uv "$(cat "${@: -1}")" >>"$FAKE/calls"
+echo uv "${UV_SYSTEM_CERTS:-own} $UV_DEFAULT_INDEX" >>"$FAKE/calls"
 echo downloading
 if [ -e "$FAKE/hang" ]; then
   sleep 100 & # a child of its own, as installers have
@@ -67,7 +69,7 @@ if [ -e "$FAKE/hang" ]; then
   wait
 fi
 [ ! -e "$FAKE/slow" ] || sleep 1
-[ ! -e "$FAKE/no-uv" ]
+[ ! -e "$FAKE/no-uv" ] && [ ! -e "$FAKE/no-system-store" -o -z "${UV_SYSTEM_CERTS:-}" ]
 """
 
 
@@ -87,6 +89,9 @@ class Checkout:
         for made in (self.root, self.fake, self.caller):
             made.mkdir()
         shutil.copy(ROOT / "run.sh", self.root)
+        installer = self.root / "pipelines" / "runtime" / "install.py"
+        installer.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "pipelines" / "runtime" / "install.py", installer)
         self.lock("one==1")
         self.python = write_program(folder / "python3.12", FAKE_PYTHON)
         write_program(self.fake / "uv", FAKE_UV)
@@ -97,13 +102,22 @@ class Checkout:
 
     def calls(self) -> list[str]:
         """The programs that installed, in order; empties the record."""
+        names = [line.split()[0] for line in self.record()]
+        return [name for name in names if name in ("venv", "uv", "pip")]
+
+    def record(self) -> list[str]:
+        """What the programs that installed say of their environment; empties the record."""
         record = self.fake / "calls"
         lines = record.read_text().splitlines() if record.exists() else []
         record.unlink(missing_ok=True)
-        return [line.split()[0] for line in lines if line.split()[0] in ("venv", "uv", "pip")]
+        return [line.rstrip() for line in lines]
 
     def start(self, *arguments, script=None, **env) -> subprocess.Popen:
-        inherited = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONPATH"}}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PYTHONPATH" and not name.startswith(("PIP_", "UV_"))
+        }
         env = {**inherited, "FAKE": str(self.fake), "PYTHON": str(self.python), **env}
         return subprocess.Popen(
             [script or self.root / "run.sh", *arguments],
@@ -145,6 +159,10 @@ def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended does not, even if nobody has waited for it."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def parent(pid: int) -> int:
+    return int(subprocess.check_output(["ps", "-o", "ppid=", "-p", str(pid)], text=True))
 
 
 @pytest.mark.parametrize("arguments", [(), ("help",), ("--help",), ("-h",)])
@@ -221,8 +239,58 @@ def test_it_installs_anew_when_the_python_was_removed(checkout):
 def test_without_uv_it_uses_pip(checkout):
     (checkout.fake / "no-uv").touch()
     done = checkout.run("train")
-    assert (done.returncode, checkout.calls()) == (0, ["venv", "uv", "pip"])
+    assert (done.returncode, checkout.calls()) == (0, ["venv", "uv", "uv", "pip"])
+    assert "uv could not; pip installs instead" in done.stderr
+    assert "Collecting" not in done.stderr, "pip's hundreds of lines are not shown"
     assert done.stdout.startswith("job: -m pipelines.train\n")
+
+
+def test_uv_takes_the_certificates_of_the_system_first_and_its_own_second(checkout):
+    checkout.run("train")
+    assert checkout.record() == ["venv", "get uv", "uv 1"]
+    shutil.rmtree(checkout.venv)
+    (checkout.fake / "no-system-store").touch()
+    done = checkout.run("train")
+    assert (done.returncode, checkout.record()) == (0, ["venv", "get uv", "uv 1", "uv own"])
+    assert "uv could not with the system's certificates; trying its own" in done.stderr
+
+
+def test_the_users_word_on_certificates_holds(checkout):
+    (checkout.fake / "no-uv").touch()
+    checkout.run("train", UV_SYSTEM_CERTS="0")
+    assert checkout.record() == ["venv", "get uv", "uv 0", "pip"]
+
+
+@pytest.mark.parametrize(
+    "configuration, env, of_uv, of_pip",
+    [
+        ("global.index-url='https://a/simple'", {}, "https://a/simple", ""),
+        (
+            "global.index-url='https://a/simple'\n:env:.index-url='https://b/simple'",
+            {"PIP_INDEX_URL": "https://b/simple"},
+            "https://b/simple",
+            "https://b/simple",
+        ),
+        ("", {"UV_INDEX_URL": "https://c/simple"}, "", "https://c/simple"),
+        (
+            "",
+            {"UV_DEFAULT_INDEX": "corp=https://c/simple?a=b"},
+            "corp=https://c/simple?a=b",
+            "https://c/simple?a=b",
+        ),
+    ],
+)
+def test_an_index_of_ones_own_holds_for_both(checkout, configuration, env, of_uv, of_pip):
+    (checkout.fake / "pip.conf").write_text(configuration)
+    (checkout.fake / "no-uv").touch()
+    checkout.run("train", **env)
+    assert checkout.record() == [
+        "venv",
+        f"get uv {of_pip}".rstrip(),
+        f"uv 1 {of_uv}".rstrip(),
+        f"uv own {of_uv}".rstrip(),
+        f"pip {of_pip}".rstrip(),
+    ]
 
 
 def test_a_failed_installation_leaves_nothing(checkout):
@@ -253,7 +321,7 @@ def test_a_killed_installation_is_made_anew(checkout):
     (checkout.fake / "hang").touch()
     process = checkout.start("train")
     pids = [int(checkout.wait_for("hangs")), int(checkout.wait_for("child"))]
-    for pid in (process.pid, *pids):
+    for pid in (process.pid, parent(pids[0]), *pids):
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30)
     assert checkout.venv.exists()

@@ -23,6 +23,8 @@ def test_the_whole_chain(tmp_path):
         for verb in ("convert", "train", "evaluate", "generate"):
             assert done.stdout.count(f"$ ./run.sh {verb} ") >= 2
         assert "$ ./run.sh titles train " in done.stdout
+        assert len(re.findall(r"^\(train: \d+ s\)$", done.stdout, re.MULTILINE)) == 2
+        assert re.search(r"^== done, in \d+ s$", done.stdout, re.MULTILINE)
     assert done.stderr.count("nothing left to do") == 3
     # The generated pieces have titles, each of which is either known or new.
     matches = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
