@@ -12,7 +12,6 @@ tfrecords/README.md documents the format. Several processes convert a large corp
 --pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=8
 """
 
-import json
 import os
 
 from absl import flags
@@ -22,6 +21,7 @@ from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Limits
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.terminal import shown_json
 from pipelines.tunes import splits
 
 FLAGS = flags.FLAGS
@@ -60,7 +60,7 @@ def main() -> None:
         overwrite=FLAGS.overwrite,
         split_percent=FLAGS.split_percent and splits.parse_percent(FLAGS.split_percent),
     )
-    print(json.dumps(manifest, indent=2, ensure_ascii=False))
+    print(shown_json(manifest))
 
 
 def _paths(values: list[str]) -> list[str]:

@@ -22,7 +22,6 @@ Example:
       --examples_path='/data/groove/validation.tfrecord*'
 """
 
-import json
 import os
 import tempfile
 
@@ -31,6 +30,7 @@ from absl import flags
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
@@ -110,7 +110,7 @@ def main() -> None:
     files.write_json(path, result, sort_keys=True)
     if not FLAGS.baseline:
         evaluation.write_summaries(os.path.join(eval_dir, label), result)
-    print(json.dumps(result, indent=2))
+    print(shown_json(result))
     say(f"written to {eval_dir}")
 
 

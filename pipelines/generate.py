@@ -19,6 +19,7 @@ from absl import flags
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.terminal import print_path
 
 FLAGS = flags.FLAGS
 
@@ -133,7 +134,7 @@ def main() -> None:
     )
     paths = generation.generate(run, FLAGS.mode, required_path_flag("output_dir"), inputs, options)
     for path in paths:
-        print(path)
+        print_path(path)
 
 
 if __name__ == "__main__":

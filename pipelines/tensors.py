@@ -17,14 +17,13 @@ Examples:
       --dry_run
 """
 
-import json
-
 from absl import flags
 
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
+from pipelines.runtime.terminal import shown, shown_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
@@ -57,7 +56,7 @@ def main():
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
     )
-    print(json.dumps(manifest, indent=2, ensure_ascii=False))
+    print(shown_json(manifest))
 
 
 def _ref() -> ConfigRef:
@@ -71,12 +70,12 @@ def _report():
     folder = required_path_flag("input")
     report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
     if FLAGS.json:
-        print(json.dumps(report, indent=2))
+        print(shown_json(report))
         return
-    print(f"{FLAGS.config} on {folder}")
+    print(shown(f"{FLAGS.config} on {folder}"))
     if report["rejected"]:
         print(f"({report['rejected']} of {report['read']} were left out by convert before)")
-    print(coverage.table(report))
+    print(shown(coverage.table(report), keep="\n"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags, logging
 
+from pipelines.runtime.terminal import shown
+
 
 class UserError(Exception):
     """Bad input. Users see the message, one line with the file and the fix, and no traceback."""
@@ -66,10 +68,10 @@ def run(
 
 
 def _fail(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {shown(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(1)
 
 
 def say(message: str) -> None:
     """Writes a line about the work to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(shown(message), file=sys.stderr, flush=True)

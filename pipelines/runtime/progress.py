@@ -5,6 +5,7 @@ import threading
 import time
 
 from pipelines.runtime.app import say
+from pipelines.runtime.terminal import shown
 
 
 class Progress:
@@ -33,7 +34,7 @@ class Progress:
         self._last = time.monotonic()
         self._shown = True
         of = f" of {self._total}" if self._total is not None else ""
-        line = f"{count}{of} {self._what}{' ' + note if note else ''}"
+        line = shown(f"{count}{of} {self._what}{' ' + note if note else ''}")
         print(
             f"\r\x1b[K{line}" if self._live else line,
             end="" if self._live else "\n",

@@ -11,12 +11,11 @@ Example:
   ./run.sh titles evaluate --run_dir=runs/titles --examples_path='tfrecords/tunes/test.tfrecord*'
 """
 
-import json
-
 from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.flags import path_flag, required_path_flag
+from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
 
@@ -54,7 +53,7 @@ def main() -> None:
         FLAGS.seed,
         FLAGS.near_duplicates,
     )
-    print(json.dumps(result, indent=2) if FLAGS.json else report.table(result))
+    print(shown_json(result) if FLAGS.json else report.table(result))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from absl import flags
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
+from pipelines.runtime.terminal import shown
 
 FLAGS = flags.FLAGS
 
@@ -69,10 +70,10 @@ def main(paths: list[str]) -> None:
                 say(f"{sequence.id}: left out: {error}")
                 continue
             matched += 1
-            print(f"# {sequence.id}")
+            print(f"# {shown(sequence.id)}")
             for rank, each in enumerate(found, start=1):
                 status = "exists" if each.existing else "new"
-                print(f"{rank}\t{each.score:.3f}\t{status}\t{each.title}")
+                print(f"{rank}\t{each.score:.3f}\t{status}\t{shown(each.title)}")
     if not matched:
         raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
     if unread:

@@ -13,6 +13,7 @@ from absl import flags
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
+from pipelines.runtime.terminal import shown
 
 FLAGS = flags.FLAGS
 
@@ -52,8 +53,8 @@ def main(words: list[str]) -> None:
         titles = " / ".join(tune["titles"])
         fields = (tune["id"], titles, tune["rhythm"], tune["meter"], tune["mode"])
         # A field must hold neither a tab nor a line end.
-        shown = (" ".join(field.split()) or "-" for field in fields)
-        print("\t".join([str(rank), f"{score:.3f}", *shown]))
+        printed = (shown(" ".join(field.split())) or "-" for field in fields)
+        print("\t".join([str(rank), f"{score:.3f}", *printed]))
 
 
 if __name__ == "__main__":
