@@ -36,6 +36,7 @@ setup(
             TENSORFLOW,
             "keras>=3.13,<4",  # the towers of titles; Magenta's models are on tf-keras
             "matplotlib",
+            "platformdirs",
             "safetensors",  # the weights of `minilm`
             "scikit-learn",  # what the towers of titles are measured beside
             # TensorFlow Probability imports distutils, gone from Python 3.12, and TF-Hub imports

@@ -10,6 +10,15 @@ from pipelines.runtime import magenta_compat  # noqa: F401  before any test impo
 pytest_plugins = ["tests.support.keras_processes"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def homeless(tmp_path_factory):
+    """Nothing that a test decides or downloads is kept in the home of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture(scope="session")
 def corpora() -> pathlib.Path:
     """The folder of real corpora, named by REELGROOVE_CORPORA; skips where there is none."""

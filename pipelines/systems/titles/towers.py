@@ -27,7 +27,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.embeddings import Embeddings
-from pipelines.systems.titles.text_encoders import loading
+from pipelines.systems.titles.text_encoders import loading, trust
 from pipelines.systems.titles.tunes import Tune
 
 KIND = "titles"
@@ -188,10 +188,13 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
       keep: whether embeddings are kept there.
 
     Raises:
-      UserError: if it cannot be loaded, or is not the one that the run was trained with.
+      UserError: if it is not trusted, cannot be loaded, or is not the one that the run was trained
+        with.
     """
     name, fingerprint = encoder["name"], encoder["fingerprint"]
     hashed = loading.is_hash(fingerprint)
+    # Before anything is downloaded or loaded: what the run names is its author's choice.
+    trust.require(os.fspath(run_dir), fingerprint)
     folder = text_encoder_dir(run_dir)
     if hashed and name in text_encoders.EXPORTED and not os.path.isdir(folder):
         # Exported once more, it would have another hash.
@@ -201,17 +204,22 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
         )
     try:
         handle = text_encoders.prepare(name, folder)
-        loaded = loading.load(handle)
+        loaded = loading.load(handle, fingerprint if hashed else None)
+    except loading.OtherEncoderError:
+        raise UserError(
+            f"{handle} is another text encoder than the one that {run_dir} was trained with; "
+            "restore it, or train again in another folder"
+        ) from None
     except UserError as error:
         raise UserError(
             f"the text encoder of {run_dir}, {name}, cannot be loaded; restore it, or train again "
             f"in another folder ({error})"
         ) from error
     known = encoder.get("dimensions", loaded.dimensions)
-    if loaded.dimensions != known or (hashed and loaded.fingerprint != fingerprint):
+    if loaded.dimensions != known:
         raise UserError(
-            f"{handle} is another text encoder than the one that {run_dir} was trained with; "
-            "restore it, or train again in another folder"
+            f"{handle} gives vectors of {loaded.dimensions} numbers and {run_dir} was trained with "
+            f"{known}; restore its text encoder, or train again in another folder"
         )
     if not hashed:
         say(
@@ -221,6 +229,16 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
         # Embeddings and indexes of the run have the fingerprint that was known then.
         loaded.fingerprint = fingerprint
     return Embeddings(loaded, os.path.join(run_dir, "embeddings") if keep else None)
+
+
+def trust_run(run_dir: str) -> None:
+    """Lets the text encoder of a run be loaded from now on, wherever the run comes from.
+
+    Raises:
+      UserError: where run.json is damaged, or the decision cannot be kept.
+    """
+    if metadata := read_metadata(run_dir):
+        trust.trust(metadata["text_encoder"]["fingerprint"])
 
 
 def build(model: DualTower, embedding_size: int) -> None:

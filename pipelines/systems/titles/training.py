@@ -21,7 +21,7 @@ from pipelines.runtime.progress import Progress
 from pipelines.systems.titles import evaluation, matching, projector, text_encoders, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.embeddings import Embeddings
-from pipelines.systems.titles.text_encoders import loading
+from pipelines.systems.titles.text_encoders import loading, trust
 from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tunes
 from pipelines.tunes import title_text
@@ -146,6 +146,7 @@ def train(
         "tunes": len(tunes.tunes),
         **runs.provenance(_PACKAGES),
     }
+    trust.trust(embeddings.encoder.fingerprint)
     runs.write(run_dir, towers.KIND, {**metadata, "finished": False})
     trained = fit(run_dir, tunes, embeddings, hparams, seed, monitor)
     matching.write_run_index(run_dir, trained, tunes.tunes)

@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipelines.media import pieces
 from pipelines.music.abc import reader, tunebook
@@ -342,6 +343,48 @@ def test_another_text_encoder(run_copy):
     fails(run_copy, "another text encoder than the one that")
 
 
+class Writing(tf.Module):
+    """A text encoder that writes a file wherever it is used."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = str(path)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, texts):
+        with tf.control_dependencies([tf.io.write_file(self.path, "was here")]):
+            return tf.ones([tf.size(texts), 4])
+
+
+def test_another_text_encoder_is_not_even_loaded(run_copy, tmp_path):
+    shutil.rmtree(run_copy / "text_encoder")
+    tf.saved_model.save(Writing(tmp_path / "mark"), run_copy / "text_encoder")
+    fails(run_copy, "another text encoder than the one that")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_run_from_elsewhere_needs_a_word_of_trust_once(run_copy, tmp_path):
+    shutil.rmtree(run_copy / "text_encoder")
+    tf.saved_model.save(Writing(tmp_path / "mark"), run_copy / "text_encoder")
+    about = json.loads((run_copy / "run.json").read_text())
+    about["text_encoder"]["fingerprint"] = loading.fingerprint(str(run_copy / "text_encoder"))
+    about["text_encoder"]["dimensions"] = 4
+    (run_copy / "run.json").write_text(json.dumps(about))
+    both_fail(run_copy, "was not trained here, and its text encoder is a program .* give --trust")
+    assert not (tmp_path / "mark").exists()
+    towers.trust_run(str(run_copy))
+    towers.open_embeddings(str(run_copy), about["text_encoder"], keep=False)
+    assert (tmp_path / "mark").read_text() == "was here"
+
+
+def test_a_run_from_elsewhere_makes_nothing_be_downloaded(run_copy, monkeypatch):
+    about = json.loads((run_copy / "run.json").read_text())
+    about["text_encoder"].update(name="https://example.org/evil/1", fingerprint=f"sha256:{1:064x}")
+    (run_copy / "run.json").write_text(json.dumps(about))
+    monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("loaded"))
+    both_fail(run_copy, "give --trust")
+
+
 def test_one_changed_byte_is_another_text_encoder(run_copy):
     # TensorFlow itself notices a change of the other files.
     path = run_copy / "text_encoder" / "fingerprint.pb"
@@ -369,6 +412,8 @@ def as_of_an_earlier_version(run, fingerprint=None):
 
 def test_a_run_of_an_earlier_version_works(run_copy, made, capsys):
     as_of_an_earlier_version(run_copy)
+    both_fail(run_copy, "give --trust")
+    towers.trust_run(str(run_copy))
     capsys.readouterr()
     assert Matcher(str(run_copy)).match(piece()) == Matcher(str(made.run)).match(piece())
     (line,) = capsys.readouterr().err.splitlines()
@@ -385,7 +430,8 @@ def test_an_encoder_of_another_size_is_noticed_in_a_run_of_an_earlier_version(ru
     as_of_an_earlier_version(run_copy)
     shutil.rmtree(run_copy / "text_encoder")
     builtin.export(["a sad waltz", "the sad jig", "a jig"], run_copy / "text_encoder")
-    fails(run_copy, "another text encoder than the one that")
+    towers.trust_run(str(run_copy))
+    fails(run_copy, r"gives vectors of \d+ numbers and .* was trained with \d+; restore")
 
 
 def test_an_index_made_with_something_else(run_copy):

@@ -178,6 +178,17 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
+def test_downloads_are_kept_where_nobody_else_can_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", "")
+    monkeypatch.delenv("TFHUB_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(UserError):
+        loading.load("http://127.0.0.1:9/m/1")
+    from tensorflow_hub import resolver
+
+    assert resolver.tfhub_cache_dir(use_temp=True) == str(tmp_path / "reelgroove" / "tfhub_modules")
+
+
 def test_batches_keep_the_order_and_are_bounded():
     sizes = []
 

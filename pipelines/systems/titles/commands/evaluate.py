@@ -39,15 +39,23 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 flags.DEFINE_integer("seed", 0, "Seeds the order of ties and the bootstrap.", lower_bound=0)
+flags.DEFINE_bool(
+    "trust",
+    False,
+    "For a run that was not trained here: trust its text encoder, which is a program, from now on.",
+)
 
 
 def main() -> None:
     """Runs the job from its flags."""
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.titles import evaluation, report
+    from pipelines.systems.titles import evaluation, report, towers
 
+    run_dir = required_path_flag("run_dir")
+    if FLAGS.trust:
+        towers.trust_run(run_dir)
     result = evaluation.measure(
-        required_path_flag("run_dir"),
+        run_dir,
         required_path_flag("examples_path"),
         path_flag("training_path"),
         FLAGS.seed,

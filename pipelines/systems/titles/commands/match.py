@@ -38,6 +38,11 @@ flags.DEFINE_multi_string(
 flags.DEFINE_bool(
     "exclude_existing", False, "Leave out titles that exist: those of the run's tunes and --taken."
 )
+flags.DEFINE_bool(
+    "trust",
+    False,
+    "For a run that was not trained here: trust its text encoder, which is a program, from now on.",
+)
 
 
 def main(paths: list[str]) -> None:
@@ -46,10 +51,13 @@ def main(paths: list[str]) -> None:
         raise UserError("name the tunes: ./run.sh titles match FILE.mid --run_dir=DIR (see --help)")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.representations import scale_degrees
-    from pipelines.systems.titles import matching, tunes
+    from pipelines.systems.titles import matching, towers, tunes
 
+    run_dir = required_path_flag("run_dir")
+    if FLAGS.trust:
+        towers.trust_run(run_dir)
     matcher = matching.Matcher(
-        required_path_flag("run_dir"), path_flag("titles"), path_flag("index"), path_flags("taken")
+        run_dir, path_flag("titles"), path_flag("index"), path_flags("taken")
     )
     matched = unread = 0
     for path in paths:

@@ -31,6 +31,11 @@ flags.DEFINE_string(
     "A folder to keep the vectors of --examples_path in, so that they are not computed again the "
     "next time.",
 )
+flags.DEFINE_bool(
+    "trust",
+    False,
+    "For a run that was not trained here: trust its text encoder, which is a program, from now on.",
+)
 
 
 def main(words: list[str]) -> None:
@@ -40,10 +45,13 @@ def main(words: list[str]) -> None:
             "say what to search for: ./run.sh titles search 'a sad waltz' --run_dir=DIR"
         )
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.titles import matching
+    from pipelines.systems.titles import matching, towers
 
+    run_dir = required_path_flag("run_dir")
+    if FLAGS.trust:
+        towers.trust_run(run_dir)
     found = matching.search(
-        required_path_flag("run_dir"),
+        run_dir,
         " ".join(words),
         FLAGS.top_k,
         path_flag("examples_path"),

@@ -67,6 +67,11 @@ flags.DEFINE_string(
     "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
     "TensorFlow finds one, else the CPU.",
 )
+flags.DEFINE_bool(
+    "trust",
+    False,
+    "For a run that was not trained here: trust its text encoder, which is a program, from now on.",
+)
 
 
 def main() -> None:
@@ -75,9 +80,11 @@ def main() -> None:
     run_dir = required_path_flag("run_dir")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
-    from pipelines.systems.titles import training
+    from pipelines.systems.titles import towers, training
 
     devices.use(FLAGS.devices)
+    if FLAGS.trust:
+        towers.trust_run(run_dir)
     training.train(
         required_path_flag("examples_path"),
         run_dir,

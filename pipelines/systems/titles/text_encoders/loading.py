@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import platformdirs
 import tensorflow as tf
 
 from pipelines.runtime.app import UserError
@@ -23,6 +24,10 @@ _OUTPUTS = ("default", "outputs", "output_0", "sentence_embedding", "embeddings"
 _SAMPLE = b"The Maid Behind the Bar"
 _HASH = "sha256:"
 _READ_BYTES = 1 << 24
+
+
+class OtherEncoderError(Exception):
+    """An encoder that is not the expected one; it was not loaded."""
 
 
 class TextEncoder:
@@ -99,23 +104,34 @@ class TextEncoder:
         return result
 
 
-def load(handle: str) -> TextEncoder:
-    """Loads an encoder.
+def load(handle: str, expected: str | None = None) -> TextEncoder:
+    """Loads an encoder, which is to run its program.
 
     Args:
       handle: a TF-Hub handle or URL, or the folder of a SavedModel.
+      expected: the fingerprint that it has to have; None takes any.
 
     Raises:
       UserError: if it cannot be loaded, or does not take strings.
+      OtherEncoderError: if it has another fingerprint than the expected one.
     """
     if not tf.executing_eagerly():
         raise RuntimeError("text encoders need TensorFlow 2's eager mode, which was switched off")
     hub, has_text_ops = _import_hub()
+    # TF-Hub's own choice is a folder of the system's temporary one, of a name that is known: any
+    # user of the machine could put an encoder there first.
+    cache = platformdirs.user_cache_path("reelgroove") / "tfhub_modules"
+    os.environ.setdefault("TFHUB_CACHE_DIR", os.fspath(cache))
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
         folder = hub.resolve(os.path.expanduser(handle))
+        found = fingerprint(folder)
+        if found != (expected or found):
+            raise OtherEncoderError(handle)
         loaded = hub.load(folder)
+    except OtherEncoderError:
+        raise
     # Bad handles end in errors of urllib, tarfile, protobuf, and in every kind of TensorFlow's.
     except Exception as error:
         needs_ops = "Op type not registered" in str(error) and not has_text_ops
@@ -130,7 +146,7 @@ def load(handle: str) -> TextEncoder:
         ) from None
     finally:
         socket.setdefaulttimeout(timeout)
-    return TextEncoder(handle, _callable(handle, loaded), fingerprint(folder))
+    return TextEncoder(handle, _callable(handle, loaded), found)
 
 
 def fingerprint(folder: str) -> str:
