@@ -153,7 +153,8 @@ def _slices(book: Book) -> Iterator[Source]:
     size = archive.size(book.member)
     facts = book._asdict()
     cuts: list[tuple[int, int]] = []
-    if size >= 2 * _SLICE_BYTES:
+    # A file beyond so many slices, such as a sparse one of 10 GB, is not even looked through.
+    if 2 * _SLICE_BYTES <= size <= _MAX_SLICES * _MAX_BYTES:
         try:
             header, cuts, size = _cuts(archive, book.member)
         except Rejected:
@@ -187,7 +188,7 @@ def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int,
                 if begun and blank and position - cuts[-1][0] >= least:
                     cuts.append((position, number))
                 begun = True
-            elif not begun and _MARKUP.search(line):
+            elif not begun and (position > _MAX_BYTES or _MARKUP.search(line)):
                 return 0, [], archive.size(member)
             blank = not line.strip()
             position += len(line)
