@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipelines.corpora import Corpus, Skipped, Source, corpora
+from pipelines.corpora.worker import ConvertBatch
 from pipelines.music.limits import Limits
 from pipelines.records import beam_batches
 from pipelines.records.folder import Folder
@@ -85,12 +86,15 @@ def _make_parts(
     if arguments is None:
         arguments = beam_runner.default_arguments(sum(source.weight for source in sources))
 
-    def worker():
-        from pipelines.corpora.worker import ConvertBatch
-
-        return ConvertBatch(corpus.name, parts, tuple(limits))
-
-    beam_batches.run(folder, batches, worker, arguments, len(sources), "sources converted")
+    beam_batches.run(
+        folder,
+        batches,
+        ConvertBatch,
+        (corpus.name, parts, *limits),
+        arguments,
+        len(sources),
+        "sources converted",
+    )
     return len(sources)
 
 

@@ -1,37 +1,35 @@
-"""What the workers of the `convert` job do; Beam imports this module in each of them."""
+"""What the workers of the `convert` job do. A worker process runs this module."""
 
-from collections.abc import Iterable, Iterator
-
-import apache_beam as beam
+from collections.abc import Iterator
 
 from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, corpora
 from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import warnings
 from pipelines.records.parts import Part, read_batch
+from pipelines.runtime import worker_processes
 
 
-class ConvertBatch(beam.DoFn):
-    """Makes a part of the records from a batch of sources, given its name; emits nothing.
+class ConvertBatch:
+    """Makes a part of the records from a batch of sources, given its name.
 
     Args:
       corpus_name: a corpus of `pipelines.corpora`.
       parts: `Folder.parts`, which all workers have to reach.
-      limits: the fields of `Limits`.
+      *limits: the fields of `Limits`.
     """
 
-    def __init__(self, corpus_name: str, parts: str, limits: tuple):
-        self._corpus_name = corpus_name
+    def __init__(self, corpus_name: str, parts: str, *limits):
+        self._corpus = corpora()[corpus_name]
         self._parts = parts
-        self._limits = limits
+        self._limits = Limits(*limits)
 
-    def process(self, batch: str) -> Iterable[None]:
+    def process(self, batch: str) -> None:
         """Converts one batch."""
-        corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
         with Part(self._parts, batch) as part:
             for source in (Source(*line) for line in read_batch(self._parts, batch)):
                 # Every source has to show in the records or in the rejections.
                 found_any = False
-                for found in _sequences(corpus, source, limits):
+                for found in _sequences(self._corpus, source, self._limits):
                     found_any = True
                     if isinstance(found, Skipped):
                         part.reject(*found)
@@ -42,7 +40,6 @@ class ConvertBatch(beam.DoFn):
                 if not found_any:
                     part.reject(source.key, "empty", "nothing was found in it")
                 part.add_source()
-        return ()
 
 
 def _add(part: Part, piece: Piece) -> None:
@@ -61,3 +58,7 @@ def _sequences(
         yield from corpus.sequences(source, limits)
     except Rejected as rejected:
         yield Skipped(source.key, rejected.reason, rejected.detail)
+
+
+if __name__ == "__main__":
+    worker_processes.serve(ConvertBatch)

@@ -179,11 +179,11 @@ def test_what_goes_wrong_in_a_worker_process_is_one_error(tmp_path, release):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["job", "worker"])
-def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
-    rows, files = release
-    # Large enough to kill a job in time: one worker takes seconds for each of these.
+def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, victim):
+    # More than a batch, and large enough to kill a job in time: a worker takes seconds for each.
+    rows = [groove_release.row(number) for number in range(30)]
     long = groove_release.midi_bytes(groove_release.hits(*[(36, 9, 0)] * 99_000))
-    files = dict.fromkeys(files, long)
+    files = {row["midi_filename"]: long for row in rows}
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
     line, options = command(
         "--corpus=groove",
@@ -200,7 +200,7 @@ def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
             workers = [
                 child
                 for child in psutil.Process(job.pid).children()
-                if "pipelines.runtime.beam_worker" in child.cmdline()
+                if "pipelines.corpora.worker" in child.cmdline()
             ]
         assert len(workers) == 2
         if victim == "job":
@@ -213,7 +213,9 @@ def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
         assert job.returncode == -signal.SIGKILL
     else:
         assert job.returncode == 1
-        assert "error: a worker process was killed" in stderr
+        *progress, complaint = stderr.splitlines()
+        assert complaint.startswith("error: a worker process was killed")
+        assert all(line.endswith("sources converted") for line in progress)
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
     assert not (tmp_path / "r" / "manifest.json").exists()
