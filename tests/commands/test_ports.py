@@ -1,7 +1,6 @@
 """While a job runs, it listens on nothing, and takes nothing that others send it."""
 
-import contextlib
-import os
+import re
 import subprocess
 import sys
 import time
@@ -12,12 +11,14 @@ import pytest
 from pipelines.corpora import conversion
 from pipelines.music.limits import Limits
 from tests.support import groove_release, hostile
-from tests.support.jobs import ROOT, job
+from tests.support.jobs import job
 from tests.support.records import contents
-from tests.support.sockets import processes, while_running
+from tests.support.sockets import listeners, processes, watching
 
 PROCESSES = "--direct_running_mode=multi_processing,--direct_num_workers=2"
 THREADS = "--direct_running_mode=multi_threading,--direct_num_workers=2"
+
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 @pytest.fixture
@@ -29,17 +30,6 @@ def archive(tmp_path):
     return groove_release.write_zip(tmp_path / "z.zip", rows, files)
 
 
-@contextlib.contextmanager
-def started(verb, *arguments):
-    """A job in a process of its own."""
-    line = [sys.executable, "-m", f"pipelines.{verb}", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as running:
-        yield running
-
-
 def convert(archive, output, options):
     """The arguments of a job that converts."""
     flags = ["--corpus=groove", f"--input={archive}", f"--output={output}", "--max_seconds=1e9"]
@@ -47,18 +37,12 @@ def convert(archive, output, options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options, most",
-    [
-        ("", 1),
-        (THREADS, 1),
-        (PROCESSES, 3),
-    ],
-)
+@pytest.mark.parametrize("options, most", [("", 1), (THREADS, 1), (PROCESSES, 3)])
 def test_convert_listens_on_nothing(tmp_path, archive, options, most):
-    with started(*convert(archive, tmp_path / "r", options)) as running:
-        assert while_running(running, 240) == (set(), most)
-        assert running.returncode == 0, running.stderr.read()
+    with watching() as seen:
+        done = job(*convert(archive, tmp_path / "r", options))
+    assert done.returncode == 0, done.stderr
+    assert (seen.listeners, seen.processes) == (set(), most)
 
 
 @pytest.mark.slow
@@ -68,22 +52,41 @@ def test_tensors_listens_on_nothing(tmp_path):
     files = {row["midi_filename"]: short for row in rows}
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
     conversion.convert("groove", str(archive), str(tmp_path / "r"))
-    with started(
-        "tensors",
-        "--config=flat-groove_2bar-humanize",
-        f"--input={tmp_path}/r",
-        f"--output={tmp_path}/t",
-        f"--pipeline_options={PROCESSES}",
-    ) as running:
-        assert while_running(running, 240) == (set(), 3)
-        assert running.returncode == 0, running.stderr.read()
+    with watching() as seen:
+        done = job(
+            "tensors",
+            "--config=flat-groove_2bar-humanize",
+            f"--input={tmp_path}/r",
+            f"--output={tmp_path}/t",
+            f"--pipeline_options={PROCESSES}",
+        )
+    assert done.returncode == 0, done.stderr
+    assert (seen.listeners, seen.processes) == (set(), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags, addresses", [([], LOOPBACK), (["--bind_all"], ("::", "0.0.0.0"))])
+def test_tensorboard_listens_on_loopback_unless_it_is_told(tmp_path, flags, addresses):
+    """Its page; the server beside it that reads the runs for it never leaves loopback."""
+    line = [sys.executable, "-m", "tensorboard.main", f"--logdir={tmp_path}", "--port=0", *flags]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as running:
+        pages = (re.search(r" at http://[^/]*:(\d+)/", line) for line in running.stderr)
+        port = int(next(filter(None, pages))[1])
+        found = listeners(running.pid)
+        running.terminate()
+    assert {where for _, where, number in found if number == port} <= set(addresses)
+    assert {where for _, where, number in found if number != port} <= set(LOOPBACK)
+    assert port in {number for _, _, number in found}
 
 
 @pytest.mark.slow
 def test_a_pickle_that_a_job_is_sent_does_nothing(tmp_path, archive):
     """There is no port to send it to, so it goes where only the same user can write: the pipes."""
     marker = tmp_path / "marker"
-    with started(*convert(archive, tmp_path / "r", PROCESSES)) as running:
+    verb, *flags = convert(archive, tmp_path / "r", PROCESSES)
+    with subprocess.Popen(
+        [sys.executable, "-m", f"pipelines.{verb}", *flags], stderr=subprocess.PIPE, text=True
+    ) as running:
         workers: list[psutil.Process] = []
         while len(workers) < 2:
             assert running.poll() is None

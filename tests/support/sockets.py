@@ -1,7 +1,9 @@
 """What the processes of a running job listen on."""
 
-import subprocess
-import time
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
 
 import psutil
 
@@ -36,17 +38,34 @@ def listeners(pid: int) -> set[tuple[str, str, int]]:
     return found
 
 
-def while_running(job: subprocess.Popen, seconds: float) -> tuple[set[tuple[str, str, int]], int]:
-    """Looks at a job again and again until it ends.
+class Seen:
+    """What was seen of the processes that this one started.
 
-    Returns:
-      All that it was seen to listen on, and the most processes that it had at once.
+    Attributes:
+      listeners: all that they listened on, as `listeners` gives it.
+      processes: the most that there were at once.
     """
-    found, most = set(), 0
-    deadline = time.monotonic() + seconds
-    while job.poll() is None:
-        assert time.monotonic() < deadline, "the job does not end"
-        found |= listeners(job.pid)
-        most = max(most, len(processes(job.pid)))
-        time.sleep(0.05)
-    return found, most
+
+    def __init__(self):
+        self.listeners: set[tuple[str, str, int]] = set()
+        self.processes = 0
+
+
+@contextlib.contextmanager
+def watching(seconds: float = 0.05) -> Iterator[Seen]:
+    """Looks again and again at what this process started, until the context is left."""
+    seen = Seen()
+    done = threading.Event()
+
+    def watch():
+        while not done.wait(seconds):
+            seen.listeners |= listeners(os.getpid())
+            seen.processes = max(seen.processes, len(processes(os.getpid())) - 1)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
