@@ -4,7 +4,9 @@ A job and its workers talk through pipes, in lines of JSON. No socket is opened,
 neither unpickled nor executed. `run` is the side of the job, `serve` the side of the worker.
 """
 
+import collections
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -55,16 +57,17 @@ def run(module: str, arguments: Sequence[Any], names: Sequence[str], processes: 
             for _ in range(min(processes, len(names)))
         ]
         for worker in workers:
-            worker.begin(next(todo))
             selector.register(worker.answers, selectors.EVENT_READ, worker)
+        # Each has a name in reserve: on a busy machine, it would wait long for the job.
+        for worker, name in zip(workers * 2, todo):
+            worker.begin(name)
         while selector.get_map():
             for key, _ in selector.select():
                 key.data.finish()
-                name = next(todo, None)
-                if name is None:
-                    selector.unregister(key.fileobj)
-                else:
+                for name in itertools.islice(todo, 1):
                     key.data.begin(name)
+                if not key.data.busy:
+                    selector.unregister(key.fileobj)
         for worker in workers:
             worker.send(_END)
         for worker in workers:
@@ -79,21 +82,25 @@ class _Worker:
         self.process = process
         self.answers = answers
         self._lines = lines
-        self._name = ""
+        self._names: collections.deque[str] = collections.deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has not yet done all its names."""
+        return bool(self._names)
 
     def send(self, line: bytes) -> None:
         """Sends a line. If the worker has died, its missing answer says so."""
         with contextlib.suppress(BrokenPipeError):
             self._lines.write(line)
-            self._lines.flush()
 
     def begin(self, name: str) -> None:
         """Tells the worker what to do next."""
-        self._name = name
+        self._names.append(name)
         self.send(_line(name))
 
     def finish(self) -> None:
-        """Waits until the worker has done what it was told; raises what it raised."""
+        """Waits until the worker has done the next of its names; raises what it raised."""
         answer = self.answers.readline(_MAX_ANSWER)
         if not answer:
             raise UserError(
@@ -101,7 +108,8 @@ class _Worker:
                 "as in --pipeline_options=--direct_num_workers=1"
             )
         match _parsed(answer):
-            case [kind, name] if kind == _DONE and name == self._name:
+            case [kind, name] if kind == _DONE and name == self._names[0]:
+                self._names.popleft()
                 return
             case [kind, str(message)] if kind == _BAD_INPUT:
                 raise UserError(message)
@@ -123,6 +131,8 @@ def _started(module: str, arguments: Sequence[Any]) -> Iterator[_Worker]:
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Without buffers: what has arrived is in the pipe, where the selector sees it.
+            bufsize=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
     finally:
@@ -137,9 +147,7 @@ def _started(module: str, arguments: Sequence[Any]) -> Iterator[_Worker]:
         process.kill()
         process.wait()
         answers.close()
-        # What a dead worker has not read is lost.
-        with contextlib.suppress(BrokenPipeError):
-            lines.close()
+        lines.close()
 
 
 def serve(make: Callable[..., Any]) -> None:

@@ -1,6 +1,8 @@
 """Worker processes: each name is done once, failures reach the job, and strangers do not."""
 
+import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -75,12 +77,30 @@ def while_it_waits(folder, act):
         act(psutil.Process().children()[0])
 
     threading.Thread(target=soon, daemon=True).start()
-    run(folder, "wait 0.5", "note 1", processes=1)
+    run(folder, "wait 0.5", *(f"note {i}" for i in range(3)), processes=1)
 
 
 def test_a_killed_worker_is_one_error(tmp_path):
     with pytest.raises(UserError, match="a worker process was killed.*use fewer workers"):
         while_it_waits(tmp_path, psutil.Process.kill)
+
+
+def test_ctrl_c_is_for_the_job_alone(tmp_path, capfd):
+    """A terminal sends it to the workers as well, whose tracebacks nobody wants to see."""
+
+    def ctrl_c(worker):
+        worker.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        assert worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            while_it_waits(tmp_path, ctrl_c)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_workers_listen_on_nothing(tmp_path):
@@ -94,7 +114,7 @@ def test_workers_listen_on_nothing(tmp_path):
     [
         hostile.pickled(pathlib.Path("MARKER")) + b"\n",
         b'["done", "note 1"]\n',
-        b'"note 2"\n',
+        b'"note 9"\n',
         b"[" * 100_000 + b"\n",
         b"\x80\x04\xff\n",
     ],
