@@ -61,7 +61,9 @@ def test_tensors_listens_on_nothing(tmp_path):
             f"--pipeline_options={PROCESSES}",
         )
     assert done.returncode == 0, done.stderr
-    assert (seen.listeners, seen.processes) == (set(), 3)
+    assert not seen.listeners
+    # TensorFlow may start others, for a moment.
+    assert seen.processes >= 3
 
 
 @pytest.mark.slow
