@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipelines.corpora import Corpus, Skipped, Source, corpora
+from pipelines.corpora.worker import ConvertBatch, described, fault
 from pipelines.music.limits import Limits
+from pipelines.music.note_sequence import parse
 from pipelines.records import beam_batches
 from pipelines.records.folder import Folder
 from pipelines.records.parts import Part
+from pipelines.records.shards import DuplicateKey
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
 from pipelines.tunes import splits
@@ -58,14 +61,21 @@ def convert(
     paths = [where] if isinstance(where, str) else list(where)
     with Folder(output, overwrite) as folder:
         sources = _make_parts(folder, corpus, paths, limits, pipeline_arguments)
-        manifest = folder.finish(
-            "notesequence",
-            corpus_name,
-            num_shards,
-            sources,
-            about,
-            split_percent or splits.DEFAULT_PERCENT,
-        )
+        try:
+            manifest = folder.finish(
+                "notesequence",
+                corpus_name,
+                num_shards,
+                sources,
+                about,
+                split_percent or splits.DEFAULT_PERCENT,
+            )
+        except DuplicateKey as error:
+            files = " and ".join(repr(parse(record).filename) for record in error.records)
+            raise UserError(
+                f"corpus {corpus_name}: two pieces have the id {error.key!r}, from {files}; "
+                "correct the corpus: every piece needs an id of its own (docs/add-a-corpus.md)"
+            ) from error
     _report(corpus, manifest)
     return manifest
 
@@ -81,16 +91,23 @@ def _make_parts(
     # Workers may have another working directory.
     parts = os.fspath(folder.parts.absolute())
     sources = _list_sources(corpus, paths, parts)
-    batches = beam_batches.write(parts, _batches(sources))
+    try:
+        batches = beam_batches.write(parts, _batches(sources))
+    except (TypeError, ValueError) as error:
+        where = "writing the facts of its sources, which must be JSON"
+        raise fault(corpus, f"{type(error).__name__}: {error}", where) from error
     if arguments is None:
         arguments = beam_runner.default_arguments(sum(source.weight for source in sources))
 
-    def worker():
-        from pipelines.corpora.worker import ConvertBatch
-
-        return ConvertBatch(corpus.name, parts, tuple(limits))
-
-    beam_batches.run(folder, batches, worker, arguments, len(sources), "sources converted")
+    beam_batches.run(
+        folder,
+        batches,
+        ConvertBatch,
+        (corpus.name, parts, *limits),
+        arguments,
+        len(sources),
+        "sources converted",
+    )
     return len(sources)
 
 
@@ -98,12 +115,25 @@ def _list_sources(corpus: Corpus, paths: Sequence[str], parts: str) -> list[Sour
     """Lists the sources at the paths; rejects what the corpus skips, in a part of its own."""
     sources = []
     with Part(parts, "listed") as part:
-        for found in corpus.sources(paths):
+        for found in _listed(corpus, paths):
             if isinstance(found, Skipped):
                 part.reject(*found)
             else:
                 sources.append(found)
     return sources
+
+
+def _listed(corpus: Corpus, paths: Sequence[str]) -> Iterator[Source | Skipped]:
+    """What the corpus lists. Raises UserError where its own code is at fault."""
+    last = "at its beginning"
+    try:
+        for found in corpus.sources(paths):
+            yield found
+            last = f"after source {found.key!r}"
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        raise fault(corpus, described(error), f"listing its sources, {last}") from error
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:

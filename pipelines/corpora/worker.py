@@ -1,37 +1,39 @@
-"""What the workers of the `convert` job do; Beam imports this module in each of them."""
+"""What the workers of the `convert` job do. A worker process runs this module."""
 
-from collections.abc import Iterable, Iterator
-
-import apache_beam as beam
+import os
+import traceback
+from collections.abc import Iterator
 
 from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, corpora
-from pipelines.music.limits import Limits, Rejected
-from pipelines.music.note_sequence import warnings
+from pipelines.music.limits import Limits, Rejected, require_sound
+from pipelines.music.note_sequence import NoteSequence, warnings
+from pipelines.records.manifest import SPLITS
 from pipelines.records.parts import Part, read_batch
+from pipelines.runtime import worker_processes
+from pipelines.runtime.app import UserError
 
 
-class ConvertBatch(beam.DoFn):
-    """Makes a part of the records from a batch of sources, given its name; emits nothing.
+class ConvertBatch:
+    """Makes a part of the records from a batch of sources, given its name.
 
     Args:
       corpus_name: a corpus of `pipelines.corpora`.
       parts: `Folder.parts`, which all workers have to reach.
-      limits: the fields of `Limits`.
+      *limits: the fields of `Limits`.
     """
 
-    def __init__(self, corpus_name: str, parts: str, limits: tuple):
-        self._corpus_name = corpus_name
+    def __init__(self, corpus_name: str, parts: str, *limits):
+        self._corpus = corpora()[corpus_name]
         self._parts = parts
-        self._limits = limits
+        self._limits = Limits(*limits)
 
-    def process(self, batch: str) -> Iterable[None]:
+    def process(self, batch: str) -> None:
         """Converts one batch."""
-        corpus, limits = corpora()[self._corpus_name], Limits(*self._limits)
         with Part(self._parts, batch) as part:
             for source in (Source(*line) for line in read_batch(self._parts, batch)):
                 # Every source has to show in the records or in the rejections.
                 found_any = False
-                for found in _sequences(corpus, source, limits):
+                for found in _sequences(self._corpus, source, self._limits):
                     found_any = True
                     if isinstance(found, Skipped):
                         part.reject(*found)
@@ -42,7 +44,6 @@ class ConvertBatch(beam.DoFn):
                 if not found_any:
                     part.reject(source.key, "empty", "nothing was found in it")
                 part.add_source()
-        return ()
 
 
 def _add(part: Part, piece: Piece) -> None:
@@ -57,7 +58,73 @@ def _add(part: Part, piece: Piece) -> None:
 def _sequences(
     corpus: Corpus, source: Source, limits: Limits
 ) -> Iterator[Piece | Skipped | Ignored]:
+    """What the corpus makes of a source; a piece that cannot be kept becomes a Skipped.
+
+    Raises:
+      UserError: where the corpus's own code is at fault.
+    """
+    last = ""
     try:
-        yield from corpus.sequences(source, limits)
+        for found in corpus.sequences(source, limits):
+            if isinstance(found, Piece):
+                last = _require_promised(corpus, source, found, last)
+                try:
+                    require_sound(found.sequence, limits)
+                except Rejected as rejected:
+                    found = Skipped(last, rejected.reason, rejected.detail)
+            elif not isinstance(found, Skipped | Ignored):
+                what = f"{type(found).__name__} is no Piece, Skipped or Ignored"
+                raise fault(corpus, what, _place(source, last))
+            yield found
     except Rejected as rejected:
         yield Skipped(source.key, rejected.reason, rejected.detail)
+    except UserError:
+        raise
+    except Exception as error:
+        raise fault(corpus, described(error), _place(source, last)) from error
+
+
+def _require_promised(corpus: Corpus, source: Source, piece: Piece, last: str) -> str:
+    """Raises UserError for a piece that is not what a corpus promises; returns its id."""
+    # There may be two classes of it: note_seq's, and ours where note_seq was not imported.
+    kind = getattr(piece.sequence, "DESCRIPTOR", None)
+    if getattr(kind, "full_name", None) != NoteSequence.DESCRIPTOR.full_name:
+        what = f"a piece that is {piece.sequence!r:.60}, not a NoteSequence"
+        raise fault(corpus, what, _place(source, last))
+    name = piece.sequence.id
+    if not name:
+        raise fault(corpus, "a piece without an id", _place(source, last))
+    wrong = ""
+    if corpus.has_splits and piece.split not in SPLITS:
+        wrong = f"not one of {', '.join(SPLITS)}"
+    elif not corpus.has_splits and piece.split is not None:
+        wrong = "but has_splits is False"
+    if wrong:
+        where = f"source {source.key!r}, piece {name!r}"
+        raise fault(corpus, f"its split is {piece.split!r}, {wrong}", where)
+    return name
+
+
+def _place(source: Source, last: str) -> str:
+    return f"source {source.key!r}, {f'after piece {last!r}' if last else 'at its beginning'}"
+
+
+def fault(corpus: Corpus, what: str, where: str) -> UserError:
+    """The error that the corpus's own code is at fault: what is wrong, and where it was at."""
+    return UserError(
+        f"corpus {corpus.name}, {where}: {what}; correct the corpus: docs/add-a-corpus.md says "
+        "what it promises"
+    )
+
+
+def described(error: Exception) -> str:
+    """An exception out of a corpus, and the line of its file that it came from."""
+    # The first frame is the one that caught it, the second the corpus's own.
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    where = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+if __name__ == "__main__":
+    worker_processes.serve(ConvertBatch)

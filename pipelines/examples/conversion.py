@@ -10,6 +10,7 @@ from typing import Any
 
 from configs import ConfigRef
 from pipelines.examples import fingerprint, report
+from pipelines.examples.worker import TensorBatch
 from pipelines.records import beam_batches, tfrecord
 from pipelines.records.folder import Folder
 from pipelines.records.manifest import REJECTED, record_files, split_pattern
@@ -65,13 +66,15 @@ def convert(
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sources // _COST_OF_A_WORKER)
 
-        def worker():
-            from pipelines.examples.worker import TensorBatch
-
-            return TensorBatch(ref, parts)
-
-        what = "NoteSequences converted"
-        beam_batches.run(folder, batches, worker, pipeline_arguments, sources, what)
+        beam_batches.run(
+            folder,
+            batches,
+            TensorBatch,
+            (parts, *ref),
+            pipeline_arguments,
+            sources,
+            "NoteSequences converted",
+        )
         manifest = folder.finish(
             "tensors",
             source["corpus"],

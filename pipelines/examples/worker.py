@@ -1,13 +1,11 @@
-"""The work of a worker of the `tensors` job, in a module that workers import by name."""
+"""What the workers of the `tensors` job do. A worker process runs this module."""
 
 import collections
 import hashlib
 import os
 import random
 import threading
-from collections.abc import Iterable
 
-import apache_beam as beam
 import numpy as np
 
 from configs import ConfigRef
@@ -15,6 +13,7 @@ from pipelines.music.note_sequence import parse
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
+from pipelines.runtime import worker_processes
 from pipelines.runtime.app import UserError
 
 # A worker may have several threads. They share stderr, which TensorFlow's start holds back, and the
@@ -22,20 +21,18 @@ from pipelines.runtime.app import UserError
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class TensorBatch(beam.DoFn):
-    """Turns the name of a batch of NoteSequence records into a part of tensors; emits nothing.
+class TensorBatch:
+    """Turns the name of a batch of NoteSequence records into a part of tensors.
+
+    Imports TensorFlow and builds the converter when it is made.
 
     Args:
-      ref: names the config; a user's file by its absolute path.
       parts: the folder of batches and parts, which all workers have to reach.
+      *ref: the fields of `ConfigRef`; a user's file by its absolute path.
     """
 
-    def __init__(self, ref: ConfigRef, parts: str):
-        self._ref = ref
+    def __init__(self, parts: str, *ref):
         self._parts = parts
-
-    def setup(self) -> None:
-        """Builds the converter: imports TensorFlow, once in a process."""
         from pipelines.runtime import tensorflow
 
         with _ONE_AT_A_TIME:
@@ -44,14 +41,14 @@ class TensorBatch(beam.DoFn):
         from pipelines.representations.codec import Codec
         from pipelines.representations.contract import EVAL
 
-        config = self._ref.build()
+        config = ConfigRef(*ref).build()
         self._representation = representations.of(config.data_converter)
         # Tensors are converted as for an evaluation: what training draws afresh, it draws itself.
         self._representation.set_mode(EVAL)
         self._codec = Codec(self._representation)
         self._steps = config.hparams.max_seq_len
 
-    def process(self, batch: str) -> Iterable[None]:
+    def process(self, batch: str) -> None:
         """Converts one batch."""
         with Part(self._parts, batch) as part:
             before = collections.Counter(self._representation.counts)
@@ -62,7 +59,6 @@ class TensorBatch(beam.DoFn):
             noted = collections.Counter(self._representation.counts)
             for name, count in (noted - before).items():
                 part.count(name, count)
-        return ()
 
     def _add(self, part: Part, split: str, place: str, record: bytes) -> None:
         """Adds the windows of a NoteSequence, or a rejection.
@@ -102,3 +98,7 @@ class TensorBatch(beam.DoFn):
             part.count("full_length", int(len(example.outputs) == self._steps))
         part.count("used")
         part.count("examples", len(windows))
+
+
+if __name__ == "__main__":
+    worker_processes.serve(TensorBatch)

@@ -1,7 +1,7 @@
 """Batches of sources through Beam: what the jobs that make folders of records have in common.
 
-The job's process writes the batches beside the parts to come. Beam carries only their names to the
-workers; each worker reads its batch and writes one part.
+The job's process writes the batches beside the parts to come. Only their names are the elements of
+the pipeline; a worker reads its batch and writes one part.
 """
 
 import contextlib
@@ -48,6 +48,7 @@ def run(
     folder: Folder,
     batches: Sequence[str],
     worker: Callable,
+    worker_arguments: Sequence[Any],
     arguments: Sequence[str],
     sources: int,
     what: str,
@@ -57,7 +58,9 @@ def run(
     Args:
       folder: the folder where the batches are and the parts will be.
       batches: the names that `write` returned.
-      worker: makes the beam.DoFn that takes such a name; called once Beam is imported.
+      worker: a class whose objects have `process`, which takes such a name. Its module calls
+        `worker_processes.serve` with it when it is run.
+      worker_arguments: what the class is called with; JSON.
       arguments: Beam's options.
       sources: how many sources all batches have, for the progress.
       what: what is counted, e.g. "sources converted".
@@ -66,16 +69,11 @@ def run(
       UserError: if a worker raised one, or for what `beam_runner.run_pipeline` raises it for.
     """
 
-    def build(pipeline):
-        import apache_beam as beam
+    def build(pipeline, processes):
+        # Beam is imported by now.
+        from pipelines.records import beam_steps
 
-        (
-            pipeline
-            | "Batches" >> beam.Create(batches)
-            # Without this, runners may fuse all batches into one worker's bundle.
-            | "Spread" >> beam.Reshuffle()
-            | "Convert" >> beam.ParDo(worker())
-        )
+        beam_steps.build(pipeline, batches, worker, worker_arguments, processes)
 
     with _progress(folder, sources, what):
         try:

@@ -15,11 +15,26 @@ import numpy as np
 
 from pipelines.records import parts, tfrecord
 from pipelines.records.manifest import SPLITS, shard_end, shard_name
+from pipelines.runtime.app import UserError
 from pipelines.runtime.files import writing
 from pipelines.runtime.progress import Progress
 
 # A merge opens at most so many files.
 _MERGE_FILES = 256
+
+
+class DuplicateKey(UserError):
+    """Two records have the same key.
+
+    Args:
+      key: the key.
+      records: the two.
+    """
+
+    def __init__(self, key: str, records: tuple[bytes, bytes]):
+        super().__init__(f"two records have the key {key!r}; every piece needs an id of its own")
+        self.key = key
+        self.records = records
 
 
 class Shards:
@@ -34,7 +49,7 @@ class Shards:
       records: how many records will come.
 
     Raises:
-      RuntimeError: if two records have the same key, or if more or fewer records come.
+      RuntimeError: if more or fewer records come.
     """
 
     def __init__(self, folder: pathlib.Path, split: str, most: int, records: int):
@@ -44,15 +59,11 @@ class Shards:
         self._folder = folder
         self._shard = -1
         self._written = self._full = 0
-        self._last = b""
         self._stack = contextlib.ExitStack()
         self._file: BinaryIO
 
-    def add(self, key: bytes, record: bytes) -> None:
-        """Writes the next record; the keys have to come in order."""
-        if key == self._last:
-            raise RuntimeError(f"two records have the key {key[8:].decode()!r}")
-        self._last = key
+    def add(self, record: bytes) -> None:
+        """Writes the next record, in the order of their keys."""
         if self._written == self.records:
             raise RuntimeError(f"there are more than {self.records} records of {self.split}")
         if self._written == self._full:
@@ -110,6 +121,9 @@ def merge(
 
     Returns:
       The shards of each split.
+
+    Raises:
+      DuplicateKey: if two records of a split have the same key.
     """
     records = {
         split: counts[split] + int(np.count_nonzero(assigned == i))
@@ -129,8 +143,12 @@ def merge(
         for one in shards.values():
             stack.enter_context(one)
         everything = heapq.merge(*map(with_split, SPLITS), undecided)
+        last, before = (b"", ""), b""
         for written, (key, split, record) in enumerate(everything, start=1):
-            shards[split].add(key, record)
+            if (key, split) == last:
+                raise DuplicateKey(key[8:].decode(), (before, record))
+            last, before = (key, split), record
+            shards[split].add(record)
             progress.update(written)
     progress.close()
     return shards

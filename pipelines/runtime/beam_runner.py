@@ -2,28 +2,24 @@
 
 By default, `apache_beam.Pipeline()` looks for a runner binary on the internet. Jobs use the
 in-process runner instead; `--pipeline_options=--runner=FlinkRunner,...` chooses another.
+
+Where Beam's own local runners have several workers, they open ports on all network interfaces,
+without a password, and unpickle what comes in. So no local job takes Beam's workers: its threads
+are workers in memory, and its processes are `worker_processes`, which the pipeline itself starts.
 """
 
 import contextlib
 import difflib
 import io
 import logging
-import os
-import pathlib
 import re
-import shlex
 import signal
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-
-import psutil
 
 from pipelines.runtime import cores
 from pipelines.runtime.app import UserError
 
-_WORKER = "pipelines.runtime.beam_worker"
-_CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 # With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
 
@@ -37,10 +33,11 @@ def default_arguments(sources: int) -> list[str]:
 
 
 def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
-    """Builds a Beam pipeline with `build(pipeline)` and runs it to its end.
+    """Builds a Beam pipeline with `build(pipeline, processes)` and runs it to its end.
 
     Args:
-      build: adds the transforms to the pipeline that it is given.
+      build: adds the transforms to the pipeline that it is given. `processes` is how many worker
+        processes these should start themselves; with 0, Beam does the work where it likes.
       arguments: Beam's options, as on a command line: ["--direct_num_workers=2"].
 
     Raises:
@@ -50,32 +47,32 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
     with _log_level_above(logging.WARNING):
         import apache_beam as beam
     with _log_level_above(logging.ERROR):
-        runner, options = _runner(list(arguments))
-        try:
-            with _workers_end_with_the_run() as signals:
+        runner, options, processes = _runner(list(arguments))
+        with _ctrl_c() as came:
+            try:
                 with beam.Pipeline(runner=runner, options=options) as pipeline:
-                    build(pipeline)
-        except UserError:
-            raise
-        except Exception as error:
-            # Beam wraps what a signal handler raised, too.
-            if signal.SIGINT in signals:
-                raise KeyboardInterrupt from None
-            # Beam wraps what a worker raised; from another process it comes as text.
-            failure = re.search(
-                r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
-            )
-            if failure is None:
+                    build(pipeline, processes)
+            except UserError:
                 raise
-            raise UserError(f"a worker failed: {failure[1]}") from error
+            except Exception as error:
+                # Beam wraps what a signal handler raised, too.
+                if came:
+                    raise KeyboardInterrupt from None
+                # Beam wraps what a worker raised; from another machine it comes as text.
+                failure = re.search(
+                    r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
+                )
+                if failure is None:
+                    raise
+                raise UserError(f"a worker failed: {failure[1]}") from error
 
 
 def _runner(arguments: list[str]):
-    """Beam's runner and options for these arguments."""
+    """Beam's runner and options for these arguments, and the number of worker processes."""
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
     from apache_beam.runners import create_runner
+    from apache_beam.runners.direct.direct_runner import SwitchingDirectRunner
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-    from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
     _require_known(arguments, PipelineOptions([]).get_all_options())
     options = PipelineOptions(arguments)
@@ -89,18 +86,20 @@ def _runner(arguments: list[str]):
         raise UserError(f"--pipeline_options: {message}") from None
     if "runner" in given:
         try:
-            return create_runner(given["runner"]), options
+            runner = create_runner(given["runner"])
         except (ImportError, ValueError) as error:
             raise UserError(f"--pipeline_options: {str(error).splitlines()[0]}") from error
+        # Beam's local runners are replaced by the one below, for the ports that they open.
+        if not isinstance(runner, SwitchingDirectRunner | FnApiRunner):
+            return runner, options, 0
     direct = options.view_as(DirectOptions)
     if direct.direct_num_workers < 0:
         raise UserError("--pipeline_options: direct_num_workers must not be negative")
-    if direct.direct_running_mode != "multi_processing":
-        return FnApiRunner(), options
-    # The runner's own mode of this name starts workers that log every step.
-    direct.direct_running_mode = "in_memory"
-    environment = SubprocessSDKEnvironment.from_command_string(_worker_command())
-    return FnApiRunner(default_environment=environment), options
+    workers, processes = direct.direct_num_workers or cores.count(), 0
+    if direct.direct_running_mode == "multi_processing":
+        workers, processes = 1, workers
+    direct.direct_running_mode, direct.direct_num_workers = "in_memory", workers
+    return FnApiRunner(), options, processes
 
 
 def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
@@ -114,72 +113,23 @@ def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
             raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
 
 
-def _worker_command() -> str:
-    """The command that starts a worker process of this job."""
-    # Workers import the DoFns by name, wherever the job was started.
-    paths = [str(_CHECKOUT), os.environ.get("PYTHONPATH")]
-    command = [
-        "env",
-        f"PYTHONPATH={os.pathsep.join(filter(None, paths))}",
-        sys.executable,
-        "-m",
-        _WORKER,
-        str(os.getpid()),
-    ]
-    # Beam runs it in a shell. `exec` makes the worker the job's own child, which the job watches.
-    return f"exec {shlex.join(command)}"
-
-
 @contextlib.contextmanager
-def _workers_end_with_the_run() -> Iterator[list[int]]:
-    """Ends worker processes when one of them dies, or at Ctrl-C.
-
-    When a worker dies, Beam raises an exception in the thread that started it, where nobody sees
-    it, and waits for the worker's answer forever. Nor does a run end before all its workers do. So
-    a signal interrupts the waiting main thread, and its handler kills the other workers first.
-
-    Yields:
-      A list of the signals that came so far, in order.
-    """
+def _ctrl_c() -> Iterator[list[int]]:
+    """Yields a list that Ctrl-C puts its signal into, beside raising KeyboardInterrupt."""
     came: list[int] = []
-    main_thread = threading.main_thread().ident
-    if main_thread is None or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield came
         return
 
-    def notice(args):
-        # Once the run is ending, each of its threads ends with an exception, which says nothing.
-        if came:
-            return
-        if "Worker subprocess exited" in str(args.exc_value):
-            signal.pthread_kill(main_thread, signal.SIGUSR1)
-        else:
-            others(args)
-
-    def stop(number, frame):
-        # The workers that die after Ctrl-C must not count as a second failure.
-        if came and number == signal.SIGUSR1:
-            return
+    def note(number, frame):
         came.append(number)
-        for child in psutil.Process().children():
-            if _WORKER in child.cmdline():
-                child.kill()
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise UserError(
-            "a worker process was killed, perhaps because memory ran out; use fewer workers, as in "
-            "--pipeline_options=--direct_num_workers=1"
-        )
+        raise KeyboardInterrupt
 
-    others = threading.excepthook
-    threading.excepthook = notice
-    before = {number: signal.signal(number, stop) for number in (signal.SIGUSR1, signal.SIGINT)}
+    before = signal.signal(signal.SIGINT, note)
     try:
         yield came
     finally:
-        threading.excepthook = others
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

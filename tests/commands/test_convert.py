@@ -178,12 +178,12 @@ def test_what_goes_wrong_in_a_worker_process_is_one_error(tmp_path, release):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["job", "worker"])
-def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
-    rows, files = release
-    # Large enough to kill a job in time: one worker takes seconds for each of these.
+@pytest.mark.parametrize("victim", ["job", "worker", "all by Ctrl-C"])
+def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, victim):
+    # More than a batch, and large enough to kill a job in time: a worker takes seconds for each.
+    rows = [groove_release.row(number) for number in range(30)]
     long = groove_release.midi_bytes(groove_release.hits(*[(36, 9, 0)] * 99_000))
-    files = dict.fromkeys(files, long)
+    files = {row["midi_filename"]: long for row in rows}
     archive = groove_release.write_zip(tmp_path / "z.zip", rows, files)
     line, options = command(
         "--corpus=groove",
@@ -191,6 +191,8 @@ def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
         f"--output={tmp_path}/r",
         "--max_seconds=1e9",
         f"--pipeline_options={','.join(PROCESSES)}",
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with subprocess.Popen(line, **options) as job:
         deadline = time.monotonic() + 60
@@ -200,20 +202,28 @@ def test_a_job_that_is_killed_and_a_worker_that_is(tmp_path, release, victim):
             workers = [
                 child
                 for child in psutil.Process(job.pid).children()
-                if "pipelines.runtime.beam_worker" in child.cmdline()
+                if "pipelines.corpora.worker" in child.cmdline()
             ]
         assert len(workers) == 2
         if victim == "job":
             job.kill()
-        else:
+        elif victim == "worker":
             workers[0].kill()
+        else:
+            # As a terminal does.
+            os.killpg(job.pid, signal.SIGINT)
         stdout, stderr = job.communicate(timeout=120)
     assert stdout == ""
     if victim == "job":
         assert job.returncode == -signal.SIGKILL
     else:
-        assert job.returncode == 1
-        assert "error: a worker process was killed" in stderr
+        *progress, word = stderr.splitlines()
+        if victim == "worker":
+            assert job.returncode == 1
+            assert word.startswith("error: a worker process was killed")
+        else:
+            assert (job.returncode, word) == (130, "interrupted")
+        assert all(line.endswith("sources converted") for line in progress)
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
     assert not (tmp_path / "r" / "manifest.json").exists()

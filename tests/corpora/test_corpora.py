@@ -1,22 +1,44 @@
-"""The registry of corpora."""
+"""The registry of corpora, and what `convert` says of corpora that are at fault."""
 
 import subprocess
 import sys
 import textwrap
 
+import pytest
+
 import pipelines.corpora
 from pipelines.corpora import conversion, corpora
-from tests.support.records import rejections
+from pipelines.music.limits import Limits
+from pipelines.runtime.app import UserError
+from tests.support.records import rejections, sequences
 
 
-def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path, monkeypatch):
-    (tmp_path / "plugin").mkdir()
-    (tmp_path / "plugin" / "books.py").write_text(
-        textwrap.dedent("""
-        from pipelines.corpora import Corpus, Piece, Skipped, Source
-        from pipelines.music.note_sequence import NoteSequence
-        from pipelines.music.limits import Rejected
+@pytest.fixture
+def books(tmp_path, monkeypatch):
+    """Adds a corpus named books: (the source of its functions, has_splits)."""
 
+    def add(source, has_splits=True):
+        (tmp_path / "plugin").mkdir()
+        (tmp_path / "plugin" / "books.py").write_text(
+            "from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source\n"
+            "from pipelines.music.note_sequence import NoteSequence\n"
+            "from pipelines.music.limits import Rejected\n"
+            f"{textwrap.dedent(source)}\n"
+            f"CORPUS = Corpus('books', 'Books.', sources, sequences, {has_splits})\n"
+        )
+        monkeypatch.setattr(
+            pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
+        )
+        corpora.cache_clear()
+
+    yield add
+    corpora.cache_clear()
+    sys.modules.pop("pipelines.corpora.books", None)
+
+
+def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path, books):
+    before = list(corpora())
+    books("""
         def sources(where):
             yield Skipped("listed", "no_row", "left out when listing")
             for book in range(3):
@@ -31,21 +53,9 @@ def test_a_corpus_is_one_new_file_and_its_sources_may_have_many_pieces(tmp_path,
                     yield Skipped(key, "bad_tune", "cannot be sung")
                 else:
                     yield Piece("test" if tune == 3 else "train", NoteSequence(id=key))
-
-        CORPUS = Corpus("books", "Three books.", sources, sequences)
     """)
-    )
-    before = list(corpora())
-    monkeypatch.setattr(
-        pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
-    )
-    corpora.cache_clear()
-    try:
-        assert list(corpora()) == sorted([*before, "books"])
-        manifest = conversion.convert("books", "anywhere", str(tmp_path / "r"), 1)
-    finally:
-        corpora.cache_clear()
-        sys.modules.pop("pipelines.corpora.books", None)
+    assert list(corpora()) == sorted([*before, "books"])
+    manifest = conversion.convert("books", "anywhere", str(tmp_path / "r"), 1)
     # 4 are rejected: book 0 as a whole, tune 2 of books 1 and 2, and what the listing skipped.
     # 3 + 7 tunes are kept; tune 3 of either book is for testing.
     assert (manifest["read"], manifest["rejected"]) == (14, 4)
@@ -66,3 +76,169 @@ def test_corpora_are_listed():
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(corpora())
     assert "groove" in corpora()
+
+
+# A source is one piece, whose fields are its facts.
+PIECES = """
+    def sources(where):
+        for name, facts in FACTS.items():
+            yield Source(name, facts)
+
+    def sequences(source, limits):
+        facts = dict(source.facts)
+        sequence = NoteSequence(id=source.key, filename="book.txt")
+        sequence.notes.add(pitch=60, velocity=90, start_time=0, end_time=1)
+        for field, value in facts.items():
+            if field in ("pitch", "velocity", "start_time", "end_time"):
+                setattr(sequence.notes.add(pitch=60, velocity=90, end_time=2), field, float(value)
+                        if "time" in field else value)
+            elif field == "notes":
+                for _ in range(value):
+                    sequence.notes.add(pitch=60, velocity=90, end_time=2)
+            elif field == "total_time":
+                sequence.total_time = float(value)
+            elif field == "qpm":
+                sequence.tempos.add(qpm=float(value))
+            else:
+                getattr(sequence, field).add(time=float(value))
+        yield Piece("train", sequence)
+"""
+
+
+def test_pieces_that_no_reader_should_make_are_rejected_whatever_the_corpus(tmp_path, books):
+    """Most of them passed, and later broke the jobs that read the records."""
+    facts = {
+        "sound": {"pitch": 127, "velocity": 127, "end_time": "0", "qpm": "120"},
+        "long": {"end_time": "60", "total_time": "60"},
+        "many": {"notes": 9},
+        "too_long-1": {"end_time": "60.001"},
+        "too_long-2": {"total_time": "60.001"},
+        "too_many_notes-1": {"notes": 10},
+        "malformed-nan": {"start_time": "nan"},
+        "malformed-end": {"end_time": "nan"},
+        "malformed-inf": {"end_time": "inf"},
+        "malformed-negative": {"start_time": "-0.001"},
+        "malformed-reversed": {"start_time": "2.001"},
+        "malformed-pitch": {"pitch": 200},
+        "malformed-low": {"pitch": -1},
+        "malformed-velocity": {"velocity": 128},
+        "malformed-soft": {"velocity": -1},
+        "malformed-total": {"total_time": "nan"},
+        "malformed-qpm": {"qpm": "0"},
+        "malformed-fast": {"qpm": "inf"},
+        "malformed-tempo": {"tempos": "-1"},
+        "malformed-meter": {"time_signatures": "nan"},
+        "malformed-key": {"key_signatures": "inf"},
+        "malformed-text": {"text_annotations": "nan"},
+        "malformed-section": {"section_annotations": "nan"},
+        "malformed-control": {"control_changes": "nan"},
+        "malformed-bend": {"pitch_bends": "nan"},
+    }
+    # Every piece has a note more.
+    books(f"    FACTS = {facts!r}\n{PIECES}")
+    manifest = conversion.convert("books", "x", str(tmp_path / "r"), 1, Limits(60, 10))
+    kept = {sequence.id for sequence in sequences(tmp_path / "r")}
+    assert kept == {"sound", "long", "many"}
+    assert rejections(tmp_path / "r") == {
+        name: name.partition("-")[0] for name in facts if name not in kept
+    }
+    assert manifest["read"] == len(facts) == len(kept) + manifest["rejected"]
+    assert manifest["reasons"] == {"malformed": 19, "too_long": 2, "too_many_notes": 1}
+
+
+ONE = "    def sources(where):\n        yield Source('book1', {'n': 1})\n"
+
+
+def body(*lines):
+    """The function that reads a source, of these lines."""
+    return "".join(
+        ["    def sequences(source, limits):\n", *(f"        {line}\n" for line in lines)]
+    )
+
+
+@pytest.mark.parametrize(
+    "lines, has_splits, message",
+    [
+        (
+            ["yield Piece('train', NoteSequence(id='a'))", "int('seven')"],
+            True,
+            r"^corpus books, source 'book1', after piece 'a': ValueError: .*'seven' \(books.py, ",
+        ),
+        (
+            ["return [Piece(None, None)][source.n]"],
+            True,
+            "source 'book1', at its beginning: AttributeError: 'Source' object has no attribute",
+        ),
+        (
+            ["open('/absent/book')"],
+            True,
+            r"source 'book1', at its beginning: FileNotFoundError: .*'/absent/book' \(books.py, l",
+        ),
+        (
+            ["yield Piece('valid', NoteSequence(id='a'))"],
+            True,
+            "source 'book1', piece 'a': its split is 'valid', not one of train, validation, test",
+        ),
+        (
+            ["yield Piece(None, NoteSequence(id='a'))"],
+            True,
+            "source 'book1', piece 'a': its split is None, not one of train, validation, test;",
+        ),
+        (
+            ["yield Piece('test', NoteSequence(id='a'))"],
+            False,
+            "source 'book1', piece 'a': its split is 'test', but has_splits is False;",
+        ),
+        (
+            ["yield Piece('test', NoteSequence(id='a'))", "yield Piece('test', NoteSequence())"],
+            True,
+            "source 'book1', after piece 'a': a piece without an id;",
+        ),
+        (
+            ["yield Piece('test', b'bytes')"],
+            True,
+            "source 'book1', at its beginning: a piece that is b'bytes', not a NoteSequence",
+        ),
+        (
+            ["yield NoteSequence(id='a')"],
+            True,
+            "source 'book1', at its beginning: .*NoteSequence is no Piece, Skipped or Ignored",
+        ),
+        (
+            [
+                "for name in ('1.mid', '2.mid'):",
+                "    yield Piece('test', NoteSequence(id='a', filename=name))",
+            ],
+            True,
+            "corpus books: two pieces have the id 'a', from '1.mid' and '2.mid'; correct",
+        ),
+    ],
+)
+def test_a_corpus_at_fault_is_one_line_with_source_and_piece(
+    tmp_path, books, lines, has_splits, message
+):
+    books(ONE + body(*lines), has_splits)
+    with pytest.raises(UserError, match=message) as raised:
+        conversion.convert("books", "x", str(tmp_path / "r"), 1)
+    assert "\n" not in str(raised.value) and "while running" not in str(raised.value)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        (
+            ["yield Source('book1', {})", "1 / 0"],
+            r"books, listing its sources, after source 'book1': ZeroDivisionError: .* \(books.py",
+        ),
+        (
+            ["yield Source('book1', {'a': {1, 2}})"],
+            "writing the facts of its sources, which must be JSON: .*set is not JSON serializable",
+        ),
+    ],
+)
+def test_a_corpus_that_cannot_list_its_sources_is_one_line(tmp_path, books, lines, message):
+    listing = body(*lines).replace("sequences(source, limits)", "sources(where)")
+    books(listing + body("return ()"))
+    with pytest.raises(UserError, match=message):
+        conversion.convert("books", "x", str(tmp_path / "r"), 1)

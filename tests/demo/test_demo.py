@@ -10,16 +10,19 @@ import pytest
 
 from pipelines.music.abc import reader, tunebook
 from tests.support.jobs import ROOT, job
+from tests.support.sockets import watching
 
 
 @pytest.mark.slow
 def test_the_whole_chain(tmp_path):
     output = tmp_path / "de mo"
     for _ in range(2):  # The second time finds the first one's work.
-        done = job(
-            "demo", f"--output={output}", "--num_steps=2", "--num_tune_steps=2", cwd=tmp_path
-        )
+        with watching(0.5) as seen:
+            done = job(
+                "demo", f"--output={output}", "--num_steps=2", "--num_tune_steps=2", cwd=tmp_path
+            )
         assert done.returncode == 0, done.stderr
+        assert not seen.listeners
         for verb in ("convert", "train", "evaluate", "generate"):
             assert done.stdout.count(f"$ ./run.sh {verb} ") >= 2
         assert "$ ./run.sh titles train " in done.stdout

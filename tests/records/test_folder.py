@@ -45,7 +45,7 @@ def test_lost_sources_and_equal_keys_are_errors(tmp_path):
             part.add("train", "a", b"1")
         with pytest.raises(RuntimeError, match="account for 1 of 2 sources"):
             folder.finish("notesequence", "made", 1, 2, {})
-    with pytest.raises(RuntimeError, match="two records have the key 'a'"):
+    with pytest.raises(UserError, match="two records have the key 'a'; every piece needs an id"):
         make(tmp_path / "r", {"one": [("train", "a", b"1")], "two": [("train", "a", b"2")]})
     assert list(tmp_path.glob("r/*")) == []
 

@@ -31,3 +31,29 @@ def test_large_corpora_get_processes(monkeypatch):
 def test_options_are_checked_before_the_pipeline_is_built(argument, message):
     with pytest.raises(UserError, match=message):
         beam_runner.run_pipeline(None, [argument])
+
+
+@pytest.mark.parametrize(
+    "arguments, workers, processes",
+    [
+        ([], 1, 0),
+        (["--direct_num_workers=3"], 3, 0),
+        (["--direct_running_mode=multi_threading", "--direct_num_workers=3"], 3, 0),
+        (["--direct_running_mode=multi_processing", "--direct_num_workers=3"], 1, 3),
+        (["--direct_running_mode=multi_processing"], 1, 1),
+        (["--direct_running_mode=multi_processing", "--direct_num_workers=0"], 1, 5),
+        (["--runner=DirectRunner", "--direct_running_mode=multi_threading"], 1, 0),
+        (["--runner=FnApiRunner", "--direct_running_mode=multi_processing"], 1, 1),
+    ],
+)
+def test_local_runners_work_in_memory(monkeypatch, arguments, workers, processes):
+    """Beam's `multi_threading` and `multi_processing` listen on all network interfaces."""
+    from apache_beam.options.pipeline_options import DirectOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(5)))
+    runner, options, own = beam_runner._runner(arguments)
+    direct = options.view_as(DirectOptions)
+    assert type(runner) is FnApiRunner
+    assert (direct.direct_running_mode, direct.direct_num_workers) == ("in_memory", workers)
+    assert own == processes
