@@ -50,6 +50,32 @@ install=$here/pipelines/runtime/install.py
 python= # the interpreter to make .venv with, once it is known
 child=  # the process group at work on .venv, if any
 
+# Prints the command that begins with $1, or differs from it by the fewest letters if those are few.
+nearest_command() {
+  usage | word=$1 awk '
+    function least(a, b) { return a < b ? a : b }
+    function distance(s, t,    i, j, before, row, corner) {
+      for (j = 0; j <= length(t); j++) row[j] = j
+      for (i = 1; i <= length(s); i++) {
+        corner = row[0]
+        row[0] = i
+        for (j = 1; j <= length(t); j++) {
+          before = row[j]
+          row[j] = least(least(row[j], row[j - 1]) + 1, \
+            corner + (substr(s, i, 1) != substr(t, j, 1)))
+          corner = before
+        }
+      }
+      return row[length(t)]
+    }
+    BEGIN { word = ENVIRON["word"] }
+    /^  [a-z]/ {
+      d = length(word) > 2 && index($1, word) == 1 ? 0 : distance(word, $1)
+      if (d < length(word) / 2 && (found == "" || d < fewest)) { found = $1; fewest = d }
+    }
+    END { print found }'
+}
+
 # Runs the interpreter $1; prints "ok" and its real path (a shim or another environment may go,
 # and a link to a Python that was removed is easily seen), or what is wrong with it.
 probe() {
@@ -167,7 +193,8 @@ case $command in
     ;;
   test) set -- tests "$@" ;;
   *)
-    say "error: no command is named '$command'"
+    near=$(nearest_command "$command")
+    say "error: no command is named '$command'${near:+; did you mean '$near'?}"
     usage >&2
     exit 2
     ;;

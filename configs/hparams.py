@@ -1,8 +1,9 @@
 """Merges `--hparams` into a config and checks them."""
 
 import math
+import re
 
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, did_you_mean
 
 
 def merge(config, name: str, hparams: str) -> None:
@@ -19,10 +20,11 @@ def merge(config, name: str, hparams: str) -> None:
     try:
         config.hparams.parse(hparams)
     except (KeyError, TypeError, ValueError) as error:
-        known = ", ".join(sorted(config.hparams.values()))
-        raise UserError(
-            f"--hparams={hparams}: {error.args[0]}; the hparams of {name} are {known}"
-        ) from error
+        known = sorted(config.hparams.values())
+        given = re.findall(r"(?:^|,)\s*([a-zA-Z]\w*)\s*(?:\[\d*\])?\s*=", hparams)
+        unknown = next((each for each in given if each not in known), "")
+        hint = did_you_mean(unknown, known) or f"; the hparams of {name} are {', '.join(known)}"
+        raise UserError(f"--hparams={hparams}: {error.args[0]}{hint}") from error
     if hparams:
         _check(config, hparams)
     _check_windows(config, f"--hparams={hparams}" if hparams else name)

@@ -42,6 +42,9 @@ def start() -> None:
     flags.DEFINE_string("scratch", None, "Folder for temporary files; the system's by default.")
     name = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ""
     required: tuple[str, ...] = ()
+    if name and name not in benchmarks():
+        # What is wrong is the name, and not the flags after it.
+        del sys.argv[1:]
     if name in benchmarks():
         define_flags, required = benchmarks()[name].define_flags, benchmarks()[name].required
         define_flags()

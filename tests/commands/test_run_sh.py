@@ -181,6 +181,21 @@ def test_an_unknown_command_gets_the_list_and_makes_nothing(checkout):
     assert all(f"  {name} " in done.stderr for name in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    "wrong, nearest",
+    [("trian", "train"), ("eval", "evaluate"), ("genrate", "generate"), ("config", "configs")],
+)
+def test_an_unknown_command_is_answered_with_the_nearest(checkout, wrong, nearest):
+    done = checkout.run(wrong)
+    assert done.stderr.splitlines()[0].endswith(f"'{wrong}'; did you mean '{nearest}'?")
+
+
+@pytest.mark.parametrize("wrong", ["x", "xyzzy", "a b", "-n", "\\d*", "%s"])
+def test_a_command_that_is_near_none_gets_no_guess(checkout, wrong):
+    done = checkout.run(wrong)
+    assert done.stderr.splitlines()[0] == f"run.sh: error: no command is named '{wrong}'"
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_a_command_is_a_module(checkout, command):
     module = COMMANDS[command]

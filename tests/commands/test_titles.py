@@ -30,7 +30,7 @@ def test_help_and_names():
         assert f"titles {name}" in done.stdout
     assert command("--help").stdout == command("help").stdout == done.stdout
     error = error_of(command("mtach", "x.abc"))
-    assert "no command 'mtach'; it has train, evaluate, match, search" in error
+    assert "no command 'mtach'; it has train, evaluate, match, search; did you mean match?" in error
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,11 @@ def test_help_of_a_command(name, flag):
         (["train", "--run_dir=x", "--examples_path=y", "--batch_size=1"], "batch_size=1"),
         (["train", "--run_dir=x", "--examples_path=y", "--learning_rate=nan"], "learning_rate=nan"),
         (["train", "--run_dir=x", "--examples_path=y", "--loss=l2"], "loss=l2"),
+        (["train", "--run_dir=x", "--examples_path=y", "--text_encoder=bultin"],
+         "there are builtin and minilm, and handles of TF-Hub; did you mean builtin?"),
         (["evaluate", "stray", "--run_dir=x", "--examples_path=y"], "'stray' is not a flag"),
     ],
-)
+)  # fmt: skip
 def test_bad_command_lines(arguments, message, tmp_path):
     done = command(*arguments, cwd=tmp_path)
     assert message in error_of(done)

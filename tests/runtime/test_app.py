@@ -48,6 +48,75 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "verb, arguments, message",
+    [
+        ("train", ["--exampels_path=x"], "no flag --exampels_path; did you mean --examples_path?"),
+        ("train", ["--nocache_datset"], "did you mean --nocache_dataset"),
+        ("train", ["--zzzzz=1"], "there is no flag --zzzzz (see --help)"),
+        (
+            "train",
+            ["--log=INF"],
+            "--log=INF: must be DEBUG or INFO or WARN or ERROR or FATAL; did ",
+        ),
+        ("generate", ["--mode=smaple"], "interpolate; did you mean sample? (see --help)"),
+        ("bench", ["trian", "--config=x"], "no benchmark is named 'trian'; nearest: train"),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_the_nearest(verb, arguments, message):
+    assert message in error_of(job(verb, *arguments))
+
+
+@pytest.mark.parametrize(
+    "prints, reads",
+    [
+        ("print('few')", 0),  # fails when the output is flushed at the end
+        ("for line in range(200_000): print(line)", 5),
+        ("print('x' * 2_000_000)", 5),
+    ],
+)
+def test_a_closed_pipe_ends_a_job_without_a_word(prints, reads):
+    code = f"""
+import sys, time
+from pipelines.runtime import app
+def main():
+    sys.stdin.read()
+    {prints}
+app.run(main)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin and process.stdout and process.stderr
+        if not reads:
+            process.stdout.close()
+        process.stdin.close()
+        if reads:
+            process.stdout.read(reads)
+            process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_closed_pipe_to_another_process_is_not_the_outputs():
+    code = """
+import os
+from pipelines.runtime import app
+def main():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.write(writing, b"x")
+app.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "Broken pipe" in error_of(done)
+
+
 @pytest.mark.skipif(not stat.S_ISCHR(os.stat("/dev/full").st_mode), reason="no /dev/full here")
 def test_a_full_disk_names_what_to_do():
     code = (

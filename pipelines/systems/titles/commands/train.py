@@ -77,6 +77,7 @@ flags.DEFINE_bool(
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("learning_rate")
+    text_encoders.require_named(FLAGS.text_encoder)
     run_dir = required_path_flag("run_dir")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
