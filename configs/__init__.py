@@ -112,6 +112,7 @@ def get(name: str, config_file: str | None = None):
     # melodies also drop duplicates, and their order changes from run to run.
     with _naming(config_file):
         representations.of(config.data_converter).keep_every_example()
+        config_hparams.check_levels(config, f"{config_file}: {name}" if config_file else name)
     return config._replace(model=accelerated.accelerated(config.model))
 
 
