@@ -16,9 +16,10 @@ import secrets
 
 from absl import flags
 
+import configs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path
 
 FLAGS = flags.FLAGS
@@ -112,6 +113,7 @@ def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
     require_finite("temperature", "qpm")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation

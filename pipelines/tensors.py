@@ -19,6 +19,7 @@ Examples:
 
 from absl import flags
 
+import configs
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
@@ -42,6 +43,7 @@ def main():
     """Runs the job from its flags."""
     if not (FLAGS.dry_run or FLAGS.output):
         raise UserError("missing --output, or --dry_run for a report alone (see --help)")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     tensorflow.start("WARN")
     if FLAGS.dry_run:
         _report()

@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import flags
 
+import configs
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
@@ -88,6 +89,7 @@ def main() -> None:
         raise UserError(f"--mode={FLAGS.mode}: must be train; to evaluate, use ./run.sh evaluate")
     if FLAGS.examples_path and FLAGS.tfds_name:
         raise UserError("only one of --examples_path and --tfds_name can be given")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     with Stages() as stages:
         stages.begin("loading TensorFlow and Magenta")
         tensorflow.start(FLAGS.log)
