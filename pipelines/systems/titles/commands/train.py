@@ -11,9 +11,12 @@ Example:
       --validation_path='tfrecords/tunes/validation.tfrecord*'
 """
 
+import shlex
+
 from absl import flags
 
 from configs.titles import Hparams
+from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
@@ -101,6 +104,12 @@ def main() -> None:
         FLAGS.seed,
     )
     say(f"trained: {run_dir}")
+    run, examples = f"--run_dir={shlex.quote(run_dir)}", required_path_flag("examples_path")
+    held_out = shlex.quote(manifest.held_out(examples) or "DIR/test.tfrecord*")
+    say(
+        f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
+        f"./run.sh titles match {run} music/*.mid"
+    )
     print(run_dir)
 
 
