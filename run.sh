@@ -181,16 +181,10 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench)
+  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;
-  tensorboard)
-    case ${1:-.} in
-      -*) set -- tensorboard.main "$@" ;;
-      *) set -- tensorboard.main --logdir "${1:-.}" "${@:2}" ;;
-    esac
-    ;;
   test) set -- tests "$@" ;;
   *)
     near=$(nearest_command "$command")

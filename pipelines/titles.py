@@ -20,7 +20,7 @@ def main() -> None:
     """Runs the command that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name in ("help", "-h", "-help", "--help"):
-        with app.ending_quietly():
+        with app.ending():
             print(__doc__)
         return
     if name not in COMMANDS:

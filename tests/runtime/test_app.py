@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.jobs import ROOT, error_of, job
 
-JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench"]
+JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench", "tensorboard"]
 
 
 @pytest.mark.parametrize("verb", JOBS)
