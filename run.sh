@@ -18,6 +18,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   corpora      lists the corpora that convert reads
   configs      lists the configs that train takes
   bench        measures this project beside stock Magenta
+  doctor       says what of this installation works, and what to do about the rest
   tensorboard  shows the runs in a folder (by default, this one)
 
 The first use makes the environment in .venv. It needs a network and Python 3.11, 3.12 or 3.13:
@@ -186,6 +187,7 @@ case $command in
     ;;
   configs) set -- configs "$@" ;;
   test) set -- tests "$@" ;;
+  doctor) set -- pipelines.doctor "$@" ;;
   *)
     near=$(nearest_command "$command")
     say "error: no command is named '$command'${near:+; did you mean '$near'?}"
@@ -195,7 +197,13 @@ case $command in
 esac
 
 [ -z "${PYTHON:-}" ] || choose_python
-ready || make_environment
+if [ "$command" != doctor ]; then
+  ready || make_environment
+elif ! "$in_venv" -I -c '' 2>/dev/null; then
+  # It needs no package, and looks at an environment that is missing or broken.
+  [ -n "$python" ] || choose_python
+  in_venv=$python
+fi
 # The project's packages come before any of the same name where the caller stands or keeps others.
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 # note-seq imports pydub, which misses ffmpeg (nothing here uses it) and has regular expressions

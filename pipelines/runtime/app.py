@@ -8,15 +8,13 @@ import contextlib
 import difflib
 import os
 import re
-import select
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from absl import flags, logging
 
+from pipelines.runtime import closed_pipe
 from pipelines.runtime.terminal import shown
-# What a shell reports of a program that a closed pipe ended: 128 and the number of SIGPIPE.
-_PIPE_CLOSED = 141
 
 
 class UserError(Exception):
@@ -64,7 +62,7 @@ def ending() -> Iterator[None]:
     `run` does this. What does not parse its flags by absl uses it by itself.
     """
     try:
-        with _ending_quietly():
+        with closed_pipe.quietly():
             yield
     except flags.Error as error:
         _fail(f"{_about_flag(error)} (see --help)")
@@ -82,36 +80,6 @@ def ending() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-@contextlib.contextmanager
-def _ending_quietly() -> Iterator[None]:
-    """Ends the process without a word where nobody reads its output any more.
-
-    `./run.sh configs | head -1` closes the pipe while the job prints. The status is then 141, as
-    that of any program that the signal SIGPIPE ends. Pipes to other processes are not meant.
-    """
-    try:
-        yield
-        if sys.stdout is not None:
-            # What Python cannot write at its own end, it tells by a traceback.
-            sys.stdout.flush()
-    except BrokenPipeError:
-        streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
-        closed = [stream for stream in streams if _is_unread(stream.fileno())]
-        if not closed:
-            raise
-        with open(os.devnull, "w") as nowhere:
-            for stream in closed:
-                os.dup2(nowhere.fileno(), stream.fileno())
-        sys.exit(_PIPE_CLOSED)
-
-
-def _is_unread(descriptor: int) -> bool:
-    """Whether a file descriptor is a pipe or a socket whose reader has gone."""
-    poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _about_flag(error: flags.Error) -> str:

@@ -24,6 +24,7 @@ COMMANDS = {
     "configs": "configs",
     "bench": "pipelines.bench",
     "test": "tests",
+    "doctor": "pipelines.doctor",
     "tensorboard": "pipelines.tensorboard",
 }
 
@@ -415,6 +416,20 @@ def test_paths_mean_what_they_mean_to_the_caller(checkout, tmp_path):
         "safe: 1",  # so a folder named configs or models at the caller's is not taken for ours
     ], err
     assert checkout.venv.exists()
+
+
+def test_the_doctor_needs_no_environment_and_makes_none(checkout):
+    done = checkout.run("doctor", "--json")
+    assert done.stdout.startswith("job: -m pipelines.doctor --json\n"), done.stderr
+    assert checkout.calls() == [] and not checkout.venv.exists()
+    # One that is broken is looked at from outside, and kept.
+    checkout.run("train")
+    checkout.calls()
+    python = checkout.venv / "bin" / "python"
+    python.unlink()
+    python.symlink_to(checkout.root / "gone")
+    assert checkout.run("doctor").returncode == 0
+    assert checkout.calls() == [] and python.is_symlink()
 
 
 def test_the_jobs_exit_status_is_its_own(checkout):
