@@ -13,7 +13,6 @@ Examples:
 
 import argparse
 import difflib
-import json
 import os
 import re
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 from pipelines.health import ERROR, NOTE, ROOT, WARNING, Finding, devices, environment, machine
 from pipelines.health import optional as optional_parts
 from pipelines.runtime import closed_pipe
+from pipelines.runtime.terminal import shown, shown_json
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,7 +63,7 @@ def _look_and_print(as_json: bool) -> dict[str, Any]:
     print("looking; importing TensorFlow takes a moment ...", file=sys.stderr, flush=True)
     findings = list(_findings())
     report = _report(findings)
-    print(json.dumps(report, indent=2) if as_json else _lines(report))
+    print(shown_json(report) if as_json else _lines(report))
     return report
 
 
@@ -94,9 +94,9 @@ def _lines(report: dict[str, Any]) -> str:
     lines = [f"reelgroove {report['version']}, commit {report['commit'] or 'unknown'}"]
     width = max(len(each["name"]) for each in report["findings"])
     for each in report["findings"]:
-        lines.append(f"{each['status']:<7}  {each['name']:<{width}}  {each['found']}")
+        lines.append(f"{each['status']:<7}  {each['name']:<{width}}  {shown(each['found'])}")
         if each["advice"]:
-            lines.append(f"{'':<7}  {'':<{width}}  -> {each['advice']}")
+            lines.append(f"{'':<7}  {'':<{width}}  -> {shown(each['advice'])}")
     notes = sum(each["status"] == NOTE for each in report["findings"])
     lines.append(f"errors: {report['errors']}, warnings: {report['warnings']}, notes: {notes}")
     return "\n".join(lines)

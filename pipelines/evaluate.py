@@ -64,6 +64,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "baseline_examples_path", None, "Where most_frequent_... is counted: the training records."
 )
+flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
 flags.DEFINE_enum(
     "log",
     "WARN",

@@ -36,7 +36,9 @@ flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, up
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
 flags.DEFINE_bool("overwrite", False, "Replace the tensors of an older run in --output.")
 flags.DEFINE_bool("dry_run", False, "Only report; write nothing.")
-flags.DEFINE_bool("json", False, "With --dry_run: report as JSON.")
+flags.DEFINE_bool(
+    "json", False, "With --dry_run: report as JSON. Otherwise JSON is printed in any case."
+)
 
 
 def main():

@@ -147,6 +147,26 @@ def test_searching(made):
     assert by_id["titled.abc/1"] == ["The Piper's Hat", "jig", "6/8", "major"]
 
 
+def test_json_says_what_the_lines_say(made, tmp_path):
+    run = f"--run_dir={made.run}"
+    lines = command("search", "--top_k=3", run, "a sad waltz").stdout.splitlines()
+    found = json.loads(command("search", "--top_k=3", run, "a sad waltz", "--json").stdout)
+    assert [row.split("\t")[:3] for row in lines] == [
+        [str(each["rank"]), f"{each['score']:.3f}", each["id"]] for each in found["tunes"]
+    ]
+    assert all(isinstance(each["titles"], list) for each in found["tunes"])
+    (tmp_path / "book.abc").write_text(tune(1, "One") + tune(2, "Two"))
+    arguments = ["match", f"{tmp_path}/book.abc", run, "--top_k=2"]
+    tunes = json.loads(command(*arguments, "--json").stdout)["tunes"]
+    assert matches(command(*arguments).stdout) == {
+        each["id"]: [
+            (row["rank"], round(row["score"], 3), row["status"], row["title"])
+            for row in each["titles"]
+        ]
+        for each in tunes
+    }
+
+
 @pytest.mark.parametrize("name", ["run.json", "checkpoint"])
 def test_a_run_of_music_stays_as_it_is(made, tmp_path, name):
     (tmp_path / "train").mkdir()

@@ -1,5 +1,6 @@
 """How jobs start and end."""
 
+import json
 import os
 import stat
 import subprocess
@@ -20,6 +21,17 @@ def test_help_shows_an_example_and_succeeds(verb):
     assert not done.stderr
 
 
+def test_the_list_of_corpora_as_json():
+    listed = json.loads(job("corpora", "--json").stdout)["corpora"]
+    lines = job("corpora").stdout.splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [
+        [each["name"], each["summary"]] for each in listed
+    ]
+    facts = {each["name"]: (each["pieces"], each["has_splits"]) for each in listed}
+    assert facts["litten"] == (115, False) and facts["abc"] == (None, False)
+    assert facts["groove"] == (None, True)
+
+
 @pytest.mark.slow
 def test_the_list_of_configs():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -30,6 +42,10 @@ def test_the_list_of_configs():
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert names == sorted(names)
     assert {"flat-groove_4bar", "hierdec-groove_16bar", "cat-mel_2bar_small"} <= set(names)
+    as_json = subprocess.run(
+        [sys.executable, "-m", "configs", "--json"], env=environment, capture_output=True, text=True
+    )
+    assert [each["name"] for each in json.loads(as_json.stdout)["configs"]] == names
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
+from pipelines.runtime.terminal import shown_json
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -63,6 +64,7 @@ flags.DEFINE_integer(
     "The size of the vectors of tunes and titles.",
     lower_bound=2,
 )
+flags.DEFINE_bool("json", False, "Print JSON instead of the run's folder alone: run_dir.")
 flags.DEFINE_integer("seed", 0, "Seeds all that is drawn.", lower_bound=0)
 flags.DEFINE_string(
     "devices",
@@ -110,7 +112,7 @@ def main() -> None:
         f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
         f"./run.sh titles match {run} music/*.mid"
     )
-    print(run_dir)
+    print(shown_json({"run_dir": run_dir}) if FLAGS.json else run_dir)
 
 
 if __name__ == "__main__":
