@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 
 from pipelines.health import NOTE, OK, Finding, shown
@@ -88,9 +87,7 @@ def minilm() -> Finding:
 
 def hub_encoders() -> Finding:
     """Text encoders that were downloaded from TF-Hub before."""
-    folder = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(
-        tempfile.gettempdir(), "tfhub_modules"
-    )
+    folder = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(_cache(), "tfhub_modules")
     count = len(glob.glob(os.path.join(glob.escape(folder), "*", "saved_model.pb")))
     if count:
         return Finding("encoders of TF-Hub", OK, f"{count} in {shown(folder)}")
@@ -100,6 +97,15 @@ def hub_encoders() -> Finding:
         f"none in {shown(folder)}",
         "titles train fetches one at its first use, which needs a network; builtin needs none",
     )
+
+
+def _cache() -> str:
+    """The folder where the project keeps what it downloads."""
+    try:
+        import platformdirs
+    except ImportError:
+        return os.path.expanduser("~/.cache/reelgroove")
+    return platformdirs.user_cache_dir("reelgroove")
 
 
 def datasets() -> Finding:
