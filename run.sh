@@ -18,6 +18,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   corpora      lists the corpora that convert reads
   configs      lists the configs that train takes
   bench        measures this project beside stock Magenta
+  doctor       says what of this installation works, and what to do about the rest
   tensorboard  shows the runs in a folder (by default, this one)
 
 The first use makes the environment in .venv. It needs a network and Python 3.11, 3.12 or 3.13:
@@ -49,6 +50,32 @@ in_venv=$venv/bin/python
 install=$here/pipelines/runtime/install.py
 python= # the interpreter to make .venv with, once it is known
 child=  # the process group at work on .venv, if any
+
+# Prints the command that begins with $1, or differs from it by the fewest letters if those are few.
+nearest_command() {
+  usage | word=$1 awk '
+    function least(a, b) { return a < b ? a : b }
+    function distance(s, t,    i, j, before, row, corner) {
+      for (j = 0; j <= length(t); j++) row[j] = j
+      for (i = 1; i <= length(s); i++) {
+        corner = row[0]
+        row[0] = i
+        for (j = 1; j <= length(t); j++) {
+          before = row[j]
+          row[j] = least(least(row[j], row[j - 1]) + 1, \
+            corner + (substr(s, i, 1) != substr(t, j, 1)))
+          corner = before
+        }
+      }
+      return row[length(t)]
+    }
+    BEGIN { word = ENVIRON["word"] }
+    /^  [a-z]/ {
+      d = length(word) > 2 && index($1, word) == 1 ? 0 : distance(word, $1)
+      if (d < length(word) / 2 && (found == "" || d < fewest)) { found = $1; fewest = d }
+    }
+    END { print found }'
+}
 
 # Runs the interpreter $1; prints "ok" and its real path (a shim or another environment may go,
 # and a link to a Python that was removed is easily seen), or what is wrong with it.
@@ -155,26 +182,28 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench)
+  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;
-  tensorboard)
-    case ${1:-.} in
-      -*) set -- tensorboard.main "$@" ;;
-      *) set -- tensorboard.main --logdir "${1:-.}" "${@:2}" ;;
-    esac
-    ;;
   test) set -- tests "$@" ;;
+  doctor) set -- pipelines.doctor "$@" ;;
   *)
-    say "error: no command is named '$command'"
+    near=$(nearest_command "$command")
+    say "error: no command is named '$command'${near:+; did you mean '$near'?}"
     usage >&2
     exit 2
     ;;
 esac
 
 [ -z "${PYTHON:-}" ] || choose_python
-ready || make_environment
+if [ "$command" != doctor ]; then
+  ready || make_environment
+elif ! "$in_venv" -I -c '' 2>/dev/null; then
+  # It needs no package, and looks at an environment that is missing or broken.
+  [ -n "$python" ] || choose_python
+  in_venv=$python
+fi
 # The project's packages come before any of the same name where the caller stands or keeps others.
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 # note-seq imports pydub, which misses ffmpeg (nothing here uses it) and has regular expressions

@@ -19,9 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from configs import hparams as config_hparams
+from configs._names import require_file, require_known
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, modules_of
+
+__all__ = ["ConfigRef", "builders", "file_sha256", "get", "require_known"]
 
 
 class ConfigRef(NamedTuple):
@@ -112,6 +115,7 @@ def get(name: str, config_file: str | None = None):
     # melodies also drop duplicates, and their order changes from run to run.
     with _naming(config_file):
         representations.of(config.data_converter).keep_every_example()
+        config_hparams.check_levels(config, f"{config_file}: {name}" if config_file else name)
     return config._replace(model=accelerated.accelerated(config.model))
 
 
@@ -123,8 +127,7 @@ def file_sha256(config_file: str) -> str:
 def _user_map(config_file: str | None) -> Mapping:
     if not config_file:
         return {}
-    if not pathlib.Path(config_file).is_file():
-        raise UserError(f"{config_file}: no such file; --config_file names a Python file")
+    require_file(config_file)
     spec = importlib.util.spec_from_file_location("reelgroove_user_configs", config_file)
     if spec is None or spec.loader is None:
         raise UserError(f"{config_file}: not a Python file; its name must end in .py")

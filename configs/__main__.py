@@ -2,32 +2,42 @@
 
 Example:
   ./run.sh configs
-  ./run.sh configs --config_file=my_configs.py
+  ./run.sh configs --config_file=my_configs.py --json
 """
 
 import functools
+from collections.abc import Callable
 
 from absl import flags
 
 import configs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.flags import path_flag
+from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
+flags.DEFINE_bool("json", False, "Print JSON: name and summary of each config.")
 
 
 def main() -> None:
     """Prints the name and the summary of each config."""
     tensorflow.start("WARN")
     builders = configs.builders(path_flag("config_file"))
-    width = max(map(len, builders))
-    for name in builders:
-        builder = builders[name]
-        if isinstance(builder, functools.partial):
-            builder = builder.func
-        summary = (builder.__doc__ or "A config of your own.").strip().splitlines()[0]
-        print(f"{name:<{width}}  {summary}")
+    summaries = {name: _summary(builder) for name, builder in builders.items()}
+    if FLAGS.json:
+        listed = [{"name": name, "summary": summary} for name, summary in summaries.items()]
+        print(shown_json({"configs": listed}))
+        return
+    width = max(map(len, summaries))
+    print("\n".join(f"{name:<{width}}  {summary}" for name, summary in summaries.items()))
+
+
+def _summary(builder: Callable) -> str:
+    """The first line of a builder's docstring."""
+    if isinstance(builder, functools.partial):
+        builder = builder.func
+    return (builder.__doc__ or "A config of your own.").strip().splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Merges `--hparams` into a config and checks them."""
+"""Merges `--hparams` into a config, and checks what no model works with."""
 
 import math
+import re
 
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, did_you_mean
 
 
 def merge(config, name: str, hparams: str) -> None:
@@ -19,13 +20,16 @@ def merge(config, name: str, hparams: str) -> None:
     try:
         config.hparams.parse(hparams)
     except (KeyError, TypeError, ValueError) as error:
-        known = ", ".join(sorted(config.hparams.values()))
-        raise UserError(
-            f"--hparams={hparams}: {error.args[0]}; the hparams of {name} are {known}"
-        ) from error
+        known = sorted(config.hparams.values())
+        given = re.findall(r"(?:^|,)\s*([a-zA-Z]\w*)\s*(?:\[\d*\])?\s*=", hparams)
+        unknown = next((each for each in given if each not in known), "")
+        hint = did_you_mean(unknown, known) or f"; the hparams of {name} are {', '.join(known)}"
+        raise UserError(f"--hparams={hparams}: {error.args[0]}{hint}") from error
     if hparams:
         _check(config, hparams)
-    _check_windows(config, f"--hparams={hparams}" if hparams else name)
+    source = f"--hparams={hparams}" if hparams else name
+    _check_windows(config, source)
+    check_levels(config, source)
 
 
 def _check(config, hparams: str) -> None:
@@ -47,7 +51,7 @@ def _check(config, hparams: str) -> None:
 
 def _check_windows(config, source: str) -> None:
     """Raises UserError where max_seq_len is not the length of the representation's windows."""
-    from pipelines import representations  # Imports TensorFlow, which a look-up of names need not.
+    from pipelines import representations  # Imports TensorFlow, as the one below does.
 
     window = representations.of(config.data_converter).window_steps
     if window and window != config.hparams.max_seq_len:
@@ -55,3 +59,25 @@ def _check_windows(config, source: str) -> None:
             f"{source}: max_seq_len must stay {window}, the steps of the config's windows; another "
             "length is another config"
         )
+
+
+def check_levels(config, source: str) -> None:
+    """Raises UserError where the levels of a hierarchical model do not make up max_seq_len.
+
+    Magenta would raise it only while the graph is built, after the records have been counted.
+
+    Args:
+      config: a Magenta Config.
+      source: where it comes from, for the message.
+    """
+    from models import accelerated
+
+    steps = config.hparams.max_seq_len
+    for name, part in (("decoder", config.model.decoder), ("encoder", config.model.encoder)):
+        lengths = accelerated.level_lengths(part)
+        if lengths is not None and math.prod(lengths) != steps:
+            raise UserError(
+                f"{source}: the {name}'s level_lengths={lengths} make {math.prod(lengths)} steps "
+                f"({' x '.join(map(str, lengths))}), but max_seq_len is {steps}; make the two "
+                "equal in the config"
+            )

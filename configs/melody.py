@@ -125,8 +125,9 @@ def _hierdec_16bar(tune):
     )
 
 
-def _builder(make, tune):
-    """A function of no arguments that builds a config, with a docstring that describes it."""
+def _builder(make, name):
+    """A function of no arguments that builds a config of a kind of tune, with a docstring."""
+    tune = _TUNES[name]
 
     def build():
         return make(tune)
@@ -136,12 +137,21 @@ def _builder(make, tune):
     return build
 
 
+# Written out, so that the names can be read without importing Magenta (configs/_names.py).
 CONFIGS = {
-    f"{kind}-{name}_{bars}bar": _builder(make, tune)
-    for name, tune in _TUNES.items()
-    for kind, bars, make in (
-        ("flat", 2, _flat_2bar),
-        ("flat", 16, _flat_16bar),
-        ("hierdec", 16, _hierdec_16bar),
-    )
+    "flat-reel_2bar": _builder(_flat_2bar, "reel"),
+    "flat-reel_16bar": _builder(_flat_16bar, "reel"),
+    "hierdec-reel_16bar": _builder(_hierdec_16bar, "reel"),
+    "flat-jig_2bar": _builder(_flat_2bar, "jig"),
+    "flat-jig_16bar": _builder(_flat_16bar, "jig"),
+    "hierdec-jig_16bar": _builder(_hierdec_16bar, "jig"),
+    "flat-waltz_2bar": _builder(_flat_2bar, "waltz"),
+    "flat-waltz_16bar": _builder(_flat_16bar, "waltz"),
+    "hierdec-waltz_16bar": _builder(_hierdec_16bar, "waltz"),
+    "flat-polka_2bar": _builder(_flat_2bar, "polka"),
+    "flat-polka_16bar": _builder(_flat_16bar, "polka"),
+    "hierdec-polka_16bar": _builder(_hierdec_16bar, "polka"),
+    "flat-slipjig_2bar": _builder(_flat_2bar, "slipjig"),
+    "flat-slipjig_16bar": _builder(_flat_16bar, "slipjig"),
+    "hierdec-slipjig_16bar": _builder(_hierdec_16bar, "slipjig"),
 }

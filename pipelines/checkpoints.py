@@ -28,12 +28,18 @@ def latest(directory: str) -> str | None:
     here = checkpoint and os.path.realpath(os.path.dirname(checkpoint))
     if here == os.path.realpath(directory) and _is_complete(checkpoint):
         return checkpoint
+    found = _complete(directory)
+    return found[-1] if found else None
+
+
+def _complete(directory: str) -> list[str]:
+    """The prefixes of the complete checkpoints in a folder, by their steps."""
     found = {}
     for path in glob.glob(os.path.join(glob.escape(directory), "*.index")):
         step = re.search(r"-(\d+)\.index$", path)
         if step and _is_complete(path.removesuffix(".index")):
             found[int(step[1])] = path.removesuffix(".index")
-    return found[max(found)] if found else None
+    return [found[step] for step in sorted(found)]
 
 
 def _is_complete(prefix: str) -> bool:
@@ -46,7 +52,9 @@ def settle(directory: str) -> None:
     """Makes TensorFlow find the newest checkpoint of a folder that was moved or copied."""
     newest = latest(directory)
     if newest and newest != tf.train.latest_checkpoint(directory):
-        tf.train.update_checkpoint_state(directory, os.path.basename(newest))
+        # The older ones are named too, so that they count when checkpoints are removed.
+        names = [os.path.basename(prefix) for prefix in _complete(directory)]
+        tf.train.update_checkpoint_state(directory, os.path.basename(newest), names)
 
 
 def last_step(directory: str) -> int:

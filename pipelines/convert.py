@@ -44,6 +44,7 @@ flags.DEFINE_list(
 )
 flags.DEFINE_float("max_seconds", MAX_SECONDS, "Leave out pieces that last longer.", lower_bound=0)
 flags.DEFINE_integer("max_notes", MAX_NOTES, "Leave out pieces with more notes.", lower_bound=1)
+flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
 flags.DEFINE_bool("overwrite", False, "Replace the records of an older run in --output.")
 
 

@@ -27,9 +27,10 @@ import tempfile
 
 from absl import flags
 
+import configs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
@@ -63,6 +64,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "baseline_examples_path", None, "Where most_frequent_... is counted: the training records."
 )
+flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
 flags.DEFINE_enum(
     "log",
     "WARN",
@@ -74,6 +76,7 @@ flags.DEFINE_enum(
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("temperature")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     tensorflow.start(FLAGS.log)
     from pipelines import runs
     from pipelines.examples import reading

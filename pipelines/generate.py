@@ -16,10 +16,11 @@ import secrets
 
 from absl import flags
 
+import configs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import require_finite, required_path_flag
-from pipelines.runtime.terminal import print_path
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
+from pipelines.runtime.terminal import print_path, shown_json
 
 FLAGS = flags.FLAGS
 
@@ -83,6 +84,9 @@ flags.DEFINE_string(
     "TensorFlow finds one, else the CPU. (Not in Magenta.)",
 )
 flags.DEFINE_bool("overwrite", False, "Replace other music of the same name. (Not in Magenta.)")
+flags.DEFINE_bool(
+    "json", False, "Print JSON instead of paths: mode, seed and files. (Not in Magenta.)"
+)
 flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")
 flags.DEFINE_enum(
     "log",
@@ -112,6 +116,7 @@ def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
     require_finite("temperature", "qpm")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation
@@ -133,6 +138,9 @@ def main() -> None:
         overwrite=FLAGS.overwrite,
     )
     paths = generation.generate(run, FLAGS.mode, required_path_flag("output_dir"), inputs, options)
+    if FLAGS.json:
+        print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": list(map(str, paths))}))
+        return
     for path in paths:
         print_path(path)
 

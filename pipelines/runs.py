@@ -8,21 +8,27 @@ A system adds files and folders of its own. `run.json` is data: nothing in a run
 executed.
 """
 
+import contextlib
+import errno
+import fcntl
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
 
 from pipelines.runtime import files
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 
 METADATA = "run.json"
 
 _TRAIN, _EVAL = "train", "eval"
+_LOCK = ".lock"
+# What a file system says that has no locks, as some in a network have not.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 # Before version 0.2.0 MusicVAE's run.json lay beside its checkpoints and had no kind.
 _KIND_BEFORE = "musicvae"
 
@@ -35,6 +41,66 @@ def train_dir(run_dir: str | os.PathLike) -> str:
 def eval_dir(run_dir: str | os.PathLike, suffix: str = "") -> str:
     """The folder of a run's evaluations."""
     return os.path.join(run_dir, f"{_EVAL}{suffix}")
+
+
+@contextlib.contextmanager
+def training(run_dir: str | os.PathLike) -> Iterator[None]:
+    """Keeps a run folder to this job as long as it trains; makes the folder where there is none.
+
+    Two jobs in one folder would replace each other's checkpoints. The lock ends with the process,
+    however that ends.
+
+    Raises:
+      UserError: where another job is training in the folder.
+    """
+    folder = pathlib.Path(run_dir)
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        yield  # Nothing can be saved there, so a run that is not finished ends with that error.
+        return
+    path = folder / _LOCK
+    with contextlib.ExitStack() as stack:
+        lock = _open_lock(path, stack)
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield
+        finally:
+            # Who waits for this file finds that it has gone, and opens another.
+            path.unlink(missing_ok=True)
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _open_lock(path: pathlib.Path, stack: contextlib.ExitStack) -> IO[str]:
+    """Opens and locks the file; `stack` closes it, which lets go of the lock."""
+    while True:
+        lock = stack.enter_context(path.open("a+", encoding="utf-8", errors="replace"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            process = lock.read(20).strip()
+            who = f" (process {process})" if process.isdecimal() else ""
+            raise UserError(
+                f"another job{who} is training in {path.parent}; wait for it to end, or name "
+                "another --run_dir"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            say(
+                f"warning: {path.parent} lies on a file system without locks; see to it that no "
+                "other job trains there"
+            )
+            return lock
+        # The job before may have removed the file after it was opened here.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
 
 
 def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ Examples:
 
 from absl import flags
 
+import configs
 from configs import ConfigRef
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
@@ -35,13 +36,16 @@ flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, up
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
 flags.DEFINE_bool("overwrite", False, "Replace the tensors of an older run in --output.")
 flags.DEFINE_bool("dry_run", False, "Only report; write nothing.")
-flags.DEFINE_bool("json", False, "With --dry_run: report as JSON.")
+flags.DEFINE_bool(
+    "json", False, "With --dry_run: report as JSON. Otherwise JSON is printed in any case."
+)
 
 
 def main():
     """Runs the job from its flags."""
     if not (FLAGS.dry_run or FLAGS.output):
         raise UserError("missing --output, or --dry_run for a report alone (see --help)")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     tensorflow.start("WARN")
     if FLAGS.dry_run:
         _report()

@@ -11,6 +11,8 @@
 import runpy
 import sys
 
+from pipelines.runtime import app
+
 COMMANDS = ("train", "evaluate", "match", "search")
 
 
@@ -18,12 +20,13 @@ def main() -> None:
     """Runs the command that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name in ("help", "-h", "-help", "--help"):
-        print(__doc__)
+        with app.ending():
+            print(__doc__)
         return
     if name not in COMMANDS:
         print(
-            f"error: titles has no command {name!r}; it has {', '.join(COMMANDS)} "
-            "(./run.sh titles --help)",
+            f"error: titles has no command {name!r}; it has {', '.join(COMMANDS)}"
+            f"{app.did_you_mean(name, COMMANDS)} (./run.sh titles --help)",
             file=sys.stderr,
         )
         sys.exit(1)

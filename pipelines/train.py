@@ -10,11 +10,14 @@ Example:
 """
 
 import dataclasses
+import shlex
 from typing import Any
 
 from absl import flags
 
+import configs
 from configs import ConfigRef
+from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
@@ -43,8 +46,15 @@ flags.DEFINE_integer(
     "num_steps", 200000, "The run ends at exactly this training step.", lower_bound=1
 )
 flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs that change hparams.")
-flags.DEFINE_integer("checkpoints_to_keep", 100, "How many checkpoints to keep; 0 for all.")
-flags.DEFINE_integer("keep_checkpoint_every_n_hours", 1, "Besides these, keep one every N hours.")
+flags.DEFINE_integer(
+    "checkpoints_to_keep",
+    3,
+    "How many checkpoints to keep, the newest; 0 for all. (100 in Magenta.)",
+    lower_bound=0,
+)
+flags.DEFINE_integer(
+    "keep_checkpoint_every_n_hours", 1, "Besides these, keep one every N hours of training."
+)
 flags.DEFINE_integer(
     "save_checkpoint_secs",
     60,
@@ -88,6 +98,7 @@ def main() -> None:
         raise UserError(f"--mode={FLAGS.mode}: must be train; to evaluate, use ./run.sh evaluate")
     if FLAGS.examples_path and FLAGS.tfds_name:
         raise UserError("only one of --examples_path and --tfds_name can be given")
+    configs.require_known(FLAGS.config, path_flag("config_file"))
     with Stages() as stages:
         stages.begin("loading TensorFlow and Magenta")
         tensorflow.start(FLAGS.log)
@@ -102,7 +113,22 @@ def main() -> None:
         field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
     }
     options = training.Options(**given)
-    training.train(ref, required_path_flag("run_dir"), _open_examples, FLAGS.num_steps, options)
+    run_dir = required_path_flag("run_dir")
+    training.train(ref, run_dir, _open_examples, FLAGS.num_steps, options)
+    if options.task == 0:
+        app.say(f"next: {_next_commands(ref, run_dir)}")
+
+
+def _next_commands(ref: ConfigRef, run_dir: str) -> str:
+    """The commands that measure the run and make music with it, to be copied as they are."""
+    run = f"--run_dir={shlex.quote(run_dir)}"
+    if ref.own_file:
+        run += f" --config_file={shlex.quote(ref.own_file)}"
+    examples = manifest.held_out(path_flag("examples_path") or "") or "DIR/validation.tfrecord*"
+    return (
+        f"./run.sh evaluate {run} --examples_path={shlex.quote(examples)}; "
+        f"./run.sh generate {run} --mode=sample --output_dir=music"
+    )
 
 
 def _open_examples(config):

@@ -20,7 +20,7 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *(p for name in FOLDERS for p in (ROOT / name).rglob("*.md"))]
 )
 # Flags of other programs: pip, pytest, TensorBoard, Magenta.
-OTHERS = {"--bind_all", "--host", "--no-deps", "--requirement"}
+OTHERS = {"--bind_all", "--helpfull", "--host", "--no-deps", "--requirement"}
 
 
 def commands() -> dict[str, str]:

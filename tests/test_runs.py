@@ -1,11 +1,18 @@
 """Run folders: one run.json with its kind, wherever it is."""
 
+import errno
+import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from pipelines import runs
 from pipelines.runtime.app import UserError
+from tests.support.jobs import ROOT
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -53,3 +60,78 @@ def test_it_can_be_read_by_people(tmp_path):
     """Names are sorted, so that two runs are easy to compare."""
     runs.write(tmp_path, "some", {"b": 1, "a": 2})
     assert list(json.loads((tmp_path / "run.json").read_text())) == ["a", "b", "kind"]
+
+
+TRAINS = """
+import sys
+from pipelines import runs
+with runs.training(sys.argv[1]):
+    print("trains", flush=True)
+    sys.stdin.read()
+"""
+
+
+def another_job(run_dir) -> subprocess.Popen:
+    """A process that has begun to train in a folder, and ends when its stdin is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAINS, str(run_dir)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "trains\n"
+    return process
+
+
+@pytest.mark.parametrize("ends", ["by itself", "killed"])
+def test_one_job_trains_in_a_folder_until_it_ends(ends, tmp_path):
+    run_dir = tmp_path / "runs" / "first"
+    with another_job(run_dir) as other:
+        refused = f"another job .process {other.pid}. is training in .*first; wait for it to end"
+        for _ in range(2):
+            with pytest.raises(UserError, match=refused), runs.training(run_dir):
+                pass
+        with runs.training(tmp_path / "runs" / "second"):
+            pass
+        if ends == "killed":
+            os.kill(other.pid, signal.SIGKILL)
+            other.wait()
+    with runs.training(run_dir):
+        (run_dir / "run.json").write_text("{}")
+    assert os.listdir(run_dir) == ["run.json"], "no lock stays behind"
+
+
+def test_a_job_that_fails_at_once_leaves_no_folder(tmp_path):
+    with pytest.raises(UserError, match="bad records"), runs.training(tmp_path / "run"):
+        raise UserError("bad records")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "mine").mkdir()
+    with runs.training(tmp_path / "mine"):
+        pass
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_again(tmp_path, monkeypatch):
+    """The job before removes its file between this job's opening and locking it."""
+    real, seen = fcntl.flock, []
+
+    def flock(lock, how):
+        if not seen:
+            os.unlink(tmp_path / ".lock")
+        seen.append(lock)
+        real(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with runs.training(tmp_path):
+        assert len(seen) == 2 and (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capsys):
+    def flock(lock, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with runs.training(tmp_path):
+        pass
+    assert "without locks" in capsys.readouterr().err

@@ -43,6 +43,16 @@ def accelerated(model: base_model.MusicVAE, fused: bool = True) -> base_model.Mu
     return counterpart
 
 
+def level_lengths(part: base_model.BaseEncoder | base_model.BaseDecoder) -> list[int] | None:
+    """The level lengths of an encoder or decoder, accelerated or not; None if it has no levels."""
+    while part is not None:
+        lengths = getattr(part, "_level_lengths", None)
+        if lengths is not None:
+            return list(lengths)
+        part = getattr(part, "_decoder", None) or getattr(part, "_encoder", None)
+    return None
+
+
 def _encoder(encoder: base_model.BaseEncoder, fused: bool) -> base_model.BaseEncoder:
     if type(encoder) is lstm_models.BidirectionalLstmEncoder:
         return BidirectionalEncoder(encoder, fused)

@@ -1,12 +1,11 @@
 """Datasets that TensorFlow Datasets prepared; workers read them without TensorFlow."""
 
-import contextlib
 import functools
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from pipelines.records import tfrecord
+from pipelines.runtime import tfds_downloads
 from pipelines.runtime.app import UserError
 
 
@@ -52,13 +51,11 @@ def _prepared(name: str, supported: str):
         config = builder.builder_config
         if f"{builder.name}/{config.name if config else ''}" != supported:
             raise UserError(f"tfds:{name} is not supported; use tfds:{supported}")
-        # TFDS reports on stdout, which is for results.
-        with contextlib.redirect_stdout(sys.stderr):
+        with tfds_downloads.careful():
             builder.download_and_prepare()
     except (OSError, ValueError, util.DownloadError, NonMatchingChecksumError) as error:
-        message = str(error).strip().splitlines()
         raise UserError(
-            f"tfds:{name} cannot be prepared ({message[0] if message else type(error).__name__}); "
+            f"tfds:{name} cannot be prepared ({tfds_downloads.reason(error)}); "
             "give the release's zip as --input instead"
         ) from error
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:

@@ -8,7 +8,8 @@ from note_seq.protobuf import music_pb2
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.music import midi_reader
 from pipelines.music.limits import Rejected
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime import tfds_downloads
+from pipelines.runtime.app import UserError, did_you_mean, say
 
 
 class TfdsExamples(NoteSequences):
@@ -53,14 +54,25 @@ class TfdsExamples(NoteSequences):
 
     def _load(self) -> tf.data.Dataset:
         import tensorflow_datasets as tfds  # Importing takes seconds, and few runs need it.
+        from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
         try:
-            dataset = tfds.load(self.source, split="train")
-        except (tfds.core.registered.DatasetNotFoundError, OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            with tfds_downloads.careful():
+                dataset = tfds.load(self.source, split="train")
+        except tfds.core.registered.DatasetNotFoundError as error:
+            hint = did_you_mean(self.source, tfds.list_builders())
             raise UserError(
-                f"--tfds_name={self.source}: cannot be loaded ({reason}); give --examples_path "
-                "instead"
+                f"--tfds_name={self.source}: TensorFlow Datasets has no such dataset{hint}"
+            ) from error
+        except (
+            OSError,
+            ValueError,
+            tfds.download.DownloadError,
+            NonMatchingChecksumError,
+        ) as error:
+            raise UserError(
+                f"--tfds_name={self.source}: cannot be loaded ({tfds_downloads.reason(error)}); "
+                "give --examples_path instead"
             ) from error
         if "midi" not in dataset.element_spec:
             raise UserError(f"--tfds_name={self.source}: its examples have no MIDI")

@@ -50,6 +50,28 @@ def split_pattern(folder: str | os.PathLike, split: str) -> str:
     return os.path.join(glob.escape(os.fspath(folder)), f"{split}.tfrecord-*")
 
 
+def held_out(pattern: str) -> str | None:
+    """The pattern of the validation records, else the test records, beside training records.
+
+    Args:
+      pattern: names training records, such as 'DIR/train.tfrecord*'.
+
+    Returns:
+      The same pattern for the other split; None where no NoteSequence records match it.
+    """
+    folder, name = os.path.split(pattern)
+    if "," in pattern or not name.startswith("train.tfrecord"):
+        return None
+    for split in SPLITS[1:]:
+        other = os.path.join(folder, f"{split}{name.removeprefix('train')}")
+        try:
+            if open_records(other).kind == "notesequence":
+                return other
+        except UserError:
+            continue
+    return None
+
+
 class RecordFiles(NamedTuple):
     """Record files that were looked up once.
 

@@ -4,12 +4,16 @@ Results go to stdout, logs and progress to stderr, and the exit status is 0 only
 its work.
 """
 
+import contextlib
+import difflib
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from absl import flags, logging
 
+from pipelines.runtime import closed_pipe
 from pipelines.runtime.terminal import shown
 
 
@@ -35,7 +39,7 @@ def run(
     # absl's own --help ends with status 1.
     flags.DEFINE_bool("help", False, "Show this help.", short_name="h", allow_override=True)
     flags.FLAGS.set_gnu_getopt(with_arguments)
-    try:
+    with ending():
         arguments = flags.FLAGS(sys.argv)[1:]
         if flags.FLAGS.help:
             print(sys.modules["__main__"].__doc__)
@@ -49,8 +53,19 @@ def run(
                 "missing " + ", ".join(f"--{name}" for name in missing) + " (see --help)"
             )
         main(*([arguments] if with_arguments else []))
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Turns bad input and interruptions into one line and an exit status.
+
+    `run` does this. What does not parse its flags by absl uses it by itself.
+    """
+    try:
+        with closed_pipe.quietly():
+            yield
     except flags.Error as error:
-        _fail(f"{error} (see --help)")
+        _fail(f"{_about_flag(error)} (see --help)")
     except UserError as error:
         _fail(str(error))
     except OSError as error:
@@ -65,6 +80,31 @@ def run(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _about_flag(error: flags.Error) -> str:
+    """What is wrong with the command line, and the nearest flag or value that exists."""
+    if isinstance(error, flags.UnrecognizedFlagError):
+        names = [f"no{name}" for name in flags.FLAGS if flags.FLAGS[name].boolean]
+        hint = did_you_mean(error.flagname, [*flags.FLAGS, *names], "--")
+        return f"there is no flag --{error.flagname}{hint}"
+    choice = re.fullmatch(r"flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
+    if choice:
+        name, value, names = choice[1], choice[2], choice[3].split("|")
+        return f"--{name}={value}: must be {' or '.join(names)}{did_you_mean(value, names)}"
+    return str(error)
+
+
+def did_you_mean(name: str, names: Iterable[str], before: str = "") -> str:
+    """The end of a message about a name that does not exist; "" where none is near.
+
+    Args:
+      name: what the user wrote.
+      names: what exists.
+      before: stands before each name, such as "--".
+    """
+    nearest = difflib.get_close_matches(name, sorted(set(names)), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(before + each for each in nearest)}?" if nearest else ""
 
 
 def _fail(message: str) -> None:

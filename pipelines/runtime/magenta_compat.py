@@ -32,8 +32,6 @@ import sys
 import types
 from collections.abc import Iterator
 
-from absl import flags
-
 _KERAS = "TF_USE_LEGACY_KERAS"
 
 # Code that only reads records may run beside Keras 3, so that only `apply` raises an error.
@@ -126,6 +124,7 @@ def _with_sized_controls(hierarchical_pad_tensors):
 def _private_flags() -> Iterator[None]:
     """While this is active, `tf.app.flags` defines flags in a registry that nothing else sees."""
     import tensorflow.compat.v1 as tf
+    from absl import flags
 
     values = flags.FlagValues()
     private = types.SimpleNamespace(FLAGS=values)

@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 import configs
 from configs import ConfigRef
 from pipelines.bench import Benchmark, Comparison, _compare, _magenta, _model_plan, benchmarks
+from pipelines.bench import __main__ as bench_command
 from pipelines.bench import train as bench_train
 from pipelines.demo import grooves
 from pipelines.runtime.app import UserError
@@ -44,6 +45,27 @@ def test_memory_and_time_of_a_command_and_its_children(tmp_path):
     measured = _compare.measure([sys.executable, "-c", parent], str(tmp_path / "log"))
     assert 120e6 / 2**20 < measured["peak MiB"] < 120e6 / 2**20 + 100
     assert 0.7 <= measured["seconds"] < 60
+
+
+@pytest.mark.parametrize(
+    "given, read",
+    [
+        (["--json"], ["--json=-"]),
+        (["--json", "--repeats=1"], ["--json=-", "--repeats=1"]),
+        (["--json", "file"], ["--json", "file"]),
+        (["--json=file", "--repeats", "1"], ["--json=file", "--repeats", "1"]),
+        (["--json", "-"], ["--json", "-"]),
+        ([], []),
+    ],
+)
+def test_json_without_a_file_goes_to_stdout(given, read):
+    assert bench_command._with_file(given) == read
+
+
+def test_the_list_of_benchmarks_as_json():
+    listed = json.loads(bench("--json").stdout)["benchmarks"]
+    assert [each["name"] for each in listed] == list(benchmarks())
+    assert bench().stdout.split("\n")[0].endswith(listed[0]["summary"])
 
 
 def test_a_command_that_fails_is_an_error(tmp_path):

@@ -24,7 +24,8 @@ COMMANDS = {
     "configs": "configs",
     "bench": "pipelines.bench",
     "test": "tests",
-    "tensorboard": "tensorboard.main",
+    "doctor": "pipelines.doctor",
+    "tensorboard": "pipelines.tensorboard",
 }
 
 # $FAKE is a folder; its file `calls` is the record, and other files in it make things go wrong.
@@ -179,6 +180,21 @@ def test_an_unknown_command_gets_the_list_and_makes_nothing(checkout):
     assert (done.returncode, done.stdout, checkout.venv.exists()) == (2, "", False)
     assert "no command is named 'trian'" in done.stderr
     assert all(f"  {name} " in done.stderr for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "wrong, nearest",
+    [("trian", "train"), ("eval", "evaluate"), ("genrate", "generate"), ("config", "configs")],
+)
+def test_an_unknown_command_is_answered_with_the_nearest(checkout, wrong, nearest):
+    done = checkout.run(wrong)
+    assert done.stderr.splitlines()[0].endswith(f"'{wrong}'; did you mean '{nearest}'?")
+
+
+@pytest.mark.parametrize("wrong", ["x", "xyzzy", "a b", "-n", "\\d*", "%s"])
+def test_a_command_that_is_near_none_gets_no_guess(checkout, wrong):
+    done = checkout.run(wrong)
+    assert done.stderr.splitlines()[0] == f"run.sh: error: no command is named '{wrong}'"
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -402,14 +418,18 @@ def test_paths_mean_what_they_mean_to_the_caller(checkout, tmp_path):
     assert checkout.venv.exists()
 
 
-def test_tensorboard_shows_a_folder(checkout):
-    for arguments, expected in [
-        ("", "--logdir ."),
-        ("runs --port=1", "--logdir runs --port=1"),
-        ("--logdir=runs", "--logdir=runs"),
-    ]:
-        done = checkout.run("tensorboard", *arguments.split())
-        assert done.stdout.splitlines()[0] == f"job: -m tensorboard.main {expected}"
+def test_the_doctor_needs_no_environment_and_makes_none(checkout):
+    done = checkout.run("doctor", "--json")
+    assert done.stdout.startswith("job: -m pipelines.doctor --json\n"), done.stderr
+    assert checkout.calls() == [] and not checkout.venv.exists()
+    # One that is broken is looked at from outside, and kept.
+    checkout.run("train")
+    checkout.calls()
+    python = checkout.venv / "bin" / "python"
+    python.unlink()
+    python.symlink_to(checkout.root / "gone")
+    assert checkout.run("doctor").returncode == 0
+    assert checkout.calls() == [] and python.is_symlink()
 
 
 def test_the_jobs_exit_status_is_its_own(checkout):

@@ -30,7 +30,7 @@ def test_help_and_names():
         assert f"titles {name}" in done.stdout
     assert command("--help").stdout == command("help").stdout == done.stdout
     error = error_of(command("mtach", "x.abc"))
-    assert "no command 'mtach'; it has train, evaluate, match, search" in error
+    assert "no command 'mtach'; it has train, evaluate, match, search; did you mean match?" in error
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,11 @@ def test_help_of_a_command(name, flag):
         (["train", "--run_dir=x", "--examples_path=y", "--batch_size=1"], "batch_size=1"),
         (["train", "--run_dir=x", "--examples_path=y", "--learning_rate=nan"], "learning_rate=nan"),
         (["train", "--run_dir=x", "--examples_path=y", "--loss=l2"], "loss=l2"),
+        (["train", "--run_dir=x", "--examples_path=y", "--text_encoder=bultin"],
+         "there are builtin and minilm, and handles of TF-Hub; did you mean builtin?"),
         (["evaluate", "stray", "--run_dir=x", "--examples_path=y"], "'stray' is not a flag"),
     ],
-)
+)  # fmt: skip
 def test_bad_command_lines(arguments, message, tmp_path):
     done = command(*arguments, cwd=tmp_path)
     assert message in error_of(done)
@@ -143,6 +145,26 @@ def test_searching(made):
     assert by_id["titled.abc/50"] == [LADDIE, "-", "4/4", "major"]
     assert by_id["titled.abc/53"] == [titled.IRISH, "-", "4/4", "dorian"]
     assert by_id["titled.abc/1"] == ["The Piper's Hat", "jig", "6/8", "major"]
+
+
+def test_json_says_what_the_lines_say(made, tmp_path):
+    run = f"--run_dir={made.run}"
+    lines = command("search", "--top_k=3", run, "a sad waltz").stdout.splitlines()
+    found = json.loads(command("search", "--top_k=3", run, "a sad waltz", "--json").stdout)
+    assert [row.split("\t")[:3] for row in lines] == [
+        [str(each["rank"]), f"{each['score']:.3f}", each["id"]] for each in found["tunes"]
+    ]
+    assert all(isinstance(each["titles"], list) for each in found["tunes"])
+    (tmp_path / "book.abc").write_text(tune(1, "One") + tune(2, "Two"))
+    arguments = ["match", f"{tmp_path}/book.abc", run, "--top_k=2"]
+    tunes = json.loads(command(*arguments, "--json").stdout)["tunes"]
+    assert matches(command(*arguments).stdout) == {
+        each["id"]: [
+            (row["rank"], round(row["score"], 3), row["status"], row["title"])
+            for row in each["titles"]
+        ]
+        for each in tunes
+    }
 
 
 @pytest.mark.parametrize("name", ["run.json", "checkpoint"])

@@ -290,6 +290,33 @@ def test_a_users_file_that_cannot_be_used_is_named(text, message, tmp_path):
     assert "bad.py" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "levels, message",
+    [
+        ([4, 12], r"level_lengths=\[4, 12\] make 48 steps \(4 x 12\), but max_seq_len is 64"),
+        ([16], r"level_lengths=\[16\] make 16 steps"),
+        ([2, 2, 0], r"level_lengths=\[2, 2, 0\] make 0 steps"),
+    ],
+)
+def test_levels_that_do_not_make_up_the_steps_are_named(levels, message, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(f"""
+from configs import groove
+from magenta.models.music_vae import lstm_models
+decoder = lstm_models.HierarchicalLstmDecoder(lstm_models.GrooveLstmDecoder(), {levels})
+CONFIG_MAP = {{"mine": groove._config(4, decoder, z_size=8, batch_size=2)}}
+""")
+    with pytest.raises(UserError, match=f"mine.py: mine: the decoder's {message}"):
+        configs.get("mine", str(path))
+
+
+def test_hparams_that_the_levels_do_not_make_up_are_named():
+    with pytest.raises(
+        UserError, match=r"=max_seq_len=128: the decoder's .*make 256 steps \(16 x 16\)"
+    ):
+        configs.ConfigRef("hierdec-trio_16bar", hparams="max_seq_len=128").build()
+
+
 def test_a_users_file_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         configs.get("flat-groove_4bar", str(tmp_path / "none.py"))

@@ -7,8 +7,10 @@ from pipelines.runtime.app import UserError
 
 
 def test_unknown_hparams_are_named():
-    with pytest.raises(UserError, match="z_sise.*z_size"):
+    with pytest.raises(UserError, match="z_sise.*; did you mean z_size\\?"):
         ConfigRef("flat-groove_4bar", hparams="z_sise=3").build()
+    with pytest.raises(UserError, match="zzz.*; the hparams of flat-groove_4bar are .*z_size"):
+        ConfigRef("flat-groove_4bar", hparams="batch_size=2,zzz=3").build()
     with pytest.raises(UserError, match="--hparams=z_size=many"):
         ConfigRef("flat-groove_4bar", hparams="z_size=many").build()
 

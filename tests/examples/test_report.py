@@ -170,7 +170,7 @@ def test_the_job(folder):
     [
         ([], "missing --output, or --dry_run for a report alone"),
         (["--output=t", "--num_shards=0"], "num_shards"),
-        (["--output=t", "--num_shard=1"], "Unknown command line flag"),
+        (["--output=t", "--num_shard=1"], "no flag --num_shard; did you mean --num_shards?"),
     ],
 )
 def test_flags_that_cannot_be_used(flags, message, tmp_path):

@@ -8,6 +8,7 @@ from pipelines.records import tfrecord
 from pipelines.records.manifest import (
     content_digest,
     count_in,
+    held_out,
     kind_of,
     read_manifest,
     record_files,
@@ -45,6 +46,22 @@ def test_a_pattern_without_files_is_an_error(tmp_path):
         record_files(f"{folder}/test.tfrecord*")
     with pytest.raises(UserError, match="no file matches"):
         record_files(f"{tmp_path}/*")  # a folder is no file
+
+
+def test_held_out_records_lie_beside_those_that_are_trained_on(tmp_path):
+    folder = tmp_path / "r"
+    folder.mkdir()
+    training = f"{folder}/train.tfrecord*"
+    assert held_out(training) is None
+    (folder / "test.tfrecord-00000-of-00001").touch()
+    assert held_out(training) == f"{folder}/test.tfrecord*"
+    (folder / "validation.tfrecord-00000-of-00001").touch()
+    assert held_out(training) == f"{folder}/validation.tfrecord*"
+    for pattern in (f"{folder}/all.tfrecord*", f"{training},{training}", f"{folder}/*", ""):
+        assert held_out(pattern) is None
+    # `evaluate` does not take tensors.
+    (folder / "manifest.json").write_text('{"kind": "tensors"}')
+    assert held_out(training) is None
 
 
 def test_kinds_of_records_do_not_mix(tmp_path):

@@ -1,5 +1,6 @@
 """How jobs start and end."""
 
+import json
 import os
 import stat
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from tests.support.jobs import ROOT, error_of, job
 
-JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench"]
+JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench", "tensorboard"]
 
 
 @pytest.mark.parametrize("verb", JOBS)
@@ -18,6 +19,17 @@ def test_help_shows_an_example_and_succeeds(verb):
     assert done.returncode == 0, done.stderr
     assert f"./run.sh {verb}" in done.stdout
     assert not done.stderr
+
+
+def test_the_list_of_corpora_as_json():
+    listed = json.loads(job("corpora", "--json").stdout)["corpora"]
+    lines = job("corpora").stdout.splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [
+        [each["name"], each["summary"]] for each in listed
+    ]
+    facts = {each["name"]: (each["pieces"], each["has_splits"]) for each in listed}
+    assert facts["litten"] == (115, False) and facts["abc"] == (None, False)
+    assert facts["groove"] == (None, True)
 
 
 @pytest.mark.slow
@@ -30,6 +42,10 @@ def test_the_list_of_configs():
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert names == sorted(names)
     assert {"flat-groove_4bar", "hierdec-groove_16bar", "cat-mel_2bar_small"} <= set(names)
+    as_json = subprocess.run(
+        [sys.executable, "-m", "configs", "--json"], env=environment, capture_output=True, text=True
+    )
+    assert [each["name"] for each in json.loads(as_json.stdout)["configs"]] == names
 
 
 @pytest.mark.parametrize(
@@ -46,6 +62,75 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
     done = job("convert", *arguments)
     assert message in error_of(done)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "verb, arguments, message",
+    [
+        ("train", ["--exampels_path=x"], "no flag --exampels_path; did you mean --examples_path?"),
+        ("train", ["--nocache_datset"], "did you mean --nocache_dataset"),
+        ("train", ["--zzzzz=1"], "there is no flag --zzzzz (see --help)"),
+        (
+            "train",
+            ["--log=INF"],
+            "--log=INF: must be DEBUG or INFO or WARN or ERROR or FATAL; did ",
+        ),
+        ("generate", ["--mode=smaple"], "interpolate; did you mean sample? (see --help)"),
+        ("bench", ["trian", "--config=x"], "no benchmark is named 'trian'; nearest: train"),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_the_nearest(verb, arguments, message):
+    assert message in error_of(job(verb, *arguments))
+
+
+@pytest.mark.parametrize(
+    "prints, reads",
+    [
+        ("print('few')", 0),  # fails when the output is flushed at the end
+        ("for line in range(200_000): print(line)", 5),
+        ("print('x' * 2_000_000)", 5),
+    ],
+)
+def test_a_closed_pipe_ends_a_job_without_a_word(prints, reads):
+    code = f"""
+import sys, time
+from pipelines.runtime import app
+def main():
+    sys.stdin.read()
+    {prints}
+app.run(main)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin and process.stdout and process.stderr
+        if not reads:
+            process.stdout.close()
+        process.stdin.close()
+        if reads:
+            process.stdout.read(reads)
+            process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_closed_pipe_to_another_process_is_not_the_outputs():
+    code = """
+import os
+from pipelines.runtime import app
+def main():
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.write(writing, b"x")
+app.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "Broken pipe" in error_of(done)
 
 
 @pytest.mark.skipif(not stat.S_ISCHR(os.stat("/dev/full").st_mode), reason="no /dev/full here")

@@ -12,7 +12,7 @@ from pipelines import representations
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.representations.contract import Metrics
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import UserError, did_you_mean, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import model
 from pipelines.systems.musicvae.losses import Losses
@@ -147,6 +147,7 @@ def evaluate_constant(
         raise UserError(
             f"--baseline={baseline}: {run.name} has no such baseline; it has "
             + ", ".join(["untrained", *baselines])
+            + did_you_mean(baseline, ["untrained", *baselines])
         )
     windows = (
         window

@@ -32,7 +32,7 @@ class Options:
         same seed gives the same checkpoints. None draws a new one.
       cache_dataset: whether converted examples stay in memory.
       save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
-        saved, and which are kept.
+        saved, how many of the newest are kept (0: all), and how often one is kept for good.
       master, task, num_ps_tasks, num_sync_workers: Magenta's flags, for several machines.
     """
 
@@ -40,7 +40,7 @@ class Options:
     seed: int | None = None
     cache_dataset: bool = False
     save_checkpoint_secs: int = 60
-    checkpoints_to_keep: int = 100
+    checkpoints_to_keep: int = 3
     keep_checkpoint_every_n_hours: int = 1
     master: str = ""
     task: int = 0
@@ -75,8 +75,9 @@ def train(
 
     Raises:
       UserError: for fewer examples than a batch, for a run folder that holds another config or
-        other hparams, for a device that does not exist, for a batch that cannot be divided
-        evenly over the workers and their devices, and where the examples end before `num_steps`.
+        other hparams or in which another job is training, for a device that does not exist, for
+        a batch that cannot be divided evenly over the workers and their devices, and where the
+        examples end before `num_steps`.
     """
     music_vae_train = magenta_compat.music_vae_train()
     tf.disable_v2_behavior()
@@ -85,6 +86,24 @@ def train(
     cores.lay_out()
     devices.require_divisible(config.hparams.batch_size, used, options.workers)
     config.hparams.batch_size //= options.workers
+    # Several tasks train one run together.
+    with runs.training(run_dir) if options.task == 0 else contextlib.nullcontext():
+        return _train(
+            music_vae_train, ref, config, run_dir, open_examples, num_steps, used, options
+        )
+
+
+def _train(
+    music_vae_train,
+    ref: ConfigRef,
+    config,
+    run_dir: str,
+    open_examples: Callable[[Any], Examples],
+    num_steps: int,
+    used: Sequence[str],
+    options: Options,
+) -> int:
+    """`train`, with the config built and the devices chosen."""
     before = _settle(run_dir, ref, config)
     start = checkpoints.last_step(runs.train_dir(run_dir))
     if start >= num_steps:
@@ -266,6 +285,8 @@ def _training_session(music_vae_train, options: Options, hooks: list) -> Iterato
         )
 
     def with_ours(train_op, logdir, **kwargs):
+        if options.task == 0:
+            say(_about_checkpoints(options))
         kwargs.update(
             save_checkpoint_secs=options.save_checkpoint_secs,
             scaffold=tf.train.Scaffold(saver=saver()),
@@ -278,3 +299,14 @@ def _training_session(music_vae_train, options: Options, hooks: list) -> Iterato
         yield
     finally:
         training.train = original
+
+
+def _about_checkpoints(options: Options) -> str:
+    """Says when checkpoints are saved, how large they are, and which are kept."""
+    size = sum(v.shape.num_elements() * v.dtype.size for v in tf.global_variables())
+    newest = f"the newest {options.checkpoints_to_keep}" if options.checkpoints_to_keep else "all"
+    hours = options.keep_checkpoint_every_n_hours
+    return (
+        f"a checkpoint of {size / 1e6:,.1f} MB every {options.save_checkpoint_secs} s; "
+        f"{newest} are kept (--checkpoints_to_keep), and one every {hours} h"
+    )

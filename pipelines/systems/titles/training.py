@@ -108,9 +108,21 @@ def train(
 
     Raises:
       UserError: for records without enough titles, a text encoder that cannot be loaded, or a
-        folder with another run.
+        folder with another run, or in which another job is training.
     """
-    hparams = hparams or Hparams()
+    with runs.training(run_dir):
+        _train(examples_path, run_dir, text_encoder, validation_path, hparams or Hparams(), seed)
+
+
+def _train(
+    examples_path: str,
+    run_dir: str,
+    text_encoder: str,
+    validation_path: str | None,
+    hparams: Hparams,
+    seed: int,
+) -> None:
+    """`train`, in a folder that no other job is training in."""
     text_encoder = text_encoders.absolute(text_encoder)
     examples = open_records(examples_path)
     leakage.require_none(examples.paths, examples.source)

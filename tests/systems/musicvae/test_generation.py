@@ -1,5 +1,6 @@
 """New music: its determinism, its joins, its tempo, and what cannot be played."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -309,6 +310,15 @@ def test_other_music_is_not_overwritten(run, tmp_path):
 def test_bad_command_lines_end_in_one_line(flags, message, tiny_run, tmp_path):
     done = job("generate", f"--run_dir={tiny_run}", f"--output_dir={tmp_path}/out", *flags)
     assert message in error_of(done)
+
+
+def test_the_job_prints_json(tiny_run, tmp_path):
+    arguments = [f"--run_dir={tiny_run}", f"--output_dir={tmp_path}/out", "--num_outputs=2"]
+    done = job("generate", *arguments, "--seed=3", "--json", "--nopianoroll")
+    printed = json.loads(done.stdout)
+    assert (printed["mode"], printed["seed"]) == ("sample", 3)
+    assert sorted(printed["files"]) == sorted(map(str, (tmp_path / "out").glob("*.mid")))
+    assert len(printed["files"]) == 2
 
 
 def test_the_job(tiny_run, tmp_path):

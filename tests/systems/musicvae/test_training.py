@@ -19,6 +19,7 @@ from pipelines.examples.note_sequences import NoteSequences
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Stages
+from pipelines.systems.musicvae import training
 from pipelines.systems.musicvae.progress_hook import ProgressHook, duration
 from pipelines.systems.musicvae.run import open_run
 from tests.support.datasets import write
@@ -142,6 +143,24 @@ def test_a_run_that_was_moved_goes_on(groove_records, tmp_path, absolute):
     assert checkpoints.last_step(str(after / "train")) == 3
 
 
+def saved_steps(run_dir):
+    return sorted(int(path.stem.split("-")[1]) for path in (run_dir / "train").glob("*.index"))
+
+
+def test_the_newest_checkpoints_are_kept_over_all_starts_of_a_run(groove_records, tmp_path):
+    """A start saves a checkpoint when it begins and one when it ends."""
+    assert training.Options().checkpoints_to_keep == 3
+    train_run(groove_records, tmp_path / "run", num_steps=1, checkpoints_to_keep=2)
+    assert saved_steps(tmp_path / "run") == [0, 1]
+    train_run(groove_records, tmp_path / "run", num_steps=2, checkpoints_to_keep=2)
+    assert saved_steps(tmp_path / "run") == [1, 2]
+    # A folder that was copied may name its checkpoint by an old path, and none of the others.
+    state = tmp_path / "run" / "train" / "checkpoint"
+    state.write_text('model_checkpoint_path: "/elsewhere/model.ckpt-2"\n')
+    train_run(groove_records, tmp_path / "run", num_steps=3, checkpoints_to_keep=2)
+    assert saved_steps(tmp_path / "run") == [2, 3]
+
+
 @pytest.mark.parametrize("config", ["hierdec-groove_4bar", "groovae_4bar"])
 def test_other_configs_train(config, groove_records, tmp_path):
     assert train_run(groove_records, tmp_path, config, num_steps=1) == 1
@@ -156,6 +175,11 @@ def test_summaries_are_magentas(tiny_run):
 
 
 def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, capsys):
+    # A checkpoint of TINY has 14,004 numbers, most of 4 bytes.
+    checkpoints_kept = (
+        "a checkpoint of 0.1 MB every 60 s; the newest 3 are kept (--checkpoints_to_keep), and one "
+        "every 1 h"
+    )
     for start, variables in ((0, "weights drawn"), (1, "weights restored from step 1")):
         train_run(groove_records, tmp_path, num_steps=start + 1)
         lines = [
@@ -168,6 +192,7 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
         )
         said = [re.sub(r"[0-9,]{4,}", "N", re.sub(r"\d+\.\d s$", "S s", x)) for x in lines[begin:]]
         assert said[1:-1] == [
+            checkpoints_kept,
             "graph of N nodes built in S s",
             "opening the session ...",
             f"session open, N {variables} in S s",
@@ -275,6 +300,8 @@ def test_killed_and_resumed(groove_records, tmp_path):
         while checkpoints.last_step(train_dir) < 2 and time.monotonic() < deadline:
             assert process.poll() is None, log.read_text()
             time.sleep(0.5)
+        second = job("train", *arguments(groove_records, tmp_path / "run", 10**6))
+        assert f"another job (process {process.pid}) is training in" in error_of(second)
         process.send_signal(signal.SIGKILL)
         process.wait()
     saved = checkpoints.last_step(train_dir)
@@ -284,6 +311,11 @@ def test_killed_and_resumed(groove_records, tmp_path):
     assert checkpoints.last_step(train_dir) == saved + 3
     assert f"step {saved} of {saved + 3}" in done.stderr
     assert "device: CPU" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        f"next: ./run.sh evaluate --run_dir={tmp_path}/run "
+        f"--examples_path='{groove_records}/validation.tfrecord*'; "
+        f"./run.sh generate --run_dir={tmp_path}/run --mode=sample --output_dir=music"
+    )
     metadata = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [start["step"] for start in metadata["starts"]] == [0, saved]
 

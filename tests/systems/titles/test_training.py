@@ -108,6 +108,14 @@ def run(dozen, encoder, sequences, tmp_path_factory):
     return str(folder / "run")
 
 
+def test_one_job_trains_in_a_folder(tmp_path):
+    with (
+        runs.training(tmp_path / "run"),
+        pytest.raises(UserError, match="another job .* is training in .*run; wait for it to end"),
+    ):
+        training.train("no records", str(tmp_path / "run"), "builtin")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["infonce", "hinge"])
 def test_a_dozen_tunes_are_learnt_by_heart(loss, dozen, encoder, tmp_path):

@@ -2,23 +2,29 @@
 
 Each title is a line of fields divided by tabs: the rank, the cosine of tune and title, "exists"
 where a tune of that title is known already, else "new", and the title. A line of "# " and the tune
-stands before the titles of each tune.
+stands before the titles of each tune. With --json the same is one JSON document.
 
 Examples:
   ./run.sh titles match music/sample.mid --run_dir=runs/titles
   ./run.sh titles match tune.abc --run_dir=runs/titles --titles=ideas.txt --exclude_existing
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from absl import flags
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
-from pipelines.runtime.terminal import shown
+from pipelines.runtime.terminal import shown, shown_json
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_bool(
+    "json", False, "Print JSON instead of lines: tunes, each with its id and its titles."
+)
 flags.DEFINE_integer("top_k", 10, "How many titles for each tune.", lower_bound=1)
 flags.DEFINE_string(
     "titles",
@@ -59,7 +65,8 @@ def main(paths: list[str]) -> None:
     matcher = matching.Matcher(
         run_dir, path_flag("titles"), path_flag("index"), path_flags("taken")
     )
-    matched = unread = 0
+    matched: list[dict[str, Any]] = []
+    unread = 0
     for path in paths:
         try:
             sequences = list(tunes.of_file(path))
@@ -77,11 +84,20 @@ def main(paths: list[str]) -> None:
             except scale_degrees.NoMelodyError as error:
                 say(f"{sequence.id}: left out: {error}")
                 continue
-            matched += 1
-            print(f"# {shown(sequence.id)}")
-            for rank, each in enumerate(found, start=1):
-                status = "exists" if each.existing else "new"
-                print(f"{rank}\t{each.score:.3f}\t{status}\t{shown(each.title)}")
+            rows = [
+                {
+                    "rank": rank,
+                    "score": float(each.score),
+                    "status": "exists" if each.existing else "new",
+                    "title": each.title,
+                }
+                for rank, each in enumerate(found, start=1)
+            ]
+            matched.append({"id": sequence.id, "titles": rows})
+            if not FLAGS.json:
+                _print_rows(sequence.id, rows)
+    if FLAGS.json and matched:
+        print(shown_json({"tunes": matched}))
     if not matched:
         raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
     if unread:
@@ -89,6 +105,13 @@ def main(paths: list[str]) -> None:
             f"{unread} of {len(paths)} files could not be read, see above; repair them or leave "
             "them out"
         )
+
+
+def _print_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the titles of a tune, a line each."""
+    print(f"# {shown(name)}")
+    for row in rows:
+        print(f"{row['rank']}\t{row['score']:.3f}\t{row['status']}\t{shown(row['title'])}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Finds tunes: prints those that fit a title, or other words, best.
 
 Each tune is a line of fields divided by tabs: the rank, the cosine of tune and words, the tune's
-id, its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none.
+id, its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none. With
+--json the same is one JSON document.
 
 Examples:
   ./run.sh titles search 'lively reel about a fiddle' --run_dir=runs/titles
@@ -13,11 +14,14 @@ from absl import flags
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
-from pipelines.runtime.terminal import shown
+from pipelines.runtime.terminal import shown, shown_json
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_bool(
+    "json", False, "Print JSON instead of lines: tunes, each with rank, score, id, titles and more."
+)
 flags.DEFINE_integer("top_k", 10, "How many tunes.", lower_bound=1)
 flags.DEFINE_string(
     "examples_path",
@@ -57,11 +61,19 @@ def main(words: list[str]) -> None:
         path_flag("examples_path"),
         path_flag("index"),
     )
+    if FLAGS.json:
+        fields = ("id", "titles", "rhythm", "meter", "mode")
+        listed = [
+            {"rank": rank, "score": float(score), **{name: tune[name] for name in fields}}
+            for rank, (score, tune) in enumerate(found, start=1)
+        ]
+        print(shown_json({"tunes": listed}))
+        return
     for rank, (score, tune) in enumerate(found, start=1):
         titles = " / ".join(tune["titles"])
-        fields = (tune["id"], titles, tune["rhythm"], tune["meter"], tune["mode"])
+        row = (tune["id"], titles, tune["rhythm"], tune["meter"], tune["mode"])
         # A field must hold neither a tab nor a line end.
-        printed = (shown(" ".join(field.split())) or "-" for field in fields)
+        printed = (shown(" ".join(field.split())) or "-" for field in row)
         print("\t".join([str(rank), f"{score:.3f}", *printed]))
 
 

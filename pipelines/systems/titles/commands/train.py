@@ -11,12 +11,16 @@ Example:
       --validation_path='tfrecords/tunes/validation.tfrecord*'
 """
 
+import shlex
+
 from absl import flags
 
 from configs.titles import Hparams
+from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
+from pipelines.runtime.terminal import shown_json
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -60,6 +64,7 @@ flags.DEFINE_integer(
     "The size of the vectors of tunes and titles.",
     lower_bound=2,
 )
+flags.DEFINE_bool("json", False, "Print JSON instead of the run's folder alone: run_dir.")
 flags.DEFINE_integer("seed", 0, "Seeds all that is drawn.", lower_bound=0)
 flags.DEFINE_string(
     "devices",
@@ -77,6 +82,7 @@ flags.DEFINE_bool(
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("learning_rate")
+    text_encoders.require_named(FLAGS.text_encoder)
     run_dir = required_path_flag("run_dir")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
@@ -100,7 +106,13 @@ def main() -> None:
         FLAGS.seed,
     )
     say(f"trained: {run_dir}")
-    print(run_dir)
+    run, examples = f"--run_dir={shlex.quote(run_dir)}", required_path_flag("examples_path")
+    held_out = shlex.quote(manifest.held_out(examples) or "DIR/test.tfrecord*")
+    say(
+        f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
+        f"./run.sh titles match {run} music/*.mid"
+    )
+    print(shown_json({"run_dir": run_dir}) if FLAGS.json else run_dir)
 
 
 if __name__ == "__main__":

