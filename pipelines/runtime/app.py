@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -19,6 +20,10 @@ from pipelines.runtime.terminal import shown
 
 class UserError(Exception):
     """Bad input. Users see the message, one line with the file and the fix, and no traceback."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which batch systems and `kill` end a job: it ends as at Ctrl-C."""
 
 
 def run(
@@ -61,6 +66,7 @@ def ending() -> Iterator[None]:
 
     `run` does this. What does not parse its flags by absl uses it by itself.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         with closed_pipe.quietly():
             yield
@@ -77,9 +83,17 @@ def ending() -> Iterator[None]:
             f"{error.filename or 'writing'}: {error.strerror}; check the path, its permissions "
             "and the space on its disk, and give the same command again"
         )
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        # A second signal must not cut the end short.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        print("terminated" if terminated else "interrupted", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _about_flag(error: flags.Error) -> str:

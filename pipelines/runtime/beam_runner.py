@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pipelines.runtime import cores
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import Terminated, UserError
 
 # With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
@@ -48,7 +48,7 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
         import apache_beam as beam
     with _log_level_above(logging.ERROR):
         runner, options, processes = _runner(list(arguments))
-        with _ctrl_c() as came:
+        with _interruptions() as came:
             try:
                 with beam.Pipeline(runner=runner, options=options) as pipeline:
                     build(pipeline, processes)
@@ -57,7 +57,7 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
             except Exception as error:
                 # Beam wraps what a signal handler raised, too.
                 if came:
-                    raise KeyboardInterrupt from None
+                    raise came[0] from None
                 # Beam wraps what a worker raised; from another machine it comes as text.
                 failure = re.search(
                     r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
@@ -114,22 +114,23 @@ def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
 
 
 @contextlib.contextmanager
-def _ctrl_c() -> Iterator[list[int]]:
-    """Yields a list that Ctrl-C puts its signal into, beside raising KeyboardInterrupt."""
-    came: list[int] = []
+def _interruptions() -> Iterator[list[KeyboardInterrupt]]:
+    """Yields a list into which Ctrl-C and SIGTERM put the exception that they raise."""
+    came: list[KeyboardInterrupt] = []
     if threading.current_thread() is not threading.main_thread():
         yield came
         return
 
     def note(number, frame):
-        came.append(number)
-        raise KeyboardInterrupt
+        came.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise came[-1]
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield came
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -90,7 +90,11 @@ def test_the_commands_errors_are_one_line(tmp_path, flags, message):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_one_word(tmp_path, release):
+@pytest.mark.parametrize(
+    "sent, status, last",
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_an_interrupted_job_ends_with_one_word(tmp_path, release, sent, status, last):
     archive = groove_release.write_zip(tmp_path / "z.zip", *release)
     script = tmp_path / "slow.py"
     # Reading takes long enough here to be interrupted, and says when it begins.
@@ -115,10 +119,10 @@ def test_ctrl_c_ends_with_one_word(tmp_path, release):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout.readline() == "reading\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     *progress, word = err.splitlines()
-    assert (process.returncode, word) == (130, "interrupted")
+    assert (process.returncode, word) == (status, last)
     assert all(line.endswith("sources converted") for line in progress)
     assert not (tmp_path / "r").exists()
 
