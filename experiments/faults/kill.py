@@ -145,9 +145,9 @@ def jobs(work: pathlib.Path) -> list[Job]:
     tensors = ["tensors", "--config=flat-groove_4bar", f"--input={groove_records}"]
     return [
         Job("convert", [*convert_tunes, "--output=OUT"], records),
-        Job("convert, two workers", [*convert_drums, "--output=OUT", WORKERS], records, True),
+        Job("convert with workers", [*convert_drums, "--output=OUT", WORKERS], records, True),
         Job("tensors", [*tensors, "--output=OUT"], records),
-        Job("tensors, two workers", [*tensors, "--output=OUT", WORKERS], records, True),
+        Job("tensors with workers", [*tensors, "--output=OUT", WORKERS], records, True),
         Job("train", [*train, "--run_dir=OUT", "--save_checkpoint_secs=1"], last_step),
         Job("evaluate", ["evaluate", f"--run_dir={run}", held_out, "--seed=1"], nothing),
         Job(
