@@ -43,6 +43,18 @@ def join(
     return joined
 
 
+def end_at(sequence: music_pb2.NoteSequence, seconds: float | None) -> music_pb2.NoteSequence:
+    """Ends a sequence after so many seconds, its notes too; None leaves it as it is.
+
+    A program that repeats the MIDI file then does so at the last bar, and not after the last hit.
+    """
+    if seconds is not None:
+        sequence.total_time = seconds
+        for note in sequence.notes:
+            note.end_time = min(note.end_time, seconds)
+    return sequence
+
+
 def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
     """Writes a MIDI file and, beside it with the same name, what else shows the music.
 

@@ -89,11 +89,13 @@ def generate(
     else:
         latents = _between(loaded, read, inputs, number)
     decoded = _decoded(loaded, config, latents, number, batch_size, options.temperature)
-    sequences: Iterable = (pieces.at_tempo(sequence, qpm) for sequence in decoded)
+    representation = representations.of(config.data_converter)
+    seconds = representation.window_seconds(config.hparams.max_seq_len, qpm)
+    sequences: Iterable = (
+        pieces.end_at(pieces.at_tempo(sequence, qpm), seconds) for sequence in decoded
+    )
     if mode == "reconstruct":
         starts = [start * read[0].qpm / qpm for start in read[0].starts]
-        representation = representations.of(config.data_converter)
-        seconds = representation.window_seconds(config.hparams.max_seq_len, qpm)
         sequences, number = [pieces.join(list(sequences), starts, seconds)], 1
 
     os.makedirs(output_dir, exist_ok=True)

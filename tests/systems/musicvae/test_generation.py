@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import mido
 import note_seq
 import numpy as np
 import pytest
@@ -186,6 +187,18 @@ def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
     sequence = note_seq.midi_file_to_note_sequence(path)
     assert sequence.tempos[0].qpm == pytest.approx(expected, abs=1e-3)
     assert not list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.parametrize("mode, bars", [("sample", 4), ("interpolate", 4), ("reconstruct", 12)])
+def test_files_end_at_their_last_bar(run, tmp_path, mode, bars):
+    """Ten bars are three windows of four; a loop of four bars is repeated after four bars."""
+    path = midi_file(tmp_path / "in.mid", 10, 90.0)
+    inputs = {"sample": (), "interpolate": (path, path), "reconstruct": (path,)}[mode]
+    out = str(tmp_path / "out")
+    for made in generate(run, mode, out, inputs, num_outputs=3, temperature=2.0, pianoroll=False):
+        file = mido.MidiFile(made)
+        ticks = [sum(message.time for message in track) for track in file.tracks]
+        assert ticks == [4 * bars * file.ticks_per_beat] * len(file.tracks)
 
 
 def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatch):
