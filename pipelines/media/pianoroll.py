@@ -7,13 +7,13 @@ the stroke is hard, and every mark is as deep in colour as its note is loud.
 
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines.music.timing import TempoMap
+from pipelines.runtime import files
 
 # Pixels, from the left and from the top.
 LEFT, RIGHT, TOP, BOTTOM = 120, 24, 64, 16
@@ -84,15 +84,9 @@ def draw(sequence, path: str | os.PathLike, title: str = "") -> None:
       path: the file to write, replaced only when the picture is complete.
       title: what to call it, e.g. the MIDI file's name; the tempo and the meter are added.
     """
-    path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    try:
+    with files.replacing(path) as file:
         # Matplotlib writes its version by default, which would make equal pictures differ.
-        _figure(sequence, title).savefig(unfinished, format="png", metadata={"Software": None})
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        _figure(sequence, title).savefig(file, format="png", metadata={"Software": None})
 
 
 def _figure(sequence, title: str):
