@@ -6,6 +6,7 @@ the stroke is hard, and every mark is as deep in colour as its note is loud.
 """
 
 import bisect
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -89,8 +90,15 @@ def draw(sequence, path: str | os.PathLike, title: str = "") -> None:
       title: what to call it, e.g. the MIDI file's name; the tempo and the meter are added.
     """
     with files.replacing(path) as file:
-        # Matplotlib writes its version by default, which would make equal pictures differ.
-        _figure(sequence, title).savefig(file, format="png", metadata={"Software": None})
+        file.write(png(sequence, title))
+
+
+def png(sequence, title: str = "") -> bytes:
+    """The bytes of the PNG file that `draw` writes."""
+    buffer = io.BytesIO()
+    # Matplotlib writes its version by default, which would make equal pictures differ.
+    _figure(sequence, title).savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def _figure(sequence, title: str):

@@ -143,6 +143,11 @@ class Player:
         self._representation = representations.of(run.config.data_converter)
         self._batch_size = batch_size
         self._model = model.load(run, batch_size, seed)
+        self._restart = model.Restart(self._model, run.checkpoint)
+
+    def restart(self) -> None:
+        """Has the decoder draw again what it drew after loading: equal calls give equal music."""
+        self._restart()
 
     def sample(
         self, number: int, seed: int, temperature: float, qpm: float, skip_empty: bool = False
