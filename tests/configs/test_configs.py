@@ -11,8 +11,10 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 import configs
+from pipelines.media import windows
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry
+from tests.support import pieces
 from tests.support.jobs import ROOT
 from tests.support.pieces import scale
 
@@ -342,3 +344,20 @@ def test_the_eleven_published_checkpoints_have_configs_of_magenta():
         conditioned = configs.get(config).data_converter.control_depth > 0
         assert conditioned == ("`evaluate` only" in use)
         assert conditioned != ("--mode=" in use)
+
+
+def test_the_published_checkpoints_take_what_their_table_says():
+    """Sixteen bars of a melody, of drums, and of both with a bass."""
+    melody = scale(256, length=4)
+    drums = pieces.drums([(0.5 * at, 36 if at % 2 else 38, 90) for at in range(64)])
+    trio = music_pb2.NoteSequence.FromString(melody.SerializeToString())
+    trio.notes.extend(drums.notes)
+    for at in range(64):
+        note = trio.notes.add(pitch=40 + at % 5, velocity=90, instrument=1, program=33)
+        note.start_time, note.end_time = 0.5 * at, 0.5 * at + 0.5
+    for _, name, use in published():
+        if "interpolate" in use or "reconstruct" in use:
+            given = melody if "mel" in name else trio if "trio" in name else drums
+            config = configs.get(name)
+            found = windows.of_piece(config, name, given, name)
+            assert len(found.inputs) * config.hparams.max_seq_len == 256, name
