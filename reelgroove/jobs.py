@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pipelines
@@ -72,7 +72,9 @@ def train(
     hparams: Mapping[str, Any] | str = "",
     **flags: Any,
 ) -> str:
-    """Trains a model, or trains it further; Ctrl-C (the stop button) ends it at a checkpoint.
+    """Trains a model, or trains it further.
+
+    Ctrl-C, the stop button of a notebook, ends it; the same call goes on from its last checkpoint.
 
     Args:
       config: its name; `./run.sh configs` lists them.
@@ -162,8 +164,6 @@ def _run(module: str, given: Mapping[str, Any]) -> str:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        # Of the stop button it hears from here alone.
-        start_new_session=True,
     )
     assert process.stdout and process.stderr
     results: list[str] = []
@@ -177,7 +177,6 @@ def _run(module: str, given: Mapping[str, Any]) -> str:
                 print(line, end="", file=sys.stderr, flush=True)
         status = process.wait()
     except BaseException:
-        process.send_signal(signal.SIGINT)
         _end(process)
         raise
     finally:
@@ -196,12 +195,16 @@ def _search_path() -> str:
     return os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
 
 
-def _end(process: subprocess.Popen[str], seconds: Sequence[float] = (30, 10)) -> None:
-    """Waits for an interrupted process; ends one that does not end by itself."""
-    for patience, end in zip(seconds, (process.terminate, process.kill)):
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a process that was probably interrupted together with this one.
+
+    Terminals and Jupyter send an interrupt to all processes of a group; a second one would disturb
+    what the first one ends in order.
+    """
+    for seconds, then in ((1, signal.SIGINT), (30, signal.SIGTERM), (10, signal.SIGKILL)):
         try:
-            process.wait(patience)
+            process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
-            end()
+            process.send_signal(then)
     process.wait()
