@@ -122,7 +122,8 @@ def load(
       config, hparams: for a checkpoint without a run.json, such as Magenta's.
       config_file: the Python file with a config of your own; it is executed.
       batch_size: how many pieces are encoded or decoded at once; other sizes give other music.
-      devices: "CPU" or "GPU"; by default a GPU where TensorFlow finds one.
+      devices: "CPU" or "GPU"; by default a GPU where TensorFlow finds one. The first model of a
+        process decides for the others.
 
     Raises:
       Error: where there is no checkpoint, or it does not fit its config.
