@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
-from reelgroove.music import Path, piece_of
+from reelgroove.music import Path, piece_of, quiet
 
 if TYPE_CHECKING:
     from pipelines.media.windows import Windows
@@ -131,10 +131,11 @@ def load(
     """
     from pipelines.runtime import tensorflow
 
-    tensorflow.start("WARN")
-    from configs import ConfigRef
-    from pipelines.runtime import devices as tensorflow_devices
-    from pipelines.systems.musicvae.run import open_run, warn_of_change
+    with quiet():
+        tensorflow.start("WARN")
+        from configs import ConfigRef
+        from pipelines.runtime import devices as tensorflow_devices
+        from pipelines.systems.musicvae.run import open_run, warn_of_change
 
     own_file = _expanded(config_file)
     ref = ConfigRef(config, own_file, hparams)

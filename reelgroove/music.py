@@ -1,8 +1,10 @@
 """Music in and out: files, pictures, and what counts as a piece."""
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 
 from pipelines.media import reading
 from pipelines.music.note_sequence import NoteSequence
@@ -10,6 +12,15 @@ from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 
 Path = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Imports note_seq without the remarks of pydub, which misses ffmpeg; nothing here uses it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Couldn't find ffmpeg or avconv")
+        warnings.filterwarnings("ignore", "invalid escape sequence")
+        yield
 
 
 class Picture:
@@ -34,7 +45,8 @@ def read(path: Path) -> list[NoteSequence]:
     Raises:
       Error: where there is no music in it.
     """
-    return reading.read_pieces(os.path.expanduser(path))
+    with quiet():
+        return reading.read_pieces(os.path.expanduser(path))
 
 
 def save(piece: NoteSequence, path: Path) -> str:
@@ -51,8 +63,8 @@ def save(piece: NoteSequence, path: Path) -> str:
     title = pathlib.Path(path).stem
     try:
         if ending in (".mid", ".midi"):
-            from pipelines.music import midi_writer
-
+            with quiet():
+                from pipelines.music import midi_writer
             data = midi_writer.note_sequence_to_midi(piece)
         elif ending == ".abc":
             from pipelines.music.abc import writer
@@ -83,7 +95,8 @@ def piece_of(piece: NoteSequence | Path) -> NoteSequence:
       Error: for anything else.
     """
     if isinstance(piece, str | os.PathLike):
-        return reading.read_piece(os.path.expanduser(piece))
+        with quiet():
+            return reading.read_piece(os.path.expanduser(piece))
     if not isinstance(piece, NoteSequence):
         raise UserError(
             f"a piece is a NoteSequence or a path, not {type(piece).__name__}; "
