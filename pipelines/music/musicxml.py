@@ -10,6 +10,7 @@ It plays no repeats, and refuses unpitched notes, which is how scores have drums
 
 import io
 import pathlib
+import re
 import tempfile
 import zipfile
 from typing import Any
@@ -22,6 +23,7 @@ _ZIP = b"PK\x03\x04"
 _ROOTS = (b"<score-partwise", b"<score-timewise")
 # Where the root element of a score begins at the latest.
 _LOOKED_AT = 1 << 14
+_METER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _Modes = NoteSequence.KeySignature.Mode
 
 
@@ -105,7 +107,8 @@ def _correct(sequence: NoteSequence, document: Any) -> None:
     for measure in measures:
         for time in measure.xml_measure.iterfind("attributes/time"):
             beats, unit = time.findtext("beats", ""), time.findtext("beat-type", "")
-            if beats.isdecimal() and unit.isdecimal() and int(beats) and int(unit):
+            # Others, such as 3+2/8, are left out; MIDI has no more than 255 beats either.
+            if _METER.fullmatch(beats) and _METER.fullmatch(unit):
                 sequence.time_signatures.add(
                     time=measure.start_time_position, numerator=int(beats), denominator=int(unit)
                 )

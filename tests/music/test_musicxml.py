@@ -1,6 +1,9 @@
 """MusicXML: what is in a score, upbeats, keys, compressed scores, and what cannot be read."""
 
+import collections
 import io
+import random
+import re
 import zipfile
 
 import pytest
@@ -87,6 +90,38 @@ def test_a_change_of_meter_is_kept():
     other = "<attributes><time><beats>3</beats><beat-type>4</beat-type></time></attributes>"
     read = musicxml.read(score(SCALE, other + note("C", 3)))
     assert [(s.time, s.numerator) for s in read.time_signatures] == [(0.0, 4), (2.0, 3)]
+
+
+@pytest.mark.parametrize("beats", ["99999999999", "0", "-4", "²", "", "4/4"])
+def test_a_meter_that_is_none_is_left_out_or_refused(beats):
+    try:
+        read = musicxml.read(score(SCALE, beats=beats))
+    except Rejected as rejected:
+        assert rejected.reason == "malformed"
+    else:
+        assert not read.time_signatures and len(read.notes) == 4
+
+
+def test_damaged_scores_are_read_or_rejected():
+    """Numbers are replaced, and bytes changed and removed; nothing else than Rejected is raised."""
+    outcomes = collections.Counter()
+    whole = score(note("G"), SCALE, note("C", 3), beats=3)
+    for seed in range(300):
+        chance = random.Random(seed)
+        data = bytearray(whole)
+        numbers = list(re.finditer(rb"(?<=[>\"])\d+(?=[<\"])", whole))
+        number = chance.choice(numbers)
+        odd = chance.choice([b"0", b"-1", b"99999999999", b"1e400", b"nan", b"", b"x"])
+        data[number.start() : number.end()] = odd
+        if chance.random() < 0.3:
+            at = chance.randrange(len(data))
+            del data[at : at + chance.randrange(40)]
+        try:
+            musicxml.read(bytes(data))
+            outcomes["read"] += 1
+        except Rejected as rejected:
+            outcomes[rejected.reason] += 1
+    assert outcomes["read"] > 20 and outcomes["malformed"] > 20 and outcomes.total() == 300
 
 
 def test_grace_notes_take_no_time():
