@@ -16,7 +16,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["configs*", "models*", "pipelines*"]),
+    packages=find_packages(include=["configs*", "models*", "pipelines*", "reelgroove*"]),
     # What a Beam worker needs to convert a corpus: no TensorFlow. (Where --input is tfds:..., it
     # reads with tensorflow-datasets as well.)
     install_requires=[

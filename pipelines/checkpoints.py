@@ -2,12 +2,15 @@
 
 import atexit
 import glob
+import gzip
+import lzma
 import os
 import pathlib
 import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 
 import tensorflow.compat.v1 as tf
 
@@ -16,6 +19,11 @@ from pipelines.runtime.app import UserError
 
 # What TensorFlow raises on a checkpoint that is damaged.
 DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\.(tar|tar\.\w+|tgz)$", re.IGNORECASE)
+# What `tarfile` and its decompressors raise on an archive that is damaged.
+_ARCHIVE_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 def latest(directory: str) -> str | None:
@@ -122,6 +130,11 @@ def find(run_dir: str | None, checkpoint_file: str | None) -> str:
     Raises:
       UserError: where there is no such checkpoint.
     """
+    for path in filter(None, (run_dir, checkpoint_file)):
+        if _URL.match(path):
+            raise UserError(
+                f"{path} is a URL; download it (for example with curl -LO), then name the file here"
+            )
     if run_dir and not os.path.isdir(run_dir):
         raise UserError(f"{run_dir}: no such run folder")
     if checkpoint_file:
@@ -138,8 +151,12 @@ def find(run_dir: str | None, checkpoint_file: str | None) -> str:
 def _prefix(path: str) -> str:
     if os.path.isdir(path):
         return find(path, None)
-    if os.path.isfile(path) and tarfile.is_tarfile(path):
-        return _unpack(path)
+    if os.path.isfile(path):
+        # Whatever its name is; a file of a checkpoint is no archive.
+        if _ARCHIVE.search(path) or _is_archive(path):
+            return _unpack(path)
+    elif _ARCHIVE.search(path):
+        raise UserError(f"{path}: no such file; check the path, or download it first")
     prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
     if not os.path.isfile(f"{prefix}.index"):
         raise UserError(f"{path}: no checkpoint; {prefix}.index does not exist")
@@ -150,6 +167,13 @@ def _prefix(path: str) -> str:
     return prefix
 
 
+def _is_archive(path: str) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except _ARCHIVE_DAMAGE:  # Those of the decompressors: its beginning is that of an archive.
+        return True
+
+
 def _unpack(path: str) -> str:
     """Unpacks a .tar of one checkpoint and returns the checkpoint's prefix."""
     directory = tempfile.mkdtemp(prefix="reelgroove-checkpoint-")
@@ -157,8 +181,14 @@ def _unpack(path: str) -> str:
     try:
         with tarfile.open(path) as archive:
             archive.extractall(directory, filter="data")
-    except tarfile.TarError as error:
-        raise UserError(f"{path}: cannot be unpacked ({error}); fetch it again") from error
+    except tarfile.FilterError as error:
+        raise UserError(f"{path}: cannot be unpacked safely ({error}); use another one") from error
+    except _ARCHIVE_DAMAGE as error:
+        why = str(error).partition(":\n")[0]
+        raise UserError(
+            f"{path}: a damaged archive, or none ({os.path.getsize(path)} bytes; {why}); "
+            "download it again"
+        ) from error
     found = sorted(pathlib.Path(directory).rglob("*.index"))
     if len(found) != 1:
         raise UserError(f"{path}: holds {len(found)} checkpoints; unpack it and name one")

@@ -1,15 +1,16 @@
 """Generates music with a trained model: MIDI, with a piano roll and, except for drums, ABC.
 
 --mode=sample        new pieces, from latent vectors drawn at random
---mode=reconstruct   --input_midi, every window of it encoded, decoded and joined again
---mode=interpolate   from the first window of --input_midi_1 to the first of --input_midi_2
+--mode=reconstruct   --input, every window of it encoded, decoded and joined again
+--mode=interpolate   from the first window of one --input to the first of a second one
 
+An input is a MIDI file, a tune in ABC notation or a score in MusicXML (without drums or repeats).
 Prints the paths of the MIDI files. The same seed and flags give the same bytes.
 
 Examples:
   ./run.sh generate --run_dir=/data/runs/first --mode=sample --output_dir=/tmp/new --num_outputs=8
   ./run.sh generate --run_dir=/data/runs/first --mode=reconstruct --output_dir=/tmp/again \\
-      --input_midi=groove.mid
+      --input=groove.mid
 """
 
 import secrets
@@ -19,7 +20,7 @@ from absl import flags
 import configs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
+from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
 
 FLAGS = flags.FLAGS
@@ -46,14 +47,25 @@ flags.DEFINE_enum(
     ["sample", "reconstruct", "interpolate"],
     "What to generate. (Magenta has no reconstruct.)",
 )
-flags.DEFINE_string("input_midi", None, "The MIDI file to reconstruct. (Not in Magenta.)")
-flags.DEFINE_string("input_midi_1", None, "The MIDI file to interpolate from.")
-flags.DEFINE_string("input_midi_2", None, "The MIDI file to interpolate to.")
+flags.DEFINE_multi_string(
+    "input",
+    [],
+    "What to reconstruct: MIDI, ABC notation or MusicXML. Twice for --mode=interpolate: from the "
+    "first to the second. (Not in Magenta.)",
+)
+flags.DEFINE_string("input_midi", None, "The same as --input. (Not in Magenta.)")
+flags.DEFINE_string("input_midi_1", None, "The same as the first --input of --mode=interpolate.")
+flags.DEFINE_string("input_midi_2", None, "The same as the second.")
 flags.DEFINE_integer(
     "num_outputs",
     5,
     "How many samples, or steps of the interpolation with both its ends. Reconstruct gives one.",
     lower_bound=1,
+)
+flags.DEFINE_bool(
+    "skip_empty",
+    False,
+    "Pass over samples without a note, and draw others in their place. (Not in Magenta.)",
 )
 flags.DEFINE_integer(
     "max_batch_size",
@@ -96,20 +108,27 @@ flags.DEFINE_enum(
 )
 
 
-def _inputs() -> tuple[str, ...]:
+def _inputs() -> list[str]:
     """The input files of the mode; raises UserError for one that is missing or not of the mode."""
     names = {
         "sample": (),
         "reconstruct": ("input_midi",),
         "interpolate": ("input_midi_1", "input_midi_2"),
     }
+    needed = names[FLAGS.mode]
     for name in ("input_midi", "input_midi_1", "input_midi_2"):
-        given, needed = FLAGS[name].value, name in names[FLAGS.mode]
-        if needed and not given:
-            raise UserError(f"--mode={FLAGS.mode} needs --{name}=FILE.mid")
-        if given and not needed:
+        if FLAGS[name].value and name not in needed:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    return tuple(required_path_flag(name) for name in names[FLAGS.mode])
+    named = [name for name in needed if FLAGS[name].value]
+    if FLAGS.input and named:
+        raise UserError(f"--input and --{named[0]} say the same; give one of them")
+    given = path_flags("input") or [required_path_flag(name) for name in named]
+    if not needed and given:
+        raise UserError(f"--input does not go with --mode={FLAGS.mode}")
+    if len(given) != len(needed):
+        wanted = "--input=FILE" if len(needed) == 1 else "--input=FILE twice, from one to the other"
+        raise UserError(f"--mode={FLAGS.mode} needs {wanted} (MIDI, ABC or MusicXML)")
+    return given
 
 
 def main() -> None:
@@ -117,6 +136,8 @@ def main() -> None:
     inputs = _inputs()
     require_finite("temperature", "qpm")
     configs.require_known(FLAGS.config, path_flag("config_file"))
+    if FLAGS.skip_empty and FLAGS.mode != "sample":
+        raise UserError(f"--skip_empty does not go with --mode={FLAGS.mode}, which draws nothing")
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation
@@ -136,6 +157,7 @@ def main() -> None:
         qpm=FLAGS.qpm,
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
+        skip_empty=FLAGS.skip_empty,
     )
     paths = generation.generate(run, FLAGS.mode, required_path_flag("output_dir"), inputs, options)
     if FLAGS.json:

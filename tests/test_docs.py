@@ -14,7 +14,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDERS = ("configs", "docs", "experiments", "models", "pipelines", "tests", "tfrecords")
+FOLDERS = (
+    *("configs", "docs", "experiments", "models", "pipelines", "reelgroove", "tests"),
+    "tfrecords",
+)
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in [*ROOT.glob("*.md"), *(p for name in FOLDERS for p in (ROOT / name).rglob("*.md"))]

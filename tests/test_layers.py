@@ -32,7 +32,7 @@ def check(root: pathlib.Path) -> subprocess.CompletedProcess[str]:
 def copy(tmp_path) -> pathlib.Path:
     """A copy of the project's modules, all of them empty."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for source in (ROOT / name for name in ("configs", "models", "pipelines")):
+    for source in (ROOT / name for name in ("configs", "models", "pipelines", "reelgroove")):
         for path in source.rglob("*.py"):
             target = tmp_path / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -52,12 +52,15 @@ def open_archive(path: str) -> Archive:
     return _Folder(path) if os.path.isdir(path) else _Zip(path)
 
 
-def find_archive(path: str, marker: str) -> tuple[Archive, str]:
+def find_archive(
+    path: str, marker: str, otherwise: str = "give its own folder or zip"
+) -> tuple[Archive, str]:
     """Opens the folder or zip archive that a user names, and finds a corpus in it.
 
     Args:
       path: the folder or archive.
       marker: a file of the corpus, which has to lie at the top or one folder down.
+      otherwise: what to do with an archive that has no marker, for the message.
 
     Returns:
       The archive, and the folder in it where the marker lies: "" or "name/".
@@ -81,7 +84,7 @@ def find_archive(path: str, marker: str) -> tuple[Archive, str]:
     else:
         raise UserError(f"{path} does not exist; give a zip archive or a folder")
     if not found:
-        raise UserError(f"{path} has no {marker}, at its top or one folder down")
+        raise UserError(f"{path} has no {marker}, at its top or one folder down; {otherwise}")
     return open_archive(path), found[0]
 
 

@@ -31,6 +31,7 @@ _TUNE_BYTES = 500
 _MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
 # Line ends as `tunebook` counts them.
 _LINE_END = re.compile(rb"\r{0,2}\n|\r")
+_MIDI = (".mid", ".midi", ".smf", ".kar")
 _UNLISTED = "the folder cannot be listed, or is a link; give it as an --input of its own"
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
@@ -93,7 +94,8 @@ def _corpus(
 
 def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator[Book | Skipped]:
     path = one_path(name, paths)
-    archive, root = _archives.find_archive(path, files[0])
+    other = "read other tunebooks with --corpus=abc"
+    archive, root = _archives.find_archive(path, files[0], other)
     members = [member for member in archive.names(root) if member.startswith(root)]
     missing = [file for file in files if root + file not in members]
     if missing:
@@ -109,6 +111,8 @@ def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator
 def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
     for path, end in zip(paths, _ends(paths)):
         archive, members, alone = _archives.list_files(path)
+        if not alone:
+            _require_tunes(path, _archives.open_archive(archive), members)
         begin = f"{end}/" if len(paths) > 1 else ""
         for member in members:
             # Some programs put "./" before every name in a zip.
@@ -125,6 +129,29 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
             else:
                 required = alone or file.lower().endswith(".abc")
                 yield Book(os.path.abspath(archive), member, file, required)
+
+
+def _require_tunes(path: str, archive: _archives.Archive, members: Sequence[str]) -> None:
+    """Raises UserError for a folder of MIDI files without a tune in ABC notation."""
+    midi = [member for member in members if member.lower().endswith(_MIDI)]
+    others = [member for member in members if not member.lower().endswith((*_MIDI, "/"))]
+    if midi and not any(_may_have_tunes(archive, member) for member in others):
+        raise UserError(
+            f"{path} has {len(midi)} MIDI files and no tune in ABC notation; the Groove MIDI "
+            "Dataset goes with --corpus=groove, and docs/add-a-corpus.md has a corpus for other "
+            "MIDI files"
+        )
+
+
+def _may_have_tunes(archive: _archives.Archive, member: str) -> bool:
+    """Whether a file is a tunebook by its name or has a tune, or cannot be looked at here."""
+    if member.lower().endswith(".abc"):
+        return True
+    try:
+        text = tunebook.decode(archive.read(member, _MAX_BYTES))
+    except Rejected as rejected:
+        return rejected.reason != "not_text"
+    return any(True for _ in tunebook.tunes(text))
 
 
 def _ends(paths: Sequence[str]) -> list[str]:
@@ -242,7 +269,10 @@ def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """
     archive, member = _archives.open_archive(facts["archive"]), facts["member"]
     if "start" not in facts:
-        return tunebook.decode(archive.read(member, _MAX_BYTES)), ()
+        data = archive.read(member, _MAX_BYTES)
+        if data.startswith(b"MThd"):
+            raise Rejected("not_text", "a MIDI file, and no tunebook in ABC notation")
+        return tunebook.decode(data), ()
     start, end = facts["start"], facts["end"]
     if end - start > _MAX_BYTES:
         raise Rejected("too_large", f"more than {_MAX_BYTES} bytes from line {facts['line']} on")

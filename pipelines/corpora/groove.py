@@ -30,6 +30,10 @@ _COLUMNS = (
     "midi_filename",
     "split",
 )
+_OTHER_MIDI = (
+    "--corpus=groove reads the Groove MIDI Dataset alone; docs/add-a-corpus.md has a corpus for "
+    "other MIDI files"
+)
 # NoteSequence has no field for these labels; `note_sequence` says how they are annotated.
 _ANNOTATED = ("bpm", "beat_type", "time_signature")
 
@@ -43,7 +47,7 @@ def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
 
 
 def _from_release(path: str) -> Iterator[Source | Skipped]:
-    archive, root = _archives.find_archive(path, _TABLE)
+    archive, root = _archives.find_archive(path, _TABLE, _OTHER_MIDI)
     seen, ids = set(), set()
     for number, row in enumerate(_rows(archive, root, path), start=2):
         name = row["midi_filename"] or f"{_TABLE}, row {number}"

@@ -5,15 +5,17 @@ is where its note starts, so that one sees who plays early and who late; a drum'
 the stroke is hard, and every mark is as deep in colour as its note is loud.
 """
 
+import bisect
+import io
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines.music.timing import TempoMap
+from pipelines.runtime import files
 
 # Pixels, from the left and from the top.
 LEFT, RIGHT, TOP, BOTTOM = 120, 24, 64, 16
@@ -30,6 +32,7 @@ EARLY = 0.125
 # Four bars a line, or eight in a long piece; what is beyond 96 bars is left out, and said so.
 BARS_PER_SYSTEM, MANY_BARS_PER_SYSTEM, MAX_SYSTEMS = 4, 8, 12
 SHORT_PIECE_BARS = 32
+MAX_TITLE = 300  # characters
 MAX_BARS = MANY_BARS_PER_SYSTEM * MAX_SYSTEMS
 
 # Rows from top to bottom: name, colour, General MIDI's and Roland's pitches, shown when empty too.
@@ -52,7 +55,9 @@ BLACK_KEYS = (1, 3, 6, 8, 10)
 # Not F and B: the names of neighbouring rows would touch.
 NOTE_NAMES = {0: "C", 2: "D", 4: "E", 7: "G", 9: "A"}
 
-FONT = "DejaVu Sans"
+FONT, DPI = "DejaVu Sans", 100
+# In points: the usual size, and the least to which a long text is made smaller.
+TITLE_SIZES, SUBTITLE_SIZES = (15, 8), (10, 7)
 SHADE, INK, FAINT_INK = "#f3f4f6", "#1f2937", "#6b7280"
 # Colour and width of the lines at sixteenths, beats and bars.
 LINES = (("#e6e8ec", 0.7), ("#cbd0d8", 1.0), ("#6b7280", 1.3))
@@ -84,15 +89,16 @@ def draw(sequence, path: str | os.PathLike, title: str = "") -> None:
       path: the file to write, replaced only when the picture is complete.
       title: what to call it, e.g. the MIDI file's name; the tempo and the meter are added.
     """
-    path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    try:
-        # Matplotlib writes its version by default, which would make equal pictures differ.
-        _figure(sequence, title).savefig(unfinished, format="png", metadata={"Software": None})
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with files.replacing(path) as file:
+        file.write(png(sequence, title))
+
+
+def png(sequence, title: str = "") -> bytes:
+    """The bytes of the PNG file that `draw` writes."""
+    buffer = io.BytesIO()
+    # Matplotlib writes its version by default, which would make equal pictures differ.
+    _figure(sequence, title).savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def _figure(sequence, title: str):
@@ -119,12 +125,14 @@ def _figure(sequence, title: str):
     pitch = BAR_NUMBERS + rows[-1].bottom + SYSTEM_GAP
     width = round(max(LEFT + scale * max(lengths) + RIGHT, MIN_WIDTH))
     height = round(TOP + len(systems) * pitch + BOTTOM)
-    figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     text: dict[str, Any] = dict(x=LEFT / width, va="center", fontfamily=FONT, parse_math=False)
-    shown = _drawable(title or "untitled")
-    figure.text(y=1 - 24 / height, s=shown, color=INK, size=15, weight="bold", **text)
-    shown = _subtitle(sequence, quarters, len(bars), num_bars)
-    figure.text(y=1 - 48 / height, s=shown, color=FAINT_INK, size=10, **text)
+    room = width - LEFT - RIGHT
+    shown, size = _fitting(_drawable(title or "untitled"), room, TITLE_SIZES, "bold")
+    figure.text(y=1 - 24 / height, s=shown, color=INK, size=size, weight="bold", **text)
+    subtitle = _subtitle(sequence, quarters, len(bars), num_bars)
+    shown, size = _fitting(subtitle, room, SUBTITLE_SIZES)
+    figure.text(y=1 - 48 / height, s=shown, color=FAINT_INK, size=size, **text)
     for number, (system, length) in enumerate(zip(systems, lengths)):
         bottom = height - TOP - number * pitch - BAR_NUMBERS - rows[-1].bottom
         place = np.array([LEFT, bottom, length * scale, rows[-1].bottom])
@@ -264,8 +272,46 @@ def _subtitle(sequence, quarters: TempoMap, drawn: int, num_bars: int) -> str:
 
 
 def _drawable(text: str) -> str:
-    """The beginning of a text, with ? for what the font lacks, of which Matplotlib would warn."""
+    """The text with ? for what the font lacks, of which Matplotlib would warn."""
     from matplotlib.font_manager import findfont, get_font
 
     glyphs = get_font(findfont(f"{FONT}:bold")).get_charmap()
-    return "".join(letter if ord(letter) in glyphs else "?" for letter in text[:120])
+    return "".join(letter if ord(letter) in glyphs else "?" for letter in text)
+
+
+def _fitting(text: str, pixels: float, sizes: tuple[int, int], weight: str = "normal"):
+    """Fits a text into a width: smaller down to a size, and then without its middle.
+
+    The middle is left out because the names of files often differ at their ends.
+
+    Args:
+      text: one line.
+      pixels: the width to fit it into.
+      sizes: the usual size and the least, in points.
+      weight: of the font.
+
+    Returns:
+      The text, and its size in points.
+    """
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(1, 1, DPI)
+
+    def fits(text, size):
+        # Measured as it is drawn: at small sizes, letters are put at whole pixels.
+        font = FontProperties(family=FONT, weight=weight, size=size)
+        return renderer.get_text_width_height_descent(text, font, ismath=False)[0] <= pixels
+
+    usual, least = sizes
+    if len(text) <= MAX_TITLE:
+        for size in range(usual, least - 1, -1):
+            if fits(text, size):
+                return text, size
+
+    def cut(kept):
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    kept = range(min(len(text), MAX_TITLE))
+    too_long = bisect.bisect_left(kept, True, key=lambda each: not fits(cut(each), least))
+    return cut(max(too_long - 1, 0)), least

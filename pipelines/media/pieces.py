@@ -1,6 +1,5 @@
 """Writes pieces as MIDI files, ABC notation and pictures."""
 
-import os
 import pathlib
 
 from note_seq import sequences_lib
@@ -10,6 +9,7 @@ from pipelines.media import pianoroll
 from pipelines.music import melody, midi_writer
 from pipelines.music.abc import writer
 from pipelines.representations.contract import DECODED_QPM
+from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 
 
@@ -43,6 +43,18 @@ def join(
     return joined
 
 
+def end_at(sequence: music_pb2.NoteSequence, seconds: float | None) -> music_pb2.NoteSequence:
+    """Ends a sequence after so many seconds, its notes too; None leaves it as it is.
+
+    A program that repeats the MIDI file then does so at the last bar, and not after the last hit.
+    """
+    if seconds is not None:
+        sequence.total_time = seconds
+        for note in sequence.notes:
+            note.end_time = min(note.end_time, seconds)
+    return sequence
+
+
 def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
     """Writes a MIDI file and, beside it with the same name, what else shows the music.
 
@@ -62,9 +74,8 @@ def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bo
                 f"{place} exists and holds other music; give another --output_dir, or --overwrite"
             )
     for place, content in contents.items():
-        temporary = file.with_suffix(".tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, place)
+        with files.replacing(place) as unfinished:
+            unfinished.write(content)
     if draw:
         pianoroll.draw(sequence, file.with_suffix(".png"), file.name)
 

@@ -1,15 +1,12 @@
-"""Reads MIDI files as windows of a config, to encode them."""
+"""Pieces as windows of a config, to encode them."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 from note_seq import sequences_lib
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.music import midi_reader
-from pipelines.music.limits import Rejected
 from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import INFER
 from pipelines.runtime.app import UserError
@@ -17,12 +14,12 @@ from pipelines.runtime.app import UserError
 
 @dataclasses.dataclass
 class Windows:
-    """What a config makes of one MIDI file, window after window without overlap.
+    """What a config makes of one piece, window after window without overlap.
 
     Attributes:
       inputs, controls, lengths: the converter's tensors, one entry a window.
-      starts: where each window begins in the file, in seconds.
-      qpm: the file's tempo in quarters a minute.
+      starts: where each window begins in the piece, in seconds.
+      qpm: the piece's tempo in quarters a minute.
     """
 
     inputs: list[np.ndarray]
@@ -38,22 +35,19 @@ class Windows:
         )
 
 
-def read_windows(config, name: str, path: str) -> Windows:
-    """Reads a MIDI file as windows of a config.
+def of_piece(config, name: str, piece: music_pb2.NoteSequence, source: str) -> Windows:
+    """Divides a piece into windows of a config.
 
     Args:
       config: a Magenta Config.
       name: the config's name, for messages.
-      path: the MIDI file.
+      piece: an unquantized NoteSequence.
+      source: where the piece is from, for messages; a path if it is from a file.
 
     Raises:
-      UserError: where the file is not a MIDI file, or gives no example; the message says what the
-        config needs and what the file has.
+      UserError: where the piece gives no example; the message says what the config needs and what
+        the piece has.
     """
-    try:
-        piece = midi_reader.midi_to_note_sequence(pathlib.Path(path).read_bytes())
-    except Rejected as error:
-        raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
     representation = representations.of(config.data_converter)
     representation.set_mode(INFER)
     windows = Windows([], [], [], [], first_qpm(piece))
@@ -61,8 +55,8 @@ def read_windows(config, name: str, path: str) -> Windows:
     seconds = representation.window_seconds(steps, windows.qpm) or 0
     if len(sequences_lib.split_note_sequence_on_time_changes(piece)) > 1:
         raise UserError(
-            f"{path}: the tempo or the meter changes; windows need one of each. "
-            "Give another MIDI file"
+            f"{source}: the tempo or the meter changes; windows need one of each. "
+            "Give another piece"
         )
     reason = ""
     for start, part in representation.stretches(piece, steps, windows.qpm):
@@ -75,8 +69,8 @@ def read_windows(config, name: str, path: str) -> Windows:
             windows.starts.append(start + i * seconds)
     if not windows.inputs:
         raise UserError(
-            f"{path}: no example for {name}: {reason}. The file has {describe(piece)}; "
-            "give another MIDI file"
+            f"{source}: no example for {name}: {reason}. It has {describe(piece)}; "
+            "give another piece"
         )
     return windows
 

@@ -27,11 +27,13 @@ _RARE = ("key_signatures", "pitch_bends", "control_changes", "instrument_infos")
 def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
     """Writes a standard MIDI file, as `note_seq.sequence_proto_to_pretty_midi(...).write` does.
 
-    There is one difference: all notes of instrument 0 are written, where note_seq keeps only those
-    of the last program.
+    There are two differences: all notes of instrument 0 are written, where note_seq keeps only
+    those of the last program; and the tracks last until `sequence.total_time`, where note_seq ends
+    each a tick after its last event, so that a program repeats a loop at its last bar.
 
     Args:
-      sequence: its notes, meters, tempos, key signatures, bends and controllers are written.
+      sequence: its notes, meters, tempos, key signatures, bends and controllers are written. One
+        with key signatures, bends, controllers or changes of tempo ends as note_seq ends it.
 
     Raises:
       ValueError: for a note, a tempo or a meter that MIDI cannot represent.
@@ -47,7 +49,8 @@ def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
     if not qpm > 0:
         raise ValueError(f"MIDI has no tempo of {qpm} quarters a minute")
     seconds_per_tick = 60.0 / (qpm * resolution)
-    tracks = [_timing(sequence, seconds_per_tick, resolution)]
+    [end] = _ticks([sequence.total_time], seconds_per_tick).tolist()
+    tracks = [_timing(sequence, seconds_per_tick, resolution, end)]
     of_instrument: dict[tuple[int, int, bool], list] = {}
     for note in sequence.notes:
         key = note.instrument, note.program, note.is_drum
@@ -58,12 +61,15 @@ def note_sequence_to_midi(sequence: music_pb2.NoteSequence) -> bytes:
         keys.insert(0, (0, 0, False))
     for index, key in enumerate(keys):
         channel = _MELODIC_CHANNELS[index % len(_MELODIC_CHANNELS)]
-        tracks.append(_track(channel, *key, of_instrument.get(key, ()), seconds_per_tick))
+        notes = of_instrument.get(key, ())
+        tracks.append(_track(channel, *key, notes, seconds_per_tick, end))
     header = b"MThd" + struct.pack(">LHHH", 6, 1, len(tracks), resolution)
     return header + b"".join(b"MTrk" + struct.pack(">L", len(track)) + track for track in tracks)
 
 
-def _timing(sequence: music_pb2.NoteSequence, seconds_per_tick: float, resolution: int) -> bytes:
+def _timing(
+    sequence: music_pb2.NoteSequence, seconds_per_tick: float, resolution: int, end: int
+) -> bytes:
     """The first track: the tempo and the meters."""
     microseconds = int(6e7 / (60.0 / (seconds_per_tick * resolution)))
     if not 0 < microseconds < 1 << 24:
@@ -80,11 +86,17 @@ def _timing(sequence: music_pb2.NoteSequence, seconds_per_tick: float, resolutio
         if not 0 < numerator < 256 or denominator != 1 << power:
             raise ValueError(f"MIDI has no meter {numerator}/{denominator}")
         events.append((tick, _meta(_TIME_SIGNATURE, bytes([numerator, power, 24, 8]))))
-    return _events(events)
+    return _events(events, end)
 
 
 def _track(
-    channel: int, instrument: int, program: int, is_drum: bool, notes, seconds_per_tick: float
+    channel: int,
+    instrument: int,
+    program: int,
+    is_drum: bool,
+    notes,
+    seconds_per_tick: float,
+    end: int,
 ) -> bytes:
     """The track of one instrument."""
     if is_drum:
@@ -99,7 +111,7 @@ def _track(
         # The status is written once and holds for all events that follow ("running status").
         body = bytes([event >> 7 & 0x7F, event & 0x7F])
         events.append((event >> 14, body if i else status + body))
-    return _events(events)
+    return _events(events, end)
 
 
 def _note_events(notes, seconds_per_tick: float) -> list[int]:
@@ -121,15 +133,19 @@ def _ticks(seconds: Iterable[float], seconds_per_tick: float) -> np.ndarray:
     return np.maximum(ticks, 0).astype(np.int64)
 
 
-def _events(events: list[tuple[int, bytes]]) -> bytes:
-    """A track's bytes: its events in order, each after the number of ticks since the last one."""
+def _events(events: list[tuple[int, bytes]], end: int) -> bytes:
+    """A track's bytes: its events in order, each after the number of ticks since the last one.
+
+    The track ends at the tick `end`; if it has events later than that, a tick after the last one.
+    """
     data = bytearray()
     last = 0
     for tick, event in events:
         data += _length(tick - last)
         data += event
         last = tick
-    return bytes(data + _length(1) + _meta(_END_OF_TRACK, b""))
+    rest = end - last if end and end >= last else 1
+    return bytes(data + _length(rest) + _meta(_END_OF_TRACK, b""))
 
 
 def _meta(kind: int, payload: bytes) -> bytes:

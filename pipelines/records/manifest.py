@@ -23,25 +23,33 @@ MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 IGNORED = "ignored.jsonl"
 TUNES = "tunes.jsonl"
+# How the names of all files in the folder end that are no records.
+_LISTS = (".json", ".jsonl")
 # The hidden folder inside it where a job makes all of this; the job removes it when it ends.
 UNFINISHED = ".unfinished"
 
 
 def record_files(pattern: str) -> list[str]:
-    """The files that match a pattern, sorted; several patterns may be joined by commas.
+    """The record files that match a pattern, sorted; several patterns may be joined by commas.
+
+    The lists that lie beside records, such as `rejected.jsonl`, are passed over.
 
     Raises:
-      UserError: if a pattern matches no file.
+      UserError: if a pattern matches no record file.
     """
     paths: set[str] = set()
     for one in pattern.split(","):
         found = [path for path in glob.glob(one) if os.path.isfile(path)]
-        if not found:
-            raise UserError(
-                f"no file matches {one!r}; give the records of one split, "
-                "such as 'DIR/train.tfrecord*'"
-            )
-        paths.update(found)
+        records = [path for path in found if not path.endswith(_LISTS)]
+        if not records:
+            fix = "give the records of one split, such as 'DIR/train.tfrecord*'"
+            if found:
+                lists = ", ".join(sorted(os.path.basename(path) for path in found))
+                raise UserError(
+                    f"{one!r} matches only {lists}, which list what became of a corpus; {fix}"
+                )
+            raise UserError(f"no file matches {one!r}; {fix}")
+        paths.update(records)
     return sorted(paths)
 
 

@@ -24,6 +24,25 @@ def writing(path: pathlib.Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Opens a file for writing; it takes its name, from what is there, once all of it is written.
+
+    What was there stays where writing fails. A killed process leaves a hidden `.tmp` file.
+    """
+    path = pathlib.Path(path)
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+        os.replace(unfinished, path)
+    except BaseException as error:
+        unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, os.fspath(unfinished)):
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def new_folder(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a folder to fill; it is renamed to `directory` once all of it is written.
 
@@ -44,12 +63,9 @@ def new_folder(directory: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_json(path: str | os.PathLike, value: Any, sort_keys: bool = False) -> None:
-    """Writes JSON to a temporary name and renames it."""
-    path = pathlib.Path(path)
-    scratch = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    with writing(scratch) as file:
+    """Writes JSON, in place of what was there."""
+    with replacing(path) as file:
         file.write(json_line(value, indent=2, sort_keys=sort_keys))
-    scratch.rename(path)
 
 
 def json_line(value: Any, indent: int | None = None, sort_keys: bool = False) -> bytes:

@@ -101,7 +101,9 @@ def test_what_is_installed_is_what_the_lock_says(versions):
 def test_setup_packs_the_projects_packages_and_no_tests(setup):
     packages = set(setup.packages)
     assert {"configs", "models", "pipelines", "pipelines.corpora"} <= packages
-    assert {name.partition(".")[0] for name in packages} == {"configs", "models", "pipelines"}
+    assert {name.partition(".")[0] for name in packages} == {
+        *("configs", "models", "pipelines", "reelgroove")
+    }
 
 
 def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):

@@ -1,6 +1,7 @@
 """The config map."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
 import configs
+from pipelines.media import windows
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry
+from tests.support import pieces
+from tests.support.jobs import ROOT
 from tests.support.pieces import scale
 
 OWN = [name for name in configs.builders() if name not in magenta_configs.CONFIG_MAP]
@@ -345,3 +349,42 @@ def test_magentas_melodies_that_repeat_are_all_kept():
     found = configs.get("cat-mel_2bar_small").data_converter.to_tensors(sequence).outputs
     assert len(found) == 7
     assert all((window == found[0]).all() for window in found)
+
+
+def published() -> list[tuple[str, str, str]]:
+    """The rows of docs/checkpoints.md: the file, the config and how to use it."""
+    text = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    base = "https://storage.googleapis.com/magentadata/models/music_vae/checkpoints"
+    row = rf"\| \[([\w.-]+\.tar)\]\({re.escape(base)}/([\w.-]+\.tar)\) \| `([\w-]+)` \|.*\| (.+) \|"
+    found = re.findall(row, text)
+    assert all(shown == linked for shown, linked, _, _ in found)
+    return [(file, config, use) for file, _, config, use in found]
+
+
+def test_the_eleven_published_checkpoints_have_configs_of_magenta():
+    rows = published()
+    assert len({file for file, _, _ in rows}) == len(rows) == 11
+    for file, config, use in rows:
+        assert config in magenta_configs.CONFIG_MAP
+        # The file is named after its config; one config has two files, one another ending.
+        assert file.startswith(config.removesuffix("_tfds"))
+        conditioned = configs.get(config).data_converter.control_depth > 0
+        assert conditioned == ("`evaluate` only" in use)
+        assert conditioned != ("--mode=" in use)
+
+
+def test_the_published_checkpoints_take_what_their_table_says():
+    """Sixteen bars of a melody, of drums, and of both with a bass."""
+    melody = scale(256, length=4)
+    drums = pieces.drums([(0.5 * at, 36 if at % 2 else 38, 90) for at in range(64)])
+    trio = music_pb2.NoteSequence.FromString(melody.SerializeToString())
+    trio.notes.extend(drums.notes)
+    for at in range(64):
+        note = trio.notes.add(pitch=40 + at % 5, velocity=90, instrument=1, program=33)
+        note.start_time, note.end_time = 0.5 * at, 0.5 * at + 0.5
+    for _, name, use in published():
+        if "interpolate" in use or "reconstruct" in use:
+            given = melody if "mel" in name else trio if "trio" in name else drums
+            config = configs.get(name)
+            found = windows.of_piece(config, name, given, name)
+            assert len(found.inputs) * config.hparams.max_seq_len == 256, name

@@ -280,3 +280,17 @@ def test_the_groove_midi_dataset(corpora, tmp_path):
     rock = 281 + 37 + 10 + 4 + 4 + 3 + 1 + 1
     assert sum(s.sequence_metadata.genre[0] == "rock" for s in pieces) == rock
     assert not any(str(tmp_path) in str(sequence) for sequence in pieces[:10])
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_other_midi_files_are_sent_to_another_corpus(tmp_path, form):
+    data = groove_release.midi_bytes(groove_release.hits((36, 100, 0)))
+    where = tmp_path / "mine"
+    where.mkdir()
+    (where / "a.mid").write_bytes(data)
+    if form == "zip":
+        where = tmp_path / "mine.zip"
+        with zipfile.ZipFile(where, "w") as archive:
+            archive.writestr("a.mid", data)
+    with pytest.raises(UserError, match="has no info.csv.*Dataset alone; docs/add-a-corpus.md"):
+        listed(where)

@@ -177,6 +177,38 @@ def test_files_without_tunes_are_told_apart(tmp_path):
         conversion.convert("abc", str(tmp_path / "books" / "cover.png"), str(tmp_path / "s"))
 
 
+MIDI = b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0"
+
+
+@pytest.mark.parametrize("name", ["song.mid", "song.abc", "song"])
+def test_a_midi_file_is_named_as_one(tmp_path, name):
+    write(tmp_path, {name: MIDI, f"books/{name}": MIDI, "books/good.abc": tune(1)})
+    with pytest.raises(UserError, match=f"{name}: not_text: a MIDI file"):
+        conversion.convert("abc", str(tmp_path / name), str(tmp_path / "r"))
+    # Beside tunes it is ignored, unless its name says that it is a tunebook.
+    conversion.convert("abc", str(tmp_path / "books"), str(tmp_path / "s"), 1)
+    listed = "rejected" if name == "song.abc" else "ignored"
+    [line] = (tmp_path / "s" / f"{listed}.jsonl").read_text().splitlines()
+    assert json.loads(line)["source"] == name and "a MIDI file" in json.loads(line)["detail"]
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_folder_of_midi_is_sent_to_another_corpus(tmp_path, form):
+    files = {"a/1.mid": MIDI, "a/2.MIDI": MIDI, "LICENSE": "None.\n", "x.png": b"\x89PNG\0\1\2" * 9}
+    where = write(tmp_path / "music", files)
+    if form == "zip":
+        where = tmp_path / "music.zip"
+        with zipfile.ZipFile(where, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    message = "music.* has 2 MIDI files and no tune .*--corpus=groove.*docs/add-a-corpus.md"
+    with pytest.raises(UserError, match=message):
+        found(where)
+    # One tune beside them is enough, in a file of any name.
+    write(tmp_path / "music", {"tunes.txt": tune(1)})
+    assert list(found(tmp_path / "music")[0]) == ["tunes.txt/1"]
+
+
 def test_warnings_are_counted(tmp_path):
     # A bracket that nothing closes.
     text = tune(1) + tune(2, music="GABc dedB|dedB [dedB|c2ec B2dB|A2F2 G4|")

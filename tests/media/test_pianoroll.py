@@ -204,3 +204,25 @@ def test_any_title_is_drawn_as_it_stands(tmp_path):
         plain = pixels(drums((36, 0, 100)), tmp_path, "a")
         odd = pixels(drums((36, 0, 100)), tmp_path, "$\\frac{$ 漢字\n \x00" + "é" * 500)
     assert (plain[100:] == odd[100:]).all() and (plain[:40] != odd[:40]).any()
+
+
+NAME = "flat-groove_4bar_interpolate_one-beat_another-beat_seed1804289383_000-of-005.mid"
+
+
+@pytest.mark.parametrize("title, bars", [(NAME, 1), (NAME, 4), ("W" * 500, 1), ("i" * 150, 4)])
+def test_a_long_title_stays_inside_of_the_picture(tmp_path, title, bars):
+    image = pixels(drums((36, 0, 100), (36, 4 * bars - 1, 100)), tmp_path, title)
+    inked = np.nonzero((image[:64] < 200).any(axis=(0, 2)))[0]
+    assert inked.min() >= 120 and inked.max() < image.shape[1] - 20
+
+
+def test_a_title_is_made_smaller_before_its_middle_is_left_out():
+    assert pianoroll._fitting("groove.mid", 1280, (15, 8), "bold") == ("groove.mid", 15)
+    text, size = pianoroll._fitting(NAME, 1000, (15, 8), "bold")
+    assert text == NAME and 8 <= size < 15
+    text, size = pianoroll._fitting(NAME, 300, (15, 8), "bold")
+    begin, end = text.split("…")
+    assert size == 8 and NAME.startswith(begin) and NAME.endswith(end)
+    assert len(begin) - len(end) in (0, 1) and len(end) > 10
+    # No picture is so narrow, but nothing breaks there.
+    assert pianoroll._fitting(NAME, 1, (15, 8)) == ("…", 8)

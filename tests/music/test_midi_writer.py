@@ -3,6 +3,7 @@
 import io
 import random
 
+import mido
 import note_seq
 import pytest
 
@@ -70,6 +71,39 @@ def test_a_note_is_written_in_these_bytes():
         b"MTrk\0\0\0\x18\0\xff\x03\x05Drums\0\xc9\0"
         b"\x50\x99\x24\x5a\xbe\x40\x24\0\x01\xff\x2f\0"
     )
+
+
+def ends_of_tracks(data: bytes) -> list[int]:
+    """The ticks at which the tracks of a MIDI file end, as mido reads them."""
+    tracks = mido.MidiFile(file=io.BytesIO(data)).tracks
+    assert all(track[-1].type == "end_of_track" for track in tracks)
+    return [sum(message.time for message in track) for track in tracks]
+
+
+@pytest.mark.parametrize("qpm", [120.0, 95.0, 33.3, 301.7])
+@pytest.mark.parametrize("bars, last_hit", [(2, 0.0), (2, 7.75), (4, 15.99), (1, 3.5)])
+def test_all_tracks_end_with_the_last_bar_so_that_a_loop_can_repeat(qpm, bars, last_hit):
+    sequence = NoteSequence(ticks_per_quarter=220, total_time=4 * bars * 60 / qpm)
+    sequence.tempos.add(qpm=qpm)
+    sequence.time_signatures.add(numerator=4, denominator=4)
+    start = last_hit * 60 / qpm
+    end = min(start + 15 / qpm, sequence.total_time)
+    sequence.notes.add(pitch=36, velocity=90, start_time=start, end_time=end, is_drum=True)
+    data = midi_writer.note_sequence_to_midi(sequence)
+    assert ends_of_tracks(data) == [4 * bars * 220] * 2
+    [note] = midi_reader.midi_to_note_sequence(data).notes
+    assert (note.pitch, note.velocity) == (36, 90)
+    tick = 60 / qpm / 220
+    assert note.start_time == pytest.approx(start, abs=tick)
+    assert note.end_time == pytest.approx(end, abs=tick)
+
+
+@pytest.mark.parametrize("total_time", [0.0, 0.3])
+def test_a_file_lasts_as_long_as_its_notes_whatever_the_total_time_says(total_time):
+    sequence = NoteSequence(ticks_per_quarter=220, total_time=total_time)
+    sequence.notes.add(pitch=60, velocity=90, start_time=0.0, end_time=0.5)
+    # As note_seq: a tick after the last event.
+    assert max(ends_of_tracks(midi_writer.note_sequence_to_midi(sequence))) == 221
 
 
 def test_programs_of_one_instrument_are_all_written():

@@ -37,9 +37,10 @@ def test_a_pattern_without_files_is_an_error(tmp_path):
     make(tmp_path / "r", {"one": entries(2)}, num_shards=1)
     folder = tmp_path / "r"
     assert record_files(f"{folder}/train.tfrecord*") == [f"{folder}/train.tfrecord-00000-of-00001"]
-    both = f"{folder}/train.tfrecord*,{folder}/manifest.json"
+    (folder / "extra.tfrecord").write_bytes(b"")
+    both = f"{folder}/train.tfrecord*,{folder}/extra*"
     assert [os.path.basename(path) for path in record_files(both)] == [
-        "manifest.json",
+        "extra.tfrecord",
         "train.tfrecord-00000-of-00001",
     ]
     with pytest.raises(UserError, match="no file matches .*/test.tfrecord"):
@@ -62,6 +63,18 @@ def test_held_out_records_lie_beside_those_that_are_trained_on(tmp_path):
     # `evaluate` does not take tensors.
     (folder / "manifest.json").write_text('{"kind": "tensors"}')
     assert held_out(training) is None
+
+
+def test_the_lists_beside_records_are_no_records(tmp_path):
+    folder = tmp_path / "r"
+    make(folder, {"one": entries(2)}, num_shards=1)
+    for name in ("rejected.jsonl", "ignored.jsonl", "tunes.jsonl"):
+        (folder / name).write_text('{"source": "a.txt"}\n')
+    found = record_files(f"{folder}/*")
+    assert [os.path.basename(path) for path in found] == ["train.tfrecord-00000-of-00001"]
+    for pattern in (f"{folder}/*.jsonl", f"{folder}/manifest.json"):
+        with pytest.raises(UserError, match="matches only .*jsonl?, which list what .*train.tfrec"):
+            record_files(pattern)
 
 
 def test_kinds_of_records_do_not_mix(tmp_path):

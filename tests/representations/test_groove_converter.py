@@ -6,7 +6,7 @@ import pytest
 from magenta.models.music_vae import data
 
 import configs
-from pipelines.media import pieces, windows
+from pipelines.media import pieces, reading, windows
 from pipelines.representations.contract import NoExamplesError
 from pipelines.representations.groove_converter import CLASS_NAMES, GrooveConverter
 from tests.support.drum_tasks import DROPPED_VELOCITIES, TASKS, check_dropout
@@ -289,12 +289,13 @@ def test_midi_is_read_as_the_task_leaves_it(tmp_path):
     path = str(tmp_path / "a.mid")
     piece = drums([(0.0, KICK, 120), (0.0, SNARE, 60), (1.0, SNARE, 60), (5.0, KICK, 60)])
     pieces.write(piece, path, draw=False)
-    first, second = windows.read_windows(
-        configs.get("flat-groove_2bar-tap_dropout"), "x", path
-    ).inputs
+    read = reading.read_piece(path)
+    config = configs.get("flat-groove_2bar-tap_dropout")
+    first, second = windows.of_piece(config, "x", read, path).inputs
     # At 120, steps 0 and 8 of the first two bars, and step 8 of the next two.
     assert np.argwhere(first).tolist() == [[0, 3], [8, 3]]
     assert np.argwhere(second).tolist() == [[8, 3]]
-    first, second = windows.read_windows(configs.get("flat-groove_2bar-humanize"), "x", path).inputs
+    config = configs.get("flat-groove_2bar-humanize")
+    first, second = windows.of_piece(config, "x", read, path).inputs
     assert np.argwhere(first).tolist() == [[0, 0], [0, 1], [8, 1]]
     assert np.argwhere(second).tolist() == [[8, 0]]

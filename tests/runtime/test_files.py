@@ -57,6 +57,38 @@ def test_json_replaces_a_file_at_once(tmp_path):
     assert path.read_text() == '{\n  "a": [\n    2\n  ],\n  "b": 1\n}\n'
 
 
+def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path):
+    path = tmp_path / "x.mid"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), files.replacing(path) as file:
+        file.write(b"half")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        raise ZeroDivisionError
+    assert [each.name for each in tmp_path.iterdir()] == ["x.mid"] and path.read_bytes() == b"old"
+    with files.replacing(path) as file:
+        file.write(b"new")
+    assert [each.name for each in tmp_path.iterdir()] == ["x.mid"] and path.read_bytes() == b"new"
+
+
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path):
+    path = tmp_path / ("a" * 251 + ".mid")
+    with files.replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_an_error_while_replacing_names_the_file_and_not_the_temporary_one(tmp_path):
+    for path in (tmp_path / "absent" / "x", tmp_path / "folder"):
+        (tmp_path / "folder" / "full").mkdir(parents=True, exist_ok=True)
+        with pytest.raises(OSError) as caught, files.replacing(path):
+            pass
+        assert caught.value.filename == str(path)
+    with pytest.raises(OSError) as caught, files.replacing(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "x")
+
+
 def test_an_error_names_the_file(tmp_path):
     with pytest.raises(OSError) as caught, files.writing(tmp_path / "x"):
         raise OSError(28, "No space left on device")

@@ -59,7 +59,7 @@ def check(root: str) -> bool:
     sys.path.insert(0, os.getcwd())
     kept = cli.lint_imports(no_cache=True, no_logo=True) == cli.EXIT_STATUS_SUCCESS
 
-    graph = grimp.build_graph("configs", "models", "pipelines", cache_dir=None)
+    graph = grimp.build_graph("configs", "models", "pipelines", "reelgroove", cache_dir=None)
     modules = graph.modules - {"pipelines"}
     imports = {
         (module, imported)

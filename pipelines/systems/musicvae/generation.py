@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.media import pieces, windows
+from pipelines.media import pieces, reading, windows
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -21,6 +22,9 @@ from pipelines.systems.musicvae.run import Run
 _QUICK_BATCH_SIZE = 256
 # The most numbers in a tensor that a batch is decoded to: 64 MiB.
 _MAX_NUMBERS = 1 << 24
+
+# So many pieces without a note in a row, and `skip_empty` gives up.
+_MAX_EMPTY = 500
 
 # A function from (start, end) to the latent vectors of these outputs, shaped [end - start, z_size].
 # It is called in order.
@@ -40,6 +44,7 @@ class Options:
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
       pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
+      skip_empty: whether samples without a note are passed over, and others drawn in their place.
     """
 
     num_outputs: int = 5
@@ -49,6 +54,7 @@ class Options:
     qpm: float | None = None
     pianoroll: bool = True
     overwrite: bool = False
+    skip_empty: bool = False
 
 
 def generate(
@@ -64,74 +70,205 @@ def generate(
       run: from `run.open_run`.
       mode: "sample", "reconstruct" or "interpolate".
       output_dir: the folder of the files; made where it does not exist.
-      inputs: paths of MIDI files: none, one or two, as the mode needs.
+      inputs: paths of files that `media.reading` reads: none, one or two, as the mode needs.
       options: how to generate and write.
 
     Returns:
       The paths of the MIDI files.
 
     Raises:
-      UserError: where an input is not a MIDI file or gives no example (the message says why), the
+      UserError: where an input has no music or gives no example (the message says why), the
         checkpoint does not fit the config, or a file with other music is in the way.
     """
-    config = run.config
-    if config.data_converter.control_depth:
-        raise UserError(f"{run.name} is conditioned on controls, and generate takes none")
-    read = [windows.read_windows(config, run.name, path) for path in inputs]
+    require_unconditioned(run)
+    read = [
+        windows.of_piece(run.config, run.name, reading.read_piece(path), path) for path in inputs
+    ]
     qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
     number = len(read[0].inputs) if mode == "reconstruct" else options.num_outputs
-    batch_size = _batch_size(number, options.max_batch_size or _quick_batch_size(config))
-    loaded = model.load(run, batch_size, options.seed)
+    largest = options.max_batch_size or _quick_batch_size(run.config)
+    player = Player(run, _batch_size(number, largest), options.seed)
+    sequences: Iterable[music_pb2.NoteSequence]
     if mode == "sample":
-        latents = _drawn(options.seed, config.hparams.z_size)
+        sequences = player.sample(
+            number, options.seed, options.temperature, qpm, options.skip_empty
+        )
     elif mode == "reconstruct":
-        latents = _encoded(loaded, read[0])
+        sequences, number = [player.reconstruct(read[0], options.temperature, qpm)], 1
     else:
-        latents = _between(loaded, read, inputs, number)
-    decoded = _decoded(loaded, config, latents, number, batch_size, options.temperature)
-    sequences: Iterable = (pieces.at_tempo(sequence, qpm) for sequence in decoded)
-    if mode == "reconstruct":
-        starts = [start * read[0].qpm / qpm for start in read[0].starts]
-        representation = representations.of(config.data_converter)
-        seconds = representation.window_seconds(config.hparams.max_seq_len, qpm)
-        sequences, number = [pieces.join(list(sequences), starts, seconds)], 1
+        for each, path in zip(read, inputs, strict=True):
+            if len(each.inputs) > 1:
+                say(f"{path}: {len(each.inputs)} windows; the first is taken")
+        first, last = read
+        sequences = player.interpolate(first, last, number, options.temperature, qpm)
 
     os.makedirs(output_dir, exist_ok=True)
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
     stem = "_".join([run.name, mode, *sources, f"seed{options.seed}"])
-    paths = []
+    paths, empty = [], []
     for i, sequence in enumerate(sequences):
         path = os.path.join(output_dir, f"{stem}_{i:03d}-of-{number:03d}.mid")
         pieces.write(sequence, path, options.pianoroll, options.overwrite)
         paths.append(path)
+        if not sequence.notes:
+            empty.append(path)
+    if empty:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        fix = "; --skip_empty draws others in their place" if mode == "sample" else ""
+        say(f"warning: {empty[0]}{more}: no note in it{fix}")
     return paths
 
 
-def _drawn(seed: int, z_size: int) -> _Latents:
-    """Latent vectors drawn from the prior."""
-    rng = np.random.default_rng(seed)
-    return lambda start, end: rng.standard_normal((end - start, z_size))
+def require_unconditioned(run: Run) -> None:
+    """Raises UserError for a run whose decoder needs controls, which nothing here gives it."""
+    if run.config.data_converter.control_depth:
+        raise UserError(f"{run.name} is conditioned on controls, and generate takes none")
 
 
-def _encoded(loaded, read: windows.Windows) -> _Latents:
-    """The means of the posteriors of all windows of a file."""
-    means = model.posterior_means(loaded, read)
-    return lambda start, end: means[start:end]
+class Player:
+    """Makes music with a checkpoint; its graph is built once.
+
+    Args:
+      run: from `run.open_run`; not conditioned on controls.
+      batch_size: how many pieces are encoded or decoded at once.
+      seed: the seed of what is drawn in the graph.
+
+    Raises:
+      UserError: where the checkpoint does not fit the config.
+    """
+
+    def __init__(self, run: Run, batch_size: int, seed: int):
+        self._config = run.config
+        self._representation = representations.of(run.config.data_converter)
+        self._batch_size = batch_size
+        self._model = model.load(run, batch_size, seed)
+        self._restart = model.Restart(self._model, run.checkpoint)
+
+    def restart(self) -> None:
+        """Has the decoder draw again what it drew after loading: equal calls give equal music."""
+        self._restart()
+
+    def sample(
+        self, number: int, seed: int, temperature: float, qpm: float, skip_empty: bool = False
+    ) -> Iterator[music_pb2.NoteSequence]:
+        """Yields new pieces, from latent vectors drawn from the prior.
+
+        Args:
+          number: how many.
+          seed: the seed of the latent vectors.
+          temperature: the temperature of decoding.
+          qpm: the tempo of the pieces, in quarters a minute.
+          skip_empty: whether pieces without a note are passed over, and the next latent vectors
+            tried in their place.
+
+        Raises:
+          UserError: if a long row of pieces has no note.
+        """
+        rng = np.random.default_rng(seed)
+
+        def drawn(start, end):
+            return rng.standard_normal((end - start, self._config.hparams.z_size))
+
+        decoded = self._decoded(drawn, number, temperature, qpm, on=skip_empty)
+        return _with_notes(decoded, number) if skip_empty else decoded
+
+    def reconstruct(
+        self, read: windows.Windows, temperature: float, qpm: float | None = None
+    ) -> music_pb2.NoteSequence:
+        """Encodes all windows of a piece, decodes them, and joins what comes out.
+
+        Args:
+          read: from `media.windows`, with the run's config.
+          temperature: the temperature of decoding.
+          qpm: the tempo, in quarters a minute; the piece's by default.
+        """
+        qpm = qpm or read.qpm
+        means = model.posterior_means(self._model, read)
+        decoded = self._decoded(lambda *span: means[slice(*span)], len(means), temperature, qpm)
+        starts = [start * read.qpm / qpm for start in read.starts]
+        return pieces.join(list(decoded), starts, self._seconds(qpm))
+
+    def interpolate(
+        self,
+        first: windows.Windows,
+        last: windows.Windows,
+        number: int,
+        temperature: float,
+        qpm: float,
+    ) -> Iterator[music_pb2.NoteSequence]:
+        """Yields pieces on the way from one piece's first window to the first of another.
+
+        Args:
+          first, last: from `media.windows`, with the run's config.
+          number: how many pieces, with both ends.
+          temperature: the temperature of decoding.
+          qpm: the tempo of the pieces, in quarters a minute.
+        """
+        begin, end = (model.posterior_means(self._model, w.first())[0] for w in (first, last))
+        fractions = np.linspace(0, 1, number)
+
+        def between(*span):
+            return np.array([latent.slerp(begin, end, each) for each in fractions[slice(*span)]])
+
+        return self._decoded(between, number, temperature, qpm)
+
+    def _seconds(self, qpm: float) -> float | None:
+        """How long a window lasts; None where windows are not equally long."""
+        return self._representation.window_seconds(self._config.hparams.max_seq_len, qpm)
+
+    def _decoded(
+        self, latents: _Latents, number: int, temperature: float, qpm: float, on: bool = False
+    ) -> Iterator[music_pb2.NoteSequence]:
+        """Yields decoded pieces while the next batch is being decoded.
+
+        Two batches at a time are in memory. With `on` it goes on beyond `number`, and decodes only
+        what is asked for.
+        """
+        progress = Progress("pieces decoded", number)
+        size, length = self._batch_size, self._config.hparams.max_seq_len
+        batches = [(start, min(start + size, number)) for start in range(0, number, size)]
+
+        def decode(batch):
+            return model.decode(self._model, latents(*batch), length, temperature)
+
+        def played(tensors):
+            for sequence in self._representation.decode(tensors):
+                yield pieces.end_at(pieces.at_tempo(sequence, qpm), self._seconds(qpm))
+
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
+            following = decoder.submit(decode, batches[0])
+            for i, (_, end) in enumerate(batches):
+                tensors = following.result()
+                if i + 1 < len(batches):
+                    following = decoder.submit(decode, batches[i + 1])
+                yield from played(tensors)
+                progress.update(end)
+        progress.close()
+        for start in itertools.count(number, size) if on else ():
+            yield from played(decode((start, start + size)))
 
 
-def _between(
-    loaded, read: Sequence[windows.Windows], paths: Sequence[str], number: int
-) -> _Latents:
-    """Latent vectors from the first window of one file to the first window of the other."""
-    for each, path in zip(read, paths, strict=True):
-        if len(each.inputs) > 1:
-            say(f"{path}: {len(each.inputs)} windows; the first is taken")
-    first, last = (model.posterior_means(loaded, each.first())[0] for each in read)
-    fractions = np.linspace(0, 1, number)
-    return lambda start, end: np.array(
-        [latent.slerp(first, last, fraction) for fraction in fractions[start:end]]
-    )
+def _with_notes(
+    decoded: Iterable[music_pb2.NoteSequence], number: int
+) -> Iterator[music_pb2.NoteSequence]:
+    """The first pieces that have notes; says how many others were passed over."""
+    found = passed = row = 0
+    for sequence in decoded:
+        if sequence.notes:
+            found, row = found + 1, 0
+            yield sequence
+            if found == number:
+                break
+        else:
+            passed, row = passed + 1, row + 1
+            if row == _MAX_EMPTY:
+                raise UserError(
+                    f"{found} of {number} pieces have notes, and then {row} in a row had none; "
+                    "raise --temperature, or train the run further"
+                )
+    if passed:
+        say(f"{passed} pieces without a note were passed over")
 
 
 def _quick_batch_size(config) -> int:
@@ -143,28 +280,3 @@ def _quick_batch_size(config) -> int:
 def _batch_size(num_outputs: int, at_most: int) -> int:
     """The size that fills all batches equally, since each costs as much as a full one."""
     return math.ceil(num_outputs / math.ceil(num_outputs / at_most))
-
-
-def _decoded(
-    loaded, config, latents: _Latents, number: int, batch_size: int, temperature: float
-) -> Iterator[music_pb2.NoteSequence]:
-    """Yields decoded sequences while the next batch is being decoded.
-
-    Two batches at a time are in memory.
-    """
-    progress = Progress("pieces decoded", number)
-    representation = representations.of(config.data_converter)
-    batches = [(start, min(start + batch_size, number)) for start in range(0, number, batch_size)]
-
-    def decode(batch):
-        return model.decode(loaded, latents(*batch), config.hparams.max_seq_len, temperature)
-
-    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
-        following = decoder.submit(decode, batches[0])
-        for i, (_, end) in enumerate(batches):
-            tensors = following.result()
-            if i + 1 < len(batches):
-                following = decoder.submit(decode, batches[i + 1])
-            yield from representation.decode(tensors)
-            progress.update(end)
-    progress.close()

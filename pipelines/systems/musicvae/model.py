@@ -60,6 +60,32 @@ def load(run: Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
         raise _restore_error(run, error) from error
 
 
+class Restart:
+    """Has a loaded model draw anew what it drew at first, without building its graph again.
+
+    What a graph draws goes on from call to call in a session, and begins anew in a new one.
+
+    Args:
+      model: from `load`.
+      checkpoint: the checkpoint that it was loaded from.
+    """
+
+    def __init__(self, model: trained_model.TrainedModel, checkpoint: str):
+        self._model = model
+        self._checkpoint = checkpoint
+        self._saver: tf.train.Saver | None = None
+
+    def __call__(self) -> None:
+        """Puts a new session in place of the model's."""
+        graph = self._model._sess.graph
+        self._model._sess.close()
+        self._model._sess = tf.Session(graph=graph)
+        if self._saver is None:
+            with graph.as_default():
+                self._saver = tf.train.Saver()
+        self._saver.restore(self._model._sess, self._checkpoint)
+
+
 def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:
     """Encodes windows; returns the means of their posteriors, shaped [n, z_size].
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 
+import mido
 import note_seq
 import numpy as np
 import pytest
 
 import configs
 from pipelines import representations
-from pipelines.media import pieces, windows
+from pipelines.media import pieces, reading, windows
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import generation
 from pipelines.systems.musicvae import model as trained_model
@@ -189,10 +190,22 @@ def test_tempo_is_the_inputs_or_the_flags(run, tmp_path, qpm, expected):
     assert not list((tmp_path / "out").glob("*.png"))
 
 
+@pytest.mark.parametrize("mode, bars", [("sample", 4), ("interpolate", 4), ("reconstruct", 12)])
+def test_files_end_at_their_last_bar(run, tmp_path, mode, bars):
+    """Ten bars are three windows of four; a loop of four bars is repeated after four bars."""
+    path = midi_file(tmp_path / "in.mid", 10, 90.0)
+    inputs = {"sample": (), "interpolate": (path, path), "reconstruct": (path,)}[mode]
+    out = str(tmp_path / "out")
+    for made in generate(run, mode, out, inputs, num_outputs=3, temperature=2.0, pianoroll=False):
+        file = mido.MidiFile(made)
+        ticks = [sum(message.time for message in track) for track in file.tracks]
+        assert ticks == [4 * bars * file.ticks_per_beat] * len(file.tracks)
+
+
 def test_reconstruct_joins_the_windows_in_their_places(run, tmp_path, monkeypatch):
     """With a decoder that returns what was encoded, the whole piece comes back."""
     path = midi_file(tmp_path / "in.mid", 10, 100.0)
-    read = windows.read_windows(run.config, run.name, path)
+    read = windows.of_piece(run.config, run.name, reading.read_piece(path), path)
     assert len(read.inputs) == 3  # 10 bars: 4, 4 and 2 padded to 4.
     real = trained_model.load
 
@@ -267,7 +280,7 @@ def test_windows_of_a_stock_converter_do_not_overlap(tmp_path):
     path = tmp_path / "in.mid"
     pitches = [60, 62, 64, 65] * 8
     pieces.write(melody(pitches, seconds=0.6), str(path), draw=False)
-    read = windows.read_windows(config, "cat-mel_2bar_small", str(path))
+    read = windows.of_piece(config, "cat-mel_2bar_small", reading.read_piece(path), "in.mid")
     assert len(read.inputs) == 4
     assert read.starts == pytest.approx([0.0, 4.8, 9.6, 14.4], abs=1e-6)
     decoded = [
@@ -280,6 +293,92 @@ def test_windows_of_a_stock_converter_do_not_overlap(tmp_path):
     for i, note in enumerate(joined.notes):
         assert note.start_time == pytest.approx(0.6 * i, abs=1e-3)
     assert joined.total_time == pytest.approx(19.2, abs=1e-3)
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """Has every other latent vector decoded to silence; lists the latent vectors."""
+    drawn = []
+    decode = trained_model.decode
+
+    def decoding(model, z, *args):
+        tensors = decode(model, z, *args)
+        for row, each in enumerate(z):
+            tensors[row] = 0
+            if len(drawn) % 2:
+                tensors[row, 0, 0] = 1  # A kick at the first step.
+            drawn.append(each)
+        return tensors
+
+    monkeypatch.setattr(trained_model, "decode", decoding)
+    return drawn
+
+
+def test_a_piece_without_a_note_is_told(run, tmp_path, empty, capsys):
+    paths = generate(run, "sample", str(tmp_path), num_outputs=5, pianoroll=False)
+    assert len(paths) == 5
+    said = capsys.readouterr().err
+    assert "000-of-005.mid and 2 more: no note in it; --skip_empty draws others" in said
+
+
+def test_the_next_latent_vectors_are_tried_for_empty_pieces(run, tmp_path, empty, capsys):
+    paths = generate(
+        run, "sample", str(tmp_path), num_outputs=5, seed=3, skip_empty=True, pianoroll=False
+    )
+    assert [path[-14:] for path in paths] == [f"{i:03d}-of-005.mid" for i in range(5)]
+    assert all(mido.MidiFile(path).tracks[-1][2].type == "note_on" for path in paths)
+    # Five, and then five more; nothing is decoded twice or in vain but the rest of a batch.
+    np.testing.assert_array_equal(
+        np.array(empty), np.random.default_rng(3).standard_normal((10, 4))
+    )
+    said = capsys.readouterr().err
+    assert "5 pieces without a note were passed over" in said and "warning" not in said
+
+
+def test_a_model_that_plays_nothing_does_not_run_for_ever(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(trained_model, "decode", lambda model, z, *args: np.zeros((len(z), 64, 27)))
+    with pytest.raises(UserError, match="0 of 2 pieces have notes, and then 500 in a row had none"):
+        generate(run, "sample", str(tmp_path), num_outputs=2, skip_empty=True, pianoroll=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["tune.abc", "score.musicxml", "tune.mid"])
+def test_any_notation_is_taken(tmp_path, name):
+    """Two bars of eight notes, in three notations: the same events for the same config."""
+    config = configs.get("cat-mel_2bar_small")
+    path = tmp_path / name
+    if name.endswith("abc"):
+        path.write_text("X:1\nT:Eight\nM:4/4\nL:1/4\nQ:1/4=100\nK:C\nCDEF|GABc|\n")
+    elif name.endswith("xml"):
+        path.write_bytes(score("CDEF", "GABC"))
+    else:
+        pieces.write(melody([60, 62, 64, 65, 67, 69, 71, 72], 0.6), str(path), draw=False)
+    read = windows.of_piece(config, "x", reading.read_piece(path), name)
+    [events] = [np.argmax(tensor, axis=1) for tensor in read.inputs]
+    # Magenta's melodies begin at pitch 21, after two special events.
+    assert [event + 19 for event in events if event > 1] == [60, 62, 64, 65, 67, 69, 71, 72]
+    assert read.qpm == pytest.approx(100)
+
+
+def score(*bars):
+    """A score in MusicXML of quarter notes, at 100 a minute; the last C is an octave higher."""
+    measures = ""
+    for bar in bars:
+        notes = "".join(
+            f"<note><pitch><step>{step}</step><octave>{5 if bar[:1] + step == 'GC' else 4}</octave>"
+            "</pitch><duration>1</duration><voice>1</voice></note>"
+            for step in bar
+        )
+        begin = (
+            ""
+            if measures
+            else (
+                "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type>"
+                '</time></attributes><direction><sound tempo="100"/></direction>'
+            )
+        )
+        measures += f"<measure>{begin}{notes}</measure>"
+    return f'<score-partwise><part id="P1">{measures}</part></score-partwise>'.encode()
 
 
 def test_other_music_is_not_overwritten(run, tmp_path):
@@ -300,9 +399,14 @@ def test_other_music_is_not_overwritten(run, tmp_path):
     "flags, message",
     [
         (["--mode=sample", "--input_midi=x.mid"], "--input_midi does not go with --mode=sample"),
-        (["--mode=reconstruct"], "--mode=reconstruct needs --input_midi=FILE.mid"),
-        (["--mode=interpolate", "--input_midi_1=x.mid"], "needs --input_midi_2"),
+        (["--mode=sample", "--input=x.mid"], "--input does not go with --mode=sample"),
+        (["--mode=reconstruct"], "--mode=reconstruct needs --input=FILE (MIDI, ABC or MusicXML)"),
+        (["--mode=reconstruct", "--input=x.mid", "--input=y.mid"], "needs --input=FILE (MIDI"),
+        (["--mode=interpolate", "--input_midi_1=x.mid"], "needs --input=FILE twice"),
+        (["--mode=reconstruct", "--input=x.abc", "--input_midi=x.mid"], "say the same; give one"),
         (["--mode=reconstruct", "--input_midi=absent.mid"], "absent.mid"),
+        (["--mode=reconstruct", "--input=absent.abc"], "absent.abc"),
+        (["--mode=reconstruct", "--skip_empty", "--input=x.mid"], "--skip_empty does not go"),
         (["--mode=sample", "--qpm=nan"], "qpm"),
         (["--mode=sample", "--temperature=inf"], "--temperature=inf"),
     ],

@@ -118,6 +118,19 @@ def test_what_exists_is_marked_and_left_out(made, tmp_path):
     assert [each.title for each in chooser.match(piece(), 1, True)] == ["A Brand Like No Other"]
 
 
+def test_a_possessive_is_part_of_a_title(made, tmp_path):
+    """However it is written: the player of the reel is not yet the name of a tune."""
+    path = written(tmp_path / "list.txt", "Pat Carney\nPat Carneys\nCarney's\nPat Carney’s Reel\n")
+    taken = written(tmp_path / "taken.txt", "PAT CARNEY'S\nPAT CARNEY'S -- REEL.\n")
+    found = Matcher(str(made.run), path, taken_paths=[taken]).match(piece())
+    assert {each.title: each.existing for each in found} == {
+        "Pat Carney": False,
+        "Pat Carneys": True,
+        "Carney's": False,
+        "Pat Carney’s Reel": True,
+    }
+
+
 def test_a_title_whose_other_name_is_another_line_is_taken_with_it(made, tmp_path):
     path = written(tmp_path / "list.txt", "The Maid's Fancy\nThe Goose, or the Maid's Fancy\n")
     chooser = Matcher(str(made.run), path)

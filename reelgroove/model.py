@@ -1,0 +1,149 @@
+"""A trained model in this process: what it samples, reconstructs and interpolates."""
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.music.timing import DEFAULT_QPM
+from reelgroove.music import Path, piece_of, quiet
+
+if TYPE_CHECKING:
+    from pipelines.media.windows import Windows
+    from pipelines.systems.musicvae.run import Run
+
+
+class Model:
+    """A checkpoint that makes music; `load` gives it.
+
+    The graph is built once. The same call gives the same notes, however often it is made.
+
+    Attributes:
+      name: the config's name.
+      checkpoint: the checkpoint's prefix.
+      step: the training step of the checkpoint, or None where its name does not say.
+      hparams: the hparams, by name.
+    """
+
+    def __init__(self, run: "Run", batch_size: int):
+        from pipelines.systems.musicvae import generation
+
+        generation.require_unconditioned(run)
+        self.name, self.checkpoint, self.step = run.name, run.checkpoint, run.step
+        self.hparams = dict(run.config.hparams.values())
+        self._config = run.config
+        self._player = generation.Player(run, batch_size, seed=0)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}, step {self.step}, {self.checkpoint}>"
+
+    def sample(
+        self,
+        number: int = 4,
+        seed: int | None = None,
+        temperature: float = 0.5,
+        qpm: float = DEFAULT_QPM,
+        skip_empty: bool = False,
+    ) -> list[NoteSequence]:
+        """Makes new pieces, from latent vectors drawn at random.
+
+        Args:
+          number: how many.
+          seed: the seed of the latent vectors; by default another one each time.
+          temperature: the randomness of the decoding.
+          qpm: the tempo, in quarters a minute.
+          skip_empty: whether pieces without a note are passed over, and others drawn.
+        """
+        seed = secrets.randbits(31) if seed is None else seed
+        self._player.restart()
+        return list(self._player.sample(number, seed, temperature, qpm, skip_empty))
+
+    def reconstruct(
+        self, piece: NoteSequence | Path, temperature: float = 0.5, qpm: float | None = None
+    ) -> NoteSequence:
+        """Encodes every window of a piece, decodes it, and joins what comes out.
+
+        Args:
+          piece: a NoteSequence, or a path.
+          temperature: the randomness of the decoding.
+          qpm: the tempo, in quarters a minute; the piece's by default.
+
+        Raises:
+          Error: for a piece that the config does not take; the message says why.
+        """
+        self._player.restart()
+        return self._player.reconstruct(self._windows(piece), temperature, qpm)
+
+    def interpolate(
+        self,
+        first: NoteSequence | Path,
+        last: NoteSequence | Path,
+        number: int = 5,
+        temperature: float = 0.5,
+        qpm: float | None = None,
+    ) -> list[NoteSequence]:
+        """Makes pieces on the way from the first window of one piece to that of another.
+
+        Args:
+          first, last: NoteSequences, or paths.
+          number: how many pieces, with both ends.
+          temperature: the randomness of the decoding.
+          qpm: the tempo, in quarters a minute; that of the first piece by default.
+
+        Raises:
+          Error: for a piece that the config does not take; the message says why.
+        """
+        begin, end = self._windows(first), self._windows(last)
+        self._player.restart()
+        found = self._player.interpolate(begin, end, number, temperature, qpm or begin.qpm)
+        return list(found)
+
+    def _windows(self, piece: NoteSequence | Path) -> "Windows":
+        from pipelines.media import windows
+
+        source = "the piece" if isinstance(piece, NoteSequence) else str(piece)
+        return windows.of_piece(self._config, self.name, piece_of(piece), source)
+
+
+def load(
+    run_dir: Path | None = None,
+    checkpoint_file: Path | None = None,
+    config: str = "",
+    config_file: Path | None = None,
+    hparams: str = "",
+    batch_size: int = 16,
+    devices: str = "",
+) -> Model:
+    """Loads a trained model into this process. The first time takes some ten seconds.
+
+    Args:
+      run_dir: the folder of a run; its newest checkpoint is taken.
+      checkpoint_file: another checkpoint, or one of Magenta's .tar files.
+      config, hparams: for a checkpoint without a run.json, such as Magenta's.
+      config_file: the Python file with a config of your own; it is executed.
+      batch_size: how many pieces are encoded or decoded at once; other sizes give other music.
+      devices: "CPU" or "GPU"; by default a GPU where TensorFlow finds one. The first model of a
+        process decides for the others.
+
+    Raises:
+      Error: where there is no checkpoint, or it does not fit its config.
+      ImportError: where TensorFlow was imported with Keras 3 before reelgroove was.
+    """
+    from pipelines.runtime import tensorflow
+
+    with quiet():
+        tensorflow.start("WARN")
+        from configs import ConfigRef
+        from pipelines.runtime import devices as tensorflow_devices
+        from pipelines.systems.musicvae.run import open_run, warn_of_change
+
+    own_file = _expanded(config_file)
+    ref = ConfigRef(config, own_file, hparams)
+    run = open_run(_expanded(run_dir), _expanded(checkpoint_file), ref)
+    warn_of_change(run.metadata, own_file)
+    tensorflow_devices.use(devices)
+    return Model(run, batch_size)
+
+
+def _expanded(path: Path | None) -> str | None:
+    return None if path is None else os.path.expanduser(path)
