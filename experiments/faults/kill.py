@@ -47,6 +47,8 @@ LAST_LINES = {signal.SIGTERM: ("terminated", 143), signal.SIGINT: ("interrupted"
 GIVE_UP_SECONDS = 60
 # Workers notice within a second that their job has gone.
 LEFT_SECONDS = 10
+# By then Python has started, even on a busy machine.
+_STARTED_SECONDS = 5.0
 WORKERS = "--pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=2"
 TINY = "batch_size=8,enc_rnn_size=[8],dec_rnn_size=[8,8],z_size=4,learning_rate=0.01"
 
@@ -113,21 +115,32 @@ def nothing(folder: pathlib.Path) -> dict[str, str]:
 STEPS = 40
 
 
-def jobs(work: pathlib.Path) -> list[Job]:
-    """All jobs, with what they read made in a folder, if it is not there."""
+def record_jobs(work: pathlib.Path) -> list[Job]:
+    """The jobs that make records of corpora, which are made in a folder, if they are not there."""
     books, drums = work / "books", work / "drums"
     if not books.exists():
         tunes.write_corpus(str(books))
     if not drums.exists():
         grooves.write_corpus(str(drums))
+    convert = ["convert", "--corpus=abc", f"--input={books}", "--output=OUT"]
+    drum_flags = ["--corpus=groove", f"--input={drums}", "--output=OUT", WORKERS]
+    return [
+        Job("convert", convert, records),
+        Job("convert with workers", ["convert", *drum_flags], records, True),
+    ]
+
+
+def jobs(work: pathlib.Path) -> list[Job]:
+    """All jobs, with what they read made in a folder, if it is not there."""
+    of_corpora = record_jobs(work)
     shared = work / "shared"
     tune_records, groove_records = shared / "tunes", shared / "grooves"
     run, titles = shared / "run", shared / "titles"
     pattern = f"--examples_path={groove_records}/train.tfrecord*"
     held_out = f"--examples_path={groove_records}/validation.tfrecord*"
     titled = f"--examples_path={tune_records}/train.tfrecord*"
-    convert_tunes = ["convert", "--corpus=abc", f"--input={books}"]
-    convert_drums = ["convert", "--corpus=groove", f"--input={drums}"]
+    convert_tunes = ["convert", "--corpus=abc", f"--input={work}/books"]
+    convert_drums = ["convert", "--corpus=groove", f"--input={work}/drums"]
     train = ["train", "--config=flat-groove_4bar", pattern, f"--num_steps={STEPS}",
              f"--hparams={TINY}", "--seed=1"]  # fmt: skip
     train_titles = ["titles", "train", titled, "--text_encoder=builtin", "--num_epochs=8",
@@ -144,8 +157,7 @@ def jobs(work: pathlib.Path) -> list[Job]:
                 raise app.UserError(f"{arguments[0]} failed undisturbed: {done.stderr[-500:]}")
     tensors = ["tensors", "--config=flat-groove_4bar", f"--input={groove_records}"]
     return [
-        Job("convert", [*convert_tunes, "--output=OUT"], records),
-        Job("convert with workers", [*convert_drums, "--output=OUT", WORKERS], records, True),
+        *of_corpora,
         Job("tensors", [*tensors, "--output=OUT"], records),
         Job("tensors with workers", [*tensors, "--output=OUT", WORKERS], records, True),
         Job("train", [*train, "--run_dir=OUT", "--save_checkpoint_secs=1"], last_step),
@@ -197,12 +209,13 @@ class Disturber:
         self._expected = dict(job.result(out))
         self._printed = done.stdout.replace(str(out), "OUT")
 
-    def trial(self, rng: random.Random) -> tuple[str, list[str]]:
-        """One trial; returns which signal it was and what did not hold."""
+    def trial(self, rng: random.Random, number: signal.Signals) -> tuple[str, list[str]]:
+        """One trial with a signal; returns what it was and to whom, and what did not hold."""
         out = self._fresh()
-        number = rng.choice(SIGNALS)
         at_worker = self._job.workers and rng.random() < 0.5
-        moment = rng.uniform(0.3, 1.05 * self._seconds)
+        # While Python itself starts, signals do what they do to any program.
+        earliest = max(0.3, min(0.25 * self._seconds, _STARTED_SECONDS))
+        moment = rng.uniform(earliest, 1.05 * self._seconds)
         log = self._work / "stderr"
         with open(log, "wb") as stderr:
             process = subprocess.Popen(
@@ -221,9 +234,13 @@ class Disturber:
                 return number.name, [f"still running {GIVE_UP_SECONDS} s after the signal"]
         lines = log.read_text(errors="replace").splitlines()
         name = f"{number.name} to {'a worker' if at_worker else 'the job'}"
-        faults = list(_faults_of_end(process.returncode, lines, number if hit else None, at_worker))
-        faults += _left(process.pid)
-        faults += self._faults_of_result(out, finished=process.returncode == 0)
+        status = process.returncode
+        done = self._expected and dict(self._job.result(out)) == self._expected
+        if done and status == -number != -signal.SIGKILL:
+            status = 0  # The work was done, and Python was about to end.
+        faults = list(faults_of_end(status, lines, number if hit else None, at_worker))
+        faults += left_processes(process.pid)
+        faults += self._faults_of_result(out, finished=status == 0)
         return name, faults
 
     def _send(
@@ -276,15 +293,22 @@ class Disturber:
         return out
 
 
-def _faults_of_end(
+def faults_of_end(
     status: int, lines: Sequence[str], sent: signal.Signals | None, at_worker: bool
 ) -> Iterator[str]:
-    """What is wrong with how a job ended; `sent` is None where it had ended before."""
+    """What is wrong with how a job ended.
+
+    Args:
+      status: its exit status.
+      lines: what it wrote to stderr.
+      sent: the signal; None where the job had ended before.
+      at_worker: whether a worker got the signal.
+    """
     if any("Traceback" in line for line in lines):
         yield f"a traceback: {lines[-1]}"
     last = lines[-1] if lines else ""
-    if sent is None or (status == 0 and sent != signal.SIGKILL):
-        # It may end by itself before it notices.
+    if sent is None or (status == 0 and (at_worker or sent != signal.SIGKILL)):
+        # It may end by itself before it notices, and a worker may have done its work.
         expected, word = 0, None
     elif at_worker:
         expected, word = 1, "error: a worker process was killed"
@@ -315,9 +339,9 @@ def _session(leader: int) -> list[psutil.Process]:
     return found
 
 
-def _left(leader: int) -> list[str]:
-    """The processes of a session that do not end."""
-    deadline = time.monotonic() + LEFT_SECONDS
+def left_processes(leader: int, seconds: float = LEFT_SECONDS) -> list[str]:
+    """The processes of a session that do not end within some seconds; kills them."""
+    deadline = time.monotonic() + seconds
     while left := _session(leader):
         if time.monotonic() > deadline:
             told = [" ".join(each.cmdline())[:80] for each in left]
@@ -342,7 +366,7 @@ def main() -> None:
         progress = Progress("trials", FLAGS.trials)
         for number in range(FLAGS.trials):
             name, disturber = disturbers[number % len(disturbers)]
-            sent, faults = disturber.trial(rng)
+            sent, faults = disturber.trial(rng, rng.choice(SIGNALS))
             count = counts.setdefault(f"{name}: {sent}", Counter())
             count["tried"] += 1
             count["held"] += not faults

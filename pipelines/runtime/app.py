@@ -70,6 +70,9 @@ def ending() -> Iterator[None]:
     try:
         with closed_pipe.quietly():
             yield
+        # The work is done: while Python ends, a signal has nothing to stop, and no traceback to give.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end_now)
     except flags.Error as error:
         _fail(f"{_about_flag(error)} (see --help)")
     except UserError as error:
@@ -90,6 +93,10 @@ def ending() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         print("terminated" if terminated else "interrupted", file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+
+
+def _end_now(number: int, frame: object) -> None:
+    os._exit(0)
 
 
 def _terminate(number: int, frame: object) -> None:
