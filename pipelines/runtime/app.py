@@ -70,7 +70,7 @@ def ending() -> Iterator[None]:
     try:
         with closed_pipe.quietly():
             yield
-        # The work is done: while Python ends, a signal has nothing to stop, and no traceback to give.
+        # The work is done. While Python ends, a signal has nothing to stop and gives no traceback.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end_now)
     except flags.Error as error:
