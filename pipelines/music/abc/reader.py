@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from pipelines.music import note_sequence
+from pipelines.music.abc.lines import is_placeholder
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.playing import Performance, play, written_notes
 from pipelines.music.abc.score import WHOLE, Score, Ticks, of_whole
@@ -26,6 +27,8 @@ _Modes = NoteSequence.KeySignature.Mode
 _Chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
 # The most characters of a header field that are kept.
 _MAX_HEADER = 10_000
+# A tune with more notes is no placeholder.
+_PLACEHOLDER_NOTES = 32
 
 
 def read(
@@ -42,9 +45,11 @@ def read(
       The tune as it is played, all voices. tfrecords/README.md says what is in which field.
 
     Raises:
-      Rejected: "no_notes", "too_long" or "too_many_notes".
+      Rejected: "no_notes", "placeholder", "too_long" or "too_many_notes".
     """
     score = notate(tune, max_notes)
+    if score.notes() <= _PLACEHOLDER_NOTES and is_placeholder(tune.lines):
+        raise Rejected("placeholder", "its notes are only the begin of the alphabet")
     played = play(score, max_notes)
     clock = _Clock(played.tempos)
     seconds = clock.seconds(max(note.end for note in played.notes))
