@@ -56,6 +56,8 @@ class _Notation:
         self.score = Score()
         self._readings = readings
         self._tuplets = 0
+        # How many labels of parts there were, and the last of them.
+        self._labels, self._label = 0, ""
         self._slips = repeats.Slips()
         self._max_notes = max_notes
         self._notes = 0
@@ -156,6 +158,7 @@ class _Notation:
         if state is None:
             voice = Voice(self._voice_names.get(name))
             state = self._voices[name] = VoiceState(voice, self._line, self._state)
+            state.labels = self._labels
             shift = fields.transposition(self._voice_fields.get(name, ""))
             if shift is not None:
                 state.transposition = shift
@@ -234,11 +237,18 @@ class _Notation:
             self.score.parts = fields.parts(value)
         elif value:
             label = value.strip('" .')[:1]
-            for state in self._voices.values():
-                if state is self._here and not state.is_empty():
-                    state.end_bar(self._line)
-                if state.is_empty():
-                    state.bar.part = label
+            if not self._here.is_empty():
+                self._here.end_bar(self._line)
+            self._labels += 1
+            self._label = label
+            self._begin_part(self._here)
+
+    def _begin_part(self, state: VoiceState) -> None:
+        """Lets the latest part begin in a voice too; the others do so when they go on."""
+        if state.labels < self._labels:
+            state.labels = self._labels
+            if state.is_empty():
+                state.bar.part = self._label
 
     def _voice_field(self, value: str) -> None:
         identifier, name = fields.voice(value)
@@ -250,6 +260,7 @@ class _Notation:
         known = identifier in self._voices
         self._voice_fields.setdefault(identifier, value)
         self._here = self._voice(identifier)
+        self._begin_part(self._here)
         shift = fields.transposition(value) if known else None
         if shift is not None:
             self._here.transposition = shift

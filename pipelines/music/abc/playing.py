@@ -314,25 +314,21 @@ def _perform(
     first = len(played.names)
     played.names.append(name)
     notes = played.notes
-    # The indices in `notes` of notes that are tied to the next one, by pitch; two in unison too.
-    tied: dict[int, list[int]] = {}
+    # The indices in `notes` of notes that are tied to the next one, by pitch and end: two may be in
+    # unison.
+    tied: dict[tuple[int, Ticks], list[int]] = {}
     for place, time in zip(order, starts, strict=True):
         bar = bars[place]
         for onset, length, pitch, ties, overlay, _ in bar.notes:
             start = time + onset
-            if tied and pitch in tied:
-                waiting = [at for at in tied.pop(pitch) if notes[at].end >= start]
-                joined = next((at for at in waiting if notes[at].end == start), None)
-                if joined is not None:
-                    notes[joined] = notes[joined]._replace(end=start + length)
-                    if not ties:
-                        waiting.remove(joined)
-                if waiting:
-                    tied[pitch] = waiting
-                if joined is not None:
-                    continue
+            if tied and (waiting := tied.get((pitch, start))):
+                at = waiting.pop(0)
+                notes[at] = notes[at]._replace(end=start + length)
+                if ties:
+                    tied.setdefault((pitch, start + length), []).append(at)
+                continue
             if ties:
-                tied.setdefault(pitch, []).append(len(notes))
+                tied.setdefault((pitch, start + length), []).append(len(notes))
             instrument = first + overlay
             notes.append(PlayedNote(start, start + length, pitch, instrument, bar.program))
             if overlay:

@@ -9,6 +9,8 @@ experiments/tunes/README.md explains the rest. symusic is 1.9 times as fast as t
 70 times slower.
 """
 
+import bisect
+import operator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -91,10 +93,11 @@ class _Clock:
         if len(self._stretches) == 1 and isinstance(time, int):
             # Python divides integers of any size to the nearest double.
             return time * self._numerator / self._denominator
-        for start, seconds, rate in reversed(self._stretches):
-            if time >= start:
-                return float(seconds + (time - start) * rate)
-        raise ValueError(f"no tempo holds at {time}")
+        at = bisect.bisect_right(self._stretches, time, key=operator.itemgetter(0)) - 1
+        if at < 0:
+            raise ValueError(f"no tempo holds at {time}")
+        start, seconds, rate = self._stretches[at]
+        return float(seconds + (time - start) * rate)
 
 
 @lru_cache(maxsize=4096)

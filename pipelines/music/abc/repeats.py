@@ -63,7 +63,7 @@ def _settle_endings(bars: Sequence[Bar], slips: Slips) -> Iterator[tuple[int, st
     """Reads endings such as [12 digit by digit where no endings for the passes before are there."""
     for group in _endings(bars, slips):
         doubtful = [bar for bar in group if bar in slips.by_digits]
-        if not doubtful or _bear_out(group):
+        if not doubtful or _is_whole(frozenset().union(*(bar.ending or () for bar in group))):
             continue
         for bar in doubtful:
             token, bar.ending = slips.by_digits[bar]
@@ -74,25 +74,25 @@ def _settle_endings(bars: Sequence[Bar], slips: Slips) -> Iterator[tuple[int, st
 def _endings(bars: Sequence[Bar], slips: Slips) -> Iterator[list[Bar]]:
     """The bars with variant endings, those of one repeat together."""
     group: list[Bar] = []
+    passes: frozenset[int] = frozenset()  # Those of the group.
     begins = False  # Whether a repeat or part has begun since the last ending.
     for bar in bars:
         begins = begins or bar.opens_repeat or bar.part is not None
         if not bar.ending:
             continue
-        first = 1 in bar.ending or (
-            bar in slips.by_digits and 1 in slips.by_digits[bar][1] and not _bear_out([*group, bar])
-        )
+        _, by_digits = slips.by_digits.get(bar, ("", ()))
+        first = 1 in bar.ending or (1 in by_digits and not _is_whole(passes | bar.ending))
         if group and (begins or first):
             yield group
-            group = []
+            group, passes = [], frozenset()
         group.append(bar)
+        passes |= bar.ending
         begins = False
     yield group
 
 
-def _bear_out(group: Sequence[Bar]) -> bool:
-    """Whether endings are for all passes from the first one on."""
-    passes = frozenset().union(*(bar.ending or () for bar in group))
+def _is_whole(passes: frozenset[int]) -> bool:
+    """Whether there are endings for all passes from the first one on."""
     return len(passes) == max(passes, default=0)
 
 

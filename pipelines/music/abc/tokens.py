@@ -65,8 +65,9 @@ _NOTE_PARTS = re.compile(r"(\^{1,2}|_{1,2}|=)?([A-Ga-g])([,']*)(.*)")
 _NOTE_AND_TIE = re.compile(
     rf'"[^"]*"|![^!]*!|\{{[^{{}}]*\}}|\+(?!(?!f+\+)(?:{_NOTE})+\+)[^+\s|]{{1,40}}\+|({_NOTE})(-?)'
 )
+# A run of "|" is looked at from its first on, or time would be quadratic.
 _BAR_PARTS = re.compile(
-    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>\|+:+)|(?P<both>::+)|(?P<late>:)|."
+    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>(?<!\|)\|+:+)|(?P<both>::+)|(?P<late>:)|."
 )
 _MAX_PASS = 99
 _ENDING_NUMBERS = re.compile(r"\d[\d,.\-\s]*")

@@ -58,13 +58,14 @@ class VoiceState:
       settled: what the bars with doubtful tuplets have decided.
       long_overlay: the overlay of several bars, `(& ... &)`, that is being read, or None.
       broken: the factor by which ">" or "<" changes the next note: numerator and denominator.
+      labels: how many labels of parts it has taken note of.
       written: the length of the last note before a broken rhythm changed it.
     """
 
     __slots__ = (
         "voice", "bar", "position", "unit", "key", "meter", "measure", "tempo", "program",
         "transposition", "accidentals", "tied", "last", "last_length", "overlay",
-        "tuplets", "doubts", "settled", "long_overlay", "broken", "written",
+        "tuplets", "doubts", "settled", "long_overlay", "broken", "written", "labels",
     )  # fmt: skip
 
     def __init__(self, voice: Voice, line: int, other: "VoiceState | None" = None):
@@ -86,6 +87,7 @@ class VoiceState:
         self.long_overlay: LongOverlay | None = None
         self.broken: tuple[int, int] | None = None
         self.written: Ticks = 0
+        self.labels = 0
         self._begin(line)
 
     def _begin(self, line: int) -> None:
