@@ -24,12 +24,13 @@ _FREE_TUPLET = re.compile(rf"{_KEPT}|\((?P<notes>[579])(?![:\d])")
 _BROKEN = re.compile(rf"{_KEPT}|[<>]+")
 
 
+def _without(pattern: re.Pattern[str], replacement: str, line: str) -> str:
+    return pattern.sub(lambda found: found["kept"] or replacement, line)
+
+
 def _in_music(tune: TuneText, pattern: re.Pattern[str], replacement: str) -> TuneText:
     lines = [
-        line
-        if _FIELD.match(line)
-        else pattern.sub(lambda found: found["kept"] or replacement, line)
-        for line in tune.lines
+        line if _FIELD.match(line) else _without(pattern, replacement, line) for line in tune.lines
     ]
     return tune._replace(lines=tuple(lines))
 
@@ -61,8 +62,7 @@ def with_starts(tune: TuneText) -> TuneText:
     for number, line in enumerate(tune.lines):
         if not _FIELD.match(line):
             line = (_END if number < last else _END_INSIDE).sub("::", line)
-            opening = "|:" if number < last else "|"
-            line = _THICK.sub(lambda found, sign=opening: found["kept"] or sign, line)
+            line = _without(_THICK, "|:" if number < last else "|", line)
         if lines and _ENDING_FIRST.match(line):
             lines[-1] = _BOTH_LAST.sub(":|", lines[-1])
         lines.append(line)
