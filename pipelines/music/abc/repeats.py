@@ -52,8 +52,7 @@ def mend(bars: Sequence[Bar], last: Bar, slips: Slips) -> Iterator[tuple[int, st
         yield last.line, _UNCLOSED
     yield from slips.warnings
     slips.warnings = []
-    if slips.by_digits:
-        yield from _settle_endings(bars, slips)
+    yield from _settle_endings(bars, slips)
     yield from _unclosed(bars)
     for place in _doubled_pickups(bars):
         yield bars[place].line, "a pickup stands before |: and again after it; played twice"
@@ -62,13 +61,22 @@ def mend(bars: Sequence[Bar], last: Bar, slips: Slips) -> Iterator[tuple[int, st
 def _settle_endings(bars: Sequence[Bar], slips: Slips) -> Iterator[tuple[int, str]]:
     """Reads endings such as [12 digit by digit where no endings for the passes before are there."""
     for group in _endings(bars, slips):
-        doubtful = [bar for bar in group if bar in slips.by_digits]
-        if not doubtful or _is_whole(frozenset().union(*(bar.ending or () for bar in group))):
+        if _is_whole(_passes(group)):
             continue
-        for bar in doubtful:
-            token, bar.ending = slips.by_digits[bar]
-            told = f"the passes before {token[:20]} have no endings; it is read digit by digit"
-            yield bar.line, told
+        for bar in group:
+            if bar in slips.by_digits:
+                token, bar.ending = slips.by_digits[bar]
+                told = f"the passes before {token[:20]} have no endings; it is read digit by digit"
+                yield bar.line, told
+        passes = _passes(group)
+        if not _is_whole(passes):
+            missing = next(number for number in range(1, max(passes)) if number not in passes)
+            yield group[0].line, f"there is an ending for pass {max(passes)}, none for {missing}"
+
+
+def _passes(group: Sequence[Bar]) -> frozenset[int]:
+    """The passes that have an ending."""
+    return frozenset().union(*(bar.ending or () for bar in group))
 
 
 def _endings(bars: Sequence[Bar], slips: Slips) -> Iterator[list[Bar]]:

@@ -51,6 +51,13 @@ def test_a_ballad_of_twelve_verses_keeps_its_twelfth_ending():
     assert not warnings(text)
 
 
+def test_an_ending_without_those_for_the_passes_before_is_told():
+    assert played("|:C8|[1 D8:|[3 E8|]") == "CDCCE"
+    assert warnings("|:C8|[1 D8:|[3 E8|]") == ["line 6: there is an ending for pass 3, none for 2"]
+    assert "there is an ending for pass 9, none for 1" in warnings('|:C8|["9" D8:|')[0]
+    assert not warnings("|:C8|[1,2 D8:|[3 E8|]")
+
+
 def test_dots_divide_the_passes_of_an_ending_as_commas_do():
     assert played("|:C8|1.3D8:|2.4E8|]") == "CDCECDCE"
     assert not warnings("|:C8|1.3D8:|2.4E8|]")
