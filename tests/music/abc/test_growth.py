@@ -36,8 +36,8 @@ def test_a_quadratic_reader_is_found(monkeypatch):
     assert not growth.measure("notes", 1).holds()
 
 
-# Shapes that took time quadratic in their size, with a size at which that was at least 30 seconds.
-# Now each takes at most 2 seconds, so that the limit is generous on any machine.
+# Shapes that took time quadratic in their size, here or in a draft, with a size at which that was
+# at least half a minute. Now each takes at most 2 seconds, so the limit is generous.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, size",
