@@ -110,6 +110,11 @@ def test_bare_tunes_keep_what_notes_need():
     )
 
 
+def test_bare_tunes_keep_the_numbers_of_tuplets():
+    tune = _tune("X:1\nK:C\n|:(5:2:5cdefg (3::2ab:|2 c|\n")
+    assert readers.bare(tune, repeats=False).splitlines()[-1] == "|(5:2:5cdefg (3::2ab| c|"
+
+
 def _reading(*notes: tuple[int, str]) -> Reading:
     onset = Fraction(0)
     voice = []
