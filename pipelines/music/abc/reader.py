@@ -4,7 +4,7 @@ The project reads the notation itself and uses no engine: none tells where a wri
 performance, which pickups, sections, chord symbols and the lines of warnings need, and to find that
 out one has to read the notation anyway. This reader keeps all of 5,397 tunes of five real
 tunebooks. Their notes as written agree with abc2midi 4.84 in 99.5% of tunes, with symusic 0.6.0
-(abc2midi's engine) in 99.4%, with music21 10.5.1 and with abcjs 6.7.2 in 96.7%;
+(abc2midi's engine) in 99.4%, with music21 10.5.1 and with abcjs 6.7.2 in 96.6%;
 experiments/tunes/README.md explains the rest. symusic is 1.9 times as fast as this reader, music21
 70 times slower.
 """
