@@ -1,4 +1,4 @@
-"""Compares what this project reads in the shared ABC corpora with another reader.
+"""Compares what this project reads in ABC tunebooks with another reader.
 
     python -m experiments.tunes.agreement --reader=abc2midi --program=abc2midi --notes=written
     python -m experiments.tunes.agreement --reader=abc2midi --program=abc2midi --notes=played
@@ -6,7 +6,8 @@
     python -m experiments.tunes.agreement --reader=symusic --program=ENVIRONMENT/bin/python
     python -m experiments.tunes.agreement --reader=abcjs --program=FOLDER/node_modules
 
-README.md beside this module tells how to install the readers, and what they are compared on. A
+The tunebooks are the shared corpora, or all .abc files in any folder (--corpora). README.md beside
+this module tells how to install the readers, and what they are compared on. A
 table goes to stdout; --json names a file for its numbers, --differences one for the first
 difference of every tune that differs, a line of JSON each. --readings keeps what the reader read:
 the next run with the same file takes seconds, and gives the same numbers.
@@ -38,7 +39,9 @@ def _define_flags() -> None:
     flags.DEFINE_enum("reader", None, sorted(readers.READERS), "The other reader.")
     flags.DEFINE_string("program", None, "Where it is; see above.")
     flags.DEFINE_string(
-        "corpora", os.environ.get("REELGROOVE_CORPORA"), "Folder of the shared corpora."
+        "corpora",
+        os.environ.get("REELGROOVE_CORPORA"),
+        "Folder of the shared corpora, or any folder of .abc files; each folder in it is a corpus.",
     )
     flags.DEFINE_enum("notes", "written", ["written", "played"], "Before or after repeats.")
     flags.DEFINE_string("json", None, "File for the numbers.")
@@ -109,9 +112,9 @@ def _compare(tune: TuneText, name: str, reader: Reader, notes: str) -> Verdict:
 
 def report(name: str, reader: Reader, verdicts: Mapping[shared.Place, Verdict]) -> dict[str, Any]:
     """The numbers: outcomes by corpus, and how fast the other reader was."""
-    outcomes: dict[str, Counter[str]] = {corpus: Counter() for corpus in shared.CORPORA}
+    outcomes: dict[str, Counter[str]] = {}
     for place, verdict in verdicts.items():
-        outcomes[place.corpus][verdict.outcome] += 1
+        outcomes.setdefault(place.corpus, Counter())[verdict.outcome] += 1
     seconds = sum(verdict.seconds for verdict in verdicts.values())
     totals = sum(outcomes.values(), Counter())
     agree = totals["agrees"]
@@ -159,7 +162,7 @@ def main() -> None:
     verdicts: dict[shared.Place, Verdict] = {}
     progress = Progress("tunes compared")
     try:
-        for place, tune in shared.tunes(pathlib.Path(FLAGS.corpora)):
+        for place, tune in shared.tunes_in(pathlib.Path(FLAGS.corpora)):
             verdicts[place] = compare(tune, FLAGS.reader, reader, FLAGS.notes)
             progress.update(len(verdicts), f"({place.corpus})")
     finally:

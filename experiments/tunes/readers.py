@@ -83,7 +83,7 @@ _PLAYED_ONLY_BY_SOME = re.compile(
 )
 _REPEAT_OR_ENDING = re.compile(
     r"""
-      (?P<kept>\[[A-Za-z]:[^\]]*\])
+      (?P<kept>\[[A-Za-z]:[^\]]*\]|\(\d+:\d*:?\d*)
     | (?:[|:]*:[|:]*|\|+) \s* (?:\[?\s*\d[\d,.-]*)?
     | \[\s*\d[\d,.-]*
     """,

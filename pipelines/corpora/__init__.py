@@ -31,11 +31,19 @@ class Source(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A piece that is left out, and why; becomes a line of `rejected.jsonl`."""
+    """A piece that is left out, and why; becomes a line of `rejected.jsonl`.
+
+    Attributes:
+      key: where it is.
+      reason: a word to count by.
+      detail: what exactly is wrong.
+      title: its title, where it has one.
+    """
 
     key: str
     reason: str
     detail: str
+    title: str = ""
 
 
 class Ignored(NamedTuple):

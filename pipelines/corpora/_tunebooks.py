@@ -294,10 +294,11 @@ def _piece(
     try:
         sequence = reader.read(tune, *limits)
     except Rejected as rejected:
-        return Skipped(key, rejected.reason, rejected.detail)
+        return Skipped(key, rejected.reason, rejected.detail, tunebook.title(tune))
     except Exception as error:
         # A tune that breaks the reader must not take the other tunes of its file along.
-        return Skipped(key, "unreadable", f"the reader failed: {error!r}")
+        detail = f"the reader failed: {error!r}"
+        return Skipped(key, "unreadable", detail, tunebook.title(tune))
     sequence.id = name
     sequence.filename = file
     sequence.collection_name = corpus

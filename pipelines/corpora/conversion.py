@@ -155,5 +155,5 @@ def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:
         say(f"warning: {read} pieces were read, but {corpus.name} has {corpus.pieces}")
     say(
         f"{kept} of {read} kept ({kept / read:.1%}); {clean} of these are clean "
-        f"({clean / kept:.1%}), the others carry warnings"
+        f"({clean / kept:.1%}), the others carry warnings: warned.jsonl"
     )

@@ -52,7 +52,10 @@ def _add(part: Part, piece: Piece) -> None:
     record = sequence.SerializeToString(deterministic=True)
     title = sequence.sequence_metadata.title
     part.add(piece.split, sequence.id, record, piece.keys, title)
-    part.count("clean", int(not warnings(sequence)))
+    told = warnings(sequence)
+    part.count("clean", int(not told))
+    for line, what in told:
+        part.warn(sequence.id, title, line, what)
 
 
 def _sequences(

@@ -14,11 +14,13 @@ type, at time 0, as these functions write and read them (tfrecords/README.md lis
 
 import importlib.util
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 _WARNING = "warning:"
+_NUMBERED = re.compile(r"(?:line (\d+): )?(.*)", re.DOTALL)
 
 
 def _note_sequence_class():
@@ -111,9 +113,13 @@ def add_warning(sequence: NoteSequence, line: int, what: str) -> None:
     sequence.text_annotations.add(text=f"{_WARNING}line {line}: {what}")
 
 
-def warnings(sequence: NoteSequence) -> list[str]:
-    """What was wrong in the text of a piece, as in "line 345: ..."."""
-    return [text.removeprefix(_WARNING) for text in _untyped(sequence) if text.startswith(_WARNING)]
+def warnings(sequence: NoteSequence) -> list[tuple[int, str]]:
+    """What was wrong in the text of a piece: lines of its file, 0 where none is told, and words."""
+    texts = (
+        text.removeprefix(_WARNING) for text in _untyped(sequence) if text.startswith(_WARNING)
+    )
+    matches = map(_NUMBERED.fullmatch, texts)
+    return [(int(match[1] or 0), match[2]) for match in matches if match]
 
 
 def _untyped(sequence: NoteSequence) -> Iterator[str]:

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from pipelines.records import parts, shards, tune_list
-from pipelines.records.manifest import IGNORED, MANIFEST, REJECTED, SPLITS, TUNES, UNFINISHED
+from pipelines.records.manifest import (
+    IGNORED,
+    MANIFEST,
+    REJECTED,
+    SPLITS,
+    TUNES,
+    UNFINISHED,
+    WARNED,
+)
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import json_line, write_json, writing
 from pipelines.tunes import splits
@@ -97,7 +105,7 @@ class Folder:
 
     def _leftovers(self) -> list[pathlib.Path]:
         """All files of this room's names in the folder, but for the manifest."""
-        names = [REJECTED, IGNORED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
+        names = [REJECTED, IGNORED, WARNED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
         return sorted(path for name in names for path in self._path.glob(name))
 
     def finish(
@@ -151,7 +159,7 @@ class Folder:
             "corpus": corpus,
             **_counts(tally, tunes_found),
             "splits": {split: merged[split].describe(sizes=kind == "tensors") for split in SPLITS},
-            "reasons": dict(sorted(Counter(reason for _, reason, _ in tally.rejected).items())),
+            "reasons": dict(sorted(Counter(reason for _, reason, *_ in tally.rejected).items())),
             **about,
         }
         self._publish(made, manifest)
@@ -178,7 +186,7 @@ def _require_reconciled(tally: parts.Tally, sources: int) -> None:
         raise RuntimeError(f"the workers account for {tally.sources} of {sources} sources")
     rejected = len(tally.rejected)
     if not tally.kept:
-        first = "; ".join(": ".join(line) for line in tally.rejected[:1]) or "there was none"
+        first = "; ".join(": ".join(line[:3]) for line in tally.rejected[:1]) or "there was none"
         raise UserError(f"no record was kept out of {rejected} read ({first})")
     used = tally.counts.get("used")
     if used is not None and used + rejected != sources:
@@ -217,11 +225,17 @@ def _copy_tunes(origin: str | os.PathLike, folder: pathlib.Path) -> None:
 
 
 def _write_lists(folder: pathlib.Path, tally: parts.Tally) -> None:
-    """Writes `rejected.jsonl`, and `ignored.jsonl` where there is something to list."""
+    """Writes `rejected.jsonl`, and the other lists where there is something to list."""
     if tally.ignored:
         with writing(folder / IGNORED) as file:
             for source, detail in tally.ignored:
                 file.write(json_line({"source": source, "detail": detail}))
     with writing(folder / REJECTED) as file:
-        for source, reason, detail in tally.rejected:
-            file.write(json_line({"source": source, "reason": reason, "detail": detail}))
+        for source, reason, detail, title in tally.rejected:
+            named = {"title": title} if title else {}
+            file.write(json_line({"source": source, "reason": reason, "detail": detail, **named}))
+    if tally.warned:
+        with writing(folder / WARNED) as file:
+            for key, number, warning, title in tally.warned:
+                about = {"id": key, "title": title, "line": number, "warning": warning}
+                file.write(json_line(about))

@@ -1,8 +1,8 @@
 """The files of a finished folder of records: their names, the manifest, and the shards it names.
 
 A finished folder holds `{train,validation,test}.tfrecord-00000-of-00004`, `rejected.jsonl`,
-`ignored.jsonl` and `tunes.jsonl` where there is something to list in them, and `manifest.json`,
-which is written last. tfrecords/README.md documents them.
+`ignored.jsonl`, `warned.jsonl` and `tunes.jsonl` where there is something to list in them, and
+`manifest.json`, which is written last. tfrecords/README.md documents them.
 """
 
 import fnmatch
@@ -22,6 +22,7 @@ KINDS = ("notesequence", "tensors")
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
 IGNORED = "ignored.jsonl"
+WARNED = "warned.jsonl"
 TUNES = "tunes.jsonl"
 # How the names of all files in the folder end that are no records.
 _LISTS = (".json", ".jsonl")

@@ -60,7 +60,8 @@ class Part:
         self._held_bytes = 0
         self._files: dict[str, list[str]] = {kept: [] for kept in KEPT}
         self._records: dict[str, int] = dict.fromkeys(KEPT, 0)
-        self._rejected: list[tuple[str, str, str]] = []
+        self._rejected: list[tuple[str, str, str, str]] = []
+        self._warned: list[tuple[str, int, str, str]] = []
         self._ignored: list[tuple[str, str]] = []
         self._counts: Counter[str] = Counter()
         self._sources = 0
@@ -80,6 +81,7 @@ class Part:
                 "files": self._files,
                 "records": self._records,
                 "rejected": self._rejected,
+                "warned": self._warned,
                 "ignored": self._ignored,
                 "counts": self._counts,
             },
@@ -127,9 +129,13 @@ class Part:
         """Adds a line to `ignored.jsonl`, for something that is no part of the corpus."""
         self._ignored.append((source, detail))
 
-    def reject(self, source: str, reason: str, detail: str) -> None:
-        """Adds a line to `rejected.jsonl`."""
-        self._rejected.append((source, reason, detail))
+    def reject(self, source: str, reason: str, detail: str, title: str = "") -> None:
+        """Adds a line to `rejected.jsonl`; with a title, where the piece has one."""
+        self._rejected.append((source, reason, detail, title))
+
+    def warn(self, key: str, title: str, line: int, warning: str) -> None:
+        """Adds a line to `warned.jsonl`: what was wrong in a record that was kept, and where."""
+        self._warned.append((key, line, warning, title))
 
     def _spill(self) -> None:
         """Writes what is held in memory to sorted files."""
@@ -149,7 +155,8 @@ class Tally(NamedTuple):
       sources: how many sources were dealt with.
       records: the number of entries under each of `KEPT`.
       files: the sorted files under each of `KEPT`.
-      rejected: source, reason and detail of each rejection, sorted.
+      rejected: source, reason, detail and title of each rejection, sorted.
+      warned: key, line, warning and title of each warning, sorted.
       ignored: source and detail of what is no part of the corpus, sorted.
       counts: what `Part.count` added up, in the order of the names.
     """
@@ -157,7 +164,8 @@ class Tally(NamedTuple):
     sources: int
     records: dict[str, int]
     files: dict[str, list[pathlib.Path]]
-    rejected: list[tuple[str, str, str]]
+    rejected: list[tuple[str, str, str, str]]
+    warned: list[tuple[str, int, str, str]]
     ignored: list[tuple[str, str]]
     counts: dict[str, int]
 
@@ -181,6 +189,7 @@ def tally(folder: pathlib.Path) -> Tally:
             kept: [folder / name for part in parts for name in part["files"][kept]] for kept in KEPT
         },
         rejected=sorted(tuple(line) for part in parts for line in part["rejected"]),
+        warned=sorted(tuple(line) for part in parts for line in part["warned"]),
         ignored=sorted(tuple(line) for part in parts for line in part["ignored"]),
         # Sorted: which part had a name first depends on the runner.
         counts=dict(sorted(counts.items())),

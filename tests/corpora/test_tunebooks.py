@@ -15,7 +15,7 @@ from pipelines.records import beam_batches, parts, shards, tfrecord
 from pipelines.records.manifest import SPLITS
 from pipelines.records.tune_list import read_tunes
 from pipelines.runtime.app import UserError
-from tests.support.records import contents
+from tests.support.records import contents, sequences
 
 ABC = corpora()["abc"]
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
@@ -216,6 +216,35 @@ def test_warnings_are_counted(tmp_path):
         "abc", str(write(tmp_path / "b", {"a.abc": text})), str(tmp_path / "r"), 1
     )
     assert (manifest["read"], manifest["rejected"], manifest["clean"]) == (2, 0, 1)
+
+
+def test_warned_tunes_are_listed_and_rejected_ones_have_their_titles(tmp_path):
+    text = tune(1) + tune(2, music="|:GABc dedB|dedB [dedB|c2ec B2dB|A2F2 G4|")
+    text += tune(3, music="|: abcd :|") + tune(4, music="z8|").replace("T:", "T: A \\% B % C")
+    conversion.convert("abc", str(write(tmp_path / "b", {"a.abc": text})), str(tmp_path / "r"), 1)
+    warned, rejected = (
+        list(map(json.loads, (tmp_path / "r" / name).read_text("utf-8").splitlines()))
+        for name in ("warned.jsonl", "rejected.jsonl")
+    )
+    # Seven lines a tune; the music of the second is its sixth.
+    unclosed = "a repeat begins here with |: and has no :|; played once"
+    title = warned[0]["title"]
+    assert title and warned == [
+        {
+            "id": "a.abc/2",
+            "title": title,
+            "line": 13,
+            "warning": "'[' has no meaning here; left out",
+        },
+        {"id": "a.abc/2", "title": title, "line": 13, "warning": unclosed},
+    ]
+    assert [(line["source"], line["reason"]) for line in rejected] == [
+        ("a.abc:15", "placeholder"),
+        ("a.abc:22", "no_notes"),
+    ]
+    assert rejected[0]["title"] and rejected[1]["title"].startswith("A \\% B")
+    (kept,) = [one for one in sequences(tmp_path / "r") if one.id == "a.abc/2"]
+    assert kept.sequence_metadata.title == title
 
 
 def test_links_and_names_that_lead_out_are_not_followed(tmp_path):

@@ -77,7 +77,7 @@ def test_chord_symbols_and_remarks_over_the_notes_are_no_fields():
     note_sequence.add_warning(sequence, 3, "a: b")
     sequence.text_annotations.add(text="grace_notes:3")
     assert list(note_sequence.fields(sequence)) == note_sequence.titles(sequence) == []
-    assert note_sequence.warnings(sequence) == ["line 3: a: b"]
+    assert note_sequence.warnings(sequence) == [(3, "a: b")]
     assert texts(sequence)[3:5] == ["bpm=138", "warning:line 3: a: b"]
 
 

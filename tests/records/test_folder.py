@@ -24,11 +24,12 @@ def test_lists_of_an_older_run_do_not_stay(tmp_path):
         with Part(folder.parts, "one") as part:
             part.add(None, "a", b"1", ("melody:a",))
             part.ignore("LICENSE", "no tunes")
+            part.warn("a", "A", 3, "a slip")
             part.count("clean")
             part.count("clean", 2)
         manifest = folder.finish("notesequence", "made", 1, 0, {})
     assert (manifest["read"], manifest["clean"], manifest["ignored"]) == (1, 3, 1)
-    assert {"tunes.jsonl", "ignored.jsonl"} < set(contents(tmp_path / "r"))
+    assert {"tunes.jsonl", "ignored.jsonl", "warned.jsonl"} < set(contents(tmp_path / "r"))
     make(tmp_path / "r", {"one": entries(2)}, overwrite=True, num_shards=1)
     assert sorted(contents(tmp_path / "r")) == [
         "manifest.json",

@@ -49,11 +49,11 @@ def test_rejections_are_sorted_lines_of_json(tmp_path):
         with Part(folder.parts, "batch") as part:
             part.add("train", "a", b"1")
             part.reject("z", "malformed", "ünd")
-            part.reject("b\udcff", "no_row", "why")
+            part.reject("b\udcff", "no_row", "why", "A Tune")
         folder.finish("notesequence", "made", 1, 0, {})
     lines = (tmp_path / "r" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [
-        {"source": "b\udcff", "reason": "no_row", "detail": "why"},
+        {"source": "b\udcff", "reason": "no_row", "detail": "why", "title": "A Tune"},
         {"source": "z", "reason": "malformed", "detail": "ünd"},
     ]
 
@@ -66,13 +66,23 @@ def test_parts_add_up_in_the_order_of_names(tmp_path):
             part.add(None, f"{name} undecided", b"record", ("melody:x",))
             part.reject(name, "malformed", "why")
             part.ignore(name, "a licence")
+            if name == "one":
+                part.warn(name, "A", 12, "a slip")
+                part.warn(name, "A", 3, "a slip")
+            else:
+                part.warn(name, "", 3, "b")
             part.count(what)
             part.count("both", 2)
     tally = parts.tally(tmp_path)
     assert tally.sources == parts.sources_done(tmp_path) == 2
     assert tally.records == {"train": 0, "validation": 0, "test": 2, "undecided": 2, "tunes": 2}
     assert tally.kept == 4
-    assert tally.rejected == [("one", "malformed", "why"), ("two", "malformed", "why")]
+    assert tally.rejected == [("one", "malformed", "why", ""), ("two", "malformed", "why", "")]
+    assert tally.warned == [
+        ("one", 3, "a slip", "A"),
+        ("one", 12, "a slip", "A"),
+        ("two", 3, "b", ""),
+    ]
     assert tally.ignored == [("one", "a licence"), ("two", "a licence")]
     assert list(tally.counts.items()) == [("a", 1), ("b", 1), ("both", 4)]
     undecided = [key[8:].decode() for key, _ in parts.merged(tally.files["undecided"])]

@@ -49,7 +49,7 @@ _CLEFS = tuple(
 )
 _MAX_TRANSPOSITION = 60
 
-_METER = re.compile(r"\(?\s*(\d{1,3}(?:\s*\+\s*\d{1,3})*)\s*\)?\s*/\s*(\d{1,3})")
+_METER = re.compile(r"\(?\s*(\d{1,3}(?:\s*\+\s*\d{1,3})*)\s*(?:\)\s*)?/\s*(\d{1,3})")
 _FRACTION = re.compile(r"(\d{1,6})\s*/\s*(\d{1,6})")
 _TEMPO_BEATS = re.compile(
     r"((?:\d{1,4}\s*/\s*\d{1,4}(?!\d)\s*)+)=\s*(?:ca?\.|ca|~)?\s*(\d{1,4}(?:\.\d{1,4})?)"

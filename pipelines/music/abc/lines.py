@@ -140,6 +140,17 @@ def first_music(lines: Sequence[str]) -> int | None:
     return found
 
 
+# Sites that collect tunes want some music where a member has none to give.
+_PLACEHOLDER = re.compile(r"(?:abc(?:d(?:efg?)?)?)+|(?:ABC(?:D(?:EFG?)?)?)+")
+_BAR_SIGNS = re.compile(r"[\s|:\[\]]+")
+
+
+def is_placeholder(lines: Sequence[str]) -> bool:
+    """Whether the music of a tune is nothing but the begin of the alphabet, as in "|: abcd :|"."""
+    music = (without_comment(line) for line in lines if not FIELD.match(line))
+    return _PLACEHOLDER.fullmatch(_BAR_SIGNS.sub("", "".join(music))) is not None
+
+
 # Removing what is not music
 
 _DOUBTFUL = re.compile(

@@ -6,10 +6,10 @@ A sign that cannot be read is left out with a warning; only too many notes raise
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from pipelines.music.abc import fields, lines, tokens
+from pipelines.music.abc import fields, lines, repeats, tokens, tuplets
 from pipelines.music.abc.lines import Macros
 from pipelines.music.abc.score import WHOLE, Key, Score, Voice, scaled
 from pipelines.music.abc.tokens import Note
@@ -25,6 +25,8 @@ _NO_HEADERS = frozenset("wWsmUV+")
 # Fields that say how the next notes sound; in the body of a tune they are not headers.
 _STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
+# Bar lines that begin a repeat, or end one where nothing follows.
+_OPENING_OR_CLOSING = frozenset(("|:|", "|:|]", "|:||"))
 # Bars of rests in a tune, `Z` counting as many as it says.
 _MAX_RESTS = 999
 
@@ -35,12 +37,28 @@ def notate(tune: TuneText, max_notes: int = MAX_NOTES) -> Score:
     Raises:
       Rejected: "too_many_notes" where more are written.
     """
-    return _Notation(tune, max_notes).score
+    read = _Notation(tune, max_notes, {})
+    if readings := read.better_readings():
+        read = _Notation(tune, max_notes, readings)
+    return read.score
 
 
 class _Notation:
-    def __init__(self, tune: TuneText, max_notes: int):
+    """Reads a tune.
+
+    Args:
+      tune: its text.
+      max_notes: how many notes it may have.
+      readings: how to read doubtful tuplets, as `tuplets.decide` gives it.
+    """
+
+    def __init__(self, tune: TuneText, max_notes: int, readings: Mapping[int, int]):
         self.score = Score()
+        self._readings = readings
+        self._tuplets = 0
+        # How many labels of parts there were, and the last of them.
+        self._labels, self._label = 0, ""
+        self._slips = repeats.Slips()
         self._max_notes = max_notes
         self._notes = 0
         self._rests_left = _MAX_RESTS
@@ -77,9 +95,25 @@ class _Notation:
         if len(warnings) < _MAX_WARNINGS:
             warnings.append((self._line, what))
 
+    def _told(self, what: str) -> None:
+        """Warns, if that was not said of this line before."""
+        if (self._line, what) not in self.score.warnings:
+            self._warn(what)
+
+    def better_readings(self) -> dict[int, int]:
+        """How to read the tune's doubtful tuplets instead; empty where they are read well."""
+        bars = [settled for state in self._voices.values() for settled in state.settled]
+        return tuplets.decide(bars) if bars and not self._readings else {}
+
     def _finish(self) -> None:
         for state in self._voices.values():
+            if state.long_overlay:
+                self._warn("(& has no &) after it")
+                self._end_long_overlay(state)
             state.end_bar(self._line)
+            for line, what in repeats.mend(state.voice.bars, state.bar, self._slips):
+                self._line = line
+                self._warn(what)
         self.score.voices = [
             state.voice for state in self._voices.values() if any(b.notes for b in state.voice.bars)
         ]
@@ -124,6 +158,7 @@ class _Notation:
         if state is None:
             voice = Voice(self._voice_names.get(name))
             state = self._voices[name] = VoiceState(voice, self._line, self._state)
+            state.labels = self._labels
             shift = fields.transposition(self._voice_fields.get(name, ""))
             if shift is not None:
                 state.transposition = shift
@@ -202,11 +237,18 @@ class _Notation:
             self.score.parts = fields.parts(value)
         elif value:
             label = value.strip('" .')[:1]
-            for state in self._voices.values():
-                if state is self._here and not state.is_empty():
-                    state.end_bar(self._line)
-                if state.is_empty():
-                    state.bar.part = label
+            if not self._here.is_empty():
+                self._here.end_bar(self._line)
+            self._labels += 1
+            self._label = label
+            self._begin_part(self._here)
+
+    def _begin_part(self, state: VoiceState) -> None:
+        """Lets the latest part begin in a voice too; the others do so when they go on."""
+        if state.labels < self._labels:
+            state.labels = self._labels
+            if state.is_empty():
+                state.bar.part = self._label
 
     def _voice_field(self, value: str) -> None:
         identifier, name = fields.voice(value)
@@ -218,6 +260,7 @@ class _Notation:
         known = identifier in self._voices
         self._voice_fields.setdefault(identifier, value)
         self._here = self._voice(identifier)
+        self._begin_part(self._here)
         shift = fields.transposition(value) if known else None
         if shift is not None:
             self._here.transposition = shift
@@ -247,6 +290,9 @@ class _Notation:
 
     def _music(self, text: str) -> None:
         here = self._here
+        if here.is_empty():
+            # A bar line may end the line before.
+            here.bar.line = self._line
         for match in tokens.TOKEN.finditer(text):
             kind = match.lastgroup
             if kind == "note":
@@ -300,7 +346,11 @@ class _Notation:
             before = here.voice.bars[-1]
             before.closes_repeat = max(before.closes_repeat, line.closes)
             before.ends_section |= line.thick
+            if line.opens and here.bar in self._slips.opening_or_closing:
+                self._slips.closes(before)
         here.bar.opens_repeat |= line.opens
+        if token in _OPENING_OR_CLOSING:
+            self._slips.opening_or_closing.add(here.bar)
 
     def _rest(self, token: str) -> None:
         here = self._here
@@ -336,6 +386,8 @@ class _Notation:
         length = scaled(here.last_length, before, 2**power)
         for note in here.last:
             note[1] = scaled(note[1], before, 2**power)
+        if here.doubts:
+            here.doubts.scale_last(before, 2**power)
         here.position += length - here.last_length
         here.last_length = length
         here.broken = after, 2**power
@@ -347,16 +399,34 @@ class _Notation:
 
     def _tuplet(self, token: str) -> None:
         here = self._here
+        compound = fields.is_compound(here.meter)
         try:
-            tuplet = tokens.tuplet(token, fields.is_compound(here.meter))
+            notes, time, covers = tokens.tuplet(token, compound)
         except ValueError as error:
             self._warn(f"{error}; left out")
-        else:
-            here.tuplet_notes, here.tuplet_time, here.tuplet_left = tuplet
+            return
+        _, *written = token.split(":")
+        sign = tuplets.Sign(
+            notes,
+            time,
+            covers,
+            free=not compound and notes in (5, 7, 9) and not any(written[:1]),
+            counted=any(written[1:]),
+        )
+        self._tuplets += 1
+        reading = self._readings.get(self._tuplets, 0)
+        if reading:
+            self._told(tuplets.READINGS[reading].told(token, notes))
+        elif len(here.tuplets) == tuplets.MAX_DEPTH:
+            self._told(f"{token} is inside too many tuplets; it ends them")
+        if not self._readings and (sign.free or here.tuplets or here.doubts):
+            here.doubts = here.doubts or tuplets.Doubts(here.tuplets)
+            here.doubts.begin(self._tuplets, sign)
+        tuplets.begin(here.tuplets, sign, tuplets.READINGS[reading])
 
     def _grace(self, token: str) -> None:
         here = self._here
-        for note in tokens.notes_in(token):
+        for note in tokens.notes_in(token[1:-1]):
             self.score.grace_notes += 1
             if note.accidental is not None and self._accidentals_hold != "not":
                 here.accidentals[self._holds_for(note)] = note.accidental
@@ -374,17 +444,34 @@ class _Notation:
             self._named(token)
 
     def _overlay(self, _: str) -> None:
+        self._here.begin_overlay(self._line)
+
+    def _long_overlay(self, token: str) -> None:
+        """Begins or ends an overlay of several bars: an `&` in it goes back to its begin."""
         here = self._here
-        here.bar.length = max(here.bar.length, here.position)
-        here.position = 0
-        here.overlay += 1
-        here.last, here.last_length = [], None
+        if token == "(&":
+            here.begin_long_overlay()
+        elif here.long_overlay:
+            self._end_long_overlay(here)
+        else:
+            here.begin_overlay(self._line)
+
+    def _end_long_overlay(self, state: VoiceState) -> None:
+        if not state.end_long_overlay():
+            self._warn("an overlay has more bars than its voice; they are left out")
 
     def _ending(self, token: str) -> None:
         here = self._here
         if not here.is_empty():
             here.end_bar(self._line)
-        here.bar.ending = tokens.ending(token)
+        bar, passes = here.bar, tokens.ending(token)
+        if by_digits := tokens.ending_by_digits(token):
+            self._slips.by_digits[bar] = token, by_digits
+        if bar.opens_repeat and here.voice.bars and 1 not in (by_digits or passes):
+            # Nothing begins with its second ending.
+            bar.opens_repeat = False
+            self._slips.closes(here.voice.bars[-1])
+        bar.ending = passes
 
     def _inline(self, token: str) -> None:
         self._field(token[1], token[3:-1], inline=True)
@@ -415,11 +502,15 @@ class _Notation:
     def _microtone(self, _: str) -> None:
         self._warn("quarter tones are read as the whole note beside them")
 
-    def _other(self, token: str) -> None:
-        if token.isdecimal() and self._here.is_empty():
-            # A variant ending whose number stands apart from its bar line.
+    def _number(self, token: str) -> None:
+        """A number by itself: of a variant ending, where nothing but a bar line is before it."""
+        if self._here.is_empty():
             self._ending(token)
-        elif token != ":":
+        else:
+            self._other(token)
+
+    def _other(self, token: str) -> None:
+        if token != ":":
             self._warn(f"{token!r} has no meaning here; left out")
 
 

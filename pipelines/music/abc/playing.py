@@ -153,9 +153,13 @@ def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
     unclosed = None
     ending: int | None = None  # Where the current variant ending began.
     first_length = 0  # How many bars the first variant ending has.
+    spans = begin  # Up to where the section goes on whatever parts begin there.
     for place in range(begin, end):
         bar = bars[place]
-        if place > begin and (bar.opens_repeat or bar.part):
+        if place > begin and bar.part and not bar.opens_repeat and place > spans:
+            if bars[begin].opens_repeat and not (closes or highest):
+                spans = _closes(bars, place, end)
+        if place > begin and (bar.opens_repeat or (bar.part and place > spans)):
             return _Section(place, max(highest, closes + 1), unclosed)
         if bar.ending is not None:
             if ending is not None:
@@ -176,6 +180,19 @@ def _section(bars: Sequence[Bar], begin: int, end: int) -> _Section:
         if bar.closes_repeat or bar.ends_section or (as_long and _opens_late(bars, place + 1, end)):
             return _Section(place + 1, max(highest, closes + 1), unclosed)
     return _Section(end, max(highest, closes + 1), unclosed)
+
+
+def _closes(bars: Sequence[Bar], begin: int, end: int) -> int:
+    """The bar before the next `:|`; -1 where a section ends or a repeat begins before that."""
+    for place in range(begin, end):
+        bar = bars[place]
+        if bar.opens_repeat:
+            return -1
+        if bar.closes_repeat:
+            return place
+        if bar.ends_section:
+            return -1
+    return -1
 
 
 def _opens_late(bars: Sequence[Bar], begin: int, end: int) -> bool:
@@ -297,22 +314,21 @@ def _perform(
     first = len(played.names)
     played.names.append(name)
     notes = played.notes
-    # The indices in `notes` of notes that are tied to the next one, by pitch.
-    tied: dict[int, int] = {}
+    # The indices in `notes` of notes that are tied to the next one, by pitch and end: two may be in
+    # unison.
+    tied: dict[tuple[int, Ticks], list[int]] = {}
     for place, time in zip(order, starts, strict=True):
         bar = bars[place]
         for onset, length, pitch, ties, overlay, _ in bar.notes:
             start = time + onset
-            if tied and pitch in tied:
-                at = tied.pop(pitch)
-                before = notes[at]
-                if before.end == start:
-                    notes[at] = before._replace(end=start + length)
-                    if ties:
-                        tied[pitch] = at
-                    continue
+            if tied and (waiting := tied.get((pitch, start))):
+                at = waiting.pop(0)
+                notes[at] = notes[at]._replace(end=start + length)
+                if ties:
+                    tied.setdefault((pitch, start + length), []).append(at)
+                continue
             if ties:
-                tied[pitch] = len(notes)
+                tied.setdefault((pitch, start + length), []).append(len(notes))
             instrument = first + overlay
             notes.append(PlayedNote(start, start + length, pitch, instrument, bar.program))
             if overlay:

@@ -4,15 +4,18 @@ The project reads the notation itself and uses no engine: none tells where a wri
 performance, which pickups, sections, chord symbols and the lines of warnings need, and to find that
 out one has to read the notation anyway. This reader keeps all of 5,397 tunes of five real
 tunebooks. Their notes as written agree with abc2midi 4.84 in 99.5% of tunes, with symusic 0.6.0
-(abc2midi's engine) in 99.4%, with music21 10.5.1 and with abcjs 6.7.2 in 96.7%;
+(abc2midi's engine) in 99.4%, with music21 10.5.1 and with abcjs 6.7.2 in 96.6%;
 experiments/tunes/README.md explains the rest. symusic is 1.9 times as fast as this reader, music21
 70 times slower.
 """
 
+import bisect
+import operator
 from fractions import Fraction
 from functools import lru_cache
 
 from pipelines.music import note_sequence
+from pipelines.music.abc.lines import is_placeholder
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.playing import Performance, play, written_notes
 from pipelines.music.abc.score import WHOLE, Score, Ticks, of_whole
@@ -26,6 +29,8 @@ _Modes = NoteSequence.KeySignature.Mode
 _Chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
 # The most characters of a header field that are kept.
 _MAX_HEADER = 10_000
+# A tune with more notes is no placeholder.
+_PLACEHOLDER_NOTES = 32
 
 
 def read(
@@ -42,9 +47,11 @@ def read(
       The tune as it is played, all voices. tfrecords/README.md says what is in which field.
 
     Raises:
-      Rejected: "no_notes", "too_long" or "too_many_notes".
+      Rejected: "no_notes", "placeholder", "too_long" or "too_many_notes".
     """
     score = notate(tune, max_notes)
+    if score.notes() <= _PLACEHOLDER_NOTES and is_placeholder(tune.lines):
+        raise Rejected("placeholder", "its notes are only the begin of the alphabet")
     played = play(score, max_notes)
     clock = _Clock(played.tempos)
     seconds = clock.seconds(max(note.end for note in played.notes))
@@ -86,10 +93,11 @@ class _Clock:
         if len(self._stretches) == 1 and isinstance(time, int):
             # Python divides integers of any size to the nearest double.
             return time * self._numerator / self._denominator
-        for start, seconds, rate in reversed(self._stretches):
-            if time >= start:
-                return float(seconds + (time - start) * rate)
-        raise ValueError(f"no tempo holds at {time}")
+        at = bisect.bisect_right(self._stretches, time, key=operator.itemgetter(0)) - 1
+        if at < 0:
+            raise ValueError(f"no tempo holds at {time}")
+        start, seconds, rate = self._stretches[at]
+        return float(seconds + (time - start) * rate)
 
 
 @lru_cache(maxsize=4096)

@@ -137,3 +137,7 @@ class Score:
         self.parts: str | None = None
         self.warnings: list[tuple[int, str]] = []
         self.grace_notes = 0
+
+    def notes(self) -> int:
+        """How many notes are written in all voices."""
+        return sum(len(bar.notes) for voice in self.voices for bar in voice.bars)

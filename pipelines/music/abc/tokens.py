@@ -21,6 +21,8 @@ _KINDS = {
     "rest": r"[zx]" + _LENGTH,
     "broken": r">+|<+",
     "tie": r"\.?-",
+    # Overlays of several bars, as abcm2ps and abc2midi have them: (& ... & ... &)
+    "long_overlay": r"\(&|&\)",
     "tuplet": r"\(\d{1,3}(?::\d{0,3})?(?::\d{0,3})?",
     "slur": r"\.?[()]",
     "grace": r"\{[^{}]*\}",
@@ -29,11 +31,15 @@ _KINDS = {
     "named": r"![^!\s|]{1,40}!",
     "plus": r"\+[^+\s|]{1,40}\+",
     "inline": r"\[[A-Za-z]:[^\]]{0,1000}\]",
-    "ending": r"\[[ \t]*\d[\d,.\-]*|(?<=[|:\]])\d[\d,.\-]*",
+    # Some write its number as a text, ["1"; but ["1"CE] is a chord with a fingering.
+    "ending": r"\[[ \t]*\d[\d,.\-]*|(?<=[|:\]])\d[\d,.\-]*"
+    r'|\["[ \t]*\d[^"]{0,40}"(?![^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\])',
     "chord": r'\[[^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\]' + _LENGTH,
     "rests": r"[ZX]\d{0,3}",
     "overlay": r"&",
     "spacer": r"y" + _LENGTH,
+    # A number that stands apart; after a letter, as in "V1", it is a part of a name.
+    "number": r"(?<![A-Za-z\d])\d[\d,.\-]*",
     # Line breaks of several standards, and reserved signs without a meaning.
     "layout": r"[\\$!*;?@\r]",
     "microtone": r"[\^_]\d{0,2}/\d{0,2}(?=[A-Ga-g])",
@@ -54,11 +60,17 @@ CHORD_SYMBOL = re.compile(
 )
 
 _NOTE_PARTS = re.compile(r"(\^{1,2}|_{1,2}|=)?([A-Ga-g])([,']*)(.*)")
-# In a chord, other signs may stand between a note and its tie.
-_NOTE_AND_TIE = re.compile(rf'"[^"]*"|![^!]*!|({_NOTE})(-?)')
-_BAR_PARTS = re.compile(
-    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>\|+:+)|(?P<both>::+)|(?P<late>:)|."
+# In a chord, other signs may stand between a note and its tie. What stands between plus signs is a
+# decoration of an old standard, but for notes of an old chord.
+_NOTE_AND_TIE = re.compile(
+    rf'"[^"]*"|![^!]*!|\{{[^{{}}]*\}}|\+(?!(?!f+\+)(?:{_NOTE})+\+)[^+\s|]{{1,40}}\+|({_NOTE})(-?)'
 )
+# A run of "|" is looked at from its first on, or time would be quadratic.
+_BAR_PARTS = re.compile(
+    r"\[\|\]|(?P<closing>:+(?=\[\|)|:+\|[|\]]*)|(?P<opening>(?<!\|)\|+:+)|(?P<both>::+)|(?P<late>:)|."
+)
+_MAX_PASS = 99
+_ENDING_NUMBERS = re.compile(r"\d[\d,.\-\s]*")
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -178,11 +190,35 @@ def bar_line(token: str) -> BarLine:
 def ending(token: str) -> frozenset[int]:
     """Reads the passes for which a variant ending is played: [1 or [1,3 or [1-3 (4.9, 4.10).
 
-    An ending that names no possible pass, such as [0, is played the first time.
+    People also write [1.3 and ["1". An ending that names no possible pass, such as [0, is played
+    the first time.
     """
     passes: set[int] = set()
-    for part in re.sub(r"[^\d,\-]", "", token).split(","):
-        numbers = [int(number[:3]) for number in part.split("-") if number]
+    for part in _passes(token):
+        numbers = [min(int(number[:3]), _MAX_PASS) for number in part.split("-") if number]
         if numbers:
-            passes.update(range(max(min(numbers), 1), min(max(numbers), 99) + 1))
+            passes.update(range(max(min(numbers), 1), max(numbers) + 1))
     return frozenset(passes or (1,))
+
+
+def ending_by_digits(token: str) -> frozenset[int] | None:
+    """Reads an ending such as [12 or |2345 as a list of passes without commas: 1 and 2, 2 to 5.
+
+    None where no number has several digits, or none of these is a pass.
+    """
+    passes: set[int] = set()
+    several = False
+    for part in _passes(token):
+        if any(len(number) > 1 for number in part.split("-")):
+            several = True
+            passes.update(int(digit) for digit in part if digit.isdecimal())
+        else:
+            passes.update(ending(part) if part.strip("-") else ())
+    passes.discard(0)
+    return frozenset(passes) if several and passes else None
+
+
+def _passes(token: str) -> list[str]:
+    """The parts of an ending between its commas and dots, without other signs."""
+    numbers = _ENDING_NUMBERS.search(token)
+    return re.split("[,.]", re.sub(r"\s", "", numbers[0])) if numbers else []

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pipelines.music.abc.lines import FIELD, FIELD_OR_COMMENT, is_music
+from pipelines.music.abc.lines import FIELD, FIELD_OR_COMMENT, field, is_music, without_comment
 from pipelines.music.limits import Rejected
 
 
@@ -43,6 +43,15 @@ class TuneText(NamedTuple):
     reference: str
     file_header: tuple[str, ...] = ()
     left_over: int = 0
+
+
+def title(tune: TuneText) -> str:
+    """The first title of a tune; "" where it has none. The reader's is the same."""
+    for line in tune.lines:
+        read = field(without_comment(line))
+        if read and read[0] == "T":
+            return read[1].strip()
+    return ""
 
 
 # Decoding
@@ -240,9 +249,9 @@ class _Open:
         elif _BEGIN_BLOCK.match(line):
             self.block = len(self.lines) - 1
         elif not self.music:
-            field = FIELD.match(line)
-            if field:
-                self.fields.add(field[1])
+            found = FIELD.match(line)
+            if found:
+                self.fields.add(found[1])
             elif is_music(line):
                 self.music = number
 
@@ -250,12 +259,12 @@ class _Open:
         """Whether a line that is not blank continues the tune."""
         if self.block is not None or not (self.gap or self.reference is None):
             return True
-        field = FIELD_OR_COMMENT.match(line)
-        if self.gap and field and field[1] == "T":
+        found = FIELD_OR_COMMENT.match(line)
+        if self.gap and found and found[1] == "T":
             return self.reference is not None and "K" not in self.fields
         if self.reference is None and not self.music:
-            return bool(field) or (self.has_header() and is_music(line))
-        return not self.gap or bool(field) or is_music(line)
+            return bool(found) or (self.has_header() and is_music(line))
+        return not self.gap or bool(found) or is_music(line)
 
     def close(self) -> None:
         """Ends the tune."""
@@ -338,8 +347,8 @@ class _Cutter:
         self._first = False
         strip = _BLANK if ">" in prefix else _BLANK[:-1] if prefix else ""
         self._open = _Open(number - len(titles), reference, strip)
-        for i, field in enumerate((*titles, line)):
-            self._open.add(number - len(titles) + i, field)
+        for i, text in enumerate((*titles, line)):
+            self._open.add(number - len(titles) + i, text)
 
     def _titles_above(self) -> list[str]:
         """Removes the fields right above an `X:` line and gives them, if one is a title."""

@@ -13,6 +13,7 @@ import pytest
 from experiments.tunes import agreement, comparing, readers, rules, sample, shared
 from experiments.tunes.readers import Note, Reading
 from pipelines.music.abc import tunebook
+from pipelines.runtime.app import UserError
 
 REFERENCE = json.loads((pathlib.Path(__file__).parent / "agreement.json").read_text("utf-8"))
 COMPARED = [f"{reader} {notes}" for reader, notes in sample.COMPARED]
@@ -62,6 +63,34 @@ def test_every_difference_has_its_reason_and_there_are_no_more_of_them():
     assert len(REFERENCE["differences"]) <= MOST_DIFFERENCES
 
 
+# The tunes
+
+
+def test_tunes_of_any_folder(tmp_path):
+    tune = "X:1\nT:a\nK:C\nc|\n"
+    (tmp_path / "one" / "inner").mkdir(parents=True)
+    (tmp_path / "one" / "inner" / "a.ABC").write_text(f"{tune}\n{tune}")
+    (tmp_path / "one" / "b.txt").write_text(tune)
+    (tmp_path / "c.abc").write_text(tune)
+    found = [tuple(place) for place, _ in shared.tunes_in(tmp_path)]
+    assert found == [
+        (tmp_path.name, "c.abc", 1),
+        ("one", "inner/a.ABC", 1),
+        ("one", "inner/a.ABC", 6),
+    ]
+    same = {place: agreement.Verdict("agrees", 1.0) for place, _ in shared.tunes_in(tmp_path)}
+    corpora = agreement.report("music21", _Fixed(_reading()), same)["corpora"]
+    assert corpora == {tmp_path.name: {"agrees": 1}, "one": {"agrees": 2}}
+
+
+def test_a_folder_without_tunes_is_told(tmp_path):
+    with pytest.raises(UserError, match="no .abc files"):
+        list(shared.tunes_in(tmp_path))
+    (tmp_path / "a.abc").write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match=r"a\.abc: .*control characters"):
+        list(shared.tunes_in(tmp_path))
+
+
 # The comparison itself
 
 
@@ -79,6 +108,11 @@ def test_bare_tunes_keep_what_notes_need():
         "X:1\n%%MIDI chordattack 0\nM:2/4\nL:1/8\nK:D % two sharps\n"
         "|GA {c}B c|[K:G]d [eg]2| f (3[ac]de | [V:2]g \n"
     )
+
+
+def test_bare_tunes_keep_the_numbers_of_tuplets():
+    tune = _tune("X:1\nK:C\n|:(5:2:5cdefg (3::2ab:|2 c|\n")
+    assert readers.bare(tune, repeats=False).splitlines()[-1] == "|(5:2:5cdefg (3::2ab| c|"
 
 
 def _reading(*notes: tuple[int, str]) -> Reading:
@@ -164,6 +198,17 @@ def test_rules_leave_strings_and_fields_alone():
     assert rules.without_sections(tune).lines[2] == '"A-B||"a-b|c>d|[V:1-]| % a-b'
     assert rules.without_broken_rhythm(tune).lines[2] == '"A-B||"a-b||c d|[V:1-]|] % a-b'
     assert rules.without_ties(tune).lines[1] == "K:D-minor"
+
+
+def test_rules_for_ends_tuplets_and_starts():
+    tune = _tune('X:1\nK:D\n"(5"(5abcde (5:4abcde (3abc|[K:D] (7a|:|\n')
+    assert rules.with_times_of_tuplets(tune).lines[2] == (
+        '"(5"(5:2abcde (5:4abcde (3abc|[K:D] (7:2a|:|'
+    )
+    assert rules.with_ends(tune).lines[2].endswith("(7a:|")
+    # A :| before another ending, here in the next line, begins nothing.
+    tune = _tune("X:1\nK:D\nP:A\na|1b:|\\\n[2 c||\nd:|e||\nf:|\n")
+    assert rules.with_starts(tune).lines[2:] == ("", "a|1b:|\\", "[2 c|:", "d::e|:", "f:|")
 
 
 def test_readings_are_remembered(tmp_path):

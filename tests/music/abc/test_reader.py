@@ -13,38 +13,23 @@ from pipelines.music.abc.reader import read, written
 from pipelines.music.abc.tunebook import decode, tunes
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
-
-HEADER = "X:1\nT:Test\nM:4/4\nL:1/8\nK:C\n"
-C, D, E, F, G, A, B, c = 60, 62, 64, 65, 67, 69, 71, 72
-
-
-def tune_of(text: str):
-    (tune,) = tunes(text)
-    return tune
-
-
-def heard(text: str, header: str = HEADER) -> list[tuple[int, float, float]]:
-    """Pitch, start and length of the notes of a tune at 120 quarters a minute, in eighths."""
-    sequence = read(tune_of(header + text))
-    # An eighth lasts a quarter of a second.
-    return [(n.pitch, n.start_time * 4, (n.end_time - n.start_time) * 4) for n in sequence.notes]
-
-
-def pitches(text: str, header: str = HEADER) -> list[int]:
-    return [pitch for pitch, _, _ in heard(text, header)]
-
-
-def lengths(text: str, header: str = HEADER) -> list[float]:
-    return [length for _, _, length in heard(text, header)]
-
-
-def starts(text: str, header: str = HEADER) -> list[float]:
-    return [start for _, start, _ in heard(text, header)]
-
-
-def warnings(text: str, header: str = HEADER) -> list[str]:
-    texts = (a.text for a in read(tune_of(header + text)).text_annotations)
-    return [text.removeprefix("warning:") for text in texts if text.startswith("warning:")]
+from tests.support.abc_reading import (
+    HEADER,
+    A,
+    B,
+    C,
+    D,
+    E,
+    F,
+    G,
+    c,
+    heard,
+    lengths,
+    pitches,
+    starts,
+    tune_of,
+    warnings,
+)
 
 
 def key_header(key: str) -> str:
@@ -121,6 +106,10 @@ def test_ties_join_and_slurs_do_not():
     assert heard("C4-D4") == [(C, 0, 4), (D, 4, 4)]
     assert heard("[CE]4-[CE]4") == [(C, 0, 8), (E, 0, 8)]
     assert heard("[C-E]4[CE]4") == [(C, 0, 8), (E, 0, 4), (E, 4, 4)]
+    # Two in unison are two notes, before the bar line and after it.
+    assert heard("[AA]8-|[AA]8|") == [(A, 0, 16), (A, 0, 16)]
+    assert heard("[AA]8-|A8|") == [(A, 0, 16), (A, 0, 8)]
+    assert [length for _, length in written(tune_of(HEADER + "[AA]8-|[AA]8|"))[0]] == [2, 2]
 
 
 def test_chords_last_as_their_first_note_and_multiply():
@@ -130,6 +119,17 @@ def test_chords_last_as_their_first_note_and_multiply():
     assert heard("+C2E2+ +ff+C") == [(C, 0, 2), (E, 0, 2), (C, 2, 1)]
     assert heard("[CE2]2 D") == [(C, 0, 2), (E, 0, 2), (D, 2, 1)]
     assert heard("[CE]>D") == [(C, 0, 1.5), (E, 0, 1.5), (D, 1.5, 0.5)]
+
+
+@pytest.mark.parametrize(
+    "sign", ["+slide+", "+f+", "+D.C.+", "!slide!", '"^slide"', "{d}", "~", "T"]
+)
+def test_decorations_inside_chords_are_no_notes(sign):
+    assert heard(f"[{sign}CE]2 [C{sign}E]2") == [(C, 0, 2), (E, 0, 2), (C, 2, 2), (E, 2, 2)]
+
+
+def test_notes_between_plus_signs_inside_a_chord_are_notes():
+    assert pitches("[+CE]2 [+ce+G]2") == [C, E, G, c, 76]
 
 
 def test_rests_take_time():
@@ -353,7 +353,7 @@ def test_times_do_not_drift_over_a_long_tune():
         ("|:C8[|]:|D8|]", "CCD"),
         ("C8|:|||:D8:|", "CDD"),
         ("C8:|||:D8:|E8|]", "CCDDE"),
-        ("|:C8|D8|:|", "CD"),
+        ("|:C8|D8|:|", "CDCD"),
         ("|:C8| 1 D8:|\n2 E8|]", "CDCE"),
         ("|:C8|1D8:|2E8|F8|]", "CDCEF"),
         ("|:C8|1D8:|2E8||\n|:F8|1G8:|2A8|]", "CDCEFGFA"),
@@ -518,6 +518,39 @@ def test_overlays_become_instruments_of_their_own():
     assert sorted(found) == [(0, C, 0), (0, D, 4), (0, F, 8), (1, E, 0)]
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        # Two layers of two bars each, and what follows both.
+        ("(&C8|D8&E8|F8&)|G8|", [(0, C, 0), (0, D, 8), (0, G, 16), (1, E, 0), (1, F, 8)]),
+        # From the middle of a bar, three layers.
+        (
+            "C4(&D4|E8&F4|G8&A4|B8&)|c8|",
+            [
+                (0, C, 0), (0, D, 4), (0, E, 8), (0, c, 16),
+                (1, F, 4), (1, G, 8), (2, A, 4), (2, B, 8),
+            ],
+        ),
+        # Inside one bar, as a plain & but for what follows.
+        ("(&C4&E4&)D4|F8|", [(0, C, 0), (0, D, 4), (0, F, 8), (1, E, 0)]),
+    ],
+)  # fmt: skip
+def test_overlays_of_several_bars(text, expected):
+    sequence = read(tune_of(HEADER + text))
+    found = [(n.instrument, n.pitch, n.start_time * 4) for n in sequence.notes]
+    assert sorted(found) == expected
+    assert not warnings(text)
+
+
+def test_overlays_of_several_bars_that_are_not_whole_are_told():
+    assert pitches("(&C8|D8&E8|F8|G8&)|") == [C, E, D, F]
+    assert "more bars than its voice" in warnings("(&C8|D8&E8|F8|G8&)|")[0]
+    assert pitches("(&C8|D8&E8|F8|") == [C, E, D, F]
+    assert "(& has no &) after it" in warnings("(&C8|D8&E8|F8|")[0]
+    # Without a begin it is a plain overlay.
+    assert heard("C8&)E8|D8|") == [(C, 0, 8), (E, 0, 8), (D, 8, 8)]
+
+
 def test_what_stands_before_the_first_tune_holds_for_all():
     text = "%%MIDI program 40\nM:6/8\nR:jig\n\nX:1\nL:1/8\nK:C\nC3|\n\nX:2\nK:C\nC3|\n"
     for tune in tunes(text):
@@ -599,6 +632,21 @@ def test_lines_drawn_between_tunes_say_nothing(rule):
 def test_digits_that_are_no_numbers_are_no_endings(sign):
     assert pitches(f"C8|{sign} D8|]") == [C, D]
     assert warnings(f"C8|{sign} D8|]") == [f"line 6: {sign!r} has no meaning here; left out"]
+
+
+@pytest.mark.parametrize(
+    "text", ["|: abcd :|", "abc", "|:ABCD|ABCD:|", "abcdefg|]", "|abcd|% soon"]
+)
+def test_a_placeholder_is_no_tune(text):
+    with pytest.raises(Rejected, match="placeholder"):
+        read(tune_of(HEADER + text))
+
+
+@pytest.mark.parametrize(
+    "text", ["CDEF|", "abcd'|", "a2b2c2d2|", "aBcd|", "abcd|abce|", "abcd " * 9]
+)
+def test_short_tunes_are_no_placeholders(text):
+    assert pitches(text)
 
 
 @pytest.mark.parametrize("text", ["", "z8|z8|", "|:|:|", "w: only words"])

@@ -293,6 +293,16 @@ def test_chords():
     assert heard(again(sequence)) == heard(sequence)
 
 
+def test_two_notes_in_unison_over_a_bar_line_come_back_as_two():
+    sequence = NoteSequence()
+    for _ in range(2):
+        sequence.notes.add(pitch=69, start_time=0, end_time=4, velocity=90)
+    (tune,) = tunebook.tunes(writer.write(sequence))
+    assert [(n.pitch, n.start_time, n.end_time) for n in reader.read(tune).notes] == [
+        (69, 0, 4)
+    ] * 2
+
+
 def test_the_program_of_a_single_voice():
     sequence = tune([(c, 8)], key=MAJOR["C"])
     sequence.notes[0].program = 73
