@@ -22,10 +22,15 @@ import numpy as np
 from pipelines.music import melody, note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
-from pipelines.tunes import title_text
+from pipelines.tunes import runs, title_text
 
-# The kinds of keys, which keys begin with.
-TITLE, MELODY = "title:", "melody:"
+# The kinds of keys, which keys begin with. A phrase counts for less than the others: tunes with a
+# phrase in common are one tune only where they have a title in common, too.
+TITLE, MELODY, RUN, PHRASE = "title:", "melody:", "run:", "phrase:"
+
+# Melodies with a verbatim passage of 30 intervals in common share a run, unless it is too plain.
+_RUNS = runs.Sampling(length=24, window=7)
+_PHRASES = runs.Sampling(length=10, window=7)
 
 
 def keys(sequence: NoteSequence) -> tuple[str, ...]:
@@ -39,7 +44,11 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     if not notes:
         return ()
     bars = _Bars(sequence)
-    found = dict.fromkeys(_melody_keys(*_onsets(notes, sequence, bars), bars))
+    times, pitches = _onsets(notes, sequence, bars)
+    compared = bisect.bisect_right(times, _MAX_BARS * bars.points)
+    found = dict.fromkeys(_melody_keys(times[:compared], pitches[:compared], bars))
+    for kind, sampling in ((RUN, _RUNS), (PHRASE, _PHRASES)):
+        found.update(dict.fromkeys(kind + run.hex() for run in runs.sample(pitches, sampling)))
     for title in note_sequence.titles(sequence):
         for words in title_text.title_words(title):
             found.update(dict.fromkeys(_title_keys(words, bars)))
@@ -159,8 +168,7 @@ def _onsets(
     top = melody.highest(together, pitches, ends)
     times = starts[top]
     times -= math.ceil(times[0] / bars.points - _ROUNDING) * bars.points
-    compared = times <= _MAX_BARS * bars.points
-    return times[compared].tolist(), pitches[top][compared].tolist()
+    return times.tolist(), pitches[top].tolist()
 
 
 def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:
