@@ -124,7 +124,8 @@ def measure(records: Sequence[Record], intervals: int = 30) -> dict[str, Any]:
 
 def _joining(keys: Iterable[Sequence[str]]) -> dict[str, int]:
     """The keys that most records of a group have, and how many have each."""
-    counts = Counter(key for some in keys for key in some)
+    # Phrases only decide whether titles join.
+    counts = Counter(key for some in keys for key in some if not key.startswith(identity.PHRASE))
     return dict(counts.most_common(_TOLD))
 
 

@@ -111,4 +111,4 @@ def _read_hashes(
         keys, _ = parts.unpack_tune(tune)
         counts[i] = len(keys)
         hashes.extend(keys.tolist())
-    return names, np.array(hashes, np.uint64), counts
+    return names, np.asarray(hashes, np.uint64), counts

@@ -82,22 +82,16 @@ class Assignment(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Which pieces are versions of one tune, and by which keys.
+    """Which pieces are versions of one tune.
 
     Attributes:
       groups: int32 array shaped [pieces] of numbers below `pieces`: equal for versions of one tune.
       general, compared: as of `Assignment`.
-      names: uint64 array: the hashes of all keys but phrases, each once.
-      owner, key: int32 arrays shaped [keys that join]: the index of a piece, and the index in
-        `names` of a key that it has.
     """
 
     groups: np.ndarray
     general: frozenset[int]
     compared: frozenset[int]
-    names: np.ndarray
-    owner: np.ndarray
-    key: np.ndarray
 
 
 def is_phrase(key: int) -> bool:
@@ -113,15 +107,14 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
       counts: integer array shaped [pieces]: how many keys each piece has.
     """
     pieces = len(counts)
-    owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)
-    phrases = (hashes >> np.uint64(56)) == _PHRASE
+    owner, hashes = _shared(np.repeat(np.arange(pieces, dtype=np.int32), counts), hashes)
+    phrases = _kind(hashes) == _PHRASE
     phrase_owner, phrase = owner[phrases], hashes[phrases]
     owner = owner[~phrases]
     names, key = np.unique(hashes[~phrases], return_inverse=True)
     key = key.astype(np.int32)
-    titled = (names >> np.uint64(56)) == _TITLE
 
-    by_melody = ~titled[key]
+    by_melody = (_kind(names) != _TITLE)[key]
     melodies = _components(pieces, owner[by_melody], key[by_melody])
     many = _different(key[~by_melody], melodies[owner[~by_melody]], len(names)) > _FEW
 
@@ -133,16 +126,28 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
 
     joining = ~general[key]
     joins_alike = general[key[tunes]]
-    every_owner = np.concatenate([owner[joining], owner[tunes][joins_alike]])
-    every_key = np.concatenate([key[joining], len(names) + alike[joins_alike]])
-    return Joined(
-        _components(pieces, every_owner, every_key),
-        frozenset(names[general].tolist()),
-        frozenset(names[many & ~general].tolist()),
-        names,
-        owner[joining],
-        key[joining],
+    groups = _components(
+        pieces,
+        np.concatenate([owner[joining], owner[tunes][joins_alike]]),
+        np.concatenate([key[joining], len(names) + alike[joins_alike]]),
     )
+    general_hashes = frozenset(names[general].tolist())
+    return Joined(groups, general_hashes, frozenset(names[many & ~general].tolist()))
+
+
+def _kind(hashes: np.ndarray) -> np.ndarray:
+    """The letters of the kinds of keys, uint64 as their hashes."""
+    return hashes >> np.uint64(56)
+
+
+def _shared(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leaves out the keys that one piece alone has: they join nothing, and most are such keys."""
+    order = np.argsort(hashes)
+    ordered = hashes[order]
+    same = ordered[1:] == ordered[:-1]
+    shared = np.zeros(len(hashes), bool)
+    shared[order[1:][same]] = shared[order[:-1][same]] = True
+    return owner[shared], hashes[shared]
 
 
 def _different(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
@@ -201,12 +206,17 @@ def assign(
     """
     pieces = len(own)
     joined = join(hashes, counts)
-    group, names, owner, key = joined.groups, joined.names, joined.owner, joined.key
-    # The smallest key names the group; a piece without keys is a group by itself.
+    group = joined.groups
+    # The smallest key names the group, or the piece where it has no key.
+    kinds = _kind(hashes).astype(np.uint8)
+    naming = kinds != _PHRASE
+    titles = np.flatnonzero(kinds == _TITLE)
+    naming[titles] = ~np.isin(hashes[titles], np.fromiter(joined.general, np.uint64))
+    owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)[naming]
     smallest = np.full(pieces, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(smallest, group[owner], names[key])
+    np.minimum.at(smallest, group[owner], hashes[naming])
     alone = np.bincount(owner, minlength=pieces) == 0
-    smallest[group[alone]] = own[alone]
+    np.minimum.at(smallest, group[alone], own[alone])
     sizes = np.bincount(group, minlength=pieces)
     split_of = np.zeros(pieces, np.uint8)
     for i in np.flatnonzero(sizes):
