@@ -57,7 +57,7 @@ def sample(pitches: Sequence[int], sampling: Sampling) -> list[bytes]:
             continue
         smallest = min(hashes[first:end])
         taken = hashes.index(smallest, first)
-        while smallest != _NEVER and _is_plain(runs[taken]):
+        while smallest != _NEVER and _is_plain(runs[taken], pitches[taken : taken + length + 1]):
             hashes[taken] = _NEVER
             smallest = min(hashes[first:end])
             taken = hashes.index(smallest, first)
@@ -68,9 +68,8 @@ def sample(pitches: Sequence[int], sampling: Sampling) -> list[bytes]:
     return list(found)
 
 
-def _is_plain(run: bytes) -> bool:
+def _is_plain(run: bytes, pitches: Sequence[int]) -> bool:
     """Whether a run has few pitches, or is one figure that is played at least three times."""
-    pitches = set(itertools.accumulate(run, lambda pitch, step: (pitch + step) & 255, initial=0))
-    return len(pitches) < _MIN_PITCHES or any(
+    return len(set(pitches)) < _MIN_PITCHES or any(
         len(run) >= _TIMES * figure and run[figure:] == run[:-figure] for figure in _FIGURES
     )
