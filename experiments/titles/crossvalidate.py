@@ -2,16 +2,21 @@
 
     python -m experiments.titles.crossvalidate --examples_path='tfrecords/tunes/*.tfrecord-*' \
         --text_encoder=builtin --loss=infonce --json=experiments/titles/builtin-infonce-folds.json
+    python -m experiments.titles.crossvalidate --examples_path='tfrecords/tunes/*.tfrecord-*' \
+        --by=book --loss=hinge --json=experiments/titles/builtin-hinge-books.json
 
 A test split of a tenth has few hundred queries, and wide intervals. Here each tune is a query once;
 its candidates are those of its part. All versions of a tune are in one part, and what is nearly in
-training is left out, as in `titles evaluate`. Prints a table of the ranks of all parts together.
+training is left out, as in `titles evaluate`. With --by=book each part is a book, the part of the
+tunes' ids before the first "/": what is measured there is a book that training had not seen.
+Prints a table of the ranks of all parts together.
 """
 
 import collections
 import os
 import tempfile
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
@@ -21,14 +26,42 @@ from pipelines.runtime import app, files, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, required_path_flag
 
+if TYPE_CHECKING:
+    from pipelines.systems.titles.baselines import Scorer
+    from pipelines.systems.titles.tunes import Tune, Tunes
+
 FLAGS = flags.FLAGS
+
+
+# What is scored together, beside each by itself.
+SUMS = (
+    ("towers", "ten_nearest_neighbours"),
+    ("towers", "ten_nearest_neighbours", "meter_and_mode"),
+    ("ten_nearest_neighbours", "meter_and_mode"),
+)
+
+
+class Sum:
+    """The sum of several scorers' scores, each less its mean and divided by its deviation."""
+
+    def __init__(self, scorers: "Sequence[Scorer]"):
+        self._scorers = scorers
+
+    def scores(self, tunes: "Sequence[Tune]", texts: Sequence[str]) -> np.ndarray:
+        """Scores [tunes, texts]."""
+        total = np.zeros((len(tunes), len(texts)))
+        for scorer in self._scorers:
+            scores = np.asarray(scorer.scores(tunes, texts), float)
+            total += (scores - scores.mean()) / (scores.std() or 1.0)
+        return total
 
 
 def _define_flags() -> None:
     flags.DEFINE_string("examples_path", None, "Glob of NoteSequence records, all splits together.")
     flags.DEFINE_string("text_encoder", "builtin", "As `titles train` takes it.")
     flags.DEFINE_enum("loss", "infonce", ["infonce", "hinge"], "As `titles train` takes it.")
-    flags.DEFINE_integer("parts", 10, "How many parts.", lower_bound=2)
+    flags.DEFINE_enum("by", "part", ["part", "book"], "What is left out: a part, or a book.")
+    flags.DEFINE_integer("parts", 10, "How many parts, with --by=part.", lower_bound=2)
     flags.DEFINE_integer("seed", 0, "Seeds the parts and the training.", lower_bound=0)
     flags.DEFINE_string("json", None, "File for the result.")
 
@@ -42,19 +75,21 @@ def main() -> None:
 
     everything = tunes.read(open_records(required_path_flag("examples_path")), guess_keys=True)
     say(everything.summary())
-    groups = np.unique(everything.groups, return_inverse=True)[1]
-    # Each group is in one part, and all parts have as many groups.
-    order = np.random.default_rng(FLAGS.seed).permutation(groups.max() + 1)
-    part_of = (order % FLAGS.parts)[groups]
+    part_of = _books(everything) if FLAGS.by == "book" else _parts(everything)
+    count = int(part_of.max()) + 1
     kept: dict[tuple[str, str], list] = collections.defaultdict(list)
     dropped: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as scratch:
-        for part in range(FLAGS.parts):
+        for part in range(count):
             held_out = everything.those(part_of == part)
             training = everything.those(part_of != part).titled()
             run_dir = os.path.join(scratch, str(part))
             trained = _trained(run_dir, scratch, training, Hparams(loss=FLAGS.loss))
-            scorers = {"towers": trained, **baselines.of(training.tunes, FLAGS.seed)}
+            scorers: dict[str, Any] = {
+                "towers": trained,
+                **baselines.of(training.tunes, FLAGS.seed),
+            }
+            scorers.update({" + ".join(names): Sum([scorers[n] for n in names]) for names in SUMS})
             ranked: dict[tuple[str, str], Any] = {}
             result = evaluation.evaluate(
                 scorers, held_out, training, FLAGS.seed, resamples=1, keep=ranked
@@ -63,7 +98,7 @@ def main() -> None:
             for name, found in ranked.items():
                 candidates = result["sections"][name[0]][name[1]]["candidates"]
                 kept[name].append((found, candidates))
-            say(f"part {part + 1} of {FLAGS.parts}: {result['tunes']} tunes measured")
+            say(f"part {part + 1} of {count}: {result['tunes']} tunes measured")
     sections: dict[str, Any] = collections.defaultdict(dict)
     for (section, direction), parts in kept.items():
         # The number of a group is the same in all parts.
@@ -91,7 +126,8 @@ def main() -> None:
     result = {
         "text_encoder": FLAGS.text_encoder,
         "loss": FLAGS.loss,
-        "parts": FLAGS.parts,
+        "by": FLAGS.by,
+        "parts": count,
         "dropped": dict(dropped),
         "sections": sections,
     }
@@ -99,6 +135,19 @@ def main() -> None:
     if path:
         files.write_json(path, result)
     print(_table(result))
+
+
+def _parts(everything: "Tunes") -> np.ndarray:
+    """The part of each tune: each group is in one part, and all parts have as many groups."""
+    groups = np.unique(everything.groups, return_inverse=True)[1]
+    order = np.random.default_rng(FLAGS.seed).permutation(groups.max() + 1)
+    return (order % FLAGS.parts)[groups]
+
+
+def _books(everything: "Tunes") -> np.ndarray:
+    """The book of each tune. Tunes that are in a book of training too are left out later."""
+    books = [tune.id.partition("/")[0] for tune in everything.tunes]
+    return np.unique(books, return_inverse=True)[1]
 
 
 def _trained(run_dir: str, scratch: str, training, hparams):

@@ -153,7 +153,8 @@ def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:
     kept = read - manifest["rejected"]
     if read != (corpus.pieces or read):
         say(f"warning: {read} pieces were read, but {corpus.name} has {corpus.pieces}")
+    others = ", the others carry warnings: warned.jsonl" if clean < kept else ""
     say(
         f"{kept} of {read} kept ({kept / read:.1%}); {clean} of these are clean "
-        f"({clean / kept:.1%}), the others carry warnings: warned.jsonl"
+        f"({clean / kept:.1%}){others}"
     )

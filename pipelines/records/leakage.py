@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pipelines.records.manifest import record_files
 from pipelines.records.tune_list import Tune, read_tunes
 from pipelines.runtime.app import UserError, say
+from pipelines.tunes.splits import is_phrase
 
 _NAMED = 3
 
@@ -96,7 +97,7 @@ def _shared(
     ours: list[tuple[str, Tune]], theirs: list[tuple[str, Tune]]
 ) -> list[tuple[tuple[str, Tune], tuple[str, Tune]]]:
     """Each of ours that has a key in common with some of theirs, with the first of these."""
-    our_keys = {key for _, tune in ours for key in tune.keys}
+    our_keys = {key for _, tune in ours for key in tune.keys if not is_phrase(key)}
     their_tune: dict[int, tuple[str, Tune]] = {}
     for one in theirs:
         for key in our_keys.intersection(one[1].keys):

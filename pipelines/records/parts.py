@@ -108,7 +108,7 @@ class Part:
         self._keep(split or UNDECIDED, sort_key, record)
         if split is None:
             hashes = splits.hash_keys(keys).tobytes()
-            tune = struct.pack("<H", len(hashes)) + hashes + title.encode("utf-8", "replace")
+            tune = struct.pack("<I", len(hashes)) + hashes + title.encode("utf-8", "replace")
             self._keep(TUNES, sort_key, tune)
         if self._held_bytes > _PART_BYTES:
             self._spill()
@@ -208,8 +208,8 @@ def _finished(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 def unpack_tune(tune: bytes) -> tuple[np.ndarray, str]:
     """The hashes of the keys (uint64) and the title that `Part.add` stored of a tune."""
-    (length,) = struct.unpack_from("<H", tune)
-    return np.frombuffer(tune[2 : 2 + length], ">u8"), tune[2 + length :].decode("utf-8")
+    (length,) = struct.unpack_from("<I", tune)
+    return np.frombuffer(tune[4 : 4 + length], ">u8"), tune[4 + length :].decode("utf-8")
 
 
 # Sorted files: TFRecord files in which keys and records alternate.

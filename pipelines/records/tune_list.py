@@ -26,7 +26,8 @@ class Tune(NamedTuple):
     Attributes:
       id: the record's id.
       split: the split that it is in.
-      keys: the hashes of its keys, as `splits.hash_keys` gives them.
+      keys: the hashes of its keys, as `splits.hash_keys` gives them: those that identify it, and
+        its phrases where they decided whether a title of it joins.
       title: the tune's title, for people.
     """
 
@@ -76,11 +77,21 @@ def assign_splits(
             line = {
                 "id": sort_key[8:].decode(),
                 "split": SPLITS[split],
-                "keys": [f"{key:016x}" for key in hashes.tolist() if key not in assignment.general],
+                "keys": [f"{key:016x}" for key in _listed(hashes.tolist(), assignment)],
                 "title": title,
             }
             file.write(json_line(line))
     return assignment
+
+
+def _listed(keys: Sequence[int], assignment: splits.Assignment) -> list[int]:
+    """The keys of a tune that are listed; with them `splits.join` joins the listed tunes alike."""
+    compared = not assignment.compared.isdisjoint(keys)
+    return [
+        key
+        for key in keys
+        if key not in assignment.general and (compared or not splits.is_phrase(key))
+    ]
 
 
 def _read_hashes(
@@ -100,4 +111,4 @@ def _read_hashes(
         keys, _ = parts.unpack_tune(tune)
         counts[i] = len(keys)
         hashes.extend(keys.tolist())
-    return names, np.array(hashes, np.uint64), counts
+    return names, np.asarray(hashes, np.uint64), counts

@@ -4,12 +4,14 @@ A tune goes by several titles and is written in many ways, so each piece has sev
 its titles and of its melody. `splits` makes groups of the pieces that share keys.
 
 Measured on 5,397 tunes of five collections (Nottingham, O'Neill's, Ryan's, Aird's, Litten's), which
-make 4,223 groups: 530 of two tunes, 230 of more. The largest has 14 versions, all of the Cuckoo's
-Nest family. Of 391 pairs whose sequences of intervals have a similarity over 0.9 by edit distance,
-at least 387 are together; of the 287 over 0.95, all are (at least 283 by their melodies alone). Of
-50 random pairs that melody alone joins, each has four bars in common; some 10 are not similar in
-the rest. Of 50 pairs that the title alone joins, 4 are different tunes of one name (London,
-Manchester, Camp Meeting, Morris Off), which cannot be told from versions that differ a lot.
+make 4,183 groups: 535 of two tunes, 237 of more. The largest has 14 versions, all of the Cuckoo's
+Nest family. All 782 pairs with 30 successive intervals in common are together. Before runs were
+keys, when there were 4,223 groups: of 391 pairs whose sequences of intervals have a similarity over
+0.9 by edit distance, at least 387 were together; of the 287 over 0.95, all (at least 283 by their
+melodies alone). Of 50 random pairs that melody alone joined, each had four bars in common; some 10
+were not similar in the rest. Of 50 pairs that the title alone joined, 4 were different tunes of one
+name (London, Manchester, Camp Meeting, Morris Off), which cannot be told from versions that differ
+a lot.
 """
 
 import bisect
@@ -22,10 +24,15 @@ import numpy as np
 from pipelines.music import melody, note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
-from pipelines.tunes import title_text
+from pipelines.tunes import runs, title_text
 
-# The kinds of keys, which keys begin with.
-TITLE, MELODY = "title:", "melody:"
+# The kinds of keys, which keys begin with. A phrase counts for less than the others: tunes with a
+# phrase in common are one tune only where they have a title in common, too.
+TITLE, MELODY, RUN, PHRASE = "title:", "melody:", "run:", "phrase:"
+
+# Melodies with a verbatim passage of 30 intervals in common share a run, unless it is too plain.
+_RUNS = runs.Sampling(length=24, window=7)
+_PHRASES = runs.Sampling(length=10, window=7)
 
 
 def keys(sequence: NoteSequence) -> tuple[str, ...]:
@@ -39,7 +46,11 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     if not notes:
         return ()
     bars = _Bars(sequence)
-    found = dict.fromkeys(_melody_keys(*_onsets(notes, sequence, bars), bars))
+    times, pitches = _onsets(notes, sequence, bars)
+    compared = bisect.bisect_right(times, _MAX_BARS * bars.points)
+    found = dict.fromkeys(_melody_keys(times[:compared], pitches[:compared], bars))
+    for kind, sampling in ((RUN, _RUNS), (PHRASE, _PHRASES)):
+        found.update(dict.fromkeys(kind + run.hex() for run in runs.sample(pitches, sampling)))
     for title in note_sequence.titles(sequence):
         for words in title_text.title_words(title):
             found.update(dict.fromkeys(_title_keys(words, bars)))
@@ -159,8 +170,7 @@ def _onsets(
     top = melody.highest(together, pitches, ends)
     times = starts[top]
     times -= math.ceil(times[0] / bars.points - _ROUNDING) * bars.points
-    compared = times <= _MAX_BARS * bars.points
-    return times[compared].tolist(), pitches[top][compared].tolist()
+    return times.tolist(), pitches[top].tolist()
 
 
 def _skeleton(times: list[float], pitches: list[int], points: int) -> bytes:

@@ -1,10 +1,11 @@
 """Splits in which the versions of one tune stay together.
 
 Pieces that share a key (`pipelines.tunes.identity`) are one tune, and so are pieces that a chain of
-such pieces joins: tunes are connected components of a graph. A tune's split follows from its
-content alone, so it is the same on every machine, in any order and with any number of workers. The
-rule is our own, since libraries split groups by random draws or by size, and so move old tunes when
-new ones come; the components are SciPy's.
+such pieces joins: tunes are connected components of a graph. A title joins all tunes that have it
+only where they are few; where they are many, it joins those that are alike. A tune's split follows
+from its content alone, so it is the same on every machine, in any order and with any number of
+workers. The rule is our own, since libraries split groups by random draws or by size, and so move
+old tunes when new ones come; the components are SciPy's.
 """
 
 import hashlib
@@ -17,10 +18,13 @@ from pipelines.runtime.app import UserError
 
 DEFAULT_PERCENT = (80, 10, 10)
 
-# A title of more different melodies than this, and of more than this share of all, names no tune:
-# "Polska" in a book of polskas. The lists in `title_text` cannot have every such word.
-_MAX_MELODIES, _MAX_SHARE = 50, 0.02
-_TITLE_KIND = ord("t")
+# A title of at most so many different melodies joins them, whether they are alike or not. Titles
+# that name no tune are on more ("Polska från Småland"); no list of words could have them all.
+_FEW = 5
+# Under a title of more melodies some are alike by chance, and chains of these would join the rest.
+_TOO_MANY = 200
+# The letters of the kinds of keys that count differently.
+_TITLE, _PHRASE = ord("t"), ord("p")
 
 
 def parse_percent(values: Sequence[str]) -> tuple[int, int, int]:
@@ -63,33 +67,36 @@ class Assignment(NamedTuple):
 
     Attributes:
       splits: uint8 array shaped [pieces]: 0, 1 or 2 for train, validation, test.
-      general: hashes of keys that turned out to name no tune; they join nothing.
+      general: hashes of titles that turned out to name no tune.
+      compared: hashes of titles of more than a few melodies that were compared by their phrases,
+        and turned out to name a tune.
       groups: how many tunes there are.
       largest: how many versions the tune with the most versions has.
     """
 
     splits: np.ndarray
     general: frozenset[int]
+    compared: frozenset[int]
     groups: int
     largest: int
 
 
 class Joined(NamedTuple):
-    """Which pieces are versions of one tune, and by which keys.
+    """Which pieces are versions of one tune.
 
     Attributes:
       groups: int32 array shaped [pieces] of numbers below `pieces`: equal for versions of one tune.
-      general: hashes of keys that turned out to name no tune; they join nothing.
-      names: uint64 array: the hashes, each once.
-      owner, key: int32 arrays shaped [keys that join]: the index of a piece, and the index in
-        `names` of a key that it has.
+      general, compared: as of `Assignment`.
     """
 
     groups: np.ndarray
     general: frozenset[int]
-    names: np.ndarray
-    owner: np.ndarray
-    key: np.ndarray
+    compared: frozenset[int]
+
+
+def is_phrase(key: int) -> bool:
+    """Whether a hash of `hash_keys` is that of a phrase, which alone identifies no tune."""
+    return key >> 56 == _PHRASE
 
 
 def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
@@ -100,23 +107,86 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
       counts: integer array shaped [pieces]: how many keys each piece has.
     """
     pieces = len(counts)
-    owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)
-    names, key = np.unique(hashes, return_inverse=True)
+    owner, hashes = _shared(np.repeat(np.arange(pieces, dtype=np.int32), counts), hashes)
+    phrases = _kind(hashes) == _PHRASE
+    phrase_owner, phrase = owner[phrases], hashes[phrases]
+    owner = owner[~phrases]
+    names, key = np.unique(hashes[~phrases], return_inverse=True)
     key = key.astype(np.int32)
-    titled = (names >> np.uint64(56)) == _TITLE_KIND
 
-    # Titles of too many different melodies join nothing.
-    by_melody = ~titled[key]
-    melodies = _components(pieces, len(names), owner[by_melody], key[by_melody])
-    under = np.unique(np.stack([key[~by_melody], melodies[owner[~by_melody]]]), axis=1)[0]
-    limit = max(_MAX_MELODIES, _MAX_SHARE * len(np.unique(melodies)))
-    general = np.bincount(under, minlength=len(names)) > limit
+    by_melody = (_kind(names) != _TITLE)[key]
+    melodies = _components(pieces, owner[by_melody], key[by_melody])
+    many = _different(key[~by_melody], melodies[owner[~by_melody]], len(names)) > _FEW
+
+    # The tunes under each title of many melodies: alike where a chain of melodies and phrases that
+    # they have in common leads from one to the other.
+    tunes = np.flatnonzero(many[key])
+    alike = _alike(key[tunes], owner[tunes], melodies, phrase_owner, phrase)
+    general = _different(key[tunes], alike, len(names)) > _FEW
 
     joining = ~general[key]
-    owner, key = owner[joining], key[joining]
-    group = _components(pieces, len(names), owner, key)
+    joins_alike = general[key[tunes]]
+    groups = _components(
+        pieces,
+        np.concatenate([owner[joining], owner[tunes][joins_alike]]),
+        np.concatenate([key[joining], len(names) + alike[joins_alike]]),
+    )
     general_hashes = frozenset(names[general].tolist())
-    return Joined(group, general_hashes, names, owner, key)
+    return Joined(groups, general_hashes, frozenset(names[many & ~general].tolist()))
+
+
+def _kind(hashes: np.ndarray) -> np.ndarray:
+    """The letters of the kinds of keys, uint64 as their hashes."""
+    return hashes >> np.uint64(56)
+
+
+def _shared(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leaves out the keys that one piece alone has: they join nothing, and most are such keys."""
+    order = np.argsort(hashes)
+    ordered = hashes[order]
+    same = ordered[1:] == ordered[:-1]
+    shared = np.zeros(len(hashes), bool)
+    shared[order[1:][same]] = shared[order[:-1][same]] = True
+    return owner[shared], hashes[shared]
+
+
+def _different(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
+    """How many different second numbers each first number below `size` has: int64 [size]."""
+    pairs = np.unique(np.stack([first, second]), axis=1)
+    return np.bincount(pairs[0], minlength=size)
+
+
+def _alike(
+    title: np.ndarray,
+    owner: np.ndarray,
+    melodies: np.ndarray,
+    phrase_owner: np.ndarray,
+    phrase: np.ndarray,
+) -> np.ndarray:
+    """Finds the tunes under one title that are alike.
+
+    Args:
+      title, owner: integer arrays shaped [tunes]: numbers of titles, and of the pieces under each.
+      melodies: integer array shaped [pieces]: equal for pieces with the same melody.
+      phrase_owner, phrase: arrays shaped [phrases]: each piece's phrases, piece after piece.
+
+    Returns:
+      int32 array shaped [tunes]: equal for tunes of one title that are alike.
+    """
+    melody = melodies[owner].astype(np.uint64)
+    # By chance a few of very many pieces have a phrase in common.
+    few = (_different(title, melody.astype(np.int64), title.max(initial=-1) + 1) <= _TOO_MANY)[
+        title
+    ]
+    first = np.searchsorted(phrase_owner, owner, side="left")
+    size = np.where(few, np.searchsorted(phrase_owner, owner, side="right") - first, 0)
+    tune = np.repeat(np.arange(len(title)), size)
+    at = np.arange(size.sum()) - np.repeat(size.cumsum() - size, size) + np.repeat(first, size)
+    # What is alike: a melody, which is a small number, or a phrase, whose first byte is its letter.
+    tune = np.concatenate([np.arange(len(title)), tune])
+    what = np.stack([title[tune].astype(np.uint64), np.concatenate([melody, phrase[at]])])
+    _, what = np.unique(what, axis=1, return_inverse=True)
+    return _components(len(title), tune, what)
 
 
 def assign(
@@ -136,12 +206,17 @@ def assign(
     """
     pieces = len(own)
     joined = join(hashes, counts)
-    group, names, owner, key = joined.groups, joined.names, joined.owner, joined.key
-    # The smallest key names the group; a piece without keys is a group by itself.
+    group = joined.groups
+    # The smallest key names the group, or the piece where it has no key.
+    kinds = _kind(hashes).astype(np.uint8)
+    naming = kinds != _PHRASE
+    titles = np.flatnonzero(kinds == _TITLE)
+    naming[titles] = ~np.isin(hashes[titles], np.fromiter(joined.general, np.uint64))
+    owner = np.repeat(np.arange(pieces, dtype=np.int32), counts)[naming]
     smallest = np.full(pieces, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(smallest, group[owner], names[key])
+    np.minimum.at(smallest, group[owner], hashes[naming])
     alone = np.bincount(owner, minlength=pieces) == 0
-    smallest[group[alone]] = own[alone]
+    np.minimum.at(smallest, group[alone], own[alone])
     sizes = np.bincount(group, minlength=pieces)
     split_of = np.zeros(pieces, np.uint8)
     for i in np.flatnonzero(sizes):
@@ -149,12 +224,13 @@ def assign(
     return Assignment(
         split_of[group],
         joined.general,
+        joined.compared,
         int(np.count_nonzero(sizes)),
         int(sizes.max(initial=0)),
     )
 
 
-def _components(pieces: int, keys: int, owner: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _components(pieces: int, owner: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Finds the connected components of the graph of pieces and their keys.
 
     Returns:
@@ -165,7 +241,7 @@ def _components(pieces: int, keys: int, owner: np.ndarray, key: np.ndarray) -> n
     from scipy.sparse.csgraph import connected_components
 
     edges = np.ones(len(owner), np.int8)
-    size = pieces + keys
+    size = pieces + int(key.max(initial=-1)) + 1
     graph = coo_array((edges, (owner, key + np.int32(pieces))), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
     return np.unique(labels[:pieces], return_inverse=True)[1].astype(np.int32)

@@ -24,34 +24,44 @@ _DROPPED = frozenset(
 # Words for kinds of tunes. A title may have one at its end or not.
 KINDS = frozenset(
     """
-    air allemanda allemande anglais angloise aria ballad barndance bourree brudmarsch brudpolska
-    carol choral clog contradance contredanse cotillion cotillon cottillion cottillon cottilon
-    courante csardas dance dans double dreher ecossaise engelska fling gallop galop gangar ganglat
-    gavotte gigue halling hambo highland hop hornpipe hymn jig jigs kadrilj lament lancashire
-    landler langdans lat lied march marche marsch mazurka melodie melody menuet menuett minuet
-    minuett minuetto musette planxty polka polonaise pols polska polskan psalm quadrille quickstep
-    rant redowa reel reels rheinlander rigadoon rigaudon rondeau rondo sang sarabande schottis
-    schottisch schottische set single skanklat slangpolska slide slip slow sonata song springar
-    steklat strathspey strathsy strathy strthspey tanz tune vals valse varsovienne visa vise waltz
-    waltze walz walzer zwiefacher
+    air allemanda allemande anglais anglaise anglas angloise aria ballad barndance bourree branle
+    bransle brudemarsj brudlat brudmarsch brudpolska bruremarsj carol chodzony choral clog
+    contradance contradans contratanz contredanse cotillion cotillon cottillion cottillon cottilon
+    courante csardas dance dans deutscher double dreher ecossaise engelska fandango fling galliard
+    gallop gallopade galop galopade galopp galoppad galoppade gangar ganglat gavott gavotte gigue
+    haamarssi haavalssi halling hambo hamburska highland hochzeitsmarsch hop hoppvals hopsa hopser
+    hora hornpipe humppa hymn jenkka jig jigs jota kadrilj kadrille katrilli kolo kontertanz kontra
+    kontradans kontratanz krakowiak kujawiak lament lancashire landler langdans langpolska laride
+    lat lied march marche marsch marsj marssi masurka masurkka mazur mazurek mazurka melodie melody
+    menuet menuett menuetti minuet minuett minuetto muineira musette oberek passepied pavane
+    planxty plinn pohlsk pohlskdans polka polkett polkette polkka polonaise polonas polonees
+    polonez pols polsk polska polskan polskdans polskor psalm quadrille quickstep rant redowa reel
+    reels reinlender reinlænder rheinlaender rheinlander ridee rigadoon rigaudon rigodon rondeau
+    rondo rørospols saltarello sang sarabande schottis schottisch schottische schottischer
+    schottish senpolska set single sirba skanklat skottis slangpolska slatt slide slip slow snoa
+    sonata song sottiisi springar springdans springlat springleik springlek springpols steklat
+    storpolska strathspey strathsy strathy strthspey svingdans svingedans sønderhoning tanz
+    tarantella tune vallat vals valse valsen valser valssi varsovienne verbunk visa vise walc
+    walczyk waltz waltze walz walzer wiwat zwiefacher
     """.split()
 )
 # A title that has no other words than these names no tune.
 _GENERAL = KINDS | frozenset(
     """
-    adagio allegro american andante anon anonymous another bagpipe country danish ditto do dorian
-    dutch efter english favorite fife fiddle finnish first flat flute for fourth french from fran
-    gan ainm ger german given good grand great guitar harp hibernian hungarian i ii iii in irish
-    italian iv ix josa kand known largo last little major maj min minor mixolydian na name named
-    nameless namn new nn no none norwegian not nr num number old ohne okand op opus or other part
-    piano pipe pipes polish prelude presto pretty quick russian same sans scots scotch scottish
-    second session sett setting settings sharp spanish step swedish tbd test third til till titel
-    title titled titles titre to trad traditional turkish two unbekannt unbenannt unknown unnamed
-    untitled ur utan v var variation variations version versions vi vii viii violin welch welsh
-    whistle with without x xi xii
+    adagio af ainm allegro american andante anon anonymous another aus av bagpipe country danish
+    dansk deutsche ditto do dorian dur dutch duur duuri efter english favorite fiddle fife finnish
+    finsk first flat flute for fourth fra fran francaise fransk french from gan ger german given
+    good grand great guitar harp hibernian hungarian i ii iii in irish italian iv ix josa kand
+    known largo last little maj majeur major min mineur minor mixolydian moll molli na name named
+    nameless namn new nn no none norsk norwegian not nr num number ohne okand old op opus or other
+    part piano pipe pipes polish polnische prelude presto pretty quick russian same sans
+    schwedische scotch scots scottish second session sett setting settings sharp spanish step
+    svensk swedish tbd test third til till titel title titled titles titre to trad traditional
+    turkish two tysk unbekannt unbenannt unknown unnamed untitled ur utan v var variation
+    variations version versions vi vii viii violin von welch welsh whistle with without x xi xii
     """.split()
 )
-_KEY_NAMES = frozenset("abcdefgh")
+_KEY_NAMES = frozenset(letter + mode for letter in "abcdefgh" for mode in ("", "m"))
 _SPELLINGS = {
     "captain": "capt",
     "doctor": "dr",

@@ -110,6 +110,7 @@ def test_matching_several_files(made, tmp_path):
         assert len(rows) == 2 and rows[0][1] >= rows[1][1]
         for _, _, status, title in rows:
             assert status == ("new" if title == "Ó Gander 🎻" else "exists")
+    assert done.stderr.count("as likely as any other reel's title") == 1
     assert "book.abc/2 Short: left out: too few notes" in done.stderr
     assert "drums.mid: left out: too few notes" in done.stderr
     # A file that cannot be read is reported, stops no other, and makes the status a failure.

@@ -68,6 +68,20 @@ def test_what_is_not_held_out_elsewhere_passes(folders):
     require_none(f"{folders}/a/train.tfrecord*,{stock}/train.tfrecord")
 
 
+def test_a_phrase_in_common_makes_no_versions(tmp_path):
+    # Six melodies of which two are alike, so that the lists have their phrases.
+    melodies = {f"{i}": (f"melody:{i}", f"phrase:{i // 2 * 2 if i < 2 else i}") for i in range(6)}
+    for name, percent in (("a", TRAIN), ("b", TEST)):
+        tunes = {
+            f"{name}{i}": (f"title:{name}", f"{keys[0]}{name}", keys[1])
+            for i, keys in melodies.items()
+        }
+        make(tmp_path / name, tunes, percent, x="train")
+    assert '"70' in (tmp_path / "a" / "tunes.jsonl").read_text()
+    require_none(f"{tmp_path}/a/train.tfrecord*,{tmp_path}/b/train.tfrecord*")
+    assert warn(f"{tmp_path}/b/test.tfrecord*", f"{tmp_path}/a/train.tfrecord*") == 0
+
+
 def test_names_that_lead_to_one_folder_are_one(folders):
     (folders / "link").symlink_to(folders / "b")
     require_none(f"{folders}/b/train.tfrecord*,{folders}/link/test.tfrecord*")

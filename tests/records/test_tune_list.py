@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from pipelines.records import parts, shards, tfrecord
@@ -42,6 +43,45 @@ def test_records_without_a_split_are_divided_by_their_tunes(tmp_path, monkeypatc
     batches = {f"batch{i}": some[i::7] for i in range(7)}
     make(tmp_path / "s", {**batches, "decided": [decided]}, num_shards=2)
     assert contents(tmp_path / "s") == contents(tmp_path / "r")
+
+
+def test_a_tune_of_very_many_keys_is_kept(tmp_path):
+    keys = [f"melody:{i}" for i in range(20_000)]
+    make(tmp_path / "r", {"all": [(None, "long", b"1", keys, "Long"), (None, "b", b"2", (), "")]})
+    tunes = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
+    assert tunes["long"].keys == tuple(splits.hash_keys(keys).tolist())
+    assert tunes["long"].title == "Long" and tunes["b"].keys == ()
+
+
+def test_phrases_are_listed_only_where_they_decided(tmp_path):
+    def piece(name, *keys):
+        return (None, name, name.encode(), keys, name)
+
+    some = [
+        # Six melodies under one title, two of them alike: five, which are few.
+        *(piece(f"nest{i}", "title:nest", f"melody:{i}", f"phrase:{i // 2 * 2}") for i in range(2)),
+        *(piece(f"nest{i}", "title:nest", f"melody:{i}", f"phrase:{i}") for i in range(2, 6)),
+        # Six that are not, and one of another title.
+        *(piece(f"polska{i}", "title:polska", f"melody:p{i}", f"phrase:p{i}") for i in range(6)),
+        piece("vals", "title:vals", "melody:v", "phrase:0"),
+    ]
+    manifest = make(tmp_path / "r", {"all": some})
+    assert manifest["tunes"] == {"groups": 8, "largest": 6}
+    tunes = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
+    listed = {name: {chr(key >> 56) for key in tune.keys} for name, tune in tunes.items()}
+    assert all(listed[f"nest{i}"] == set("mpt") for i in range(6))
+    assert all(listed[f"polska{i}"] == set("m") for i in range(6))
+    assert listed["vals"] == set("mt")
+    # The listed keys of a split join its tunes again as all keys did.
+    for split in SPLITS:
+        names = [name for name, tune in tunes.items() if tune.split == split]
+        keys = [tunes[name].keys for name in names]
+        hashes = np.array([key for some in keys for key in some], np.uint64)
+        again = splits.join(hashes, np.array([len(some) for some in keys], int)).groups
+        nests = {g for name, g in zip(names, again.tolist()) if name.startswith("nest")}
+        rest = {g for name, g in zip(names, again.tolist()) if not name.startswith("nest")}
+        count = sum(not name.startswith("nest") for name in names)
+        assert len(nests) <= 1 and len(rest) == count and not nests & rest
 
 
 def test_a_list_of_tunes_is_carried_along_where_there_is_one(tmp_path):

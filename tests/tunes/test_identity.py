@@ -8,7 +8,7 @@ import pytest
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.tunes import identity, splits
-from pipelines.tunes.identity import MELODY, TITLE
+from pipelines.tunes.identity import MELODY, PHRASE, RUN, TITLE
 from tests.support.pieces import drums
 
 PART_A = "GABc dedB|dedB dedB|c2ec B2dB|A2F2 G4|GABc dedB|dedB dedB|c2ec B2dB|A2A2 G4"
@@ -24,6 +24,10 @@ def tune(music, title="", key="G", meter="4/4", unit="1/8", more="") -> NoteSequ
 
 def melody(sequence):
     return {key for key in identity.keys(sequence) if key.startswith(MELODY)}
+
+
+def found_runs(sequence):
+    return {key for key in identity.keys(sequence) if key.startswith(RUN)}
 
 
 def titles(sequence):
@@ -130,6 +134,33 @@ def test_meters_are_kept_apart_where_the_points_are_equal():
     march = tune("G4A4|B4c4|d4e4|f4g4|a4g4|f4e4|d4c4|B4A4|")
     assert melody(jig) and melody(march)
     assert not melody(jig) & melody(march)
+
+
+OTHER = "|".join(["ceag fdBc", "Acef gafd", "BdAc GBFA", "cdef gfed"] * 11)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        tune(f"{OTHER[:9]} {PART_A.replace('|', ' ')}|", meter="none"),
+        tune(f"{OTHER[:9]}|{PART_A}|", meter="3/2"),
+        tune(f"{OTHER}|{PART_A}|{PART_B}|"),
+        tune(f"{OTHER[:10]}{PART_A}|{OTHER[:20]}"),
+    ],
+    ids="no-meter meter set grid".split(),
+)
+def test_a_strain_is_found_wherever_it_stands(version):
+    one = tune(f"{PART_A}|{PART_B}|")
+    assert found_runs(one) & found_runs(version)
+    # No other key of the melody tells.
+    assert not melody(one) & melody(version)
+
+
+def test_a_shorter_passage_is_a_phrase_and_no_run():
+    one, other = tune(f"{PART_A}|"), tune(f"{OTHER[:9]}|{PART_A[:26]}|{OTHER[:20]}")
+    assert not found_runs(one) & found_runs(other)
+    shared = set(identity.keys(one)) & set(identity.keys(other))
+    assert shared and all(key.startswith(PHRASE) for key in shared)
 
 
 def test_drums_and_silence_have_no_keys():

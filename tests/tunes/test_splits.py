@@ -20,8 +20,8 @@ def assign(pieces, percent=splits.DEFAULT_PERCENT):
     return dict(zip(pieces, made.splits.tolist(), strict=True)), made
 
 
-def groups(pieces):
-    """The groups of {name: keys}, by joining sets until nothing changes."""
+def chained(pieces):
+    """The groups of {name: set of anything}, by joining sets until nothing changes."""
     found = [({name}, set(keys)) for name, keys in pieces.items()]
     changed = True
     while changed:
@@ -39,11 +39,38 @@ def groups(pieces):
     return [names for names, _ in found]
 
 
+def groups(pieces):
+    """The groups of {name: keys}, told again: a title joins all, or those alike."""
+    kinds = {
+        kind: {name: {k for k in keys if k.startswith(kind)} for name, keys in pieces.items()}
+        for kind in ("title:", "melody:", "run:", "phrase:")
+    }
+    own = {name: kinds["melody:"][name] | kinds["run:"][name] for name in pieces}
+    melodies = {name: number for number, some in enumerate(chained(own)) for name in some}
+    for title in sorted(set().union(*kinds["title:"].values())):
+        under = [name for name in pieces if title in kinds["title:"][name]]
+        if len({melodies[name] for name in under}) <= 5:
+            alike = [set(under)]
+        else:
+            like = {name: {melodies[name], *kinds["phrase:"][name]} for name in under}
+            alike = chained(like)
+            alike = [set(under)] if len(alike) <= 5 else alike
+        for number, names in enumerate(alike):
+            for name in names:
+                own[name].add((title, number))
+    return chained(own)
+
+
 def random_pieces(rng, count):
-    kinds = ("title", "melody")
+    """Pieces with a few keys, half of them with one of two titles, and others with their own."""
+    titles = ["title:polska", "title:vals", *(f"title:{i}" for i in range(count))]
+    weights = [count / 2, count / 2, *[1] * count]
     return {
-        f"piece{i}": tuple(
-            f"{rng.choice(kinds)}:{rng.randrange(count)}" for _ in range(rng.randrange(4))
+        f"piece{i}": (
+            *rng.choices(titles, weights, k=rng.randrange(2)),
+            *(f"melody:{rng.randrange(count)}" for _ in range(rng.randrange(2))),
+            *(f"run:{rng.randrange(count)}" for _ in range(rng.randrange(2))),
+            *(f"phrase:{rng.randrange(count)}" for _ in range(rng.randrange(3))),
         )
         for i in range(count)
     }
@@ -104,7 +131,7 @@ def test_pieces_without_keys_are_by_themselves():
     assert assign({})[1].groups == 0
 
 
-def test_a_title_of_too_many_melodies_names_no_tune():
+def test_a_title_of_few_melodies_joins_them_and_one_of_many_does_not():
     polskas = {f"polska{i}": ("title:polska", f"melody:{i}") for i in range(60)}
     made, assignment = assign(polskas)
     assert assignment.groups == 60 and set(made.values()) == {0, 1, 2}
@@ -113,13 +140,42 @@ def test_a_title_of_too_many_melodies_names_no_tune():
     versions = {f"version{i}": ("title:polska", "melody:one") for i in range(60)}
     made, assignment = assign(versions)
     assert assignment.groups == 1 and not assignment.general
-    # So do more melodies, where they are a small share of all.
+    # A title counts for up to five melodies, however many tunes there are.
     others = {f"other{i}": (f"melody:other{i}",) for i in range(2940)}
-    assert assign({**polskas, **others})[1].groups == 2941
-    # And where there are fewer melodies, a title counts.
-    assert assign(dict(list(polskas.items())[:50]))[1].groups == 1
+    assert assign({**polskas, **others})[1].groups == 3000
+    assert assign({**dict(list(polskas.items())[:6]), **others})[1].groups == 2946
+    assert assign({**dict(list(polskas.items())[:5]), **others})[1].groups == 2941
     # A melody always does.
     assert assign({f"p{i}": ("melody:x", f"title:{i}") for i in range(90)})[1].groups == 1
+
+
+def test_a_title_of_many_melodies_joins_those_that_are_alike():
+    # Nine melodies, of which phrases chain five; the title joins these, and nothing else does.
+    pieces = {f"piece{i}": ("title:polska", f"melody:{i}") for i in range(9)}
+    alike = {
+        name: (*keys, f"phrase:{i}", f"phrase:{i + 1}") if i < 5 else keys
+        for i, (name, keys) in enumerate(pieces.items())
+    }
+    joined = join({**alike, "other": ("title:vals", "phrase:3")})
+    numbers = joined.groups.tolist()
+    # The chain is one, the four others five in all: few enough for the title to join all nine.
+    assert len(set(numbers[:9])) == 1 and numbers[9] != numbers[0]
+    assert joined.compared == set(splits.hash_keys(["title:polska"]).tolist())
+    # With a tenth melody it joins only the chain.
+    numbers = join({**alike, "tenth": ("title:polska", "melody:10")}).groups.tolist()
+    assert len(set(numbers[:5])) == 1 and len(set(numbers)) == 6
+    # A phrase alone joins nothing, nor does it name the tune.
+    assert len(set(join({"a": ("phrase:1",), "b": ("phrase:1",)}).groups.tolist())) == 2
+    assert assign({"a": ("phrase:1", "title:x")})[0] == assign({"a": ("title:x",)})[0]
+
+
+def test_phrases_do_not_chain_hundreds_of_melodies_of_one_title():
+    pieces = {
+        f"piece{i}": ("title:polska", f"melody:{i}", f"phrase:{i}", f"phrase:{i + 1}")
+        for i in range(201)
+    }
+    assert assign(pieces)[1].groups == 201
+    assert assign(dict(list(pieces.items())[1:]))[1].groups == 1
 
 
 def test_hashes_tell_titles_from_melodies_and_are_sorted():
@@ -154,12 +210,7 @@ def test_joined_groups_are_those_of_brute_force(seed):
     for name, group in zip(pieces, joined.groups.tolist(), strict=True):
         together.setdefault(group, set()).add(name)
     assert sorted(map(sorted, together.values())) == sorted(map(sorted, groups(pieces)))
-    assert 0 <= min(together) and max(together) < len(pieces) and not joined.general
-    # Every key of every piece is there, by its place.
-    owned = {(int(one), int(joined.names[key])) for one, key in zip(joined.owner, joined.key)}
-    assert owned == {
-        (at, int(key)) for at, keys in enumerate(pieces.values()) for key in splits.hash_keys(keys)
-    }
+    assert 0 <= min(together) and max(together) < len(pieces)
 
 
 def test_joining_nothing_and_pieces_without_keys():
@@ -175,4 +226,3 @@ def test_titles_of_too_many_melodies_join_nothing():
     assert len(set(joined.groups.tolist())) == 60
     general = set(splits.hash_keys(["title:polska"]).tolist())
     assert joined.general == general
-    assert not general & {int(joined.names[key]) for key in joined.key}

@@ -51,6 +51,8 @@ def test_titles_that_are_the_same(one, other):
         ("The Maid's Fancy", "The Maid's Delight"),
         ("The 42nd Regiment", "The 43rd Regiment"),
         ("Galway Bay", "Galway Races"),
+        ("Polska efter Byss-Kalle", "Polska efter Pelle Fors"),
+        ("Bourrée d'Aurore Sand", "Bourrée de Sologne"),
         ("Kiss Me Now or Never", "Never"),
     ],
 )
@@ -73,7 +75,10 @@ def test_several_titles_in_one():
     "Gan ainm|Waltz|A favourite Air.|Hornpipe. LIT.034|No Title II. LIT.099|Polska|Slängpolska|"
     "Vals i A|Reel in D|Jig No. 3|Hymn 12|for the Ger: Flute.|German Waltz|  |1|"
     "Menuett|Another Irish Jig|Schottis nr 4|Unknown|Trad.|Gigue in A|Sarabande|Låt|"
-    "Brudpolska".split("|"),
+    "Brudpolska|Polonäs|Polkett nr 2|Svingedans|Polonäs i Gm|Brudmarsch|Bruremarsj|Rørospols|"
+    "Polsk Dans|Pohlskdans|Svensk vals|Springlek|Reinlender|Hopsa|Sønderhoning|Bourrée|Branle|"
+    "Scottish|Valse|Contredanse française|Ländler in C-Dur|Deutscher Tanz|Rheinländer|Galopp|"
+    "Polkka|Valssi|Jenkka|Häämarssi|Masurkka|Oberek|Kujawiak|Mazurek|Walczyk|Polonez".split("|"),
 )
 def test_titles_that_name_no_tune(title):
     assert list(title_words(title)) == []

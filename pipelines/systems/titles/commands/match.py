@@ -2,7 +2,9 @@
 
 Each title is a line of fields divided by tabs: the rank, the cosine of tune and title, "exists"
 where a tune of that title is known already, else "new", and the title. A line of "# " and the tune
-stands before the titles of each tune. With --json the same is one JSON document.
+stands before the titles of each tune. With --json the same is one JSON document. The cosine is no
+probability: it tells kinds of tunes apart, and a title with a high one is about as likely as any
+other title of the same kind.
 
 Examples:
   ./run.sh titles match music/sample.mid --run_dir=runs/titles
@@ -100,6 +102,10 @@ def main(paths: list[str]) -> None:
         print(shown_json({"tunes": matched}))
     if not matched:
         raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
+    say(
+        "the scores are cosines, no probabilities: for a reel, a title at the top is about as "
+        "likely as any other reel's title"
+    )
     if unread:
         raise UserError(
             f"{unread} of {len(paths)} files could not be read, see above; repair them or leave "
