@@ -59,7 +59,6 @@ class Folder:
         self.parts = self._unfinished / "parts"
         self._stack = contextlib.ExitStack()
         self._made_path = False
-        self._publishing = False
 
     def __enter__(self) -> "Folder":
         if (self._path / MANIFEST).exists() and not self._overwrite:
@@ -94,7 +93,7 @@ class Folder:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        if self._publishing:
+        if (self._unfinished / MANIFEST).exists() and not (self._path / MANIFEST).exists():
             # The old run's manifest is gone and the new one is not there: no shard may stay.
             for moved in self._leftovers():
                 moved.unlink()
@@ -170,14 +169,12 @@ class Folder:
         ready = self._unfinished / MANIFEST
         write_json(ready, manifest)
         # From here on there are only removals and renames, which a full disk does not stop.
-        self._publishing = True
         (self._path / MANIFEST).unlink(missing_ok=True)
         for old in self._leftovers():
             old.unlink()
         for path in sorted(made.iterdir()):
             path.rename(self._path / path.name)
         ready.rename(self._path / MANIFEST)
-        self._publishing = False
 
 
 def _require_reconciled(tally: parts.Tally, sources: int) -> None:

@@ -82,10 +82,7 @@ def ending() -> Iterator[None]:
         # is a bug, and keeps its traceback.
         if error.strerror is None:
             raise
-        _fail(
-            f"{error.filename or 'writing'}: {error.strerror}; check the path, its permissions "
-            "and the space on its disk, and give the same command again"
-        )
+        _fail(about_file(error.filename, error.strerror))
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)
         # A second signal must not cut the end short.
@@ -101,6 +98,14 @@ def _end_now(number: int, frame: object) -> None:
 
 def _terminate(number: int, frame: object) -> None:
     raise Terminated
+
+
+def about_file(name: str | None, reason: str) -> str:
+    """What to tell of an OSError: the file, if it is known, the reason, and what to do."""
+    return (
+        f"{name or 'writing'}: {reason}; check the path, its permissions and the space on its "
+        "disk, and give the same command again"
+    )
 
 
 def _about_flag(error: flags.Error) -> str:

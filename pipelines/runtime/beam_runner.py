@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pipelines.runtime import cores
-from pipelines.runtime.app import Terminated, UserError
+from pipelines.runtime.app import Terminated, UserError, about_file
 
 # With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
@@ -60,11 +60,16 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
                     raise came[0] from None
                 # Beam wraps what a worker raised; from another machine it comes as text.
                 failure = re.search(
-                    r"\[Errno \d+\] (.*?)(?: \[while running.*)?$", str(error), re.MULTILINE
+                    r"\[Errno \d+\] (.*?)(?:: '(.*?)')?(?: \[while running.*)?$",
+                    str(error),
+                    re.MULTILINE,
                 )
                 if failure is None:
                     raise
-                raise UserError(f"a worker failed: {failure[1]}") from error
+                raise UserError(about_file(failure[2], failure[1])) from error
+            if came:
+                # Python drops an exception that a signal raises while it frees an object.
+                raise came[0]
 
 
 def _runner(arguments: list[str]):

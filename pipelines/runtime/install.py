@@ -102,7 +102,7 @@ def install(lock: str, venv: str) -> bool:
     _say(f"installing {uv}, then {len(packages)} packages")
     if _run_pip([*get, uv], environment, None) and _run_uv(venv, lock, pip):
         return True
-    _say("uv could not; pip installs instead, which takes minutes")
+    _say("uv could not install the packages; pip does it instead, which takes minutes")
     return _run_pip([*get, "--no-deps", "--requirement", lock], environment, len(packages))
 
 
@@ -122,7 +122,7 @@ def _run_uv(venv: str, lock: str, pip: Mapping[str, str]) -> bool:
     with_systems = {**environment, "UV_SYSTEM_CERTS": "1"}
     if _succeeds(command, with_systems):
         return True
-    _say("uv could not with the system's certificates; trying its own")
+    _say("uv could not install the packages; trying once more with uv's own certificates")
     return _succeeds(command, environment)
 
 

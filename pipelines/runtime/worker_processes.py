@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, about_file
 
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 # A worker that is told to end within this time is killed otherwise.
@@ -176,8 +176,7 @@ def serve(make: Callable[..., Any]) -> None:
             answer = [_BAD_INPUT, str(error)[:_MAX_MESSAGE]]
         except Exception as error:
             if isinstance(error, OSError) and error.strerror:
-                where = f": {error.filename!r}" if error.filename else ""
-                answer = [_BAD_INPUT, f"a worker failed: {error.strerror}{where}"[:_MAX_MESSAGE]]
+                answer = [_BAD_INPUT, about_file(error.filename, error.strerror)[:_MAX_MESSAGE]]
             else:
                 answer = [_FAILED, traceback.format_exc()[-_MAX_MESSAGE:]]
         answers.write(_line(answer))

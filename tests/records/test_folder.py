@@ -172,6 +172,37 @@ def test_an_interruption_while_an_old_run_is_replaced_leaves_no_shard(tmp_path, 
     assert read_manifest(tmp_path / "r")["read"] == 5
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interruption_before_or_after_an_old_run_is_replaced_keeps_a_whole_one(
+    tmp_path, monkeypatch, moment
+):
+    """Before its manifest is removed, and after the new one is there."""
+    make(tmp_path / "r", {"one": entries(9)}, num_shards=9)
+    manifest = tmp_path / "r" / "manifest.json"
+    unlink, rename = pathlib.Path.unlink, pathlib.Path.rename
+
+    def interrupted_unlink(path, missing_ok=False):
+        if path == manifest and moment == "before":
+            raise KeyboardInterrupt
+        return unlink(path, missing_ok)
+
+    def interrupted_rename(path, target):
+        done = rename(path, target)
+        if pathlib.Path(target) == manifest and moment == "after":
+            raise KeyboardInterrupt
+        return done
+
+    make(tmp_path / "old", {"one": entries(9)}, num_shards=9)
+    make(tmp_path / "new", {"one": entries(5)}, num_shards=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "unlink", interrupted_unlink)
+        patch.setattr(pathlib.Path, "rename", interrupted_rename)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path / "r", {"one": entries(5)}, num_shards=5, overwrite=True)
+    expected = {"before": "old", "after": "new"}[moment]
+    assert contents(tmp_path / "r") == contents(tmp_path / expected)
+
+
 def test_files_of_others_are_left_alone(tmp_path):
     make(tmp_path / "r", {"one": entries(2)})
     other = tmp_path / "r" / "mymelodies.tfrecord-00000-of-00001"

@@ -46,7 +46,11 @@ def test_there_are_no_more_processes_than_names(tmp_path):
     "name, kind, message",
     [
         ("bad tunes.abc: is no tune", UserError, "^tunes.abc: is no tune$"),
-        ("absent file", UserError, "^a worker failed: No such file or directory: '.*/file'$"),
+        (
+            "absent file",
+            UserError,
+            "^.*/file: No such file or directory; check the path, .* give the same command",
+        ),
         ("bug in the code", RuntimeError, "(?s)small_worker.py.*ValueError: in the code\n$"),
         (f"bad {'é' * 70_000}", UserError, "^é{65536}$"),
     ],

@@ -8,6 +8,7 @@ import numpy as np
 from tensorboard.plugins import projector
 
 from pipelines.runtime import files
+from pipelines.runtime.terminal import shown
 from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import title_text
@@ -58,6 +59,6 @@ def _write(path: pathlib.Path, rows: Iterable[Iterable[str]]) -> None:
     with files.writing(scratch) as file:
         for row in rows:
             # A tab or a line end would be another column or row.
-            line = "\t".join(" ".join(cell.split()) for cell in row) + "\n"
+            line = "\t".join(shown(" ".join(cell.split())) for cell in row) + "\n"
             file.write(line.encode("utf-8", "backslashreplace"))
     scratch.rename(path)

@@ -194,7 +194,7 @@ def open_embeddings(run_dir: str, encoder: Mapping[str, Any], keep: bool = True)
     name, fingerprint = encoder["name"], encoder["fingerprint"]
     hashed = loading.is_hash(fingerprint)
     # Before anything is downloaded or loaded: what the run names is its author's choice.
-    trust.require(os.fspath(run_dir), fingerprint)
+    trust.require(os.fspath(run_dir), _trusted_as(run_dir, encoder))
     folder = text_encoder_dir(run_dir)
     if hashed and name in text_encoders.EXPORTED and not os.path.isdir(folder):
         # Exported once more, it would have another hash.
@@ -238,7 +238,22 @@ def trust_run(run_dir: str) -> None:
       UserError: where run.json is damaged, or the decision cannot be kept.
     """
     if metadata := read_metadata(run_dir):
-        trust.trust(metadata["text_encoder"]["fingerprint"])
+        trust.trust(_trusted_as(run_dir, metadata["text_encoder"]))
+
+
+def _trusted_as(run_dir: str | os.PathLike, encoder: Mapping[str, Any]) -> str:
+    """What stands for the encoder of a run where it is kept which ones are trusted.
+
+    It is the hash that run.json names. Where a run of an earlier version names none, it is the hash
+    of the files that are there or, of what is still to be downloaded, the address.
+    """
+    name, fingerprint = encoder["name"], encoder["fingerprint"]
+    if loading.is_hash(fingerprint):
+        return fingerprint
+    if "://" in name:
+        return name
+    exported = name in text_encoders.EXPORTED
+    return loading.fingerprint(text_encoder_dir(run_dir) if exported else os.path.expanduser(name))
 
 
 def build(model: DualTower, embedding_size: int) -> None:

@@ -439,6 +439,17 @@ def test_a_run_of_an_earlier_version_works(run_copy, made, capsys):
     assert matching.search(str(run_copy), "waltz") == matching.search(str(made.run), "waltz")
 
 
+def test_trust_in_a_run_of_an_earlier_version_is_of_its_encoder_alone(run_copy, tmp_path):
+    as_of_an_earlier_version(run_copy)
+    towers.trust_run(str(run_copy))
+    towers.open_run(str(run_copy))
+    # A stranger's run may say the same numbers.
+    shutil.rmtree(run_copy / "text_encoder")
+    tf.saved_model.save(Writing(tmp_path / "mark"), run_copy / "text_encoder")
+    both_fail(run_copy, "give --trust")
+    assert not (tmp_path / "mark").exists()
+
+
 def test_an_encoder_of_another_size_is_noticed_in_a_run_of_an_earlier_version(run_copy):
     as_of_an_earlier_version(run_copy)
     shutil.rmtree(run_copy / "text_encoder")

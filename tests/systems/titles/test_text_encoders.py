@@ -178,9 +178,11 @@ def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
-def test_downloads_are_kept_where_nobody_else_can_write(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_set", [False, True])
+def test_downloads_are_kept_where_nobody_else_can_write(tmp_path, monkeypatch, is_set):
     monkeypatch.setenv("TFHUB_CACHE_DIR", "")
-    monkeypatch.delenv("TFHUB_CACHE_DIR")
+    if not is_set:
+        monkeypatch.delenv("TFHUB_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UserError):
         loading.load("http://127.0.0.1:9/m/1")

@@ -20,7 +20,7 @@ from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
-from pipelines.runtime.terminal import shown_json
+from pipelines.runtime.terminal import print_path, shown_json
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -112,7 +112,10 @@ def main() -> None:
         f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
         f"./run.sh titles match {run} music/*.mid"
     )
-    print(shown_json({"run_dir": run_dir}) if FLAGS.json else run_dir)
+    if FLAGS.json:
+        print(shown_json({"run_dir": run_dir}))
+    else:
+        print_path(run_dir)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,8 @@ def load(handle: str, expected: str | None = None) -> TextEncoder:
     # TF-Hub's own choice is a folder of the system's temporary one, of a name that is known: any
     # user of the machine could put an encoder there first.
     cache = platformdirs.user_cache_path("reelgroove") / "tfhub_modules"
-    os.environ.setdefault("TFHUB_CACHE_DIR", os.fspath(cache))
+    # TF-Hub takes an empty variable for none.
+    os.environ["TFHUB_CACHE_DIR"] = os.environ.get("TFHUB_CACHE_DIR") or os.fspath(cache)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
