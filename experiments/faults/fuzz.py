@@ -62,7 +62,9 @@ def main() -> None:
             files.write_json(work / f"{name}.json", {**counts, "kinds": sorted(kinds)})
 
     options = [f"-runs={FLAGS.inputs}", f"-max_len={_LONGEST[name]}", f"-seed={FLAGS.seed}"]
-    atheris.Setup([sys.argv[0], *options, "-timeout=60", str(corpus)], one)
+    atheris.Setup(
+        [sys.argv[0], *options, "-timeout=60", f"-artifact_prefix={found}/", str(corpus)], one
+    )
     atheris.Fuzz()
 
 

@@ -1,11 +1,12 @@
 """Which options Beam gets: by the size of the job, and from the user."""
 
 import os
+import signal
 
 import pytest
 
 from pipelines.runtime import beam_runner
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import Terminated, UserError
 
 
 def test_large_corpora_get_processes(monkeypatch):
@@ -57,3 +58,22 @@ def test_local_runners_work_in_memory(monkeypatch, arguments, workers, processes
     assert type(runner) is FnApiRunner
     assert (direct.direct_running_mode, direct.direct_num_workers) == ("in_memory", workers)
     assert own == processes
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_drops_ends_the_run_all_the_same():
+    """What a signal raises while an object is freed goes nowhere."""
+
+    class Freed:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def build(pipeline, processes):
+        import apache_beam as beam
+
+        _ = pipeline | beam.Create([1])
+        thing = Freed()
+        del thing
+
+    with pytest.raises(Terminated):
+        beam_runner.run_pipeline(build, [])
