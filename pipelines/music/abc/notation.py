@@ -377,10 +377,14 @@ class _Notation:
 
     def _broken(self, token: str) -> None:
         here = self._here
-        power = min(len(token), 6)
         if here.last_length is None:
             self._warn(f"{token} has no note before it; left out")
             return
+        if here.broken:
+            # Each sign would scale the same note again: lengths, and time to read, without limit.
+            self._warn(f"{token[:20]} follows another > or < without a note between them; left out")
+            return
+        power = min(len(token), 6)
         short, long = (1, 2 ** (power + 1) - 1)
         before, after = (long, short) if token[0] == ">" else (short, long)
         length = scaled(here.last_length, before, 2**power)
