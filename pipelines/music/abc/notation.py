@@ -55,7 +55,7 @@ class _Notation:
     def __init__(self, tune: TuneText, max_notes: int, readings: Mapping[int, int]):
         self.score = Score()
         self._readings = readings
-        self._tuplets = 0
+        self._tuplets = self._doubtful = 0
         # How many labels of parts there were, and the last of them.
         self._labels, self._label = 0, ""
         self._slips = repeats.Slips()
@@ -101,7 +101,12 @@ class _Notation:
             self._warn(what)
 
     def better_readings(self) -> dict[int, int]:
-        """How to read the tune's doubtful tuplets instead; empty where they are read well."""
+        """How to read the tune's doubtful tuplets instead; empty where they are read well.
+
+        Where a tune has too many, they are read as the standard has it.
+        """
+        if self._doubtful > tuplets.MAX_DOUBTFUL:
+            return {}
         bars = [settled for state in self._voices.values() for settled in state.settled]
         return tuplets.decide(bars) if bars and not self._readings else {}
 
@@ -424,9 +429,18 @@ class _Notation:
         elif len(here.tuplets) == tuplets.MAX_DEPTH:
             self._told(f"{token} is inside too many tuplets; it ends them")
         if not self._readings and (sign.free or here.tuplets or here.doubts):
-            here.doubts = here.doubts or tuplets.Doubts(here.tuplets)
-            here.doubts.begin(self._tuplets, sign)
+            self._doubt(sign)
         tuplets.begin(here.tuplets, sign, tuplets.READINGS[reading])
+
+    def _doubt(self, sign: tuplets.Sign) -> None:
+        """Begins a doubtful tuplet, while the tune has not too many of them."""
+        here = self._here
+        self._doubtful += 1
+        if self._doubtful > tuplets.MAX_DOUBTFUL:
+            here.doubts = None
+            return
+        here.doubts = here.doubts or tuplets.Doubts(here.tuplets)
+        here.doubts.begin(self._tuplets, sign)
 
     def _grace(self, token: str) -> None:
         here = self._here

@@ -90,9 +90,9 @@ class _Clock:
 
     def seconds(self, time: Ticks) -> float:
         """Seconds since the begin: the double that is nearest to the exact value."""
-        if len(self._stretches) == 1 and isinstance(time, int):
+        if len(self._stretches) == 1:
             # Python divides integers of any size to the nearest double.
-            return time * self._numerator / self._denominator
+            return time.numerator * self._numerator / (time.denominator * self._denominator)
         at = bisect.bisect_right(self._stretches, time, key=operator.itemgetter(0)) - 1
         if at < 0:
             raise ValueError(f"no tempo holds at {time}")
