@@ -2,7 +2,7 @@
 
     python -m experiments.tunes.growth --json=experiments/tunes/growth.json
 
-Each of some 220 shapes, a few signs over and over, is made in sizes that double from 1 kB to 64 kB,
+Each of some 240 shapes, a few signs over and over, is made in sizes that double from 1 kB to 64 kB,
 and read as `convert` reads a file: bytes, tunes, notes. Of several tries the fastest counts, in the
 processor time of the thread, with the garbage collector off. The exponent is the slope of time over
 size in double logarithms over the last doublings: 1 is linear, 2 quadratic. Shapes over 1.2, or
@@ -99,6 +99,8 @@ SHAPES: dict[str, Shape] = {
     "endings by text": Shape('["1" c|'),
     "endings by text, open": Shape('["1"c'),
     "numbers apart": Shape("| 1 c"),
+    "meters in bars": Shape("c|2/4 "),
+    "fractions of many digits": Shape("1", before="c|", after="/4 c|"),
     # Quotes
     "quotes": Shape('"'),
     "chord symbols": Shape('"Am"c'),
@@ -115,6 +117,12 @@ SHAPES: dict[str, Shape] = {
     "a chain of > and notes": Shape("c>>>d"),
     "a chain of <": Shape("c<<"),
     "both broken": Shape("c><"),
+    "broken rhythms apart": Shape("> ", before="c"),
+    "broken rhythms and decorations": Shape(">~", before="c"),
+    "broken rhythms and spacers": Shape(">y", before="c"),
+    "broken rhythms and bars of rests": Shape(">Z", before="c"),
+    "bars of rests, broken, and brackets": Shape("X`}>]"),
+    "a chain of < and >": Shape("<>", before="c", after="c"),
     "digits": Shape("1", before="c"),
     "digits alone": Shape("1"),
     "slashes": Shape("/", before="c"),
@@ -141,6 +149,10 @@ SHAPES: dict[str, Shape] = {
     "nested counted tuplets": Shape("(3:2:99c"),
     "tuplets of many notes": Shape("(9:8:999c"),
     "tuplet colons": Shape("(3:::"),
+    "doubtful tuplets in one bar": Shape("A(5"),
+    "doubtful tuplets over bar lines": Shape("[|]A(5"),
+    "doubtful tuplets in bars": Shape("A(5A|"),
+    "tuplets of more notes than follow": Shape("(5:4:9A"),
     "nested slurs": Shape("(", closing=")"),
     "slurs around notes": Shape("(c", closing=")"),
     "open slurs": Shape("("),

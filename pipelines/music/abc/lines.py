@@ -141,7 +141,7 @@ def first_music(lines: Sequence[str]) -> int | None:
 
 
 # Sites that collect tunes want some music where a member has none to give.
-_PLACEHOLDER = re.compile(r"(?:abc(?:d(?:efg?)?)?)+|(?:ABC(?:D(?:EFG?)?)?)+")
+_PLACEHOLDER = re.compile(r"(?:abc(?:d(?:e(?:fg?)?)?)?)+|(?:ABC(?:D(?:E(?:FG?)?)?)?)+")
 _BAR_SIGNS = re.compile(r"[\s|:\[\]]+")
 
 

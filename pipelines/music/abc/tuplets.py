@@ -15,6 +15,8 @@ from pipelines.music.abc.score import Ticks, scaled
 
 # Tuplets one inside another; more would make lengths too fine to be meant.
 MAX_DEPTH = 4
+# Where a tune has more doubtful tuplets, the bars do not decide: all readings would take long.
+MAX_DOUBTFUL = 1000
 # How a tuplet inside another one counts: each of its notes counts for both; it counts as one note
 # of the outer one; or the outer one had too few notes and is over.
 _EACH, _AS_ONE, _APART = "each", "as one", "apart"
@@ -94,9 +96,12 @@ def begin(opened: list[Tuplet], sign: Sign, reading: Reading) -> None:
 
 def inside(opened: list[Tuplet], length: Ticks) -> Ticks:
     """The length of the next note inside tuplets; they count it, and go when they are over."""
+    numerator = denominator = 1
     for tuplet in opened:
-        length = scaled(length, tuplet.time, tuplet.notes)
+        numerator *= tuplet.time
+        denominator *= tuplet.notes
         tuplet.left -= not tuplet.waits
+    length = scaled(length, numerator, denominator)
     for at in reversed(range(len(opened))):
         if opened[at].left <= 0 and not opened[at].waits:
             if at:

@@ -635,7 +635,16 @@ def test_digits_that_are_no_numbers_are_no_endings(sign):
 
 
 @pytest.mark.parametrize(
-    "text", ["|: abcd :|", "abc", "|:ABCD|ABCD:|", "abcdefg|]", "|abcd|% soon"]
+    "text",
+    [
+        *(f"|:{'abcdefg'[:count]}:|" for count in range(3, 8)),
+        *(f"|:{'ABCDEFG'[:count]}:|" for count in range(3, 8)),
+        "|: abcd :|",
+        "abc",
+        "|:ABCD|ABCD:|",
+        "|abcd|% soon",
+        "abcde|abcdef|",
+    ],
 )
 def test_a_placeholder_is_no_tune(text):
     with pytest.raises(Rejected, match="placeholder"):
@@ -647,6 +656,17 @@ def test_a_placeholder_is_no_tune(text):
 )
 def test_short_tunes_are_no_placeholders(text):
     assert pitches(text)
+
+
+@pytest.mark.parametrize("between", [" ", "~", "y", "Z", "}"])
+def test_a_second_broken_rhythm_before_the_next_note_is_left_out(between):
+    text = "A>" + f"{between}>" * 200 + "B"
+    assert lengths(text)[0] == 1.5
+    assert "line 6: > follows another > or < without a note between them; left out" in warnings(
+        text
+    )
+    # Between the signs may stand rests of whole bars.
+    assert lengths(text)[-1] == 0.5
 
 
 @pytest.mark.parametrize("text", ["", "z8|z8|", "|:|:|", "w: only words"])

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from pipelines.music.abc import tuplets
 from pipelines.music.abc.reader import written
 from tests.support.abc_reading import tune_of, warnings
 
@@ -66,6 +67,18 @@ def test_a_tuplet_that_is_not_read_as_the_standard_has_it_is_told():
 )
 def test_a_tuplet_inside_another(meter, text, expected):
     assert lengths(text, meter) == expected
+
+
+@pytest.mark.parametrize("bar_line", ["", "|"])
+def test_a_tune_with_too_many_doubtful_tuplets_is_read_as_the_standard_has_it(
+    monkeypatch, bar_line
+):
+    """To keep all readings of more would take long."""
+    monkeypatch.setattr(tuplets, "MAX_DOUBTFUL", 2)
+    fives = "C2 (5CDEFG" + bar_line
+    as_written, by_bars = ([2] + [Fraction(time, 5)] * 5 for time in (2, 4))
+    assert lengths(fives * 2, "3/4") == by_bars * 2
+    assert lengths(fives * 3, "3/4") == as_written * 3
 
 
 def test_tuplets_inside_too_many_are_told_and_take_no_time():
