@@ -3,7 +3,8 @@
 import math
 import re
 
-from pipelines.runtime.app import UserError, did_you_mean
+from pipelines.runtime.app import UserError
+from pipelines.runtime.nearest import did_you_mean
 
 
 def merge(config, name: str, hparams: str) -> None:

@@ -12,7 +12,6 @@ Examples:
 """
 
 import argparse
-import difflib
 import os
 import re
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 from pipelines.health import ERROR, NOTE, ROOT, WARNING, Finding, devices, environment, machine
 from pipelines.health import optional as optional_parts
 from pipelines.runtime import closed_pipe
+from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import shown, shown_json
 
 
@@ -32,8 +32,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
         """Prints a line and ends with status 1."""
         wrong = re.search(r"unrecognized arguments: (\S+)", message)
-        near = difflib.get_close_matches(wrong[1], ["--json", "--help"], n=1) if wrong else []
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(wrong[1], ["--json", "--help"]) if wrong else ""
         print(f"error: {message}{hint} (see --help)", file=sys.stderr)
         sys.exit(1)
 

@@ -12,6 +12,7 @@ import runpy
 import sys
 
 from pipelines.runtime import app
+from pipelines.runtime.nearest import did_you_mean
 
 COMMANDS = ("train", "evaluate", "match", "search")
 
@@ -26,7 +27,7 @@ def main() -> None:
     if name not in COMMANDS:
         print(
             f"error: titles has no command {name!r}; it has {', '.join(COMMANDS)}"
-            f"{app.did_you_mean(name, COMMANDS)} (./run.sh titles --help)",
+            f"{did_you_mean(name, COMMANDS)} (./run.sh titles --help)",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -74,7 +74,8 @@ def _sequences(
                 try:
                     require_sound(found.sequence, limits)
                 except Rejected as rejected:
-                    found = Skipped(last, rejected.reason, rejected.detail)
+                    title = found.sequence.sequence_metadata.title
+                    found = Skipped(last, rejected.reason, rejected.detail, title)
             elif not isinstance(found, Skipped | Ignored):
                 what = f"{type(found).__name__} is no Piece, Skipped or Ignored"
                 raise fault(corpus, what, _place(source, last))

@@ -9,7 +9,8 @@ from pipelines.examples.note_sequences import NoteSequences
 from pipelines.music import midi_reader
 from pipelines.music.limits import Rejected
 from pipelines.runtime import tfds_downloads
-from pipelines.runtime.app import UserError, did_you_mean, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.nearest import did_you_mean
 
 
 class TfdsExamples(NoteSequences):

@@ -29,7 +29,7 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def shown(path: str | pathlib.Path) -> str:
+def without_home(path: str | pathlib.Path) -> str:
     """A path for a report that is published: the home folder, which names the user, is "~"."""
     home = str(pathlib.Path.home())
     return str(path).replace(home, "~") if home != "/" else str(path)

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from pipelines.health import ERROR, NOTE, OK, ROOT, WARNING, Finding, shown
+from pipelines.health import ERROR, NOTE, OK, ROOT, WARNING, Finding, without_home
 
 SUPPORTED = ((3, 11), (3, 13))
 ANEW = "remove the folder .venv and give any command: ./run.sh makes it anew"
@@ -22,7 +22,7 @@ def look() -> Iterator[Finding]:
 
 def python() -> Finding:
     """The interpreter that runs this."""
-    found = f"{platform.python_version()} ({shown(sys.executable)})"
+    found = f"{platform.python_version()} ({without_home(sys.executable)})"
     if SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
         return Finding("Python", OK, found)
     return Finding(
@@ -55,7 +55,7 @@ def virtual_environment() -> Finding:
         )
     if not venv.samefile(sys.prefix):
         return Finding(
-            ".venv", ERROR, f"its Python does not run; this is {shown(sys.prefix)}", ANEW
+            ".venv", ERROR, f"its Python does not run; this is {without_home(sys.prefix)}", ANEW
         )
     return Finding(".venv", OK, "made from this requirements.txt")
 

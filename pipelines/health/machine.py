@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from pipelines.health import OK, ROOT, WARNING, Finding, shown, size
+from pipelines.health import OK, ROOT, WARNING, Finding, size, without_home
 
 # An environment takes 3 GB, and the checkpoints of a run some hundred megabytes.
 _LITTLE_DISK, _LITTLE_MEMORY = 5e9, 3e9
@@ -59,7 +59,7 @@ def disks() -> Iterator[Finding]:
             continue
         seen.add(device)
         usage = shutil.disk_usage(path)
-        found = f"{size(usage.free)} free of {size(usage.total)} ({shown(path)})"
+        found = f"{size(usage.free)} free of {size(usage.total)} ({without_home(path)})"
         if usage.free < _LITTLE_DISK:
             advice = "free some of it: an environment takes 3 GB, and a run some hundred megabytes"
             yield Finding(f"disk, {what}", WARNING, found, advice)
@@ -73,5 +73,7 @@ def variables() -> str:
     # run.sh and `pipelines` set these themselves.
     ours = {"PYTHONPATH": str(ROOT), "TF_USE_LEGACY_KERAS": "1"}
     return " ".join(
-        f"{name}={shown(os.environ[name])}" for name in names if os.environ[name] != ours.get(name)
+        f"{name}={without_home(os.environ[name])}"
+        for name in names
+        if os.environ[name] != ours.get(name)
     )

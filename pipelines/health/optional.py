@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from pipelines.health import NOTE, OK, Finding, shown
+from pipelines.health import NOTE, OK, Finding, without_home
 from pipelines.health.environment import installed_version
 
 _SOUND_FONTS = (
@@ -55,7 +55,7 @@ def program(name: str, command: str, advice: str) -> Finding:
     except (OSError, subprocess.SubprocessError):
         lines = []
     version = f"{' '.join(lines[0].split())[:60]}, " if lines else ""
-    return Finding(name, OK, f"{version}{shown(path)}")
+    return Finding(name, OK, f"{version}{without_home(path)}")
 
 
 def sound_font() -> Finding:
@@ -63,7 +63,7 @@ def sound_font() -> Finding:
     for pattern in _SOUND_FONTS:
         found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
         if found:
-            return Finding("sound font", OK, shown(found[0]))
+            return Finding("sound font", OK, without_home(found[0]))
     return Finding(
         "sound font",
         NOTE,
@@ -90,11 +90,11 @@ def hub_encoders() -> Finding:
     folder = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(_cache(), "tfhub_modules")
     count = len(glob.glob(os.path.join(glob.escape(folder), "*", "saved_model.pb")))
     if count:
-        return Finding("encoders of TF-Hub", OK, f"{count} in {shown(folder)}")
+        return Finding("encoders of TF-Hub", OK, f"{count} in {without_home(folder)}")
     return Finding(
         "encoders of TF-Hub",
         NOTE,
-        f"none in {shown(folder)}",
+        f"none in {without_home(folder)}",
         "titles train fetches one at its first use, which needs a network; builtin needs none",
     )
 
@@ -118,10 +118,10 @@ def datasets() -> Finding:
     prepared = glob.glob(os.path.join(glob.escape(os.path.expanduser(folder)), "*"))
     names = sorted({os.path.basename(path) for path in prepared} - {"downloads"})
     if names:
-        return Finding("datasets of TFDS", OK, f"{', '.join(names[:6])} in {shown(folder)}")
+        return Finding("datasets of TFDS", OK, f"{', '.join(names[:6])} in {without_home(folder)}")
     return Finding(
         "datasets of TFDS",
         NOTE,
-        f"none in {shown(folder)}",
+        f"none in {without_home(folder)}",
         "--tfds_name and tfds: fetch one at its first use, which needs a network",
     )

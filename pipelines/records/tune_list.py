@@ -26,8 +26,9 @@ class Tune(NamedTuple):
     Attributes:
       id: the record's id.
       split: the split that it is in.
-      keys: the hashes of its keys, as `splits.hash_keys` gives them: those that identify it, and
-        its phrases where they decided whether a title of it joins.
+      keys: the hashes of its keys, as `splits.hash_keys` gives them: those that identify it, its
+        phrases where they decided whether a title of it joins, and a key in common with the tunes
+        that it is alike under a title which names no tune.
       title: the tune's title, for people.
     """
 
@@ -72,26 +73,34 @@ def assign_splits(
     """
     assignment = splits.assign(*_read_hashes(files, count), percent)
     with writing(path) as file:
-        for split, (sort_key, tune) in zip(assignment.splits, parts.merged(files), strict=True):
+        tunes = zip(assignment.splits, parts.merged(files), strict=True)
+        for i, (split, (sort_key, tune)) in enumerate(tunes):
             hashes, title = parts.unpack_tune(tune)
+            keys = _listed(hashes.tolist(), assignment.alike.get(i, ()), assignment)
             line = {
                 "id": sort_key[8:].decode(),
                 "split": SPLITS[split],
-                "keys": [f"{key:016x}" for key in _listed(hashes.tolist(), assignment)],
+                "keys": [f"{key:016x}" for key in keys],
                 "title": title,
             }
             file.write(json_line(line))
     return assignment
 
 
-def _listed(keys: Sequence[int], assignment: splits.Assignment) -> list[int]:
-    """The keys of a tune that are listed; with them `splits.join` joins the listed tunes alike."""
+def _listed(keys: Sequence[int], alike: Sequence[int], assignment: splits.Assignment) -> list[int]:
+    """The sorted keys of a tune that are listed.
+
+    `splits.join` makes the same groups of the listed keys as of all keys. Titles that name no tune
+    are left out, since they would join the tunes of a part of the list that has few melodies with
+    them; the `alike` keys join what is alike under such titles.
+    """
     compared = not assignment.compared.isdisjoint(keys)
-    return [
+    listed = [
         key
         for key in keys
         if key not in assignment.general and (compared or not splits.is_phrase(key))
     ]
+    return sorted([*listed, *alike])
 
 
 def _read_hashes(

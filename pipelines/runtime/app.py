@@ -5,16 +5,16 @@ its work.
 """
 
 import contextlib
-import difflib
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
 from pipelines.runtime import closed_pipe
+from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import shown
 
 
@@ -119,18 +119,6 @@ def _about_flag(error: flags.Error) -> str:
         name, value, names = choice[1], choice[2], choice[3].split("|")
         return f"--{name}={value}: must be {' or '.join(names)}{did_you_mean(value, names)}"
     return str(error)
-
-
-def did_you_mean(name: str, names: Iterable[str], before: str = "") -> str:
-    """The end of a message about a name that does not exist; "" where none is near.
-
-    Args:
-      name: what the user wrote.
-      names: what exists.
-      before: stands before each name, such as "--".
-    """
-    nearest = difflib.get_close_matches(name, sorted(set(names)), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(before + each for each in nearest)}?" if nearest else ""
 
 
 def _fail(message: str) -> None:

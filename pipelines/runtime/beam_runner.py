@@ -9,7 +9,6 @@ are workers in memory, and its processes are `worker_processes`, which the pipel
 """
 
 import contextlib
-import difflib
 import io
 import logging
 import re
@@ -19,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pipelines.runtime import cores
 from pipelines.runtime.app import Terminated, UserError, about_file
+from pipelines.runtime.nearest import did_you_mean
 
 # With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
@@ -113,8 +113,7 @@ def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
         name = re.fullmatch(r"--(?:no_)?([a-z0-9_]+)(?:=.*)?", argument, re.DOTALL)
         if name is None or name[1] not in known:
             bare = argument.lstrip("-").split("=")[0]
-            nearest = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
-            hint = f"; nearest: {', '.join(f'--{other}' for other in nearest)}" if nearest else ""
+            hint = did_you_mean(bare, known, "--")
             raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
 
 

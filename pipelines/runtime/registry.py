@@ -1,6 +1,5 @@
 """Named things that users choose from: corpora and configs."""
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -8,6 +7,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from pipelines.runtime.app import UserError
+from pipelines.runtime.nearest import PART, did_you_mean
 
 T = TypeVar("T")
 
@@ -38,9 +38,8 @@ class Registry(Mapping[str, T], Generic[T]):
         """Returns the thing of that name, or raises UserError with the nearest names."""
         if name in self._things:
             return self._things[name]
-        nearest = difflib.get_close_matches(name, self._things, n=3, cutoff=0.3)
-        hint = f"nearest: {', '.join(nearest)}" if nearest else f"there are {', '.join(self)}"
-        raise UserError(f"no {self._kind} is named {name!r}; {hint}")
+        hint = did_you_mean(name, self, least=PART) or f"; there are {', '.join(self)}"
+        raise UserError(f"no {self._kind} is named {name!r}{hint}")
 
     def __contains__(self, name: object) -> bool:
         return name in self._things

@@ -9,7 +9,7 @@ old tunes when new ones come; the components are SciPy's.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ _FEW = 5
 _TOO_MANY = 200
 # The letters of the kinds of keys that count differently.
 _TITLE, _PHRASE = ord("t"), ord("p")
+# The kind of key that joins again what was joined as alike, in a list that has no general titles.
+_ALIKE = "alike:"
 
 
 def parse_percent(values: Sequence[str]) -> tuple[int, int, int]:
@@ -70,6 +72,7 @@ class Assignment(NamedTuple):
       general: hashes of titles that turned out to name no tune.
       compared: hashes of titles of more than a few melodies that were compared by their phrases,
         and turned out to name a tune.
+      alike: as of `Joined`.
       groups: how many tunes there are.
       largest: how many versions the tune with the most versions has.
     """
@@ -77,6 +80,7 @@ class Assignment(NamedTuple):
     splits: np.ndarray
     general: frozenset[int]
     compared: frozenset[int]
+    alike: Mapping[int, tuple[int, ...]]
     groups: int
     largest: int
 
@@ -87,11 +91,15 @@ class Joined(NamedTuple):
     Attributes:
       groups: int32 array shaped [pieces] of numbers below `pieces`: equal for versions of one tune.
       general, compared: as of `Assignment`.
+      alike: for each piece that a general title joins to other melodies, since they are alike, a
+        key for each such title, which exactly the joined pieces have: "alike:" with the title and
+        the smallest phrase that joins them, hashed as by `hash_keys`.
     """
 
     groups: np.ndarray
     general: frozenset[int]
     compared: frozenset[int]
+    alike: Mapping[int, tuple[int, ...]]
 
 
 def is_phrase(key: int) -> bool:
@@ -121,7 +129,9 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
     # The tunes under each title of many melodies: alike where a chain of melodies and phrases that
     # they have in common leads from one to the other.
     tunes = np.flatnonzero(many[key])
-    alike = _alike(key[tunes], owner[tunes], melodies, phrase_owner, phrase)
+    melody = melodies[owner[tunes]]
+    with_phrase, phrase = _phrases(key[tunes], melody, owner[tunes], phrase_owner, phrase)
+    alike = _alike(key[tunes], melody, with_phrase, phrase)
     general = _different(key[tunes], alike, len(names)) > _FEW
 
     joining = ~general[key]
@@ -131,8 +141,17 @@ def join(hashes: np.ndarray, counts: np.ndarray) -> Joined:
         np.concatenate([owner[joining], owner[tunes][joins_alike]]),
         np.concatenate([key[joining], len(names) + alike[joins_alike]]),
     )
-    general_hashes = frozenset(names[general].tolist())
-    return Joined(groups, general_hashes, frozenset(names[many & ~general].tolist()))
+    named = _alike_keys(names[key[tunes]], melody, alike, with_phrase, phrase)
+    alike_keys: dict[int, tuple[int, ...]] = {}
+    for tune in np.flatnonzero(joins_alike & np.isin(alike, list(named))).tolist():
+        piece = int(owner[tunes[tune]])
+        alike_keys[piece] = (*alike_keys.get(piece, ()), named[int(alike[tune])])
+    return Joined(
+        groups,
+        frozenset(names[general].tolist()),
+        frozenset(names[many & ~general].tolist()),
+        alike_keys,
+    )
 
 
 def _kind(hashes: np.ndarray) -> np.ndarray:
@@ -156,37 +175,80 @@ def _different(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
     return np.bincount(pairs[0], minlength=size)
 
 
-def _alike(
+def _phrases(
     title: np.ndarray,
+    melody: np.ndarray,
     owner: np.ndarray,
-    melodies: np.ndarray,
     phrase_owner: np.ndarray,
     phrase: np.ndarray,
-) -> np.ndarray:
-    """Finds the tunes under one title that are alike.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The phrases by which the tunes under one title are compared.
 
     Args:
-      title, owner: integer arrays shaped [tunes]: numbers of titles, and of the pieces under each.
-      melodies: integer array shaped [pieces]: equal for pieces with the same melody.
-      phrase_owner, phrase: arrays shaped [phrases]: each piece's phrases, piece after piece.
+      title, melody, owner: integer arrays shaped [tunes]: a tune is a piece under one of its
+        titles; the numbers of that title, of the piece's melody, and of the piece.
+      phrase_owner, phrase: arrays shaped [all phrases]: each piece's phrases, piece after piece.
 
     Returns:
-      int32 array shaped [tunes]: equal for tunes of one title that are alike.
+      Integer array shaped [phrases] of tunes, and uint64 array shaped [phrases]: a phrase of each.
     """
-    melody = melodies[owner].astype(np.uint64)
     # By chance a few of very many pieces have a phrase in common.
-    few = (_different(title, melody.astype(np.int64), title.max(initial=-1) + 1) <= _TOO_MANY)[
-        title
-    ]
+    few = (_different(title, melody, title.max(initial=-1) + 1) <= _TOO_MANY)[title]
     first = np.searchsorted(phrase_owner, owner, side="left")
     size = np.where(few, np.searchsorted(phrase_owner, owner, side="right") - first, 0)
     tune = np.repeat(np.arange(len(title)), size)
     at = np.arange(size.sum()) - np.repeat(size.cumsum() - size, size) + np.repeat(first, size)
+    return tune, phrase[at]
+
+
+def _alike(
+    title: np.ndarray, melody: np.ndarray, with_phrase: np.ndarray, phrase: np.ndarray
+) -> np.ndarray:
+    """Finds the tunes under one title that are alike.
+
+    Args:
+      title, melody: integer arrays shaped [tunes], as of `_phrases`.
+      with_phrase, phrase: as `_phrases` returns them.
+
+    Returns:
+      int32 array shaped [tunes]: equal for tunes of one title that are alike.
+    """
     # What is alike: a melody, which is a small number, or a phrase, whose first byte is its letter.
-    tune = np.concatenate([np.arange(len(title)), tune])
-    what = np.stack([title[tune].astype(np.uint64), np.concatenate([melody, phrase[at]])])
-    _, what = np.unique(what, axis=1, return_inverse=True)
+    tune = np.concatenate([np.arange(len(title)), with_phrase])
+    same = np.concatenate([melody.astype(np.uint64), phrase])
+    _, what = np.unique(
+        np.stack([title[tune].astype(np.uint64), same]), axis=1, return_inverse=True
+    )
     return _components(len(title), tune, what)
+
+
+def _alike_keys(
+    title: np.ndarray,
+    melody: np.ndarray,
+    alike: np.ndarray,
+    with_phrase: np.ndarray,
+    phrase: np.ndarray,
+) -> dict[int, int]:
+    """The keys of tunes that are alike and of several melodies, by their number in `alike`.
+
+    Args:
+      title: uint64 array shaped [tunes]: the hashes of their titles.
+      melody, alike: integer arrays shaped [tunes], as of `_phrases` and from `_alike`.
+      with_phrase, phrase: as `_phrases` returns them.
+    """
+    title_of = dict(zip(alike.tolist(), title.tolist(), strict=True))
+    several = _different(alike, melody, len(alike)) > 1
+    # A phrase that two of the tunes have; several melodies are not alike without one.
+    group = alike[with_phrase]
+    order = np.lexsort([phrase, group])
+    group, phrase = group[order], phrase[order]
+    joining = np.flatnonzero((group[1:] == group[:-1]) & (phrase[1:] == phrase[:-1]))
+    numbers, smallest = np.unique(group[joining], return_index=True)
+    return {
+        number: int(hash_keys([f"{_ALIKE}{title_of[number]:016x} {name:016x}"])[0])
+        for number, name in zip(numbers.tolist(), phrase[joining[smallest]].tolist(), strict=True)
+        if several[number]
+    }
 
 
 def assign(
@@ -225,6 +287,7 @@ def assign(
         split_of[group],
         joined.general,
         joined.compared,
+        joined.alike,
         int(np.count_nonzero(sizes)),
         int(sizes.max(initial=0)),
     )

@@ -268,7 +268,7 @@ def test_bad_flags_and_unknown_names_are_one_line(tmp_path):
     for arguments, message in [
         (["convert"], "missing --input"),
         (["train"], "missing --config"),
-        (["convrt"], "no benchmark is named 'convrt'; nearest: convert"),
+        (["convrt"], "no benchmark is named 'convrt'; did you mean convert"),
         (["tunes", "--input=x", "--tunes=many"], "--tunes=many: give numbers"),
         (["sample", "--num_outputs=0"], "--num_outputs=0: give numbers"),
         (["convert", "--input=x", "--stock=/nowhere"], "--stock=/nowhere: no environment with"),
@@ -311,7 +311,7 @@ def test_an_unknown_config_is_one_line():
     done = bench("train", "--config=flat-grove_4bar")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
-        "error: no config is named 'flat-grove_4bar'; nearest: flat-groove_4bar,"
+        "error: no config is named 'flat-grove_4bar'; did you mean flat-groove_4bar or "
     )
 
 

@@ -77,7 +77,7 @@ def test_the_command(tmp_path, release):
     "flags, message",
     [
         (["--corpus=groove"], "missing --input, --output"),
-        (["--corpus=grove", "--input=x", "--output=OUT"], "named 'grove'; nearest: groove"),
+        (["--corpus=grove", "--input=x", "--output=OUT"], "named 'grove'; did you mean groove"),
         (["--corpus=groove", "--input=/nowhere", "--output=OUT"], "/nowhere does not exist"),
         (["--corpus=groove", "--input=a", "--input=b", "--output=OUT"], "takes one --input, not 2"),
         (["--corpus=abc", "--input=", "--output=OUT"], "missing --input"),

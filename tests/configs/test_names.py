@@ -30,7 +30,7 @@ def test_a_users_file_adds_its_names(tmp_path):
     assert _names.names(str(path)) == set(configs.builders(str(path)))
     configs.require_known("also-mine", str(path))
     configs.require_known("flat-groove_4bar", str(path))
-    with pytest.raises(UserError, match="no config is named 'mien'; nearest: mine"):
+    with pytest.raises(UserError, match="no config is named 'mien'; did you mean mine"):
         configs.require_known("mien", str(path))
 
 
@@ -87,5 +87,5 @@ def test_a_misspelt_config_is_noticed_before_tensorflow_is_imported(verb, argume
         capture_output=True,
         text=True,
     )
-    assert "no config is named 'flat-grove_4bar'; nearest: flat-groove_4bar" in error_of(done)
+    assert "no config is named 'flat-grove_4bar'; did you mean flat-groove_4bar" in error_of(done)
     assert len(done.stderr.splitlines()) == 1 and not os.listdir(tmp_path)

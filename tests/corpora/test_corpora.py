@@ -1,5 +1,6 @@
 """The registry of corpora, and what `convert` says of corpora that are at fault."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -87,6 +88,7 @@ PIECES = """
     def sequences(source, limits):
         facts = dict(source.facts)
         sequence = NoteSequence(id=source.key, filename="book.txt")
+        sequence.sequence_metadata.title = facts.pop("title", "")
         sequence.notes.add(pitch=60, velocity=90, start_time=0, end_time=1)
         for field, value in facts.items():
             if field in ("pitch", "velocity", "start_time", "end_time"):
@@ -144,6 +146,19 @@ def test_pieces_that_no_reader_should_make_are_rejected_whatever_the_corpus(tmp_
     }
     assert manifest["read"] == len(facts) == len(kept) + manifest["rejected"]
     assert manifest["reasons"] == {"malformed": 19, "too_long": 2, "too_many_notes": 1}
+
+
+def test_a_rejected_piece_is_listed_with_its_title(tmp_path, books):
+    facts = {
+        "sound": {"title": "The Coolin"},
+        "loud": {"title": "Bonny Kate", "velocity": 128},
+        "nameless": {"pitch": 128},
+    }
+    books(PIECES.replace("FACTS", repr(facts)))
+    conversion.convert("books", "x", str(tmp_path / "r"), 1)
+    lines = (tmp_path / "r" / "rejected.jsonl").read_text().splitlines()
+    titles = {line["source"]: line.get("title") for line in map(json.loads, lines)}
+    assert titles == {"loud": "Bonny Kate", "nameless": None}
 
 
 ONE = "    def sources(where):\n        yield Source('book1', {'n': 1})\n"

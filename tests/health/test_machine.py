@@ -4,7 +4,7 @@ import collections
 
 import pytest
 
-from pipelines.health import OK, WARNING, machine, optional, shown
+from pipelines.health import OK, WARNING, machine, optional, without_home
 
 Usage = collections.namedtuple("Usage", "total used free")
 
@@ -31,9 +31,9 @@ def test_variables_that_change_jobs_are_told_and_no_others(monkeypatch):
 
 def test_the_name_of_the_user_is_not_told(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
-    assert shown("/home/someone/runs") == "~/runs" and shown("/data") == "/data"
+    assert without_home("/home/someone/runs") == "~/runs" and without_home("/data") == "/data"
     monkeypatch.setenv("HOME", "/")
-    assert shown("/data/x") == "/data/x"
+    assert without_home("/data/x") == "/data/x"
 
 
 def test_optional_parts_have_advice_where_they_are_missing(monkeypatch, tmp_path):

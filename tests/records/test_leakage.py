@@ -82,6 +82,23 @@ def test_a_phrase_in_common_makes_no_versions(tmp_path):
     assert warn(f"{tmp_path}/b/test.tfrecord*", f"{tmp_path}/a/train.tfrecord*") == 0
 
 
+def test_tunes_alike_under_a_general_title_are_versions_in_another_folder_too(tmp_path):
+    # Ten melodies under one title in each folder: a phrase joins two in a, and the same two in b.
+    for name, percent in (("a", TRAIN), ("b", TEST)):
+        tunes = {
+            f"{name}{i}": (
+                "title:polska",
+                f"melody:{name}{i}",
+                f"phrase:{'alike' if i < 2 else f'{name}{i}'}",
+            )
+            for i in range(10)
+        }
+        make(tmp_path / name, tunes, percent, x="train")
+    with pytest.raises(UserError, match="2 tunes to train on are held out in the other folder"):
+        require_none(f"{tmp_path}/a/train.tfrecord*,{tmp_path}/b/train.tfrecord*")
+    assert warn(f"{tmp_path}/b/test.tfrecord*", f"{tmp_path}/a/train.tfrecord*") == 2
+
+
 def test_names_that_lead_to_one_folder_are_one(folders):
     (folders / "link").symlink_to(folders / "b")
     require_none(f"{folders}/b/train.tfrecord*,{folders}/link/test.tfrecord*")

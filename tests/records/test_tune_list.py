@@ -84,6 +84,83 @@ def test_phrases_are_listed_only_where_they_decided(tmp_path):
         assert len(nests) <= 1 and len(rest) == count and not nests & rest
 
 
+def together(keys_of):
+    """The groups of names that `splits.join` makes of {name: hashes}, sorted."""
+    hashes = np.array([key for keys in keys_of.values() for key in keys], np.uint64)
+    counts = np.array([len(keys) for keys in keys_of.values()], int)
+    found: dict[int, list] = {}
+    for name, group in zip(keys_of, splits.join(hashes, counts).groups.tolist(), strict=True):
+        found.setdefault(group, []).append(name)
+    return sorted(map(sorted, found.values()))
+
+
+def of_general_titles(rng, count):
+    """Tunes {name: keys} of three titles, most of them general, with phrases that join some."""
+    titles = ["title:polska", "title:vals", "title:schottis"]
+    return {
+        f"tune{i}": (
+            *rng.sample(titles, rng.randrange(3)),
+            f"melody:{rng.randrange(count)}",
+            *(f"phrase:{rng.randrange(count)}" for _ in range(rng.randrange(3))),
+        )
+        for i in range(count)
+    }
+
+
+def test_tunes_alike_under_a_general_title_have_a_key_in_common(tmp_path):
+    # Ten melodies; of the ten, a chain of phrases joins three, and another phrase joins two.
+    phrases = {0: "ab", 1: "bc", 2: "c", 3: "d", 4: "d"}
+    some = {
+        f"polska{i}": (
+            "title:polska",
+            f"melody:{i}",
+            *(f"phrase:{phrase}" for phrase in phrases.get(i, f"{i}")),
+        )
+        for i in range(10)
+    }
+    # They need no key beside their melody where that is the same.
+    some |= {f"same{i}": ("title:polska", "melody:same", "phrase:same") for i in range(2)}
+    # Another general title joins others by a phrase of the same name.
+    some |= {
+        f"vals{i}": ("title:vals", f"melody:v{i}", f"phrase:{'b' if i < 2 else f'v{i}'}")
+        for i in range(10)
+    }
+    pieces = [(None, name, name.encode(), keys, name) for name, keys in some.items()]
+    make(tmp_path / "r", {"all": pieces})
+    listed = {tune.id: set(tune.keys) for tune in read_tunes(tmp_path / "r")}
+    alike = {name: {key for key in keys if key >> 56 == ord("a")} for name, keys in listed.items()}
+    kinds = {name: "".join(sorted({chr(key >> 56) for key in listed[name]})) for name in listed}
+    chain, pair, vals = (
+        ["polska0", "polska1", "polska2"],
+        ["polska3", "polska4"],
+        ["vals0", "vals1"],
+    )
+    joined = {*chain, *pair, *vals}
+    assert kinds == {name: "am" if name in joined else "m" for name in some}
+    for names in (chain, pair, vals):
+        assert len(set.union(*(alike[name] for name in names))) == 1
+    assert len(set.union(*alike.values())) == 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_joining_the_list_gives_the_groups_that_joining_all_keys_gave(tmp_path, seed):
+    rng = random.Random(seed)
+    some = of_general_titles(rng, 60)
+    pieces = [(None, name, name.encode(), keys, name) for name, keys in some.items()]
+    make(tmp_path / "r", {"all": pieces})
+    expected = together({name: splits.hash_keys(keys).tolist() for name, keys in some.items()})
+    tunes = {tune.id: tune for tune in read_tunes(tmp_path / "r")}
+    assert together({name: tunes[name].keys for name in some}) == expected
+    # So it is in each split by itself.
+    for split in SPLITS:
+        keys = {name: tune.keys for name, tune in tunes.items() if tune.split == split}
+        assert together(keys) == [names for names in expected if names[0] in keys]
+    rng.shuffle(pieces)
+    make(tmp_path / "s", {f"batch{i}": pieces[i::7] for i in range(7)})
+    name = "tunes.jsonl"
+    assert (tmp_path / "s" / name).read_bytes() == (tmp_path / "r" / name).read_bytes()
+
+
 def test_a_list_of_tunes_is_carried_along_where_there_is_one(tmp_path):
     with Folder(tmp_path / "notes") as folder:
         with Part(folder.parts, "one") as part:

@@ -76,7 +76,7 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
             "--log=INF: must be DEBUG or INFO or WARN or ERROR or FATAL; did ",
         ),
         ("generate", ["--mode=smaple"], "interpolate; did you mean sample? (see --help)"),
-        ("bench", ["trian", "--config=x"], "no benchmark is named 'trian'; nearest: train"),
+        ("bench", ["trian", "--config=x"], "no benchmark is named 'trian'; did you mean train"),
     ],
 )
 def test_what_does_not_exist_is_answered_with_the_nearest(verb, arguments, message):

@@ -12,7 +12,8 @@ from pipelines import representations
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.representations.contract import Metrics
-from pipelines.runtime.app import UserError, did_you_mean, say
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import model
 from pipelines.systems.musicvae.losses import Losses

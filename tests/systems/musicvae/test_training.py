@@ -332,7 +332,7 @@ def test_killed_and_resumed(groove_records, tmp_path):
         (["--config=x", "--run_dir=x", "--examples_path=x", "--mode=eval"], "run.sh evaluate"),
         (
             ["--config=flat-groove", "--run_dir=RUN", "--examples_path=x"],
-            "nearest: flat-groove_4bar",
+            "did you mean flat-groove_4bar",
         ),
         (
             ["--config=flat-groove_4bar", "--run_dir=RUN", "--examples_path=none*"],

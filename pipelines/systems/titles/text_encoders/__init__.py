@@ -8,7 +8,8 @@ import os
 import pathlib
 from collections.abc import Callable, Sequence
 
-from pipelines.runtime.app import UserError, did_you_mean
+from pipelines.runtime.app import UserError
+from pipelines.runtime.nearest import did_you_mean
 
 # The Universal Sentence Encoder (arXiv:1803.11175): 512 numbers.
 DEFAULT = "https://tfhub.dev/google/universal-sentence-encoder/4"
