@@ -24,7 +24,7 @@ from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, modules_of
 
-__all__ = ["ConfigRef", "builders", "file_sha256", "get", "require_known"]
+__all__ = ["ConfigRef", "builders", "file_sha256", "get", "require_file", "require_known"]
 
 
 class ConfigRef(NamedTuple):

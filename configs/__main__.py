@@ -22,8 +22,10 @@ flags.DEFINE_bool("json", False, "Print JSON: name and summary of each config.")
 
 def main() -> None:
     """Prints the name and the summary of each config."""
+    config_file = path_flag("config_file")
+    configs.require_file(config_file)
     tensorflow.start("WARN")
-    builders = configs.builders(path_flag("config_file"))
+    builders = configs.builders(config_file)
     summaries = {name: _summary(builder) for name, builder in builders.items()}
     if FLAGS.json:
         listed = [{"name": name, "summary": summary} for name, summary in summaries.items()]

@@ -20,8 +20,6 @@ from pipelines.runtime.app import UserError
 # What TensorFlow raises on a checkpoint that is damaged.
 DAMAGE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_ARCHIVE = re.compile(r"\.(tar|tar\.\w+|tgz)$", re.IGNORECASE)
 # What `tarfile` and its decompressors raise on an archive that is damaged.
 _ARCHIVE_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
@@ -130,36 +128,22 @@ def find(run_dir: str | None, checkpoint_file: str | None) -> str:
     Raises:
       UserError: where there is no such checkpoint.
     """
-    for path in filter(None, (run_dir, checkpoint_file)):
-        if _URL.match(path):
-            raise UserError(
-                f"{path} is a URL; download it (for example with curl -LO), then name the file here"
-            )
-    if run_dir and not os.path.isdir(run_dir):
-        raise UserError(f"{run_dir}: no such run folder")
-    if checkpoint_file:
-        return _prefix(checkpoint_file)
-    if not run_dir:
-        raise UserError("one of --run_dir and --checkpoint_file is needed")
-    for directory in (runs.train_dir(run_dir), run_dir):
+    runs.require_checkpoint(run_dir, checkpoint_file)
+    path = checkpoint_file or run_dir or ""
+    if not os.path.isdir(path):
+        return _prefix(path)
+    for directory in (runs.train_dir(path), path):
         prefix = latest(directory)
         if prefix:
             return prefix
-    raise UserError(f"{run_dir}: no checkpoint in it; train first, or name --checkpoint_file")
+    raise runs.no_checkpoint(path)
 
 
 def _prefix(path: str) -> str:
-    if os.path.isdir(path):
-        return find(path, None)
-    if os.path.isfile(path):
-        # Whatever its name is; a file of a checkpoint is no archive.
-        if _ARCHIVE.search(path) or _is_archive(path):
-            return _unpack(path)
-    elif _ARCHIVE.search(path):
-        raise UserError(f"{path}: no such file; check the path, or download it first")
-    prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
-    if not os.path.isfile(f"{prefix}.index"):
-        raise UserError(f"{path}: no checkpoint; {prefix}.index does not exist")
+    # Whatever its name is; a file of a checkpoint is no archive.
+    if os.path.isfile(path) and (runs.is_archive_name(path) or _is_archive(path)):
+        return _unpack(path)
+    prefix = runs.checkpoint_prefix(path)
     if not _is_complete(prefix):
         raise UserError(
             f"{path}: incomplete checkpoint; copy its .data files beside {prefix}.index"

@@ -59,7 +59,8 @@ def main() -> None:
 
 def _look_and_print(as_json: bool) -> dict[str, Any]:
     """Prints the report, and returns it."""
-    print("looking; importing TensorFlow takes a moment ...", file=sys.stderr, flush=True)
+    if environment.skipped("imports") is None:
+        print("looking; importing TensorFlow takes a moment ...", file=sys.stderr, flush=True)
     findings = list(_findings())
     report = _report(findings)
     print(shown_json(report) if as_json else _lines(report))

@@ -28,7 +28,9 @@ import tempfile
 from absl import flags
 
 import configs
-from pipelines.runtime import app, tensorflow
+from pipelines import runs
+from pipelines.records import leakage, manifest
+from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
@@ -77,10 +79,12 @@ def main() -> None:
     """Runs the job from its flags."""
     require_finite("temperature")
     configs.require_known(FLAGS.config, path_flag("config_file"))
+    # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
+    device_names.read(FLAGS.devices)
+    runs.require_checkpoint(required_path_flag("run_dir"), path_flag("checkpoint_file"))
+    manifest.record_files(required_path_flag("examples_path"))
     tensorflow.start(FLAGS.log)
-    from pipelines import runs
     from pipelines.examples import reading
-    from pipelines.records import leakage
     from pipelines.runtime import devices, files
     from pipelines.systems.musicvae import evaluation, losses
     from pipelines.systems.musicvae.run import open_from_flags

@@ -18,7 +18,8 @@ import secrets
 from absl import flags
 
 import configs
-from pipelines.runtime import app, tensorflow
+from pipelines import runs
+from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
@@ -138,6 +139,9 @@ def main() -> None:
     configs.require_known(FLAGS.config, path_flag("config_file"))
     if FLAGS.skip_empty and FLAGS.mode != "sample":
         raise UserError(f"--skip_empty does not go with --mode={FLAGS.mode}, which draws nothing")
+    # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
+    device_names.read(FLAGS.devices)
+    runs.require_checkpoint(path_flag("run_dir"), path_flag("checkpoint_file"))
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation

@@ -11,11 +11,13 @@ executed.
 import contextlib
 import errno
 import fcntl
+import glob
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
@@ -29,6 +31,8 @@ _TRAIN, _EVAL = "train", "eval"
 _LOCK = ".lock"
 # What a file system says that has no locks, as some in a network have not.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\.(tar|tar\.\w+|tgz)$", re.IGNORECASE)
 # Before version 0.2.0 MusicVAE's run.json lay beside its checkpoints and had no kind.
 _KIND_BEFORE = "musicvae"
 
@@ -41,6 +45,64 @@ def train_dir(run_dir: str | os.PathLike) -> str:
 def eval_dir(run_dir: str | os.PathLike, suffix: str = "") -> str:
     """The folder of a run's evaluations."""
     return os.path.join(run_dir, f"{_EVAL}{suffix}")
+
+
+def last_saved(run_dir: str | os.PathLike) -> int:
+    """The last training step in the names of a run's checkpoints; 0 where there is none."""
+    paths = glob.glob(os.path.join(glob.escape(train_dir(run_dir)), "*.index"))
+    steps = (re.search(r"-(\d+)\.index$", path) for path in paths)
+    return max((int(step[1]) for step in steps if step), default=0)
+
+
+def is_archive_name(path: str) -> bool:
+    """Whether a file is an archive by its name, such as the .tar that Magenta publishes."""
+    return bool(_ARCHIVE.search(path))
+
+
+def checkpoint_prefix(path: str) -> str:
+    """The prefix of a checkpoint that is named by its prefix or by one of its files.
+
+    Raises:
+      UserError: where there is no such checkpoint.
+    """
+    prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
+    if not os.path.isfile(f"{prefix}.index"):
+        raise UserError(f"{path}: no checkpoint; {prefix}.index does not exist")
+    return prefix
+
+
+def require_checkpoint(run_dir: str | None, checkpoint_file: str | None) -> None:
+    """Raises UserError where there can be no checkpoint, by the names of files alone.
+
+    A job asks this before it imports TensorFlow, which takes some ten seconds. What the files
+    contain is left to `checkpoints.find`.
+
+    Args:
+      run_dir, checkpoint_file: as `checkpoints.find` takes them.
+    """
+    for path in filter(None, (run_dir, checkpoint_file)):
+        if _URL.match(path):
+            raise UserError(
+                f"{path} is a URL; download it (for example with curl -LO), then name the file here"
+            )
+    if run_dir and not os.path.isdir(run_dir):
+        raise UserError(f"{run_dir}: no such run folder")
+    named = checkpoint_file or run_dir
+    if not named:
+        raise UserError("one of --run_dir and --checkpoint_file is needed")
+    if os.path.isdir(named):
+        places = (glob.escape(place) for place in (train_dir(named), named))
+        if not any(glob.glob(os.path.join(place, "*.index")) for place in places):
+            raise no_checkpoint(named)
+    elif not os.path.isfile(named):
+        if is_archive_name(named):
+            raise UserError(f"{named}: no such file; check the path, or download it first")
+        checkpoint_prefix(named)
+
+
+def no_checkpoint(folder: str) -> UserError:
+    """The error for a folder without a complete checkpoint."""
+    return UserError(f"{folder}: no checkpoint in it; train first, or name --checkpoint_file")
 
 
 @contextlib.contextmanager
@@ -75,6 +137,30 @@ def training(run_dir: str | os.PathLike) -> Iterator[None]:
                 folder.rmdir()
 
 
+def require_free(run_dir: str | os.PathLike) -> None:
+    """Raises UserError where another job is training in a run folder; `training` locks it.
+
+    A job asks this before it imports TensorFlow, which takes some ten seconds.
+    """
+    path = pathlib.Path(run_dir, _LOCK)
+    with contextlib.suppress(OSError), path.open("r+", encoding="utf-8", errors="replace") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _taken(path, lock) from None
+
+
+def _taken(path: pathlib.Path, lock: IO[str]) -> UserError:
+    """The error for a lock that another job holds, which has written its process into it."""
+    lock.seek(0)
+    process = lock.read(20).strip()
+    who = f" (process {process})" if process.isdecimal() else ""
+    return UserError(
+        f"another job{who} is training in {path.parent}; wait for it to end, or name another "
+        "--run_dir"
+    )
+
+
 def _open_lock(path: pathlib.Path, stack: contextlib.ExitStack) -> IO[str]:
     """Opens and locks the file; `stack` closes it, which lets go of the lock."""
     while True:
@@ -82,13 +168,7 @@ def _open_lock(path: pathlib.Path, stack: contextlib.ExitStack) -> IO[str]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            process = lock.read(20).strip()
-            who = f" (process {process})" if process.isdecimal() else ""
-            raise UserError(
-                f"another job{who} is training in {path.parent}; wait for it to end, or name "
-                "another --run_dir"
-            ) from None
+            raise _taken(path, lock) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -131,6 +211,20 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
     if found != kind:
         raise UserError(f"{path.parent} is a run of {found}, not of {kind}; name another --run_dir")
     return metadata
+
+
+def require(run_dir: str | os.PathLike, kind: str, command: str) -> None:
+    """Raises UserError where a folder has no run.json of this kind.
+
+    Args:
+      run_dir: the run folder.
+      kind: the name of the system that reads it.
+      command: the command that makes such a run, for the message.
+    """
+    if not read(run_dir, kind):
+        raise UserError(
+            f"{run_dir} has no {METADATA}: no run of {kind} is there; ./run.sh {command} makes one"
+        )
 
 
 def write(run_dir: str | os.PathLike, kind: str, metadata: Mapping[str, Any]) -> None:

@@ -8,10 +8,13 @@ The folder is by default the one where you stand. The other flags are TensorBoar
 (./run.sh tensorboard --helpfull); --bind_all shows the runs to everybody who reaches this machine.
 """
 
+import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
@@ -50,6 +53,17 @@ def arguments(given: Sequence[str]) -> list[str]:
     return ["--logdir", folder, *words]
 
 
+def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Says in one line what is wrong with a flag; argparse would print all flags besides."""
+    hint = ""
+    if unknown := re.match(r"unrecognized arguments: (--\w+)", message):
+        names = re.findall(r"--\w+", parser.format_usage())
+        hint = app.did_you_mean(unknown[1], names)
+    # TensorBoard reads numbers by functions without a name.
+    message = message.replace("invalid <lambda> value", "invalid value")
+    raise UserError(f"{message}{hint} (./run.sh tensorboard --helpfull)")
+
+
 def main() -> None:
     """Starts TensorBoard, which runs until it is interrupted."""
     with app.ending():
@@ -67,6 +81,7 @@ def main() -> None:
         program = importlib.import_module("tensorboard.program")
         # A notice that its reader of summaries, the default for years, is experimental.
         vars(program)["_DATA_SERVER_ADVISORY_MESSAGE"] = ""
+        program.argparse_flags.ArgumentParser.error = _refuse
         tensorboard.run_main()
 
 

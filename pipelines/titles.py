@@ -30,7 +30,7 @@ def main() -> None:
             f"{did_you_mean(name, COMMANDS)} (./run.sh titles --help)",
             file=sys.stderr,
         )
-        sys.exit(1)
+        sys.exit(2)  # as run.sh for a command that does not exist
     del sys.argv[1]
     # A command is a program of its own: only its flags are defined.
     runpy.run_module(

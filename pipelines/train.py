@@ -17,8 +17,9 @@ from absl import flags
 
 import configs
 from configs import ConfigRef
-from pipelines.records import manifest
-from pipelines.runtime import app, tensorflow
+from pipelines import runs
+from pipelines.records import leakage, manifest
+from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.progress import Stages
@@ -99,6 +100,8 @@ def main() -> None:
     if FLAGS.examples_path and FLAGS.tfds_name:
         raise UserError("only one of --examples_path and --tfds_name can be given")
     configs.require_known(FLAGS.config, path_flag("config_file"))
+    run_dir = required_path_flag("run_dir")
+    _look(run_dir)
     with Stages() as stages:
         stages.begin("loading TensorFlow and Magenta")
         tensorflow.start(FLAGS.log)
@@ -113,10 +116,20 @@ def main() -> None:
         field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
     }
     options = training.Options(**given)
-    run_dir = required_path_flag("run_dir")
     training.train(ref, run_dir, _open_examples, FLAGS.num_steps, options)
     if options.task == 0:
         app.say(f"next: {_next_commands(ref, run_dir)}")
+
+
+def _look(run_dir: str) -> None:
+    """Finds what can be wrong without TensorFlow, whose import takes some ten seconds."""
+    device_names.read(FLAGS.devices)
+    if FLAGS.task == 0:
+        runs.require_free(run_dir)
+    pattern = path_flag("examples_path")
+    # A run that has nothing left to do needs no records.
+    if pattern and runs.last_saved(run_dir) < FLAGS.num_steps:
+        leakage.warn_of_splits(manifest.open_records(pattern).paths, pattern)
 
 
 def _next_commands(ref: ConfigRef, run_dir: str) -> str:

@@ -21,6 +21,8 @@ class Counts:
     examples: int = 0
     # Reason -> records, for those that gave no example.
     unused: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    # What the R: fields of those records say, where they say anything.
+    rhythms: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     # What the converter itself counts, such as drum pitches outside its map.
     notes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
@@ -43,10 +45,17 @@ class Counts:
           batch_size: how many examples there must be.
           source: where the examples are from, for the message.
         """
+        if not self.examples:
+            fix = "choose another config or other --hparams, or convert other music"
+            if self.rhythms and any(each.startswith("filtered by rhythm") for each in self.unused):
+                found = ", ".join(f"{n} {rhythm}" for rhythm, n in self.rhythms.most_common(6))
+                fix = f"change --hparams=rhythm=...: the rhythms here are {found}"
+                fix += ", ..." if len(self.rhythms) > 6 else ""
+            raise UserError(f"{source}: {self.summary()}; {fix}")
         if self.examples < batch_size:
             raise UserError(
                 f"{source}: {self.examples} examples are fewer than a batch of {batch_size}; "
-                f"lower it with --hparams=batch_size={max(self.examples, 1)} or convert more "
+                f"lower it with --hparams=batch_size={self.examples} or convert more "
                 f"music ({self.summary()})"
             )
 

@@ -13,7 +13,7 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.examples.base import Batch, Counts, Draw, Examples
-from pipelines.music.note_sequence import parse
+from pipelines.music.note_sequence import parse, rhythm
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Representation
@@ -159,6 +159,8 @@ def _encode(
         encoded = representation.encode(piece)
         if encoded.reason:
             counts.unused[encoded.reason] += 1
+            if said := rhythm(piece):
+                counts.rhythms[said] += 1
         else:
             counts.used += 1
         yield piece, encoded

@@ -1,5 +1,6 @@
 """Reads a dataset of TensorFlow Datasets that contains MIDI as examples."""
 
+import re
 from collections.abc import Iterator
 
 import tensorflow.compat.v1 as tf
@@ -61,7 +62,9 @@ class TfdsExamples(NoteSequences):
             with tfds_downloads.careful():
                 dataset = tfds.load(self.source, split="train")
         except tfds.core.registered.DatasetNotFoundError as error:
-            hint = did_you_mean(self.source, tfds.list_builders())
+            # Its config and version, as in "groove/full-midionly:2.0.1", are not the builder's.
+            builder = re.split("[/:]", self.source)[0]
+            hint = did_you_mean(builder, tfds.list_builders())
             raise UserError(
                 f"--tfds_name={self.source}: TensorFlow Datasets has no such dataset{hint}"
             ) from error

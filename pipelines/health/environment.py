@@ -17,7 +17,28 @@ def look() -> Iterator[Finding]:
     """Python, `.venv` and the packages."""
     yield python()
     yield virtual_environment()
-    yield packages()
+    yield skipped("packages") or packages()
+
+
+def skipped(name: str) -> Finding | None:
+    """The finding in place of others where another Python than that of `.venv` runs this.
+
+    Its packages are not the project's, and a published report should not list them.
+
+    Args:
+      name: what is not looked at.
+
+    Returns:
+      None where `.venv` runs this.
+    """
+    venv = ROOT / ".venv"
+    if not venv.exists():
+        return Finding(
+            name, NOTE, "not looked at: .venv is not made yet", "./run.sh configs makes it"
+        )
+    if not venv.samefile(sys.prefix):
+        return Finding(name, NOTE, "not looked at: another Python runs this", "see .venv")
+    return None
 
 
 def python() -> Finding:
@@ -74,16 +95,18 @@ def packages() -> Finding:
     more = [name for name in _installed() if name not in locked and name not in tools]
     good = len(locked) - len(missing) - len(differing)
     parts = [f"{good} of {len(locked)} as in requirements.txt"]
-    for what, names in (("missing", missing), ("other", differing), ("besides", more)):
+    for what, names in (
+        ("missing", missing),
+        ("other", differing),
+        ("not in requirements.txt", more),
+    ):
         if names:
             parts.append(f"{what}: {_few(names)}")
     found = "; ".join(parts)
     if missing or differing:
         return Finding("packages", ERROR, found, ANEW)
     if more:
-        return Finding(
-            "packages", NOTE, found, "if a job fails, try without what is there besides the lock"
-        )
+        return Finding("packages", NOTE, found, "if a job fails, uninstall these and try again")
     return Finding("packages", OK, found)
 
 

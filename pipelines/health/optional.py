@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 
 from pipelines.health import NOTE, OK, Finding, without_home
-from pipelines.health.environment import installed_version
+from pipelines.health.environment import installed_version, skipped
 
 _SOUND_FONTS = (
     "/usr/share/sounds/sf*/*.sf[23]",
@@ -31,9 +31,9 @@ def look() -> Iterator[Finding]:
         "abc2midi", "abc2midi", "only experiments/tunes compares with it: apt install abcmidi"
     )
     yield program("git", "git", "only run.json names the commit by it: apt install git")
-    yield minilm()
+    yield skipped("encoder minilm") or minilm()
     yield hub_encoders()
-    yield datasets()
+    yield skipped("datasets of TFDS") or datasets()
 
 
 def program(name: str, command: str, advice: str) -> Finding:

@@ -9,7 +9,7 @@ a list pass unchecked.
 import os
 from collections.abc import Iterable, Iterator
 
-from pipelines.records.manifest import record_files
+from pipelines.records.manifest import SPLITS, record_files, split_pattern
 from pipelines.records.tune_list import Tune, read_tunes
 from pipelines.runtime.app import UserError, say
 from pipelines.tunes.splits import is_phrase
@@ -75,6 +75,27 @@ def warn(paths: Iterable[str], training_path: str) -> int:
             f"that the run was trained on ({training_path})"
         )
     return known
+
+
+def warn_of_splits(paths: Iterable[str], source: str) -> None:
+    """Warns on stderr if training records are of more than one split, as 'DIR/*' matches them.
+
+    Training on held-out records may be meant, so it is not refused.
+
+    Args:
+      paths: the files of the training records.
+      source: what the user called them, for the message.
+    """
+    paths = list(paths)
+    used = set().union(*_splits_used(paths).values())
+    splits = [split for split in SPLITS if split in used]
+    if len(splits) > 1:
+        folders = dict.fromkeys(os.path.dirname(path) for path in paths)
+        pattern = ",".join(split_pattern(folder, SPLITS[0]) for folder in folders)
+        say(
+            f"warning: {source} matches records of {' and '.join(splits)}, so it trains on "
+            f"records that are held out; those to train on are {pattern!r}"
+        )
 
 
 def _splits_used(paths: Iterable[str]) -> dict[str, set[str]]:

@@ -111,8 +111,10 @@ def about_file(name: str | None, reason: str) -> str:
 def _about_flag(error: flags.Error) -> str:
     """What is wrong with the command line, and the nearest flag or value that exists."""
     if isinstance(error, flags.UnrecognizedFlagError):
-        names = [f"no{name}" for name in flags.FLAGS if flags.FLAGS[name].boolean]
-        hint = did_you_mean(error.flagname, [*flags.FLAGS, *names], "--")
+        names = list(flags.FLAGS)
+        if error.flagname.startswith("no"):
+            names += [f"no{name}" for name in names if flags.FLAGS[name].boolean]
+        hint = did_you_mean(error.flagname, names, "--")
         return f"there is no flag --{error.flagname}{hint}"
     choice = re.fullmatch(r"flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
     if choice:

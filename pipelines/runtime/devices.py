@@ -7,13 +7,13 @@ late, because the first session of a process decides about its GPUs.
 
 import importlib.util
 import os
-import re
 import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from pipelines.runtime import device_names
 from pipelines.runtime.app import UserError, say
 
 _KINDS = ("CPU", "GPU")
@@ -72,13 +72,7 @@ def choose(text: str, devices: Sequence[Device]) -> list[Device]:
         gpus = [device for device in devices if device.kind == "GPU"]
         return gpus or [device for device in devices if device.kind == "CPU"][:1]
     chosen = []
-    for item in text.upper().split(","):
-        item = item.strip()
-        if not re.fullmatch(r"(CPU|GPU)(:\d+)?", item):
-            raise UserError(
-                f"--devices={text}: {item or 'nothing'} is not a device; write CPU, GPU or e.g. "
-                "GPU:0,GPU:2"
-            )
+    for item in device_names.read(text):
         matching = [device for device in devices if item in (device.kind, device.name)]
         if not matching:
             names = ", ".join(device.name for device in devices)

@@ -1,5 +1,6 @@
 """While a job runs, it listens on nothing, and takes nothing that others send it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from pipelines.corpora import conversion
 from pipelines.music.limits import Limits
 from tests.support import groove_release, hostile
-from tests.support.jobs import job
+from tests.support.jobs import ROOT, job
 from tests.support.records import contents
 from tests.support.sockets import listeners, processes, watching
 
@@ -70,8 +71,9 @@ def test_tensors_listens_on_nothing(tmp_path):
 @pytest.mark.parametrize("flags, addresses", [([], LOOPBACK), (["--bind_all"], ("::", "0.0.0.0"))])
 def test_tensorboard_listens_on_loopback_unless_it_is_told(tmp_path, flags, addresses):
     """Its page; the server beside it that reads the runs for it never leaves loopback."""
-    line = [sys.executable, "-m", "tensorboard.main", f"--logdir={tmp_path}", "--port=0", *flags]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as running:
+    line = [sys.executable, "-m", "pipelines.tensorboard", str(tmp_path), "--port=0", *flags]
+    own = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=own) as running:
         pages = (re.search(r" at http://[^/]*:(\d+)/", line) for line in running.stderr)
         port = int(next(filter(None, pages))[1])
         found = listeners(running.pid)

@@ -54,6 +54,21 @@ def test_it_is_refused_in_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--prot=6912", "unrecognized arguments: --prot=6912; did you mean --port"),
+        ("--zzzzzzzz", "unrecognized arguments: --zzzzzzzz (./run.sh tensorboard --helpfull)"),
+        ("--port=x", "argument --port: invalid value: 'x' (./run.sh tensorboard --helpfull)"),
+    ],
+)
+def test_bad_flags_are_refused_in_one_line(flag, message, tmp_path):
+    done = job("tensorboard", tmp_path, flag)
+    assert message in error_of(done)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
 def test_it_starts_quietly_and_listens_on_this_machine_alone(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.tensorboard", str(tmp_path), "--port=0"],

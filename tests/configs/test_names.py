@@ -1,15 +1,13 @@
 """The names of configs, read without importing them."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 import configs
 from configs import _names
 from pipelines.runtime.app import UserError
-from tests.support.jobs import ROOT, error_of
+from tests.support.jobs import error_of, without_tensorflow
 
 
 def test_the_names_that_are_read_are_those_that_can_be_built():
@@ -75,17 +73,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     ],
 )
 def test_a_misspelt_config_is_noticed_before_tensorflow_is_imported(verb, arguments, tmp_path):
-    code = (
-        "import runpy, sys\n"
-        "sys.modules['tensorflow'] = None  # importing it fails from here on\n"
-        f"runpy.run_module('pipelines.{verb}', run_name='__main__', alter_sys=True)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--config=flat-grove_4bar", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
+    done = without_tensorflow(
+        f"pipelines.{verb}", "--config=flat-grove_4bar", *arguments, cwd=tmp_path
     )
     assert "no config is named 'flat-grove_4bar'; did you mean flat-groove_4bar" in error_of(done)
     assert len(done.stderr.splitlines()) == 1 and not os.listdir(tmp_path)

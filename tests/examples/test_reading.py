@@ -113,6 +113,27 @@ def test_fewer_examples_than_a_batch_are_refused():
     Counts(examples=4).require_batch(4, "a.tfrecord")
 
 
+def test_no_example_at_all_says_why_and_nothing_of_batches(tmp_path):
+    pieces = [music_pb2.NoteSequence() for _ in range(5)]
+    for piece, rhythm in zip(pieces, ["Reel", "jig", "Jig", "", "Reel"]):
+        piece.notes.add(pitch=60, velocity=80, end_time=1)
+        if rhythm:
+            piece.sequence_metadata.genre.append(rhythm)
+    pieces[-1].ClearField("notes")
+    path = write(tmp_path / "a.tfrecord", pieces)
+    config = configs.ConfigRef("flat-reel_2bar", hparams="rhythm=reeel").build()
+    with pytest.raises(UserError) as error:
+        count(config, path).require_batch(512, "a.tfrecord")
+    assert str(error.value) == (
+        "a.tfrecord: 0 examples from 0 of 5 records (none from: 4 filtered by rhythm: its R: is no "
+        "reeel, 1 no notes); change --hparams=rhythm=...: the rhythms here are 2 reel, 2 jig"
+    )
+    with pytest.raises(UserError, match=r"\(none from: 2 no notes\); choose another config"):
+        Counts(records=2, unused=collections.Counter({"no notes": 2})).require_batch(
+            512, "a.tfrecord"
+        )
+
+
 def test_every_held_out_example_is_yielded_once(many_windows):
     config = configs.get("flat-groove_4bar")
     counts = Counts()

@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from pipelines.health import ERROR, NOTE, OK, WARNING, environment
+from pipelines.health import ERROR, NOTE, OK, WARNING, devices, environment, optional
 
 
 @pytest.fixture
@@ -42,14 +42,38 @@ def test_packages_that_differ_are_named(checkout):
     assert found.status == ERROR and "remove the folder .venv" in found.advice
     assert found.found == (
         "0 of 3 as in requirements.txt; missing: gone, gone-too; other: one 1.0 (not 1.1); "
-        "besides: two-words"
+        "not in requirements.txt: two-words"
     )
 
 
 def test_packages_besides_the_lock_are_a_note(checkout):
     lock(checkout, "one==1.0")
     found = environment.packages()
-    assert found.status == NOTE and found.found.endswith("; besides: more, two-words")
+    assert found.status == NOTE
+    assert found.found.endswith("; not in requirements.txt: more, two-words")
+    assert found.advice == "if a job fails, uninstall these and try again"
+
+
+def test_packages_of_another_python_are_not_looked_at(checkout, monkeypatch):
+    lock(checkout, "one==1.0")
+    names = {"packages", "imports", "GPU", "encoder minilm", "datasets of TFDS"}
+
+    def findings():
+        return [each for room in (environment, devices, optional) for each in room.look()]
+
+    def left_out():
+        found = {each.name: each for each in findings() if each.found.startswith("not looked at")}
+        assert set(found) == names and {each.status for each in found.values()} == {NOTE}
+        return found["GPU"]
+
+    monkeypatch.setattr(devices, "ask", lambda modules: pytest.fail("packages are imported"))
+    assert left_out()[2:] == ("not looked at: .venv is not made yet", "./run.sh configs makes it")
+    assert [each.name for each in findings() if each.status == ERROR] == [".venv"]
+    assert not any("two-words" in each.found for each in findings())
+    (checkout / ".venv").mkdir()
+    assert left_out()[2:] == ("not looked at: another Python runs this", "see .venv")
+    monkeypatch.setattr(environment.sys, "prefix", str(checkout / ".venv"))
+    assert all(environment.skipped(name) is None for name in names)
 
 
 def test_the_state_of_the_environment(checkout, monkeypatch):

@@ -120,6 +120,26 @@ def test_a_damaged_list_ends_no_evaluation(folders, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_records_of_several_splits_are_warned_of(tmp_path, capsys):
+    first, second = tmp_path / "a [1]", tmp_path / "b"
+    for folder, splits in ((first, ("train", "test")), (second, ("train", "validation"))):
+        make(folder, {}, TRAIN, **{f"in {split}": split for split in splits})
+
+    def said(pattern):
+        leakage.warn_of_splits(record_files(pattern), pattern)
+        return capsys.readouterr().err
+
+    assert said(f"{second}/*") == (
+        f"warning: {second}/* matches records of train and validation, so it trains on records "
+        f"that are held out; those to train on are '{second}/train.tfrecord-*'\n"
+    )
+    both = said(f"{tmp_path}/*/*")
+    assert "records of train and validation and test, so" in both
+    named = f"{tmp_path}/a [[]1]/train.tfrecord-*,{second}/train.tfrecord-*"
+    assert both.endswith(f"are '{named}'\n") and said(named) == ""
+    assert said(f"{second}/validation*") == ""
+
+
 @pytest.mark.slow
 def test_the_job_refuses(folders):
     done = job(

@@ -69,6 +69,7 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
     [
         ("train", ["--exampels_path=x"], "no flag --exampels_path; did you mean --examples_path?"),
         ("train", ["--nocache_datset"], "did you mean --nocache_dataset"),
+        ("tensors", ["--dry-run"], "no flag --dry-run; did you mean --dry_run? (see --help)"),
         ("train", ["--zzzzz=1"], "there is no flag --zzzzz (see --help)"),
         (
             "train",

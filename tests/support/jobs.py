@@ -19,6 +19,22 @@ def job(verb: str, *arguments, **kwargs) -> subprocess.CompletedProcess:
     )
 
 
+def without_tensorflow(module: str, *arguments, cwd) -> subprocess.CompletedProcess:
+    """Runs a module of the project in a process that fails when it imports TensorFlow."""
+    code = (
+        "import runpy, sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
 def error_of(done: subprocess.CompletedProcess) -> str:
     """The one line that a job ends with on bad input; fails where it is otherwise."""
     assert done.returncode == 1, done.stderr

@@ -156,12 +156,8 @@ def open_run(run_dir: str, keep_embeddings: bool = True) -> tuple[Towers, dict[s
     Raises:
       UserError: where there is no such run, or its text encoder cannot be loaded or is another now.
     """
+    runs.require(run_dir, KIND, "titles train")
     metadata = read_metadata(run_dir)
-    if not metadata:
-        raise UserError(
-            f"{run_dir} has no {runs.METADATA}: no run of titles is there; "
-            "./run.sh titles train makes one"
-        )
     if not metadata["finished"]:
         raise UserError(
             f"{run_dir}: its training has not ended; give the same `titles train` command again"

@@ -13,6 +13,8 @@ Example:
 
 from absl import flags
 
+from pipelines import runs
+from pipelines.records import manifest
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown_json
@@ -48,10 +50,12 @@ flags.DEFINE_bool(
 
 def main() -> None:
     """Runs the job from its flags."""
+    run_dir = required_path_flag("run_dir")
+    runs.require(run_dir, "titles", "titles train")
+    manifest.record_files(required_path_flag("examples_path"))
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.systems.titles import evaluation, report, towers
 
-    run_dir = required_path_flag("run_dir")
     if FLAGS.trust:
         towers.trust_run(run_dir)
     result = evaluation.measure(

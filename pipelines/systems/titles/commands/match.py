@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from pipelines import runs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
@@ -57,11 +58,12 @@ def main(paths: list[str]) -> None:
     """Runs the job from its flags."""
     if not paths:
         raise UserError("name the tunes: ./run.sh titles match FILE.mid --run_dir=DIR (see --help)")
+    run_dir = required_path_flag("run_dir")
+    runs.require(run_dir, "titles", "titles train")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.representations import scale_degrees
     from pipelines.systems.titles import matching, towers, tunes
 
-    run_dir = required_path_flag("run_dir")
     if FLAGS.trust:
         towers.trust_run(run_dir)
     matcher = matching.Matcher(

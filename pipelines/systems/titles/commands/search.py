@@ -11,6 +11,7 @@ Examples:
 
 from absl import flags
 
+from pipelines import runs
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
@@ -48,10 +49,11 @@ def main(words: list[str]) -> None:
         raise UserError(
             "say what to search for: ./run.sh titles search 'a sad waltz' --run_dir=DIR"
         )
+    run_dir = required_path_flag("run_dir")
+    runs.require(run_dir, "titles", "titles train")
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.systems.titles import matching, towers
 
-    run_dir = required_path_flag("run_dir")
     if FLAGS.trust:
         towers.trust_run(run_dir)
     found = matching.search(

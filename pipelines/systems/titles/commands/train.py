@@ -16,8 +16,9 @@ import shlex
 from absl import flags
 
 from configs.titles import Hparams
-from pipelines.records import manifest
-from pipelines.runtime import app, tensorflow
+from pipelines import runs
+from pipelines.records import leakage, manifest
+from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
@@ -84,6 +85,10 @@ def main() -> None:
     require_finite("learning_rate")
     text_encoders.require_named(FLAGS.text_encoder)
     run_dir = required_path_flag("run_dir")
+    device_names.read(FLAGS.devices)
+    runs.require_free(run_dir)
+    examples = required_path_flag("examples_path")
+    leakage.warn_of_splits(manifest.record_files(examples), examples)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
     from pipelines.systems.titles import towers, training
@@ -92,7 +97,7 @@ def main() -> None:
     if FLAGS.trust:
         towers.trust_run(run_dir)
     training.train(
-        required_path_flag("examples_path"),
+        examples,
         run_dir,
         FLAGS.text_encoder,
         path_flag("validation_path"),
@@ -106,7 +111,7 @@ def main() -> None:
         FLAGS.seed,
     )
     say(f"trained: {run_dir}")
-    run, examples = f"--run_dir={shlex.quote(run_dir)}", required_path_flag("examples_path")
+    run = f"--run_dir={shlex.quote(run_dir)}"
     held_out = shlex.quote(manifest.held_out(examples) or "DIR/test.tfrecord*")
     say(
         f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
