@@ -114,13 +114,15 @@ def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | No
     return f"{checkpoint}: does not fit the config and its hparams: {'; '.join(wrong[:2])}{more}"
 
 
-def find(run_dir: str | None, checkpoint_file: str | None) -> str:
+def find(run_dir: str | None, checkpoint_file: str | None, new_run_dir: bool = False) -> str:
     """Finds the checkpoint that the flags --run_dir and --checkpoint_file name.
 
     Args:
       run_dir: a run folder, or its folder of checkpoints; the newest checkpoint is taken.
       checkpoint_file: a checkpoint's prefix, one of its files, a folder of checkpoints, or a .tar
         with one checkpoint, as Magenta distributes them. It is taken where both are given.
+      new_run_dir: whether `run_dir` may be absent where `checkpoint_file` is given, because the job
+        will make it for its results.
 
     Returns:
       The checkpoint's prefix, e.g. "run/train/model.ckpt-2000".
@@ -128,7 +130,7 @@ def find(run_dir: str | None, checkpoint_file: str | None) -> str:
     Raises:
       UserError: where there is no such checkpoint.
     """
-    runs.require_checkpoint(run_dir, checkpoint_file)
+    runs.require_checkpoint(run_dir, checkpoint_file, new_run_dir)
     path = checkpoint_file or run_dir or ""
     if not os.path.isdir(path):
         return _prefix(path)
@@ -168,9 +170,8 @@ def _unpack(path: str) -> str:
     except tarfile.FilterError as error:
         raise UserError(f"{path}: cannot be unpacked safely ({error}); use another one") from error
     except _ARCHIVE_DAMAGE as error:
-        why = str(error).partition(":\n")[0]
         raise UserError(
-            f"{path}: a damaged archive, or none ({os.path.getsize(path)} bytes; {why}); "
+            f"{path}: not a .tar archive, or a damaged one ({os.path.getsize(path)} bytes); "
             "download it again"
         ) from error
     found = sorted(pathlib.Path(directory).rglob("*.index"))

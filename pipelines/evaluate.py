@@ -36,8 +36,15 @@ from pipelines.runtime.flags import path_flag, require_finite, required_path_fla
 from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is measured.")
-flags.DEFINE_string("checkpoint_file", None, "Another checkpoint: its prefix or one of its files.")
+flags.DEFINE_string(
+    "run_dir",
+    None,
+    "The run's folder; its newest checkpoint is measured, and the results go to its folder eval. "
+    "With a --checkpoint_file of no run, any folder for the results; it is made if it is absent.",
+)
+flags.DEFINE_string(
+    "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+)
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -81,7 +88,9 @@ def main() -> None:
     configs.require_known(FLAGS.config, path_flag("config_file"))
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
-    runs.require_checkpoint(required_path_flag("run_dir"), path_flag("checkpoint_file"))
+    runs.require_checkpoint(
+        required_path_flag("run_dir"), path_flag("checkpoint_file"), new_run_dir=True
+    )
     manifest.record_files(required_path_flag("examples_path"))
     tensorflow.start(FLAGS.log)
     from pipelines.examples import reading
@@ -90,7 +99,7 @@ def main() -> None:
     from pipelines.systems.musicvae.run import open_from_flags
 
     held_out = reading.open_note_sequences(required_path_flag("examples_path"))
-    run = open_from_flags(FLAGS)
+    run = open_from_flags(FLAGS, new_run_dir=True)
     devices.use(FLAGS.devices)
     for trained_on in run.trained_on():
         leakage.warn(held_out.paths, trained_on)

@@ -71,25 +71,28 @@ def checkpoint_prefix(path: str) -> str:
     return prefix
 
 
-def require_checkpoint(run_dir: str | None, checkpoint_file: str | None) -> None:
+def require_checkpoint(
+    run_dir: str | None, checkpoint_file: str | None, new_run_dir: bool = False
+) -> None:
     """Raises UserError where there can be no checkpoint, by the names of files alone.
 
     A job asks this before it imports TensorFlow, which takes some ten seconds. What the files
     contain is left to `checkpoints.find`.
 
     Args:
-      run_dir, checkpoint_file: as `checkpoints.find` takes them.
+      run_dir, checkpoint_file, new_run_dir: as `checkpoints.find` takes them.
     """
     for path in filter(None, (run_dir, checkpoint_file)):
         if _URL.match(path):
             raise UserError(
                 f"{path} is a URL; download it (for example with curl -LO), then name the file here"
             )
-    if run_dir and not os.path.isdir(run_dir):
+    to_be_made = new_run_dir and checkpoint_file and not os.path.exists(run_dir or "")
+    if run_dir and not os.path.isdir(run_dir) and not to_be_made:
         raise UserError(f"{run_dir}: no such run folder")
     named = checkpoint_file or run_dir
     if not named:
-        raise UserError("one of --run_dir and --checkpoint_file is needed")
+        raise UserError("give --run_dir or --checkpoint_file")
     if os.path.isdir(named):
         places = (glob.escape(place) for place in (train_dir(named), named))
         if not any(glob.glob(os.path.join(place, "*.index")) for place in places):

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from absl import flags as absl_flags
+
 import pipelines
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import manifest, tfrecord
@@ -26,6 +28,12 @@ Path = str | os.PathLike[str]
 
 _ROOT = pathlib.Path(pipelines.__file__).resolve().parents[1]
 _LINES_KEPT = 20
+# Flags that are given once for each value; other lists are one flag, with commas between values.
+_REPEATED = ("input", "taken")
+# As in run.sh: note_seq imports pydub, which warns of these.
+_PYTHONWARNINGS = (
+    "ignore:Couldn't find ffmpeg or avconv:RuntimeWarning,ignore:invalid escape sequence"
+)
 
 
 class Match(NamedTuple):
@@ -137,14 +145,19 @@ def _hparam(value: Any) -> str:
 
 
 def _flags(given: Mapping[str, Any]) -> list[str]:
-    """Keywords as flags; None is left out, and a list is a flag for each of its values."""
+    """Keywords as flags; None is left out, and a list is as its flag takes several values."""
     written = []
     for name, value in given.items():
         if isinstance(value, bool):
             written.append(f"--{name}" if value else f"--no{name}")
+        elif isinstance(value, list | tuple) and name in _REPEATED:
+            written += [f"--{name}={each}" for each in value]
+        elif isinstance(value, list | tuple):
+            # Quotes a value that has a comma in it, as absl reads such flags.
+            joined = absl_flags.CsvListSerializer(",").serialize(list(value))
+            written.append(f"--{name}={joined}")
         elif value is not None:
-            values = value if isinstance(value, list | tuple) else [value]
-            written += [f"--{name}={each}" for each in values]
+            written.append(f"--{name}={value}")
     return written
 
 
@@ -155,7 +168,12 @@ def _run(module: str, given: Mapping[str, Any]) -> str:
       Error: with the line that it ends with on bad input.
       RuntimeError: where it fails otherwise, with its last lines.
     """
-    environment = {**os.environ, "PYTHONPATH": _search_path(), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": _joined(str(_ROOT), "PYTHONPATH", os.pathsep),
+        "PYTHONWARNINGS": _joined(_PYTHONWARNINGS, "PYTHONWARNINGS", ","),
+        "PYTHONUNBUFFERED": "1",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", module, *_flags(given)],
         env=environment,
@@ -190,9 +208,12 @@ def _run(module: str, given: Mapping[str, Any]) -> str:
     raise RuntimeError(f"{module} ended with status {status}:\n{''.join(last)}")
 
 
-def _search_path() -> str:
-    """PYTHONPATH for a command: this project's packages come first."""
-    return os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+def _joined(first: str, variable: str, separator: str) -> str:
+    """A variable of the environment for a command, with the project's own value before its value.
+
+    The project's packages come first, and the user's filters of warnings count more than its own.
+    """
+    return separator.join(filter(None, [first, os.environ.get(variable)]))
 
 
 def _end(process: subprocess.Popen[str]) -> None:

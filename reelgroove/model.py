@@ -1,16 +1,27 @@
 """A trained model in this process: what it samples, reconstructs and interpolates."""
 
+import math
 import os
 import secrets
 from typing import TYPE_CHECKING
 
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
+from pipelines.runtime.app import UserError
 from reelgroove.music import Path, piece_of, quiet
 
 if TYPE_CHECKING:
     from pipelines.media.windows import Windows
     from pipelines.systems.musicvae.run import Run
+
+# The least and the most that `./run.sh generate` takes for its flags.
+_BOUNDS = {
+    "number": (1, math.inf),
+    "seed": (0, math.inf),
+    "temperature": (1e-6, math.inf),
+    "qpm": (4, 1000),
+    "batch_size": (1, math.inf),
+}
 
 
 class Model:
@@ -53,7 +64,11 @@ class Model:
           temperature: the randomness of the decoding.
           qpm: the tempo, in quarters a minute.
           skip_empty: whether pieces without a note are passed over, and others drawn.
+
+        Raises:
+          Error: for a number, seed, temperature or tempo out of range.
         """
+        _require_in_bounds(number=number, seed=seed, temperature=temperature, qpm=qpm)
         seed = secrets.randbits(31) if seed is None else seed
         self._player.restart()
         return list(self._player.sample(number, seed, temperature, qpm, skip_empty))
@@ -69,8 +84,10 @@ class Model:
           qpm: the tempo, in quarters a minute; the piece's by default.
 
         Raises:
-          Error: for a piece that the config does not take; the message says why.
+          Error: for a piece that the config does not take, or a number out of range; the message
+            says why.
         """
+        _require_in_bounds(temperature=temperature, qpm=qpm)
         self._player.restart()
         return self._player.reconstruct(self._windows(piece), temperature, qpm)
 
@@ -91,8 +108,10 @@ class Model:
           qpm: the tempo, in quarters a minute; that of the first piece by default.
 
         Raises:
-          Error: for a piece that the config does not take; the message says why.
+          Error: for a piece that the config does not take, or a number out of range; the message
+            says why.
         """
+        _require_in_bounds(number=number, temperature=temperature, qpm=qpm)
         begin, end = self._windows(first), self._windows(last)
         self._player.restart()
         found = self._player.interpolate(begin, end, number, temperature, qpm or begin.qpm)
@@ -129,10 +148,16 @@ def load(
       Error: where there is no checkpoint, or it does not fit its config.
       ImportError: where TensorFlow was imported with Keras 3 before reelgroove was.
     """
+    if not run_dir and not checkpoint_file:
+        raise UserError("give run_dir or checkpoint_file")
+    _require_in_bounds(batch_size=batch_size)
     from pipelines.runtime import tensorflow
 
     with quiet():
-        tensorflow.start("WARN")
+        tensorflow.load()
+    # Outside of `quiet`, which would take back the filter of warnings that `start` sets.
+    tensorflow.start("WARN")
+    with quiet():
         from configs import ConfigRef
         from pipelines.runtime import devices as tensorflow_devices
         from pipelines.systems.musicvae.run import open_run, warn_of_change
@@ -143,6 +168,15 @@ def load(
     warn_of_change(run.metadata, own_file)
     tensorflow_devices.use(devices)
     return Model(run, batch_size)
+
+
+def _require_in_bounds(**given: float | None) -> None:
+    """Raises Error for an argument that `./run.sh generate` would refuse as a flag."""
+    for name, value in given.items():
+        least, most = _BOUNDS[name]
+        if value is not None and not (least <= value <= most and math.isfinite(value)):
+            allowed = f"from {least} to {most}" if most < math.inf else f"at least {least}"
+            raise UserError(f"{name}={value}: must be a finite number, {allowed}")
 
 
 def _expanded(path: Path | None) -> str | None:

@@ -49,8 +49,12 @@ def read(path: Path) -> list[NoteSequence]:
         return reading.read_pieces(os.path.expanduser(path))
 
 
-def save(piece: NoteSequence, path: Path) -> str:
+def save(piece: NoteSequence | Path, path: Path) -> str:
     """Writes a piece as what the path ends with: .mid, .abc or .png (a piano roll).
+
+    Args:
+      piece: a NoteSequence, or the path of a file.
+      path: the file to write.
 
     Returns:
       The path.
@@ -58,6 +62,7 @@ def save(piece: NoteSequence, path: Path) -> str:
     Raises:
       Error: for another ending, and for what the notation cannot write.
     """
+    piece = piece_of(piece)
     path = os.path.expanduser(path)
     ending = pathlib.Path(path).suffix.lower()
     title = pathlib.Path(path).stem
@@ -75,7 +80,8 @@ def save(piece: NoteSequence, path: Path) -> str:
         else:
             raise UserError(f"{path}: ends in {ending!r}; save as .mid, .abc or .png")
     except ValueError as error:
-        raise UserError(f"{path}: {error}; save as .mid or .png") from error
+        advice = "; save as .mid or .png" if ending == ".abc" else ""
+        raise UserError(f"{path}: {error}{advice}") from error
     with files.replacing(path) as file:
         file.write(data)
     return path

@@ -27,9 +27,11 @@ def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
       its number.
 
     Raises:
-      UserError: where there is no music in it.
+      UserError: where there is no music in it, or it is a folder.
     """
     path = os.fspath(path)
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder; name a .mid, .abc or .musicxml file in it")
     data = pathlib.Path(path).read_bytes()
     try:
         if data.startswith(b"MThd") or path.lower().endswith(_MIDI):

@@ -32,7 +32,7 @@ def folder(tmp_path):
         ("train", [*TRAIN, "--examples_path=train*", "--devices=GPU1"], "GPU1 is not a device"),
         ("generate", ["--run_dir=none", "--output_dir=o"], "none: no such run folder"),
         ("generate", ["--run_dir=begun", "--output_dir=o"], "begun: no checkpoint in it"),
-        ("generate", ["--output_dir=o"], "one of --run_dir and --checkpoint_file is needed"),
+        ("generate", ["--output_dir=o"], "give --run_dir or --checkpoint_file"),
         ("generate", ["--checkpoint_file=a.tar", "--output_dir=o"], "a.tar: no such file"),
         ("generate", ["--checkpoint_file=a.ckpt-3", "--output_dir=o"], "a.ckpt-3.index does not"),
         ("generate", ["--run_dir=run", "--output_dir=o", "--devices=CPU,"], "nothing is not a dev"),

@@ -53,3 +53,9 @@ def test_what_is_no_music_is_named_with_the_fix(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
         reading.read_pieces(tmp_path / name)
+
+
+def test_a_folder_is_not_music(tmp_path):
+    for read in (reading.read_pieces, reading.read_piece):
+        with pytest.raises(UserError, match="is a folder; name a .mid, .abc or .musicxml file in"):
+            read(tmp_path)

@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from pipelines.music import musicxml
+from pipelines.music.abc import reader, tunebook
 from pipelines.music.limits import Rejected
 
 HEAD = (
@@ -21,9 +22,11 @@ HEAD = (
 TAIL = "</part></score-partwise>"
 
 
-def note(step, quarters=1, octave=4, divisions=2, extra=""):
+def note(step, quarters=1, octave=4, divisions=2, extra="", ties=(), voice=1):
     pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
-    return f"<note>{extra}{pitch}<duration>{quarters * divisions}</duration><voice>1</voice></note>"
+    length = f"<duration>{quarters * divisions}</duration>"
+    tie = "".join(f'<tie type="{each}"/>' for each in ties)
+    return f"<note>{extra}{pitch}{length}{tie}<voice>{voice}</voice></note>"
 
 
 def attributes(beats=4, unit=4, fifths=0, mode="major", divisions=2):
@@ -92,6 +95,31 @@ def test_a_change_of_meter_is_kept():
     assert [(s.time, s.numerator) for s in read.time_signatures] == [(0.0, 4), (2.0, 3)]
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "<time><senza-misura/></time>",
+        "<time><beats>3+1</beats><beat-type>4</beat-type></time>",
+        "<time><beats>3</beats><beat-type>8</beat-type><beats>5</beats><beat-type>8</beat-type></time>",
+    ],
+)
+def test_meters_that_are_not_one_fraction_are_left_out(time):
+    plain = score(SCALE, SCALE)
+    odd = plain.replace(b"<time><beats>4</beats><beat-type>4</beat-type></time>", time.encode())
+    assert odd != plain
+    read = musicxml.read(odd)
+    assert read.notes == musicxml.read(plain).notes and not read.time_signatures
+    # A meter that follows makes no upbeat of the first bar.
+    other = "<attributes><time><beats>6</beats><beat-type>4</beat-type></time></attributes>"
+    bar = SCALE + note("G", 2)
+    later = score(SCALE, other + bar, bar).replace(
+        b"<time><beats>4</beats><beat-type>4</beat-type></time>", time.encode()
+    )
+    read = musicxml.read(later)
+    assert [(s.time, s.numerator) for s in read.time_signatures] == [(2.0, 6)]
+    assert read.notes[0].start_time == 0.0 and read.total_time == 8.0
+
+
 @pytest.mark.parametrize("beats", ["99999999999", "0", "-4", "²", "", "4/4"])
 def test_a_meter_that_is_none_is_left_out_or_refused(beats):
     try:
@@ -122,6 +150,72 @@ def test_damaged_scores_are_read_or_rejected():
         except Rejected as rejected:
             outcomes[rejected.reason] += 1
     assert outcomes["read"] > 20 and outcomes["malformed"] > 20 and outcomes.total() == 300
+
+
+def played(sequence):
+    return [(n.pitch, n.start_time, n.end_time) for n in sequence.notes]
+
+
+@pytest.mark.parametrize(
+    "measures, abc, expected",
+    [
+        ([note("C", 4, ties=["start"]), note("C", 4, ties=["stop"])], "C4-|C4|", [(60, 0, 4)]),
+        (
+            [
+                note("C", 4, ties=["start"]),
+                note("C", 4, ties=["stop", "start"]),
+                note("C", 1, ties=["stop"]) + note("C", 3),
+            ],
+            "C4-|C4-|CC3|",
+            [(60, 0, 4.5), (60, 4.5, 6)],
+        ),
+        # Of a chord one note is held, and the other one is struck again.
+        (
+            [
+                note("C", 4, ties=["start"]) + note("E", 4, extra="<chord/>"),
+                note("C", 4, ties=["stop"]) + note("E", 4, extra="<chord/>"),
+            ],
+            "[C4-E4]|[C4E4]|",
+            [(60, 0, 4), (64, 0, 2), (64, 2, 4)],
+        ),
+    ],
+)
+def test_ties_join_notes_as_in_abc(measures, abc, expected):
+    [tune] = tunebook.tunes(f"X:1\nM:4/4\nL:1/4\nQ:1/4=120\nK:C\n{abc}\n")
+    assert played(musicxml.read(score(*measures))) == played(reader.read(tune)) == expected
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        note("D", 2, ties=["stop"]),
+        note("C", 2, ties=["stop"], voice=2),
+        note("C", 2),
+        # After a rest, as where the first ending of a repeat comes between.
+        "<note><rest/><duration>2</duration></note>" + note("C", 1, ties=["stop"]),
+    ],
+    ids=["pitch", "voice", "no stop", "gap"],
+)
+def test_what_no_tie_ends_at_is_struck(second):
+    read = musicxml.read(score(note("C", 2, ties=["start"]) + second))
+    assert len(read.notes) == 2 and read.notes[0].end_time == 1.0
+    # Neither is a tie that has no beginning.
+    read = musicxml.read(score(note("C", 2) + note("C", 2, ties=["stop"])))
+    assert played(read) == [(60, 0, 1), (60, 1, 2)]
+
+
+def test_ties_are_those_of_a_voice_and_a_part():
+    backup = "<backup><duration>8</duration></backup>"
+    bar = note("C", 4, ties=["start"]) + backup + note("C", 2, voice=2) + note("C", 2, voice=2)
+    end = note("C", 4, ties=["stop"]) + backup + note("G", 4, voice=2)
+    both = score(bar, end)
+    part = both[both.index(b'<part id="P1">') : both.index(b"</part></score")]
+    two = both.replace(
+        b"</part></score", b"</part>" + part.replace(b"P1", b"P2") + b"</part></score"
+    )
+    once = [(60, 0, 1), (60, 0, 4), (60, 1, 2), (67, 2, 4)]
+    assert sorted(played(musicxml.read(both))) == once
+    assert sorted(played(musicxml.read(two))) == sorted(once + once)
 
 
 def test_grace_notes_take_no_time():

@@ -6,10 +6,12 @@ import threading
 import time
 
 import pytest
+from absl import flags
 
 import reelgroove
 from pipelines.demo import grooves
 from reelgroove import jobs
+from tests.support.jobs import ROOT
 
 PROGRAM = "import sys\nprint('working', file=sys.stderr)\nprint('result')\n"
 
@@ -27,9 +29,28 @@ def program(tmp_path, monkeypatch):
 
 
 def test_keywords_become_flags():
-    assert jobs._flags({"a": 1, "b": None, "c": True, "d": False, "e": ["x", "y"], "f": ""}) == [
-        *("--a=1", "--c", "--nod", "--e=x", "--e=y", "--f="),
-    ]
+    given = {"a": 1, "b": None, "c": True, "d": False, "input": ["x", "y"], "f": ""}
+    assert jobs._flags(given) == ["--a=1", "--c", "--nod", "--input=x", "--input=y", "--f="]
+
+
+def test_a_list_is_a_flag_with_commas_unless_the_flag_is_repeated():
+    lists = flags.FlagValues()
+    flags.DEFINE_list("split_percent", None, "", flag_values=lists)
+    flags.DEFINE_list("pipeline_options", None, "", flag_values=lists)
+    flags.DEFINE_multi_string("taken", [], "", flag_values=lists)
+    options = ["--runner=FnApiRunner", "--names=a,b"]
+    given = {"split_percent": [80, 10, 10], "pipeline_options": options, "taken": ("x", "y,z")}
+    lists(["convert", *jobs._flags(given)])
+    assert lists.split_percent == ["80", "10", "10"]
+    assert lists.pipeline_options == options
+    assert lists.taken == ["x", "y,z"]
+
+
+def test_warnings_are_those_that_run_sh_lets_through(program, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    found = jobs._run(program("import os\nprint(os.environ['PYTHONWARNINGS'])"), {}).strip()
+    quiet = found.removesuffix(",error")
+    assert quiet != found and f'quiet="{quiet}"' in (ROOT / "run.sh").read_text()
 
 
 def test_results_are_returned_and_progress_is_shown(program, capsys):

@@ -1,11 +1,15 @@
 """A model in this process: the same calls give the same notes, and the graph is built once."""
 
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
 import reelgroove
 from pipelines.systems.musicvae import model as trained_model
+from tests.support.jobs import ROOT
 from tests.support.pieces import drums, melody
 
 pytestmark = pytest.mark.slow
@@ -64,6 +68,25 @@ def test_a_piece_is_reconstructed_from_a_sequence_or_a_file(model, beat, tmp_pat
 def test_a_way_from_one_piece_to_another(model, beat):
     way = model.interpolate(beat, beat, number=3, temperature=trained_model.THRESHOLD_TEMPERATURE)
     assert len(way) == 3 and notes(way[0]) == notes(way[1]) == notes(way[2])
+
+
+def test_loading_prints_no_warnings(tiny_run):
+    code = (
+        "import sys, warnings, reelgroove\n"
+        "reelgroove.load(sys.argv[1], batch_size=2)\n"
+        "kept = [f for f in warnings.filters if f[1] and 'deprecated' in f[1].pattern]\n"
+        "print(len(kept))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONWARNINGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_run)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) and "Warning" not in done.stderr, done.stderr
 
 
 def test_errors_are_exceptions(model, tmp_path, beat):

@@ -85,7 +85,30 @@ def test_what_is_no_piece_is_an_exception_that_says_so(piece, tmp_path):
         reelgroove.save(drums, tmp_path / "a.abc")
     with pytest.raises(FileNotFoundError):
         reelgroove.read(tmp_path / "absent.mid")
+    with pytest.raises(reelgroove.Error, match="is a folder; name a .mid"):
+        reelgroove.read(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_saved_as_another_one(book, tmp_path):
+    reelgroove.save(str(book), tmp_path / "a.mid")
+    [again] = reelgroove.read(tmp_path / "a.mid")
+    # The first of its two tunes.
+    assert [note.pitch for note in again.notes] == [67, 69, 71, 72, 74]
+    with pytest.raises(reelgroove.Error, match="a piece is a NoteSequence or a path, not list"):
+        reelgroove.save([again], tmp_path / "b.mid")
+
+
+def test_advice_to_save_as_midi_is_for_abc_alone(piece, tmp_path):
+    drums = melody([36])
+    drums.notes[0].is_drum = True
+    with pytest.raises(reelgroove.Error, match="; save as .mid or .png$"):
+        reelgroove.save(drums, tmp_path / "a.abc")
+    piece.tempos[0].qpm = -5
+    with pytest.raises(reelgroove.Error, match="a.mid: MIDI has no tempo of -5.0 quarters a min"):
+        reelgroove.save(piece, tmp_path / "a.mid")
+    with pytest.raises(reelgroove.Error, match="quarters a minute$"):
+        reelgroove.save(piece, tmp_path / "a.mid")
 
 
 def test_one_piece_or_several_count_alike(book, piece):

@@ -116,6 +116,7 @@ def open_run(
     run_dir: str | None = None,
     checkpoint_file: str | None = None,
     given: ConfigRef = _AS_RUN_JSON_SAYS,
+    new_run_dir: bool = False,
 ) -> Run:
     """Finds a checkpoint and the config that it belongs to.
 
@@ -124,12 +125,13 @@ def open_run(
         where the checkpoint is the run's.
       given: what the flags say of the config. Its name and hparams are needed only without a
         run.json; with one, the two must agree. Its file is needed for a user's own config.
+      new_run_dir: as `checkpoints.find` takes it.
 
     Raises:
       UserError: where there is no checkpoint, or nothing says which config it is of, or the run
         and the arguments disagree.
     """
-    prefix = checkpoints.find(run_dir, checkpoint_file)
+    prefix = checkpoints.find(run_dir, checkpoint_file, new_run_dir)
     metadata = _metadata_of(prefix, run_dir)
     name = given.name or metadata.get("config")
     if not name:
@@ -194,13 +196,13 @@ def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
     return config
 
 
-def open_from_flags(flags) -> Run:
+def open_from_flags(flags, new_run_dir: bool = False) -> Run:
     """`open_run` with the flags that `evaluate` and `generate` share; warns of a changed file."""
     run_dir, checkpoint_file, config_file = map(
         path_flag, ("run_dir", "checkpoint_file", "config_file")
     )
     given = ConfigRef(flags.config or "", config_file, flags.hparams)
-    run = open_run(run_dir, checkpoint_file, given)
+    run = open_run(run_dir, checkpoint_file, given, new_run_dir)
     warn_of_change(run.metadata, config_file)
     say(f"{run.name}, {run.checkpoint}")
     return run

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tarfile
 
 import note_seq
 import numpy as np
@@ -21,7 +22,7 @@ from pipelines.systems.musicvae.run import open_run
 from tests.support.datasets import write
 from tests.support.jobs import error_of, job
 from tests.support.pieces import drums, random_tune, tune
-from tests.support.trained import train_run
+from tests.support.trained import TINY, train_run
 
 pytestmark = pytest.mark.slow
 
@@ -310,6 +311,24 @@ def test_the_job(tiny_run, held_out):
     }
     assert tags["loss"] == (pytest.approx(result["loss"]), 3)
     assert tags["sampled/f1"][0] == pytest.approx(result["sampled"]["f1"])
+
+
+def test_a_tar_is_measured_and_its_results_go_to_a_new_folder(tiny_run, held_out, tmp_path):
+    with tarfile.open(tmp_path / "model.tar", "w") as archive:
+        for path in (tiny_run / "train").glob("model.ckpt-3.*"):
+            archive.add(path, path.name)
+    done = job(
+        "evaluate",
+        f"--checkpoint_file={tmp_path / 'model.tar'}",
+        "--config=flat-groove_4bar",
+        f"--hparams={TINY}",
+        f"--run_dir={tmp_path / 'new'}",
+        f"--examples_path={held_out}",
+        "--eval_num_batches=1",
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "new" / "eval" / "validation-step-3.json").read_text())
+    assert written == json.loads(done.stdout) and written["examples"] == 64
 
 
 @pytest.mark.parametrize(

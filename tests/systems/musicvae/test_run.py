@@ -69,6 +69,31 @@ def test_a_tar_is_unpacked_aside(tiny_run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
 
 
+def test_results_of_a_checkpoint_may_go_to_a_new_folder(tiny_run, tmp_path):
+    for path in (tiny_run / "train").glob("model.ckpt-3.*"):
+        shutil.copy(path, tmp_path)
+    ref = ConfigRef("flat-groove_4bar", hparams=TINY)
+    prefix, new = str(tmp_path / "model.ckpt-3"), str(tmp_path / "new")
+    assert open_run(new, prefix, ref, new_run_dir=True).checkpoint == prefix
+    # Results of a run's own checkpoint do not go to another folder.
+    with pytest.raises(UserError, match="is of another run"):
+        open_run(new, str(checkpoint(tiny_run)), new_run_dir=True)
+    for run_dir, given in ((new, None), (f"{prefix}.index", prefix)):
+        with pytest.raises(UserError, match="no such run folder"):
+            open_run(run_dir, given, ref, new_run_dir=True)
+    # Where no results go to the folder, its absence is a mistake.
+    with pytest.raises(UserError, match="no such run folder"):
+        open_run(new, prefix, ref)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_tar_that_is_not_one_is_named(tmp_path):
+    (tmp_path / "model.tar").write_bytes(b"<html")
+    message = r"model.tar: not a .tar archive, or a damaged one \(5 bytes\); download it again"
+    with pytest.raises(UserError, match=message):
+        open_run(checkpoint_file=str(tmp_path / "model.tar"))
+
+
 def test_a_tar_does_not_leave_its_folder(tmp_path):
     with tarfile.open(tmp_path / "evil.tar", "w") as archive:
         member = tarfile.TarInfo("../escaped.index")
@@ -105,7 +130,7 @@ def test_without_metadata_the_config_must_be_named(tiny_run, tmp_path):
         (lambda run, folder: (str(folder), None), "no checkpoint in it"),
         (lambda run, folder: (str(folder / "absent"), None), "no such run folder"),
         (lambda run, folder: (None, str(folder / "model.ckpt-9")), "does not exist"),
-        (lambda run, folder: (None, None), "one of --run_dir"),
+        (lambda run, folder: (None, None), "give --run_dir or --checkpoint_file"),
     ],
 )
 def test_what_cannot_be_found_is_named(tiny_run, tmp_path, make, message):
