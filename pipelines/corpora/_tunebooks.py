@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives, one_path
-from pipelines.music.abc import reader, tunebook
+from pipelines.music.abc import headers, reader, tunebook
 from pipelines.music.limits import Limits, Rejected
 from pipelines.runtime.app import UserError
 from pipelines.tunes import identity
@@ -294,11 +294,11 @@ def _piece(
     try:
         sequence = reader.read(tune, *limits)
     except Rejected as rejected:
-        return Skipped(key, rejected.reason, rejected.detail, tunebook.title(tune))
+        return Skipped(key, rejected.reason, rejected.detail, headers.title(tune))
     except Exception as error:
         # A tune that breaks the reader must not take the other tunes of its file along.
         detail = f"the reader failed: {error!r}"
-        return Skipped(key, "unreadable", detail, tunebook.title(tune))
+        return Skipped(key, "unreadable", detail, headers.title(tune))
     sequence.id = name
     sequence.filename = file
     sequence.collection_name = corpus

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from pipelines.music.abc import fields, lines, repeats, tokens, tuplets
+from pipelines.music.abc.headers import Headers
 from pipelines.music.abc.lines import Macros
 from pipelines.music.abc.score import WHOLE, Key, Score, Voice, scaled
 from pipelines.music.abc.tokens import Note
@@ -21,9 +22,6 @@ _MIDI = re.compile(r"\s*MIDI[ =]+(program|transpose)\s+(?:\d+\s+)?(-?\d{1,3})\s*
 # abc2midi's word for music without bar lines, in which nothing would end an accidental.
 _NO_BAR_LINES = re.compile(r"\s*MIDI[ =]+nobarlines\b")
 _PROPAGATE = re.compile(r"\s*propagate-accidentals\s+(not|octave|pitch)", re.I)
-_NO_HEADERS = frozenset("wWsmUV+")
-# Fields that say how the next notes sound; in the body of a tune they are not headers.
-_STATE_FIELDS = frozenset("KMLQPVI")
 _MAX_WARNINGS = 20
 # Bar lines that begin a repeat, or end one where nothing follows.
 _OPENING_OR_CLOSING = frozenset(("|:|", "|:|]", "|:||"))
@@ -54,6 +52,7 @@ class _Notation:
 
     def __init__(self, tune: TuneText, max_notes: int, readings: Mapping[int, int]):
         self.score = Score()
+        self._headers = Headers()
         self._readings = readings
         self._tuplets = self._doubtful = 0
         # How many labels of parts there were, and the last of them.
@@ -73,7 +72,6 @@ class _Notation:
         # What the header says, for all voices.
         self._state = VoiceState(Voice(), tune.line)
         self._here = self._state
-        self._last_letter = ""
         for text in tune.file_header:
             field = lines.field(text)
             if field is None or field[0] not in "XK":
@@ -119,6 +117,7 @@ class _Notation:
             for line, what in repeats.mend(state.voice.bars, state.bar, self._slips):
                 self._line = line
                 self._warn(what)
+        self.score.headers = self._headers.fields
         self.score.voices = [
             state.voice for state in self._voices.values() if any(b.notes for b in state.voice.bars)
         ]
@@ -137,10 +136,7 @@ class _Notation:
             self._field(*field)
             return
         if self._in_header:
-            # Older standards let a history run over several lines.
-            if self.score.headers:
-                letter, value = self.score.headers[-1]
-                self.score.headers[-1] = (letter, f"{value} {text.strip()}")
+            self._headers.continue_last(text)
             return
         for prepare in (lines.music_in, self._macros.expand, lines.without_words):
             text, warnings = prepare(text)
@@ -173,17 +169,8 @@ class _Notation:
 
     def _field(self, letter: str, value: str, inline: bool = False) -> None:
         value = value.strip()
-        if letter == "+":
-            if self.score.headers and self._last_letter not in _NO_HEADERS:
-                name, before = self.score.headers[-1]
-                if name == self._last_letter:
-                    self.score.headers[-1] = (name, f"{before} {value}")
-            return
-        self._last_letter = letter
-        if letter not in _NO_HEADERS and letter != "r":
-            if self._in_header or (letter not in _STATE_FIELDS and not inline):
-                if letter.isupper():
-                    self.score.headers.append((letter, value.replace("\\%", "%")))
+        if not inline:
+            self._headers.add(letter, value, self._in_header)
         read = _FIELDS.get(letter)
         if read:
             try:

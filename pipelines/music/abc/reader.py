@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from pipelines.music import note_sequence
+from pipelines.music.abc import headers
 from pipelines.music.abc.lines import is_placeholder
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.playing import Performance, play, written_notes
@@ -27,8 +28,6 @@ VELOCITY = 90
 _MAX_INT32 = 2**31 - 1
 _Modes = NoteSequence.KeySignature.Mode
 _Chord = NoteSequence.TextAnnotation.CHORD_SYMBOL
-# The most characters of a header field that are kept.
-_MAX_HEADER = 10_000
 # A tune with more notes is no placeholder.
 _PLACEHOLDER_NOTES = 32
 
@@ -158,7 +157,7 @@ def _add_texts(sequence: NoteSequence, score: Score, played: Performance, clock:
     sequence.source_info.source_type = NoteSequence.SourceInfo.SCORE_BASED
     sequence.source_info.encoding_type = NoteSequence.SourceInfo.ABC
     for letter, value in score.headers:
-        note_sequence.add_field(sequence, letter, value[:_MAX_HEADER])
+        note_sequence.add_field(sequence, letter, value[: headers.MAX_CHARACTERS])
     texts = sequence.text_annotations
     if score.grace_notes:
         texts.add(text=f"grace_notes:{score.grace_notes}")

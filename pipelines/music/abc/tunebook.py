@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pipelines.music.abc.lines import FIELD, FIELD_OR_COMMENT, field, is_music, without_comment
+from pipelines.music.abc.lines import FIELD, FIELD_OR_COMMENT, is_music
 from pipelines.music.limits import Rejected
 
 
@@ -43,15 +43,6 @@ class TuneText(NamedTuple):
     reference: str
     file_header: tuple[str, ...] = ()
     left_over: int = 0
-
-
-def title(tune: TuneText) -> str:
-    """The first title of a tune; "" where it has none. The reader's is the same."""
-    for line in tune.lines:
-        read = field(without_comment(line))
-        if read and read[0] == "T":
-            return read[1].strip()
-    return ""
 
 
 # Decoding
