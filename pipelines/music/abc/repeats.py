@@ -5,7 +5,7 @@ not show that it is a slip: [12 is the twelfth ending of a long ballad, and the 
 a reel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from pipelines.music.abc.score import Bar
@@ -66,12 +66,18 @@ def _settle_endings(bars: Sequence[Bar], slips: Slips) -> Iterator[tuple[int, st
         for bar in group:
             if bar in slips.by_digits:
                 token, bar.ending = slips.by_digits[bar]
-                told = f"the passes before {token[:20]} have no endings; it is read digit by digit"
-                yield bar.line, told
+                sign = token[:20] if token.startswith("[") else f"|{token[:20]}"
+                yield bar.line, f"{sign} is read as {_listed(bar.ending)}"
         passes = _passes(group)
         if not _is_whole(passes):
             missing = next(number for number in range(1, max(passes)) if number not in passes)
             yield group[0].line, f"there is an ending for pass {max(passes)}, none for {missing}"
+
+
+def _listed(passes: Collection[int]) -> str:
+    """Such as "pass 2" or "passes 1, 2 and 3"."""
+    *first, last = map(str, sorted(passes))
+    return f"passes {', '.join(first)} and {last}" if first else f"pass {last}"
 
 
 def _passes(group: Sequence[Bar]) -> frozenset[int]:
