@@ -99,6 +99,8 @@ SHAPES: dict[str, Shape] = {
     "endings by text": Shape('["1" c|'),
     "endings by text, open": Shape('["1"c'),
     "numbers apart": Shape("| 1 c"),
+    "meters in bars": Shape("c|2/4 "),
+    "fractions of many digits": Shape("1", before="c|", after="/4 c|"),
     # Quotes
     "quotes": Shape('"'),
     "chord symbols": Shape('"Am"c'),

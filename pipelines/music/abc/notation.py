@@ -514,6 +514,9 @@ class _Notation:
         else:
             self._other(token)
 
+    def _fraction(self, token: str) -> None:
+        self._other(token)
+
     def _other(self, token: str) -> None:
         if token != ":":
             self._warn(f"{token!r} has no meaning here; left out")

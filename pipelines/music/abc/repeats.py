@@ -71,7 +71,12 @@ def _settle_endings(bars: Sequence[Bar], slips: Slips) -> Iterator[tuple[int, st
         passes = _passes(group)
         if not _is_whole(passes):
             missing = next(number for number in range(1, max(passes)) if number not in passes)
-            yield group[0].line, f"there is an ending for pass {max(passes)}, none for {missing}"
+            told = f"there is an ending for pass {max(passes)}, none for {missing}"
+            if len(group) == 1 and missing == 1 and max(passes) > 2:
+                # A number that may be no pass at all must not repeat the music so many times.
+                group[0].ending = frozenset((2,))
+                told += "; played as the second"
+            yield group[0].line, told
 
 
 def _listed(passes: Collection[int]) -> str:

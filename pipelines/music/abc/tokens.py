@@ -31,15 +31,17 @@ _KINDS = {
     "named": r"![^!\s|]{1,40}!",
     "plus": r"\+[^+\s|]{1,40}\+",
     "inline": r"\[[A-Za-z]:[^\]]{0,1000}\]",
+    # Such as a meter inside a bar, 2/4; its numbers are no endings.
+    "fraction": r"(?<![A-Za-z\d/])\d+/\d+",
     # Some write its number as a text, ["1"; but ["1"CE] is a chord with a fingering.
-    "ending": r"\[[ \t]*\d[\d,.\-]*|(?<=[|:\]])\d[\d,.\-]*"
+    "ending": r"(?:\[[ \t]*|(?<=[|:\]]))\d[\d,.\-]*+(?!/)"
     r'|\["[ \t]*\d[^"]{0,40}"(?![^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\])',
     "chord": r'\[[^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\]' + _LENGTH,
     "rests": r"[ZX]\d{0,3}",
     "overlay": r"&",
     "spacer": r"y" + _LENGTH,
     # A number that stands apart; after a letter, as in "V1", it is a part of a name.
-    "number": r"(?<![A-Za-z\d])\d[\d,.\-]*",
+    "number": r"(?<![A-Za-z\d/])\d[\d,.\-]*+(?!/)",
     # Line breaks of several standards, and reserved signs without a meaning.
     "layout": r"[\\$!*;?@\r]",
     "microtone": r"[\^_]\d{0,2}/\d{0,2}(?=[A-Ga-g])",

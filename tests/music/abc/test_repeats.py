@@ -61,8 +61,34 @@ def test_a_ballad_of_twelve_verses_keeps_its_twelfth_ending():
 def test_an_ending_without_those_for_the_passes_before_is_told():
     assert played("|:C8|[1 D8:|[3 E8|]") == "CDCCE"
     assert warnings("|:C8|[1 D8:|[3 E8|]") == ["line 6: there is an ending for pass 3, none for 2"]
-    assert "there is an ending for pass 9, none for 1" in warnings('|:C8|["9" D8:|')[0]
     assert not warnings("|:C8|[1,2 D8:|[3 E8|]")
+
+
+@pytest.mark.parametrize(
+    "text, expected, told",
+    [
+        ("C4 D4|3 E4 F4|", "CDCDEF", "for pass 3, none for 1"),
+        ("|:C8|[3 D8:|E8|]", "CCDE", "for pass 3, none for 1"),
+        ('|:C8|["9" D8:|', "CCD", "for pass 9, none for 1"),
+        ("|:C8|[3,4 D8:|", "CCD", "for pass 4, none for 1"),
+        # Each repeat by itself.
+        ("|:C8|[1 D8:|[2 E8|]\n|:F8|[4 G8:|", "CDCEFFG", "for pass 4, none for 1"),
+    ],
+)
+def test_an_ending_by_itself_is_that_of_the_second_pass(text, expected, told):
+    assert played(text) == expected
+    assert f"there is an ending {told}; played as the second" in str(warnings(text))
+
+
+def test_an_ending_by_itself_for_the_second_pass_is_told_only():
+    assert played("|:C8|[2 D8:|") == "CCD"
+    assert warnings("|:C8|[2 D8:|") == ["line 6: there is an ending for pass 2, none for 1"]
+
+
+@pytest.mark.parametrize("text", ["C8|2/4 D8|", "C8|12/8 D8|", "C8| 3/4 D8|", "C8|[2/4] D8|"])
+def test_a_meter_in_a_bar_is_no_ending(text):
+    assert played(text) == "CD"
+    assert warnings(text)
 
 
 def test_dots_divide_the_passes_of_an_ending_as_commas_do():
