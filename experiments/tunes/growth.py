@@ -2,7 +2,7 @@
 
     python -m experiments.tunes.growth --json=experiments/tunes/growth.json
 
-Each of some 220 shapes, a few signs over and over, is made in sizes that double from 1 kB to 64 kB,
+Each of some 240 shapes, a few signs over and over, is made in sizes that double from 1 kB to 64 kB,
 and read as `convert` reads a file: bytes, tunes, notes. Of several tries the fastest counts, in the
 processor time of the thread, with the garbage collector off. The exponent is the slope of time over
 size in double logarithms over the last doublings: 1 is linear, 2 quadratic. Shapes over 1.2, or
