@@ -192,6 +192,11 @@ def undisturbed(arguments: Sequence[str]) -> subprocess.CompletedProcess:
     )
 
 
+def _heed_interruptions() -> None:
+    # A process that was started in the background ignores SIGINT, and so would its jobs.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Disturber:
     """Disturbs one job again and again.
 
@@ -227,6 +232,7 @@ class Disturber:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 start_new_session=True,
+                preexec_fn=_heed_interruptions,  # noqa: PLW1509  no threads here
             )
             hit = self._send(process, number, moment, at_worker)
             try:

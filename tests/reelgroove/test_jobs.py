@@ -78,7 +78,15 @@ def test_much_output_on_both_sides_does_not_block(program):
     assert len(jobs._run(program(text), {})) == 20000 * 21
 
 
-def test_the_stop_button_ends_the_job_too(program, tmp_path):
+@pytest.fixture
+def heeding():
+    """The handler of a process in the foreground, whatever started the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_stop_button_ends_the_job_too(program, tmp_path, heeding):
     text = (
         "import os, time\n"
         "try:\n"
