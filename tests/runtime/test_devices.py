@@ -190,12 +190,12 @@ def test_train_refuses_such_a_batch_before_it_writes(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_train_says_which_device_is_missing(tmp_path):
+def test_train_says_which_device_is_missing(tmp_path, groove_records):
     line = error_of(
         job(
             "train",
             "--config=flat-groove_4bar",
-            "--examples_path=x",
+            f"--examples_path={groove_records}/train.tfrecord*",
             f"--run_dir={tmp_path / 'run'}",
             "--devices=GPU:7",
         )
