@@ -103,6 +103,6 @@ app.run(main)
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == ["before", "1", "0", "0", "7 mine", "False"]
-    assert ran.stderr.startswith("error: no file matches 'x'")
+    assert ran.stderr.startswith("error: nowhere: no such run folder")
     assert "--temperature" in (tmp_path / "help").read_text()
     assert "groove" in (tmp_path / "corpora").read_text()
