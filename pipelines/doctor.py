@@ -12,16 +12,14 @@ Examples:
 """
 
 import argparse
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from pipelines.health import ERROR, NOTE, ROOT, WARNING, Finding, devices, environment, machine
 from pipelines.health import optional as optional_parts
-from pipelines.runtime import closed_pipe
+from pipelines.runtime import checkout, closed_pipe
 from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import shown, shown_json
 
@@ -82,7 +80,7 @@ def _report(findings: list[Finding]) -> dict[str, Any]:
     """The findings as JSON values, with their counts."""
     return {
         "version": _version(),
-        "commit": _commit(),
+        "commit": checkout.commit(digits=12),
         "errors": sum(each.status == ERROR for each in findings),
         "warnings": sum(each.status == WARNING for each in findings),
         "findings": [each._asdict() for each in findings],
@@ -109,21 +107,6 @@ def _version() -> str | None:
     except OSError:
         return None
     return found[1] if found else None
-
-
-def _commit() -> str | None:
-    """The commit of this checkout, marked "dirty" where files differ; None outside of git."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", os.fspath(ROOT), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

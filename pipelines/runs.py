@@ -18,11 +18,10 @@ import os
 import pathlib
 import platform
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
-from pipelines.runtime import files
+from pipelines.runtime import checkout, files
 from pipelines.runtime.app import UserError, say
 
 METADATA = "run.json"
@@ -258,21 +257,5 @@ def provenance(packages: Iterable[str]) -> dict[str, Any]:
     versions = {package: importlib.metadata.version(package) for package in packages}
     return {
         "versions": {"python": platform.python_version(), **versions},
-        "code": _code_version(),
+        "code": checkout.commit(),
     }
-
-
-def _code_version() -> str | None:
-    """The commit of this checkout, marked "dirty" where files differ; None outside of git."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    try:
-        done = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
