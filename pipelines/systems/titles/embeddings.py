@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import pathlib
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -151,16 +150,10 @@ def _write_part(folder: pathlib.Path, texts: Sequence[str], vectors: np.ndarray)
     # In ASCII a lone surrogate, which UTF-8 cannot hold, is escaped.
     lines = "".join(json.dumps(text) + "\n" for text in texts).encode("ascii")
     name = f"part-{hashlib.blake2b(lines, digest_size=8).hexdigest()}"
-    scratch = folder / f".{name}.{uuid.uuid4().hex}"
-    try:
-        with files.writing(scratch) as file:
-            np.save(file, vectors, allow_pickle=False)
-        scratch.rename(folder / f"{name}.npy")
-        with files.writing(scratch) as file:
-            file.write(lines)
-        scratch.rename(folder / f"{name}.json")
-    finally:
-        scratch.unlink(missing_ok=True)
+    with files.replacing(folder / f"{name}.npy") as file:
+        np.save(file, vectors, allow_pickle=False)
+    with files.replacing(folder / f"{name}.json") as file:
+        file.write(lines)
 
 
 def _read_part(path: pathlib.Path, dimensions: int) -> tuple[list[str], np.ndarray] | None:

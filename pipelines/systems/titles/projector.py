@@ -55,10 +55,8 @@ def _facts(tune: Tune) -> Iterable[str]:
 
 
 def _write(path: pathlib.Path, rows: Iterable[Iterable[str]]) -> None:
-    scratch = path.with_suffix(".tmp")
-    with files.writing(scratch) as file:
+    with files.replacing(path) as file:
         for row in rows:
             # A tab or a line end would be another column or row.
             line = "\t".join(shown(" ".join(cell.split())) for cell in row) + "\n"
             file.write(line.encode("utf-8", "backslashreplace"))
-    scratch.rename(path)

@@ -203,7 +203,7 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch, cap
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(embeddings.files, "writing", refuse)
+    monkeypatch.setattr(embeddings.files, "replacing", refuse)
     for texts in (["reel"], ["reel", "jig"]):
         np.testing.assert_array_equal(store(texts), Counting()(texts))
     assert capsys.readouterr().err.count("not kept there (Permission denied)") == 1
