@@ -7,6 +7,7 @@ velocity and an offset. Whatever is not named here is Magenta's default.
 from magenta.models.music_vae import configs, lstm_models
 from magenta.models.music_vae.base_model import MusicVAE
 
+from models.dynamics import DynamicsLstmDecoder
 from pipelines.representations.groove_converter import GrooveConverter
 
 STEPS_PER_BAR = 16
@@ -38,6 +39,15 @@ def _config(bars, decoder, task=None, **hparams):
     )
 
 
+def _hierarchical(core, bars):
+    """A conductor over `bars` bars, each decoded by `core`."""
+    # The conductor takes no input from the bars below it (disable_autoregression), so that z alone
+    # decides where the piece goes; a bar still starts from the last step of the one before.
+    return lstm_models.HierarchicalLstmDecoder(
+        core, level_lengths=[bars, STEPS_PER_BAR], disable_autoregression=True
+    )
+
+
 def flat_groove_4bar():
     """4 bars of drums, flat decoder, GrooVAE's sizes."""
     # It is groovae_4bar with our converter: every window, hopping one bar.
@@ -46,19 +56,8 @@ def flat_groove_4bar():
 
 def hierdec_groove_4bar():
     """4 bars of drums, a conductor over 4 bars of 16 steps."""
-    # 4 x 16 = 64 steps. The conductor takes no input from the bars below it
-    # (disable_autoregression), so that z alone decides where the piece goes; a bar still starts
-    # from the last step of the one before.
-    return _config(
-        4,
-        lstm_models.HierarchicalLstmDecoder(
-            lstm_models.GrooveLstmDecoder(),
-            level_lengths=[4, STEPS_PER_BAR],
-            disable_autoregression=True,
-        ),
-        z_size=256,
-        batch_size=512,
-    )
+    decoder = _hierarchical(lstm_models.GrooveLstmDecoder(), 4)
+    return _config(4, decoder, z_size=256, batch_size=512)
 
 
 # 16 bars are 256 steps: four times those of 4 bars. z has the 512 numbers of Magenta's 16-bar
@@ -74,23 +73,14 @@ def flat_groove_16bar():
 
 def hierdec_groove_16bar():
     """16 bars of drums, a conductor over 16 bars of 16 steps."""
-    return _config(
-        16,
-        lstm_models.HierarchicalLstmDecoder(
-            lstm_models.GrooveLstmDecoder(),
-            level_lengths=[16, STEPS_PER_BAR],
-            disable_autoregression=True,
-        ),
-        **_LONG,
-    )
+    return _config(16, _hierarchical(lstm_models.GrooveLstmDecoder(), 16), **_LONG)
 
 
-def _task_2bar(**task):
+def _task_2bar(decoder=None, hparams=None, **task):
     """2 bars, flat decoder: it plays everything, the encoder sees what the task leaves."""
     # 2 x 16 = 32 steps. Magenta's groovae_2bar_* keep the 48 free bits of 4 bars: 24 a bar here.
-    return _config(
-        2, lstm_models.GrooveLstmDecoder(), task, free_bits=48, z_size=256, batch_size=512
-    )
+    decoder = decoder or lstm_models.GrooveLstmDecoder()
+    return _config(2, decoder, task, free_bits=48, z_size=256, batch_size=512, **(hparams or {}))
 
 
 def flat_groove_2bar_humanize():
@@ -118,12 +108,54 @@ def flat_groove_2bar_tap_dropout():
     return _task_2bar(**_TAP, max_note_dropout_probability=0.8)
 
 
+# Velocity and timing are learnt where there is a hit, and drawn from what was learnt. Less dropout
+# and a higher learning rate than GrooVAE's are what lets a small corpus teach them:
+# experiments/dynamics/README.md has the figures.
+_DYNAMICS = dict(
+    dynamics="mixture",
+    dynamics_weight=0.5,
+    dropout_keep_prob=0.8,
+    learning_rate=0.002,
+)
+
+
+def flat_groove_4bar_dynamics():
+    """4 bars of drums, flat decoder that learns velocity and timing of the hits."""
+    return _config(4, DynamicsLstmDecoder(), z_size=256, batch_size=512, **_DYNAMICS)
+
+
+def hierdec_groove_4bar_dynamics():
+    """4 bars of drums, a conductor over 4 bars, velocity and timing of the hits learnt."""
+    decoder = _hierarchical(DynamicsLstmDecoder(), 4)
+    return _config(4, decoder, z_size=256, batch_size=512, **_DYNAMICS)
+
+
+def flat_groove_16bar_dynamics():
+    """16 bars of drums, flat decoder that learns velocity and timing of the hits."""
+    return _config(16, DynamicsLstmDecoder(), **_LONG, **_DYNAMICS)
+
+
+def hierdec_groove_16bar_dynamics():
+    """16 bars of drums, a conductor over 16 bars, velocity and timing of the hits learnt."""
+    return _config(16, _hierarchical(DynamicsLstmDecoder(), 16), **_LONG, **_DYNAMICS)
+
+
+def flat_groove_2bar_humanize_dynamics():
+    """2 bars of drums from their hits alone, with velocity and timing that are learnt and drawn."""
+    return _task_2bar(DynamicsLstmDecoder(), _DYNAMICS, humanize=True)
+
+
 CONFIGS = {
     "flat-groove_2bar-humanize": flat_groove_2bar_humanize,
+    "flat-groove_2bar-humanize-dynamics": flat_groove_2bar_humanize_dynamics,
     "flat-groove_2bar-tap": flat_groove_2bar_tap,
     "flat-groove_2bar-tap_dropout": flat_groove_2bar_tap_dropout,
     "flat-groove_4bar": flat_groove_4bar,
+    "flat-groove_4bar-dynamics": flat_groove_4bar_dynamics,
     "hierdec-groove_4bar": hierdec_groove_4bar,
+    "hierdec-groove_4bar-dynamics": hierdec_groove_4bar_dynamics,
     "flat-groove_16bar": flat_groove_16bar,
+    "flat-groove_16bar-dynamics": flat_groove_16bar_dynamics,
     "hierdec-groove_16bar": hierdec_groove_16bar,
+    "hierdec-groove_16bar-dynamics": hierdec_groove_16bar_dynamics,
 }

@@ -53,6 +53,20 @@ def level_lengths(part: base_model.BaseEncoder | base_model.BaseDecoder) -> list
     return None
 
 
+def expected(decoder: base_model.BaseDecoder, rnn_output):
+    """What a built decoder takes for likeliest, from its raw outputs; None if it does not say.
+
+    Args:
+      decoder: accelerated or not.
+      rnn_output: raw outputs, shaped [batch, steps, depth].
+    """
+    while decoder is not None:
+        if hasattr(decoder, "expected"):
+            return decoder.expected(rnn_output)
+        decoder = getattr(decoder, "_core_decoder", None) or getattr(decoder, "_decoder", None)
+    return None
+
+
 def _encoder(encoder: base_model.BaseEncoder, fused: bool) -> base_model.BaseEncoder:
     if type(encoder) is lstm_models.BidirectionalLstmEncoder:
         return BidirectionalEncoder(encoder, fused)

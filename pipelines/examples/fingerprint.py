@@ -10,8 +10,13 @@ from magenta.models.music_vae import lstm_models
 from pipelines import representations
 from pipelines.representations.codec import Codec
 
-# Hparams of Magenta's models, which no converter reads.
-_OF_MODELS = {*lstm_models.get_default_hparams().values(), "nade_num_hidden"} - {"max_seq_len"}
+# Hparams of models, Magenta's and ours, which no converter reads.
+_OF_MODELS = {
+    *lstm_models.get_default_hparams().values(),
+    "nade_num_hidden",
+    "dynamics",
+    "dynamics_weight",
+} - {"max_seq_len"}
 
 
 def describe(config) -> dict[str, Any]:

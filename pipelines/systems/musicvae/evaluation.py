@@ -58,9 +58,9 @@ def evaluate(run: Run, held_out: NoteSequences, options: Options = Options()) ->
     decoded = _Decoded(run, options)
     progress = Progress("examples measured")
     for batch in batches:
-        rnn_output = loss.update(batch)
+        forced = loss.update(batch)
         progress.update(counts.examples)
-        decoded.update(batch, rnn_output)
+        decoded.update(batch, forced)
     progress.close()
     say(counts.summary())
     _require_examples(held_out, counts)
@@ -91,17 +91,16 @@ class _Decoded:
             self._metrics[name] = metrics
         self._model = model.load(run, options.batch_size, options.seed)
 
-    def update(self, batch: Batch, rnn_output: np.ndarray) -> None:
+    def update(self, batch: Batch, forced: np.ndarray) -> None:
         """Adds a batch.
 
         Args:
           batch: the examples.
-          rnn_output: the decoder's raw outputs when it was fed with them.
+          forced: what was decoded when the decoder was fed with them, as `Losses.update` gives it.
         """
         if not self._metrics:
             return
         target = batch.padded(batch.outputs, self._config.data_converter.output_depth)
-        forced = self._representation.activate(rnn_output)
         self._metrics["teacher_forced"].update(target, forced, batch.qpm)
         z = model.posterior_means(self._model, batch)
         for name, temperature in self._temperatures.items():

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae.base_model import BaseDecoder, MusicVAE
 
+from models import accelerated
 from pipelines import representations
 from pipelines.examples.base import Batch
 from pipelines.representations.contract import EVAL
@@ -22,6 +23,7 @@ class _Recorder(BaseDecoder):
     def __init__(self, decoder: BaseDecoder):
         self._decoder = decoder
         self.rnn_output = None
+        self.expected = None
 
     def build(self, hparams, output_depth, is_training=True):
         self._decoder.build(hparams, output_depth, is_training)
@@ -29,6 +31,7 @@ class _Recorder(BaseDecoder):
     def reconstruction_loss(self, *args, **kwargs):
         loss, metrics, results = self._decoder.reconstruction_loss(*args, **kwargs)
         self.rnn_output = results.rnn_output
+        self.expected = accelerated.expected(self._decoder, results.rnn_output)
         return loss, metrics, results
 
     def sample(self, *args, **kwargs):
@@ -51,7 +54,8 @@ class Losses:
     def __init__(self, run: Run, batch_size: int, seed: int):
         tf.disable_v2_behavior()
         config = copy.deepcopy(run.config)
-        representations.of(config.data_converter).set_mode(EVAL)
+        representation = representations.of(config.data_converter)
+        representation.set_mode(EVAL)
         config.hparams.batch_size = batch_size
         # When not training, Magenta turns any other schedule into feeding back every output.
         config.hparams.sampling_schedule = "constant"
@@ -79,8 +83,10 @@ class Losses:
                 "kl_bits": tf.reshape(scalars["losses/kl_bits"], [batch_size]),
                 "kl_loss": tf.reshape(scalars["losses/kl_loss"], [batch_size]),
                 "beta": scalars["losses/kl_beta"],
-                "rnn_output": decoder.rnn_output,
+                "decoded": decoder.rnn_output if decoder.expected is None else decoder.expected,
             }
+            # Raw outputs mean what the converter's decoder gives, where the decoder does not say.
+            self._activate = representation.activate if decoder.expected is None else None
             # A hierarchical decoder's metrics are means over its segments' metrics, so those have
             # to be updated too; the result leaves them out, since nobody reads so many.
             self._updates = [update for _, update in metrics.values()]
@@ -98,7 +104,14 @@ class Losses:
         self._beta = 0.0
 
     def update(self, batch: Batch) -> np.ndarray:
-        """Adds a batch and returns the decoder's raw outputs, [examples, steps, output_depth]."""
+        """Adds a batch; returns what is decoded when the decoder is fed with it.
+
+        Args:
+          batch: the examples.
+
+        Returns:
+          An array shaped [examples, steps, output_depth], as `Metrics.update` takes it.
+        """
         n = len(batch.inputs)
         tensors = (batch.inputs, batch.outputs, batch.controls)
         feeds = [
@@ -113,7 +126,8 @@ class Losses:
             self._sums[name] += float(values[name][:n].sum(dtype=np.float64))
         self._beta = float(values["beta"])
         self._examples += n
-        return values["rnn_output"][:n]
+        decoded = values["decoded"][:n]
+        return decoded if self._activate is None else self._activate(decoded)
 
     def result(self) -> dict:
         """Means over all examples; losses and KL in nats unless their name says bits."""
