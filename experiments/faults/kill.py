@@ -11,10 +11,11 @@ one of its worker processes, at a moment drawn from the time that the job takes 
 - nothing half-made looks finished: there is the result of an undisturbed run, or none;
 - the same command then succeeds and leaves the bytes of an undisturbed run.
 
-Training has to end at its last step. Of titles, its index has to be that of an undisturbed run; a
-MusicVAE that goes on draws other examples than one that was not disturbed, so its weights differ.
-The first quarter of a job, at most 5 seconds, is spared: until Python has started, signals do what
-they do to any program.
+A job is disturbed `--in_a_row` times, each time going on with what the signal before left; then the
+same command is left in peace. Training has to end at its last step. Of titles, its index has to be
+that of an undisturbed run; a MusicVAE that goes on draws other examples than one that was not
+disturbed, so its weights differ. The first quarter of a job, at most 5 seconds, is spared: until
+Python has started, signals do what they do to any program.
 
 A line of JSON for each trial that failed goes to stdout, a table at the end.
 """
@@ -50,6 +51,8 @@ LAST_LINES = {signal.SIGTERM: ("terminated", 143), signal.SIGINT: ("interrupted"
 GIVE_UP_SECONDS = 60
 # Workers notice within a second that their job has gone.
 LEFT_SECONDS = 10
+# A job that heeds a signal has ended by then; one that goes on for longer has lost it.
+_HEEDED_SECONDS = 3.0
 # By then Python has started, even on a busy machine.
 _STARTED_SECONDS = 5.0
 WORKERS = "--pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=2"
@@ -115,7 +118,7 @@ def nothing(folder: pathlib.Path) -> dict[str, str]:
     return {}
 
 
-STEPS = 20
+STEPS = 60
 
 
 def record_jobs(work: pathlib.Path) -> list[Job]:
@@ -203,11 +206,14 @@ class Disturber:
     Args:
       job: the job.
       work: a folder for what it writes.
+      in_a_row: how many signals hit what those before left, until the job may end.
     """
 
-    def __init__(self, job: Job, work: pathlib.Path):
+    def __init__(self, job: Job, work: pathlib.Path, in_a_row: int = 1):
         self._job = job
         self._work = work
+        self._in_a_row = in_a_row
+        self._hits = 0  # In this row.
         out = self._fresh()
         begun = time.monotonic()
         done = self._again(out)
@@ -219,7 +225,7 @@ class Disturber:
 
     def trial(self, rng: random.Random, number: signal.Signals) -> tuple[str, list[str]]:
         """One trial with a signal; returns what it was and to whom, and what did not hold."""
-        out = self._fresh()
+        out = self._work / "out" if self._hits else self._fresh()
         at_worker = self._job.workers and rng.random() < 0.5
         # While Python itself starts, signals do what they do to any program.
         earliest = max(0.3, min(0.25 * self._seconds, _STARTED_SECONDS))
@@ -235,24 +241,32 @@ class Disturber:
                 preexec_fn=_heed_interruptions,  # noqa: PLW1509  no threads here
             )
             hit = self._send(process, number, moment, at_worker)
+            # A signal to a job that has done its work has nothing to stop.
+            late = self._is_done(out)
+            sent = time.monotonic()
             try:
                 process.communicate(timeout=GIVE_UP_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
                 return number.name, [f"still running {GIVE_UP_SECONDS} s after the signal"]
+        seconds = time.monotonic() - sent
         lines = log.read_text(errors="replace").splitlines()
         name = f"{number.name} to {'a worker' if at_worker else 'the job'}"
         status = process.returncode
-        done = self._expected and dict(self._job.result(out)) == self._expected
-        if done and status == -number != -signal.SIGKILL:
+        if self._is_done(out) and status == -number != -signal.SIGKILL:
             status = 0  # The work was done, and Python was about to end.
         faults = list(faults_of_end(status, lines, number if hit else None, at_worker))
-        if hit and status == 0 and not at_worker and moment < 0.5 * self._seconds:
-            faults.append("it did not end at the signal")
+        if hit and status == 0 and not (at_worker or late) and seconds > _HEEDED_SECONDS:
+            faults.append(f"it went on for {seconds:.1f} s after the signal, to its end")
         faults += left_processes(process.pid)
         faults += self._faults_of_result(out, finished=status == 0)
+        if faults:
+            faults.append(f"sent after {moment:.1f} s, ended {seconds:.1f} s later: {lines[-3:]}")
         return name, faults
+
+    def _is_done(self, out: pathlib.Path) -> bool:
+        return bool(self._expected) and dict(self._job.result(out)) == self._expected
 
     def _send(
         self, process: subprocess.Popen, number: signal.Signals, moment: float, at_worker: bool
@@ -281,9 +295,14 @@ class Disturber:
             yield "it ended with 0, and its result is another"
         if any(self._expected.get(name) != content for name, content in left.items()):
             yield f"what is left looks finished and is not: {sorted(left)[:3]}"
-        # What is complete is not made again without --overwrite.
-        if left and left == self._expected and self._job.result is records:
+        self._hits += 1
+        # What is complete is not made again.
+        if left and left == self._expected:
+            self._hits = 0
             return
+        if self._hits < self._in_a_row:
+            return
+        self._hits = 0
         done = self._again(out)
         if done.returncode:
             yield f"the same command then failed: {done.stderr.splitlines()[-1:]}"
@@ -330,6 +349,9 @@ def faults_of_end(
         expected, word = -sent, None
     else:
         word, expected = LAST_LINES[sent]
+        if status == -signal.SIGINT and last == word:
+            # Python ends so, and a shell shows it as 130, where exec() or eval() was interrupted.
+            return
         # Until Python has started, signals do what they do to any process.
         if status == -sent and not lines:
             return
@@ -373,7 +395,7 @@ def main() -> None:
         disturbers = {}
         for number, job in enumerate(chosen):
             (work / f"job-{number}").mkdir(exist_ok=True)
-            disturbers[job.name] = Disturber(job, work / f"job-{number}")
+            disturbers[job.name] = Disturber(job, work / f"job-{number}", FLAGS.in_a_row)
         turns = FLAGS.jobs or list(disturbers)
         progress = Progress("trials", FLAGS.trials)
         for number in range(FLAGS.trials):
@@ -399,6 +421,7 @@ def main() -> None:
 if __name__ == "__main__":
     flags.DEFINE_integer("trials", 200, "How many trials, in turn for each job.", lower_bound=1)
     flags.DEFINE_list("jobs", [], "Only these jobs, in this order; one may stand twice.")
+    flags.DEFINE_integer("in_a_row", 4, "How many signals hit one result.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Seeds the moments.")
     flags.DEFINE_string("work", None, "A folder to keep what the jobs read; by default none.")
     flags.DEFINE_string("json", None, "A file for the counts.")
