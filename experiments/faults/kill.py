@@ -47,7 +47,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # What stderr ends with, and the status, for each signal.
 LAST_LINES = {signal.SIGTERM: ("terminated", 143), signal.SIGINT: ("interrupted", 130)}
-# A job that has not ended so long after a signal hangs.
+# A job that has not ended so long after a signal, and after three times its time undisturbed, hangs.
+# (A worker heeds no SIGINT, and the job then goes on to its end.)
 GIVE_UP_SECONDS = 60
 # Workers notice within a second that their job has gone.
 LEFT_SECONDS = 10
@@ -227,6 +228,7 @@ class Disturber:
         """One trial with a signal; returns what it was and to whom, and what did not hold."""
         out = self._work / "out" if self._hits else self._fresh()
         at_worker = self._job.workers and rng.random() < 0.5
+        name = f"{number.name} to {'a worker' if at_worker else 'the job'}"
         # While Python itself starts, signals do what they do to any program.
         earliest = max(0.3, min(0.25 * self._seconds, _STARTED_SECONDS))
         moment = rng.uniform(earliest, 1.05 * self._seconds)
@@ -244,15 +246,15 @@ class Disturber:
             # A signal to a job that has done its work has nothing to stop.
             late = self._is_done(out)
             sent = time.monotonic()
+            patience = GIVE_UP_SECONDS + 3 * self._seconds
             try:
-                process.communicate(timeout=GIVE_UP_SECONDS)
+                process.communicate(timeout=patience)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-                return number.name, [f"still running {GIVE_UP_SECONDS} s after the signal"]
+                return name, [f"still running {patience:.0f} s after the signal"]
         seconds = time.monotonic() - sent
         lines = log.read_text(errors="replace").splitlines()
-        name = f"{number.name} to {'a worker' if at_worker else 'the job'}"
         status = process.returncode
         if self._is_done(out) and status == -number != -signal.SIGKILL:
             status = 0  # The work was done, and Python was about to end.
