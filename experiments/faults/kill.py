@@ -47,8 +47,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # What stderr ends with, and the status, for each signal.
 LAST_LINES = {signal.SIGTERM: ("terminated", 143), signal.SIGINT: ("interrupted", 130)}
-# A job that has not ended so long after a signal, and after three times its time undisturbed, hangs.
-# (A worker heeds no SIGINT, and the job then goes on to its end.)
+# A job that has not ended so long after a signal, and three times its time undisturbed, hangs. (A
+# worker heeds no SIGINT, and the job then goes on to its end.)
 GIVE_UP_SECONDS = 60
 # Workers notice within a second that their job has gone.
 LEFT_SECONDS = 10

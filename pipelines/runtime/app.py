@@ -79,10 +79,19 @@ def ending() -> Iterator[None]:
             raise
         _fail(about_file(error.filename, error.strerror))
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, interruptions.Terminated)
-        interruptions.ignore()
-        print("terminated" if terminated else "interrupted", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+        _end_interrupted(error)
+    except Exception:
+        # What a signal raises in the middle of a library's work may come out as another error.
+        if (interruption := interruptions.came()) is None:
+            raise
+        _end_interrupted(interruption)
+
+
+def _end_interrupted(error: KeyboardInterrupt) -> None:
+    terminated = isinstance(error, interruptions.Terminated)
+    interruptions.ignore()
+    print("terminated" if terminated else "interrupted", file=sys.stderr)
+    sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
 
 
 def about_file(name: str | None, reason: str) -> str:

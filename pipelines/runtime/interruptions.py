@@ -24,7 +24,8 @@ class Terminated(KeyboardInterrupt):
 _AGAIN_SECONDS = 0.05
 # The exceptions that no job has ended with yet.
 _on_their_way: set[weakref.ref[KeyboardInterrupt]] = set()
-# The signals whose exceptions were lost.
+# The signals that have come, and those whose exceptions were lost.
+_came: list[int] = []
 _lost: list[int] = []
 
 
@@ -35,6 +36,11 @@ def heed() -> None:
         signal.signal(signal.SIGINT, _raise)
     signal.signal(signal.SIGALRM, _again)
     sys.unraisablehook = _say_what_is_dropped
+
+
+def came() -> KeyboardInterrupt | None:
+    """The exception of the last signal that has come; None where none has."""
+    return _of(_came[-1]) if _came else None
 
 
 def ignore() -> None:
@@ -61,6 +67,7 @@ def _end(number: int, frame: object) -> None:
 
 
 def _raise(number: int, frame: object) -> None:
+    _came.append(number)
     # No variable holds the exception: its traceback has this frame, and it would never be freed.
     raise _made(number)
 
@@ -71,9 +78,13 @@ def _made(number: int) -> KeyboardInterrupt:
         _lost.append(number)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
 
-    error = Terminated() if number == signal.SIGTERM else Interrupted()
+    error = _of(number)
     _on_their_way.add(weakref.ref(error, is_freed))
     return error
+
+
+def _of(number: int) -> KeyboardInterrupt:
+    return Terminated() if number == signal.SIGTERM else Interrupted()
 
 
 def _say_what_is_dropped(dropped) -> None:

@@ -56,6 +56,13 @@ def begin():
     except:
         pass
 """,
+    "another exception": """
+def begin():
+    try:
+        get_it()
+    except BaseException:
+        raise SystemError("bad argument to internal function") from None
+""",
     "not at all": """
 def begin():
     get_it()
