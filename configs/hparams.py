@@ -6,6 +6,9 @@ import re
 from pipelines.runtime.app import UserError
 from pipelines.runtime.nearest import did_you_mean
 
+# TensorFlow counts dimensions in 32 bits.
+_MAX_SIZE = 2**31 - 1
+
 
 def merge(config, name: str, hparams: str) -> None:
     """Merges `--hparams` ("name=value,...") into a config's hparams.
@@ -26,28 +29,48 @@ def merge(config, name: str, hparams: str) -> None:
         unknown = next((each for each in given if each not in known), "")
         hint = did_you_mean(unknown, known) or f"; the hparams of {name} are {', '.join(known)}"
         raise UserError(f"--hparams={hparams}: {error.args[0]}{hint}") from error
-    if hparams:
-        _check(config, hparams)
     source = f"--hparams={hparams}" if hparams else name
+    if hparams:
+        _check(config, source)
     _check_windows(config, source)
     check_levels(config, source)
 
 
-def _check(config, hparams: str) -> None:
+def require_usable(config, source: str) -> None:
+    """Raises UserError where a config has hparams that no model works with.
+
+    Args:
+      config: a Magenta Config, with its hparams changed.
+      source: where these come from, for the message.
+    """
+    _check(config, source)
+    _check_windows(config, source)
+    check_levels(config, source)
+
+
+def _check(config, source: str) -> None:
     """Raises UserError for values that no model works with."""
     values = config.hparams.values()
     for key in ("batch_size", "z_size", "max_seq_len"):
         # Without z, TensorFlow's LSTM kernels crash on the empty matrix.
-        if values.get(key, 1) < 1:
-            raise UserError(f"--hparams={hparams}: {key} must be at least 1")
+        _require_size(values.get(key, 1), f"{source}: {key} must be at least 1")
     for key in ("enc_rnn_size", "dec_rnn_size"):
-        if not values.get(key, [1]) or min(values.get(key, [1])) < 1:
-            raise UserError(f"--hparams={hparams}: {key} must be a list of layers of 1 or more")
+        layers = values.get(key, [1])
+        wanted = f"{source}: {key} must be a list of layers of 1 or more"
+        for size in layers or [0]:
+            _require_size(size, wanted)
     if not 0 < values.get("dropout_keep_prob", 1) <= 1:
-        raise UserError(f"--hparams={hparams}: dropout_keep_prob must be over 0 and at most 1")
+        raise UserError(f"{source}: dropout_keep_prob must be over 0 and at most 1")
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"--hparams={hparams}: {key} must be a finite number")
+            raise UserError(f"{source}: {key} must be a finite number")
+
+
+def _require_size(size: int, wanted: str) -> None:
+    if size < 1:
+        raise UserError(wanted)
+    if size > _MAX_SIZE:
+        raise UserError(f"{wanted} and at most {_MAX_SIZE}")
 
 
 def _check_windows(config, source: str) -> None:

@@ -30,12 +30,20 @@ def latest(directory: str) -> str | None:
     Unlike TensorFlow's `latest_checkpoint`, it also works in a folder that was moved or copied
     (stock Magenta names checkpoints by absolute paths), and it passes over incomplete ones.
     """
-    checkpoint = tf.train.latest_checkpoint(directory)
-    here = checkpoint and os.path.realpath(os.path.dirname(checkpoint))
-    if here == os.path.realpath(directory) and _is_complete(checkpoint):
-        return checkpoint
+    checkpoint = _stated(directory)
+    if checkpoint and _is_complete(checkpoint):
+        if os.path.realpath(os.path.dirname(checkpoint)) == os.path.realpath(directory):
+            return checkpoint
     found = _complete(directory)
     return found[-1] if found else None
+
+
+def _stated(directory: str) -> str | None:
+    """The newest checkpoint by TensorFlow's file `checkpoint`; None where that is no use."""
+    try:
+        return tf.train.latest_checkpoint(directory)
+    except DAMAGE:
+        return None
 
 
 def _complete(directory: str) -> list[str]:
@@ -55,9 +63,12 @@ def _is_complete(prefix: str) -> bool:
 
 
 def settle(directory: str) -> None:
-    """Makes TensorFlow find the newest checkpoint of a folder that was moved or copied."""
+    """Makes TensorFlow find the newest checkpoint of a folder that was moved, copied or damaged."""
     newest = latest(directory)
-    if newest and newest != tf.train.latest_checkpoint(directory):
+    if not newest:
+        # If TensorFlow cannot read it, it fails on it; and it names no checkpoint that is there.
+        pathlib.Path(directory, "checkpoint").unlink(missing_ok=True)
+    elif newest != _stated(directory):
         # The older ones are named too, so that they count when checkpoints are removed.
         names = [os.path.basename(prefix) for prefix in _complete(directory)]
         tf.train.update_checkpoint_state(directory, os.path.basename(newest), names)
@@ -160,13 +171,22 @@ def _is_archive(path: str) -> bool:
         return True
 
 
+def _without_time(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """tarfile's filter for data, which also forgets when a file was changed.
+
+    The time that an archive gives may be one that the system cannot set.
+    """
+    sound = tarfile.data_filter(member, path)
+    return sound and sound.replace(mtime=0, deep=False)
+
+
 def _unpack(path: str) -> str:
     """Unpacks a .tar of one checkpoint and returns the checkpoint's prefix."""
     directory = tempfile.mkdtemp(prefix="reelgroove-checkpoint-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(directory, filter="data")
+            archive.extractall(directory, filter=_without_time)
     except tarfile.FilterError as error:
         raise UserError(f"{path}: cannot be unpacked safely ({error}); use another one") from error
     except _ARCHIVE_DAMAGE as error:

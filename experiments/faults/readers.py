@@ -16,6 +16,7 @@ import os
 import pathlib
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 
 from pipelines.music import midi_reader
@@ -27,7 +28,7 @@ from pipelines.runtime.app import UserError
 
 INPUTS = pathlib.Path(__file__).resolve().parents[2] / "tests" / "faults" / "inputs"
 MAX_SECONDS = 1.0
-_NEIGHBOUR = "X:{}\nT:Neighbour\nM:4/4\nL:1/8\nK:G\n|:GABc dedB|[1dedB dedB:|[2c2A2 G4|]\n"
+_NEIGHBOUR = "X:{}\nT:Neighbour\nM:4/4\nL:1/8\nK:G\n|:G>A|[1d:|[2c2|]\n"
 
 
 class Fault(AssertionError):
@@ -39,13 +40,19 @@ def check_midi(data: bytes) -> str:
     return _twice(_midi, data)
 
 
-def check_abc(data: bytes) -> str:
-    """Reads a tunebook with a sound tune on either side, as `check_midi`."""
+def check_abc(data: bytes, twice_in: int = 1) -> str:
+    """Reads a tunebook with a sound tune on either side, as `check_midi`.
+
+    Args:
+      data: the tunebook.
+      twice_in: of so many inputs, chosen by their bytes, one is read a second time; so is one that
+        takes too long.
+    """
     try:
         text = tunebook.decode(data)
     except Rejected as error:
         return error.reason
-    return _twice(_abc, text)
+    return _twice(_abc, text, always=zlib.crc32(data) % twice_in == 0)
 
 
 def check_records(data: bytes) -> str:
@@ -74,7 +81,9 @@ def _abc(text: str) -> tuple[str, bytes]:
             results.append((error.reason, b""))
     if (results[0], results[-1]) != (_alone(before), _alone(after)):
         raise Fault("a neighbour is read differently")
-    return results[1][0], b"".join(content for _, content in results)
+    outcomes = [outcome for outcome, _ in results[1:-1]]
+    outcome = "read" if "read" in outcomes else outcomes[0]
+    return outcome, b"".join(content for _, content in results)
 
 
 @functools.cache
@@ -145,13 +154,13 @@ def _sound(sequence: NoteSequence) -> bytes:
     return sequence.SerializeToString(deterministic=True)
 
 
-def _twice(read: Callable, data: bytes | str) -> str:
+def _twice(read: Callable, data: bytes | str, always: bool = True) -> str:
     seconds, results = [], []
-    for _ in range(2):
+    while len(results) < 2 and (always or not results or seconds[0] > MAX_SECONDS):
         start = time.thread_time()
         results.append(read(data))
         seconds.append(time.thread_time() - start)
-    if results[0] != results[1]:
+    if results[0] != results[-1]:
         raise Fault("not the same twice")
     if min(seconds) > MAX_SECONDS:
         raise Fault(f"slow: {min(seconds):.1f} s")

@@ -307,6 +307,16 @@ SHAPES: dict[str, Shape] = {
     "a title of signs": Shape("'-/\"", before="T:", after="\nK:C\ncdefgabc|", header=_FIELDS),
     "titles with aliases": Shape("a, or b; aka ", before="T:", after="\nK:C\nc|", header=_FIELDS),
     "an alias in brackets": Shape("(a", closing=")", before="T:", after="\nK:C\nc|"),
+    # Lengths that divide a whole note by ever more numbers
+    "ever more denominators in one bar": Shape("c/{} "),
+    "ever more denominators in bars": Shape("c/{}|"),
+    "ever more denominators in repeats": Shape("|:c/{}:|"),
+    "ever more denominators in chords": Shape("[c/{}e]"),
+    "ever more denominators of rests": Shape("z/{} ", after="c"),
+    "ever more denominators in broken rhythm": Shape("c/{}>"),
+    "ever more denominators in doubtful tuplets": Shape("(5c/{}"),
+    "ever more denominators in tuplets": Shape("({}:2:1c"),
+    "ever more denominators with tempos": Shape("[Q:1/{}={}7]c/{}|"),
     # Mixtures
     "mixture of signs": Shape('(3[|"{!+&>/:-]'),
     "mixture of opening signs": Shape('([{"!+'),

@@ -13,17 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
-from pipelines.runtime import closed_pipe
+from pipelines.runtime import closed_pipe, interruptions
 from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import shown
 
 
 class UserError(Exception):
     """Bad input. Users see the message, one line with the file and the fix, and no traceback."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which batch systems and `kill` end a job: it ends as at Ctrl-C."""
 
 
 def run(
@@ -66,13 +62,12 @@ def ending() -> Iterator[None]:
 
     `run` does this. What does not parse its flags by absl uses it by itself.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    interruptions.heed()
     try:
         with closed_pipe.quietly():
             yield
         # The work is done. While Python ends, a signal has nothing to stop and gives no traceback.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _end_now)
+        interruptions.end_at_once()
     except flags.Error as error:
         _fail(f"{_about_flag(error)} (see --help)")
     except UserError as error:
@@ -84,20 +79,19 @@ def ending() -> Iterator[None]:
             raise
         _fail(about_file(error.filename, error.strerror))
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, Terminated)
-        # A second signal must not cut the end short.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        print("terminated" if terminated else "interrupted", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+        _end_interrupted(error)
+    except Exception:
+        # What a signal raises in the middle of a library's work may come out as another error.
+        if (interruption := interruptions.came()) is None:
+            raise
+        _end_interrupted(interruption)
 
 
-def _end_now(number: int, frame: object) -> None:
-    os._exit(0)
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise Terminated
+def _end_interrupted(error: KeyboardInterrupt) -> None:
+    terminated = isinstance(error, interruptions.Terminated)
+    interruptions.ignore()
+    print("terminated" if terminated else "interrupted", file=sys.stderr)
+    sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
 
 
 def about_file(name: str | None, reason: str) -> str:

@@ -17,7 +17,8 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from pipelines.runtime import cores
-from pipelines.runtime.app import Terminated, UserError, about_file
+from pipelines.runtime.app import UserError, about_file
+from pipelines.runtime.interruptions import Interrupted, Terminated
 from pipelines.runtime.nearest import did_you_mean
 
 # With about this many sources, a worker process saves the seconds that its imports take.
@@ -126,7 +127,7 @@ def _interruptions() -> Iterator[list[KeyboardInterrupt]]:
         return
 
     def note(number, frame):
-        came.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        came.append(Terminated() if number == signal.SIGTERM else Interrupted())
         raise came[-1]
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -44,6 +44,8 @@ def test_processes_that_are_left_are_found():
     [
         (143, ["terminated"], signal.SIGTERM, False, 0),
         (130, ["1 of 2 sources converted", "interrupted"], signal.SIGINT, False, 0),
+        (-2, ["interrupted"], signal.SIGINT, False, 0),
+        (-2, ["1 of 2 sources converted"], signal.SIGINT, False, 2),
         (-9, ["1 of 2 sources converted"], signal.SIGKILL, False, 0),
         (0, [], None, False, 0),
         (1, ["error: a worker process was killed, perhaps"], signal.SIGKILL, True, 0),

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from pipelines.runtime import beam_runner
-from pipelines.runtime.app import Terminated, UserError
+from pipelines.runtime.app import UserError
+from pipelines.runtime.interruptions import Terminated
 
 
 def test_large_corpora_get_processes(monkeypatch):

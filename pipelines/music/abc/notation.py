@@ -12,7 +12,7 @@ from fractions import Fraction
 from pipelines.music.abc import fields, lines, repeats, tokens, tuplets
 from pipelines.music.abc.headers import Headers
 from pipelines.music.abc.lines import Macros
-from pipelines.music.abc.score import WHOLE, Key, Score, Voice, scaled
+from pipelines.music.abc.score import WHOLE, Key, Score, Voice, bounded, scaled
 from pipelines.music.abc.tokens import Note
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.abc.voice_state import VoiceState
@@ -384,7 +384,7 @@ class _Notation:
             note[1] = scaled(note[1], before, 2**power)
         if here.doubts:
             here.doubts.scale_last(before, 2**power)
-        here.position += length - here.last_length
+        here.position = bounded(here.position + length - here.last_length)
         here.last_length = length
         here.broken = after, 2**power
 

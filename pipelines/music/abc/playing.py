@@ -6,12 +6,11 @@ such a point, and a rest fills what is missing. Where a pickup after a repeat co
 before the repeat, nothing is missing.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.music.abc.score import Bar, Key, Score, Ticks
+from pipelines.music.abc.score import Bar, Key, Score, Ticks, bounded
 from pipelines.music.limits import MAX_NOTES, Rejected
 
 _MAX_BARS = 50_000
@@ -247,21 +246,21 @@ def _grid(
                     # A rest would cut the note in two; it may go before the next bar.
                     missing = 0
                 for later in range(where, played):
-                    starts[later] += missing
-                time += missing
+                    starts[later] = bounded(starts[later] + missing)
+                time = bounded(time + missing)
             filled = 0
         measure = bar.measure
         if not meters or bar.meter != meters[-1][1]:
             meters.append((time - filled % measure if measure else time, bar.meter))
         starts.append(time)
-        time += length
+        time = bounded(time + length)
         if not measure or full:
             filled = 0
             run = played + 1
         else:
             if not filled:
                 run = played
-            filled += length
+            filled = bounded(filled + length)
             if not filled % measure:
                 filled = 0
                 run = played + 1
@@ -383,7 +382,11 @@ def _sections(bars: Sequence[Bar]) -> dict[int, int]:
 def written_notes(bars: Sequence[Bar]) -> Iterator[tuple[int, Ticks]]:
     """Pitches and lengths of a voice as written, without repeats, tied notes joined."""
     played = Performance([], [], [], [], [], [], [], [])
-    *starts, _ = itertools.accumulate((bar.length for bar in bars), initial=0)
+    starts: list[Ticks] = []
+    time: Ticks = 0
+    for bar in bars:
+        starts.append(time)
+        time = bounded(time + bar.length)
     _perform(played, bars, range(len(bars)), starts, None, MAX_NOTES)
     notes = sorted(played.notes, key=lambda note: (note.start, note.pitch))
     return ((note.pitch, note.end - note.start) for note in notes)

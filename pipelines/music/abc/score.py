@@ -4,6 +4,9 @@ Onsets and lengths are exact: whole numbers of ticks, and fractions where ticks 
 is so short a part of a whole note that triplets, quintuplets and septuplets of every written length
 down to 1/1024, one inside another, are whole numbers of ticks. Whole numbers are many times faster
 than fractions, and Python mixes the two exactly.
+
+Only a sum of fractions with ever more denominators, such as c/17 c/19 c/23 ..., is rounded, by
+`bounded`: its exact denominator would get longer with every note, and reading slower.
 """
 
 from fractions import Fraction
@@ -14,6 +17,9 @@ from pipelines.music.timing import DEFAULT_QPM
 Ticks = int | Fraction
 
 WHOLE = 2**10 * 3**3 * 5 * 7 * 11 * 13
+# Sums with a greater denominator are rounded, to a multiple of 1 / _FINEST.
+_MAX_DENOMINATOR = 2**128
+_FINEST = 2**64
 
 
 def scaled(ticks: Ticks, numerator: int, denominator: int) -> Ticks:
@@ -24,6 +30,17 @@ def scaled(ticks: Ticks, numerator: int, denominator: int) -> Ticks:
     # One division: Fraction reduces after each operation, which takes most of the time.
     exact = Fraction(ticks.numerator * numerator, ticks.denominator * denominator)
     return exact.numerator if exact.denominator == 1 else exact
+
+
+def bounded(total: Ticks) -> Ticks:
+    """A sum of ticks, rounded to 2**-64 of a tick where its denominator is over 2**128.
+
+    That takes more than a dozen notes whose lengths divide a whole note by different primes, which
+    no tune has, so in tunes all sums are exact.
+    """
+    if isinstance(total, int) or total.denominator <= _MAX_DENOMINATOR:
+        return total
+    return Fraction(round(total * _FINEST), _FINEST)
 
 
 def of_whole(ticks: Ticks) -> Fraction:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pipelines.music.abc.score import Ticks, scaled
+from pipelines.music.abc.score import Ticks, bounded, scaled
 
 # Tuplets one inside another; more would make lengths too fine to be meant.
 MAX_DEPTH = 4
@@ -144,13 +144,13 @@ class Doubts:
         for at, opened in enumerate(self._opened):
             other = inside(opened, plain) if opened else plain
             self._last[at] = other - length
-            self._longer[at] += other - length
+            self._longer[at] = bounded(self._longer[at] + other - length)
 
     def scale_last(self, numerator: int, denominator: int) -> None:
         """Changes the length of the last note, as a broken rhythm after it does."""
         for at, last in enumerate(self._last):
             self._last[at] = scaled(last, numerator, denominator)
-            self._longer[at] += self._last[at] - last
+            self._longer[at] = bounded(self._longer[at] + self._last[at] - last)
 
     def choose(self, length: Ticks, measure: Ticks | None) -> int | None:
         """The first reading that makes the bar full; None where none does."""

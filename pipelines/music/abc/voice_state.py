@@ -7,7 +7,17 @@ broken rhythms is easier to follow without the signs.
 from fractions import Fraction
 
 from pipelines.music.abc import fields, tuplets
-from pipelines.music.abc.score import DEFAULT_TEMPO, NO_KEY, WHOLE, Bar, Key, Ticks, Voice, scaled
+from pipelines.music.abc.score import (
+    DEFAULT_TEMPO,
+    NO_KEY,
+    WHOLE,
+    Bar,
+    Key,
+    Ticks,
+    Voice,
+    bounded,
+    scaled,
+)
 from pipelines.music.abc.tuplets import Doubts, Settled, Tuplet
 
 
@@ -205,4 +215,4 @@ class VoiceState:
         """Moves past a note, chord or rest."""
         self.last = notes
         self.last_length = length
-        self.position += length
+        self.position = bounded(self.position + length)

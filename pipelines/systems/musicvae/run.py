@@ -15,6 +15,14 @@ KIND = "musicvae"
 # What the flags say of the config where none of them is given.
 _AS_RUN_JSON_SAYS = ConfigRef("")
 _PACKAGES = ("magenta", "tensorflow", "tf-keras", "tensorflow-probability", "note-seq", "numpy")
+# What run.json has to hold, and of which types. Older versions wrote no starts.
+_FIELDS: dict[str, Any] = {
+    "config": str,
+    "hparams": dict,
+    "starts": list | None,
+    "config_file": str | None,
+    "config_file_sha256": str | None,
+}
 # Hparams that may change when a run goes on: no variable depends on them.
 _CHANGEABLE = ("batch_size", "learning_rate", "decay_rate", "min_learning_rate")
 
@@ -39,7 +47,7 @@ class Run:
 
     def trained_on(self) -> list[str]:
         """The patterns of the records that the run was trained on; empty where that is unknown."""
-        paths = [start.get("examples_path") for start in self.metadata.get("starts", [])]
+        paths = [start.get("examples_path") for start in self.metadata.get("starts") or []]
         return list(dict.fromkeys(path for path in paths if path))
 
 
@@ -50,13 +58,21 @@ def read_metadata(folder: str) -> dict:
       UserError: where it is damaged, or describes a run of another system.
     """
     metadata = runs.read(folder, KIND)
-    kinds = {"config": str, "hparams": dict}
-    if metadata and not all(isinstance(metadata.get(key), kind) for key, kind in kinds.items()):
-        raise UserError(
-            f"{folder}: its {runs.METADATA} has no config or no hparams; restore it, or move it "
-            "away and name --config and --hparams"
-        )
+    for key, kinds in _FIELDS.items():
+        if metadata and not isinstance(metadata.get(key), kinds):
+            raise UserError(_unusable(folder, key))
+    for start in metadata.get("starts") or []:
+        path = start.get("examples_path") if isinstance(start, dict) else 0
+        if not isinstance(path, str | None):
+            raise UserError(_unusable(folder, "starts"))
     return metadata
+
+
+def _unusable(folder: str, key: str) -> str:
+    return (
+        f"{folder}: its {runs.METADATA} has no {key} that can be used; restore it, or move it away "
+        "and name --config and --hparams"
+    )
 
 
 def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
@@ -74,7 +90,7 @@ def describe(ref: ConfigRef, config, start: dict, before: dict) -> dict:
         "config_file": own and os.path.basename(own),
         "config_file_sha256": configs.file_sha256(own) if own else None,
         "hparams": config.hparams.values(),
-        "starts": [*before.get("starts", []), {**start, **runs.provenance(_PACKAGES)}],
+        "starts": [*(before.get("starts") or []), {**start, **runs.provenance(_PACKAGES)}],
     }
 
 
@@ -146,7 +162,7 @@ def open_run(
         )
     if metadata.get("config_file_sha256") and not given.file:
         raise UserError(
-            f"{prefix}: its config {name} comes from {metadata['config_file']}; name that file "
+            f"{prefix}: its config {name} comes from {metadata.get('config_file')}; name that file "
             "with --config_file"
         )
     ref = given._replace(name=name)
@@ -184,6 +200,9 @@ def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
             f"{prefix}: its hparams do not fit the config {ref.name} ({error}); it was changed "
             "since"
         ) from error
+    config_hparams.require_usable(config, f"{prefix}: its {runs.METADATA}")
+    if not ref.hparams:
+        return config
     trained = dict(config.hparams.values())
     config_hparams.merge(config, ref.name, ref.hparams)
     differing = [key for key, value in config.hparams.values().items() if value != trained[key]]

@@ -19,6 +19,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae import run
+from pipelines.systems.musicvae.checkpoint_timer import CheckpointSaver
 from pipelines.systems.musicvae.progress_hook import ProgressHook
 
 
@@ -220,22 +221,43 @@ def _plain_errors(ref: ConfigRef, run_dir: str, examples: Examples) -> Iterator[
     """Turns TensorFlow's errors about hparams, damaged records and a full disk into one line."""
     try:
         yield
+    except tf.errors.OpError as error:
+        if error.op is not None and error.op.type == "RestoreV2":
+            raise _restore_error(run_dir, error) from error
+        told = _data_error(run_dir, examples, error)
+        if told is error:
+            raise
+        raise told from error
     except ValueError as error:
         # Most hparams are only checked while the graph is built.
         if not ref.hparams:
             raise
         raise UserError(f"--hparams={ref.hparams}: {ref.name} cannot be built: {error}") from error
-    except tf.errors.DataLossError as error:
-        raise UserError(
+
+
+def _data_error(run_dir: str, examples: Examples, error: tf.errors.OpError) -> Exception:
+    """What to raise for an error of TensorFlow: one line about damaged records or a full disk."""
+    if isinstance(error, tf.errors.DataLossError):
+        return UserError(
             f"{examples.source}: a file is damaged ({error.message}); make the records again"
-        ) from error
-    except tf.errors.OpError as error:
-        if "No space left on device" not in error.message:
-            raise
-        raise UserError(
+        )
+    if "No space left on device" in error.message:
+        return UserError(
             f"{runs.train_dir(run_dir)}: the disk is full; free some of it and give the same "
             "command again"
-        ) from error
+        )
+    return error
+
+
+def _restore_error(run_dir: str, error: tf.errors.OpError) -> UserError:
+    """Says what is wrong with the checkpoint that a run cannot go on from."""
+    checkpoint = checkpoints.latest(runs.train_dir(run_dir)) or runs.train_dir(run_dir)
+    variables = error.op.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+    shapes = {variable.op.name: variable.shape.as_list() for variable in variables}
+    mismatch = checkpoints.shape_mismatch(checkpoint, shapes)
+    if mismatch is None:
+        return checkpoints.damaged(checkpoint, error)
+    return UserError(f"{mismatch}; remove {checkpoint}.* to go on from the one before")
 
 
 class _SafeSaver(tf.train.Saver):
@@ -287,10 +309,14 @@ def _training_session(music_vae_train, options: Options, hooks: list) -> Iterato
     def with_ours(train_op, logdir, **kwargs):
         if options.task == 0:
             say(_about_checkpoints(options))
+        scaffold = tf.train.Scaffold(saver=saver())
+        saving = CheckpointSaver(logdir, options.save_checkpoint_secs, scaffold)
         kwargs.update(
-            save_checkpoint_secs=options.save_checkpoint_secs,
-            scaffold=tf.train.Scaffold(saver=saver()),
-            hooks=kwargs["hooks"] + hooks,
+            # Our own hook saves.
+            save_checkpoint_secs=None,
+            scaffold=scaffold,
+            # Only the first task saves.
+            hooks=[saving] * (options.task == 0) + kwargs["hooks"] + hooks,
         )
         return original(train_op, logdir, **kwargs)
 

@@ -47,6 +47,8 @@ def test_a_quadratic_reader_is_found(monkeypatch):
         ("spaces in a meter", 131072),
         ("tempos by turns", 262144),
         ("ever more voices with parts", 262144),
+        ("ever more denominators in one bar", 262144),
+        ("ever more denominators in bars", 262144),
     ],
 )
 def test_what_took_quadratic_time_does_no_more(name, size):

@@ -1,0 +1,121 @@
+"""A signal ends a job, whatever library gets the exception that it raises."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.jobs import ROOT
+
+JOB = """
+import os, signal, sys, time
+from pipelines.runtime import app
+
+number = signal.Signals(int(sys.argv[1]))
+
+def get_it():
+    os.kill(os.getpid(), number)
+    time.sleep(5)
+
+{how}
+
+with app.ending():
+    begin()
+    time.sleep(60)
+    print("went on")
+"""
+# How a library loses an exception: Python drops one that is raised while it frees an object, or
+# while it calls back for a weak reference.
+LOST = {
+    "a bare except": """
+def begin():
+    try:
+        get_it()
+    except:
+        pass
+""",
+    "an object that is freed": """
+class Freed:
+    def __del__(self):
+        get_it()
+
+def begin():
+    Freed()
+""",
+    "twice": """
+class Freed:
+    def __del__(self):
+        get_it()
+
+def begin():
+    try:
+        Freed()
+        time.sleep(5)
+    except:
+        pass
+""",
+    "another exception": """
+def begin():
+    try:
+        get_it()
+    except BaseException:
+        raise SystemError("bad argument to internal function") from None
+""",
+    "not at all": """
+def begin():
+    get_it()
+""",
+}
+ENDS = [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+
+
+def run(how: str, number: signal.Signals) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", JOB.format(how=how), str(int(number))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@pytest.mark.parametrize("number, word", ENDS)
+@pytest.mark.parametrize("how", LOST)
+def test_a_signal_whose_exception_is_lost_ends_the_job(how, number, word):
+    done = run(LOST[how], number)
+    assert done.returncode == 128 + number, done.stderr
+    assert (done.stdout, done.stderr) == ("", f"{word}\n")
+
+
+@pytest.mark.parametrize("number, word", ENDS)
+def test_what_cleans_up_is_not_cut_short(number, word):
+    """Neither by the first signal, however long it takes, nor by what it catches meanwhile."""
+    how = """
+import gc
+def begin():
+    try:
+        get_it()
+    finally:
+        for _ in range(3):
+            time.sleep(0.2)
+            gc.collect()
+        print("clean")
+"""
+    done = run(how, number)
+    assert (done.returncode, done.stdout) == (128 + number, "clean\n")
+    assert done.stderr == f"{word}\n"
+
+
+def test_who_has_interruptions_ignored_is_not_interrupted():
+    """As `nohup`, and shells that start a job in the background."""
+    how = """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+def begin():
+    os.kill(os.getpid(), number)
+    sys.exit(7)
+"""
+    done = run(how, signal.SIGINT)
+    assert (done.returncode, done.stderr) == (7, "")
