@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives, _inputs, one_path
+from pipelines.music import formats
 from pipelines.music.abc import headers, reader, tunebook
 from pipelines.music.limits import Limits, Rejected
 from pipelines.runtime.app import UserError
@@ -30,7 +31,6 @@ _TUNE_BYTES = 500
 _MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
 # Line ends as `tunebook` counts them.
 _LINE_END = re.compile(rb"\r{0,2}\n|\r")
-_MIDI = (".mid", ".midi", ".smf", ".kar")
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
@@ -120,8 +120,10 @@ def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
 
 def _require_tunes(given: _inputs.Input) -> None:
     """Raises UserError for a folder of MIDI files without a tune in ABC notation."""
-    midi = [member for member in given.members if member.lower().endswith(_MIDI)]
-    others = [member for member in given.members if not member.lower().endswith((*_MIDI, "/"))]
+    midi = [member for member in given.members if member.lower().endswith(formats.MIDI)]
+    others = [
+        member for member in given.members if not member.lower().endswith((*formats.MIDI, "/"))
+    ]
     archive = _archives.open_archive(given.archive)
     if midi and not any(_may_have_tunes(archive, member) for member in others):
         raise UserError(
