@@ -17,8 +17,6 @@ MUSICXML = (".musicxml", ".mxl")
 _MIDI_BEGIN = b"MThd"
 # Any more than what `scores` looks at is not needed to tell what a file is.
 LOOKED_AT = musicxml.LOOKED_AT
-# A MIDI file of more bytes may be refused sooner, by the notes that it may have.
-MAX_BYTES = musicxml.MAX_BYTES
 _DEFAULT_LIMITS = Limits()
 
 
@@ -27,6 +25,11 @@ class Unread(NamedTuple):
 
     line: int
     reason: str
+
+
+def max_bytes(limits: Limits) -> int:
+    """The size of the largest file that `scores` reads."""
+    return max(musicxml.MAX_BYTES, midi_reader.byte_limit(limits.max_notes))
 
 
 def has_score(name: str, begin: bytes) -> bool:
