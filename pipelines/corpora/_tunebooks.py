@@ -128,8 +128,7 @@ def _require_tunes(given: _inputs.Input) -> None:
     if midi and not any(_may_have_tunes(archive, member) for member in others):
         raise UserError(
             f"{given.path} has {len(midi)} MIDI files and no tune in ABC notation; the Groove MIDI "
-            "Dataset goes with --corpus=groove, and docs/add-a-corpus.md has a corpus for other "
-            "MIDI files"
+            "Dataset goes with --corpus=groove, other MIDI files go with --corpus=midi"
         )
 
 
@@ -236,7 +235,9 @@ def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     if "start" not in facts:
         data = archive.read(member, _MAX_BYTES)
         if data.startswith(b"MThd"):
-            raise Rejected("not_text", "a MIDI file, and no tunebook in ABC notation")
+            raise Rejected(
+                "not_text", "a MIDI file, and no tunebook in ABC notation; --corpus=midi reads it"
+            )
         return tunebook.decode(data), ()
     start, end = facts["start"], facts["end"]
     if end - start > _MAX_BYTES:

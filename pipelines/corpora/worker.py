@@ -100,7 +100,9 @@ def _require_promised(corpus: Corpus, source: Source, piece: Piece, last: str) -
         raise fault(corpus, "a piece without an id", _place(source, last))
     wrong = ""
     decided = source.split if corpus.has_splits is None else corpus.has_splits
-    if decided and piece.split not in SPLITS:
+    if corpus.has_splits is None and decided and piece.split not in (None, decided):
+        wrong = f"but its source is in {decided!r}"
+    elif decided and piece.split not in SPLITS:
         wrong = f"not one of {', '.join(SPLITS)}"
     elif not decided and piece.split is not None:
         wrong = "but has_splits is False" if corpus.has_splits is False else "its source has none"

@@ -210,7 +210,7 @@ def test_a_folder_of_midi_is_sent_to_another_corpus(tmp_path, form):
         with zipfile.ZipFile(where, "w") as archive:
             for name, data in files.items():
                 archive.writestr(name, data)
-    message = "music.* has 2 MIDI files and no tune .*--corpus=groove.*docs/add-a-corpus.md"
+    message = "music.* has 2 MIDI files and no tune .*--corpus=groove, .*--corpus=midi"
     with pytest.raises(UserError, match=message):
         found(where)
     # One tune beside them is enough, in a file of any name.
