@@ -3,10 +3,11 @@
 Examples:
   ./run.sh convert --corpus=groove --input=groove-v1.0.0-midionly.zip --output=tfrecords/groove
   ./run.sh convert --corpus=abc --input=oneills1850 --input=mine.abc --output=tfrecords/tunes
+  ./run.sh convert --corpus=midi --input=my-midi-files --labels=styles.csv --output=tfrecords/mine
 
 `./run.sh corpora` lists the corpora and what --input can be for each. The job writes the records of
 each split, a list of what it left out and why, and a manifest to --output, and prints the manifest.
-It puts all versions of a tune in the same split; this holds for what is converted together.
+It puts all versions of a piece in the same split; this holds for what is converted together.
 tfrecords/README.md documents the format. Several processes convert a large corpus;
 --pipeline_options overrides that, for example
 --pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=8
@@ -20,7 +21,7 @@ from pipelines.corpora import conversion
 from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Limits
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError
-from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
 from pipelines.tunes import splits
 
@@ -34,6 +35,12 @@ flags.DEFINE_multi_string(
     "several, repeat the flag or join the paths by commas.",
 )
 flags.DEFINE_string("output", None, "Folder for the records.")
+flags.DEFINE_string(
+    "labels",
+    None,
+    "A table (CSV) of labels for --corpus=midi: one column names the files, title, composer, "
+    "artist, style, split and piece are what they say, and any other column is a label.",
+)
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
 flags.DEFINE_list(
@@ -60,6 +67,7 @@ def main() -> None:
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
         split_percent=FLAGS.split_percent and splits.parse_percent(FLAGS.split_percent),
+        labels=path_flag("labels"),
     )
     print(shown_json(manifest))
 

@@ -56,10 +56,10 @@ def convert(
     """Converts a corpus to records.
 
     Args:
-      corpus: its name, such as "groove" or "abc".
+      corpus: its name, such as "groove", "abc" or "midi".
       paths: where it is: a folder, a zip or a file, or several.
       output: the folder for the records.
-      **flags: other flags of `./run.sh convert`.
+      **flags: other flags of `./run.sh convert`, such as labels="styles.csv".
 
     Returns:
       The manifest: what was read, kept and rejected, and the records of each split.

@@ -178,7 +178,7 @@ def test_paths_in_sentences_exist(page):
         and re.fullmatch(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*", token.content)
         and not re.search(r"(?<![a-z])[A-Z]+(?![a-z])", token.content.removesuffix("README.md"))
     }
-    examples = {"pipelines/corpora/village.py", "pipelines/corpora/midi.py"}
+    examples = {"pipelines/corpora/village.py", "pipelines/corpora/loops.py"}
     records = {name for name in named if name.startswith("tfrecords/") and "README" not in name}
     assert {name for name in named - examples - records if not (ROOT / name).exists()} == set()
 

@@ -23,11 +23,13 @@ class Source(NamedTuple):
       key: names it within the corpus, the same on every machine.
       facts: what `sequences` needs to read and label it; JSON.
       weight: about how many pieces it has, so that workers get equal shares.
+      split: the split of its pieces, where the input says so and `Corpus.has_splits` is None.
     """
 
     key: str
     facts: dict[str, Any]
     weight: int = 1
+    split: str | None = None
 
 
 class Skipped(NamedTuple):
@@ -53,6 +55,13 @@ class Ignored(NamedTuple):
     detail: str
 
 
+class Counted(NamedTuple):
+    """Numbers about the listing that the manifest should have under a name."""
+
+    name: str
+    counts: dict[str, int]
+
+
 class Piece(NamedTuple):
     """A piece for the records.
 
@@ -74,20 +83,24 @@ class Corpus(NamedTuple):
     Attributes:
       name: the value of --corpus.
       summary: one line that says what it is and what --input can be.
-      sources: lists what is at the paths of --input: sources, and what is skipped without being
-        opened. Raises UserError where this corpus is not there.
+      sources: lists what is at the paths of --input: sources, and what is skipped or ignored
+        without being opened. Raises UserError where this corpus is not there. Where the corpus
+        takes labels, it is also given the path of --labels, or None.
       sequences: yields the pieces of a source, and what in it is skipped or ignored. Raises
         Rejected if the source as a whole is left out.
-      has_splits: whether the corpus says which split each of its pieces is in.
+      has_splits: whether the corpus says which split each of its pieces is in; None where that
+        depends on the input, and each source says its split, or none does.
       pieces: the number of its pieces, if it is known.
+      takes_labels: whether it takes a table of labels, --labels.
     """
 
     name: str
     summary: str
-    sources: Callable[[Sequence[str]], Iterable[Source | Skipped]]
+    sources: Callable[..., Iterable[Source | Skipped | Ignored | Counted]]
     sequences: Callable[[Source, Limits], Iterable[Piece | Skipped | Ignored]]
-    has_splits: bool = True
+    has_splits: bool | None = True
     pieces: int | None = None
+    takes_labels: bool = False
 
 
 def one_path(name: str, paths: Sequence[str]) -> str:

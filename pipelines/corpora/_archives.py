@@ -1,4 +1,4 @@
-"""Archives: folders and zip files, read in the same way, by name, and never unpacked."""
+"""Archives: folders, zip and tar files, read in the same way, by name, and never unpacked."""
 
 import contextlib
 import functools
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Protocol
 
+from pipelines.corpora import _tar
 from pipelines.music.limits import Rejected
 from pipelines.runtime.app import UserError
 
@@ -48,14 +49,16 @@ class Archive(Protocol):
 
 
 def open_archive(path: str) -> Archive:
-    """The folder or zip archive at a path that is known to be one, in any process."""
-    return _Folder(path) if os.path.isdir(path) else _Zip(path)
+    """The folder or archive at a path that is known to be one, in any process."""
+    if os.path.isdir(path):
+        return _Folder(path)
+    return _Tar(path) if _tar.is_tar(path) else _Zip(path)
 
 
 def find_archive(
     path: str, marker: str, otherwise: str = "give its own folder or zip"
 ) -> tuple[Archive, str]:
-    """Opens the folder or zip archive that a user names, and finds a corpus in it.
+    """Opens the folder or archive that a user names, and finds a corpus in it.
 
     Args:
       path: the folder or archive.
@@ -78,18 +81,20 @@ def find_archive(
     elif os.path.isfile(path):
         found = [
             name.removesuffix(marker)
-            for name in sorted(_require_zip(path).namelist(), key=lambda n: n.count("/"))
+            for name in sorted(_require_archive(path).names(""), key=lambda n: n.count("/"))
             if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1
         ]
     else:
-        raise UserError(f"{path} does not exist; give a zip archive or a folder")
+        raise UserError(f"{path} does not exist; give a zip or tar archive or a folder")
     if not found:
         raise UserError(f"{path} has no {marker}, at its top or one folder down; {otherwise}")
     return open_archive(path), found[0]
 
 
 def list_files(path: str) -> tuple[str, list[str], bool]:
-    """Lists what is at a path: a folder, a zip archive, or a file by itself.
+    """Lists what is at a path: a folder, a zip or tar archive, or a file by itself.
+
+    A compressed score (.mxl) is a file, although its form is that of a zip archive.
 
     Returns:
       The path of the archive, for `open_archive`; the names of the files that are meant, as
@@ -103,22 +108,26 @@ def list_files(path: str) -> tuple[str, list[str], bool]:
         found = _Folder(path)
         return path, [*found.names(""), *found.links()], False
     if not os.path.isfile(path):
-        raise UserError(f"{path} does not exist; give a file, a folder or a zip archive")
-    if path.lower().endswith(".zip") or zipfile.is_zipfile(path):
-        _require_zip(path)
-        return path, list(_Zip(path).names("")), False
+        raise UserError(f"{path} does not exist; give a file, a folder, a zip or tar archive")
+    lower = path.lower()
+    is_zip = lower.endswith(".zip") or zipfile.is_zipfile(path) and not lower.endswith(".mxl")
+    if is_zip or _tar.is_tar(path):
+        return path, list(_require_archive(path).names("")), False
     # A link to a file is meant, wherever it leads.
     folder, name = os.path.split(os.path.realpath(path))
     return folder, [name], True
 
 
-def _require_zip(path: str) -> zipfile.ZipFile:
+def _require_archive(path: str) -> Archive:
+    archive = open_archive(path)
     try:
-        return _zip(path, os.stat(path).st_mtime_ns)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        archive.names("")
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, _tar.Damaged) as error:
+        kind = "tar" if isinstance(archive, _Tar) else "zip"
         raise UserError(
-            f"{path} is not a zip archive ({error}); give the zip or its folder"
+            f"{path} is not a {kind} archive ({error}); give the {kind} or its folder"
         ) from error
+    return archive
 
 
 def is_inside(name: str) -> bool:
@@ -210,6 +219,40 @@ class _Zip:
             return self._archive().getinfo(name).file_size
         except KeyError:
             return 0
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
+
+
+class _Tar:
+    """A tar archive, compressed or not; its links and devices are not followed."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def _index(self) -> _tar.Tar:
+        return _tar.opened(self._path, os.stat(self._path).st_mtime_ns)
+
+    def names(self, root: str) -> Iterator[str]:
+        # In the order of the archive, because a compressed one is read from its beginning on.
+        names = self._index().members
+        return (name for name in names if name.startswith(root) or not is_inside(name))
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        if not is_inside(name):
+            raise Rejected("outside", OUTSIDE)
+        try:
+            with self._index().open(name) as file:
+                yield file
+        except KeyError:
+            raise Rejected("missing", "no such file") from None
+        except (_tar.Damaged, OSError) as error:
+            raise Rejected("unreadable", f"in the archive: {error}") from error
+
+    def size(self, name: str) -> int:
+        member = self._index().members.get(name)
+        return member.size if member else 0
 
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)

@@ -5,13 +5,13 @@ stays small.
 """
 
 import functools
-import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives, one_path
+from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives, _inputs, one_path
+from pipelines.music import formats
 from pipelines.music.abc import headers, reader, tunebook
 from pipelines.music.limits import Limits, Rejected
 from pipelines.runtime.app import UserError
@@ -31,8 +31,6 @@ _TUNE_BYTES = 500
 _MARKUP = re.compile(rb"<(?:!doctype|\?xml|html|mediawiki|abc|score|pre)\b", re.IGNORECASE)
 # Line ends as `tunebook` counts them.
 _LINE_END = re.compile(rb"\r{0,2}\n|\r")
-_MIDI = (".mid", ".midi", ".smf", ".kar")
-_UNLISTED = "the folder cannot be listed, or is a link; give it as an --input of its own"
 _NOT_IN_IDS = re.compile(r"[^\w.-]+")
 
 
@@ -105,41 +103,32 @@ def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator
     for member in members:
         file = member.removeprefix(root)
         if file.lower().endswith(".abc") and "/" not in file:
-            yield Book(os.path.abspath(path), member, _printable(file), True)
+            yield Book(os.path.abspath(path), member, _inputs.printable(file), True)
 
 
 def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:
-    for path, end in zip(paths, _ends(paths)):
-        archive, members, alone = _archives.list_files(path)
-        if not alone:
-            _require_tunes(path, _archives.open_archive(archive), members)
-        begin = f"{end}/" if len(paths) > 1 else ""
-        for member in members:
-            # Some programs put "./" before every name in a zip.
-            name = member.removeprefix("./")
-            file = _printable(end if alone else begin + name)
-            if any(part[:1] == "." or part == "__MACOSX" for part in name.split("/")):
-                # Version control and file managers keep such files; "../x" is an outside name.
-                if _archives.is_inside(member):
-                    continue
-            if not _archives.is_inside(member):
-                yield Skipped(file, "outside", _archives.OUTSIDE)
-            elif member.endswith("/"):
-                yield Skipped(file, "unreadable", _UNLISTED)
+    for given in _inputs.inputs(paths):
+        if not given.alone:
+            _require_tunes(given)
+        for file in given.files():
+            if isinstance(file, Skipped):
+                yield file
             else:
-                required = alone or file.lower().endswith(".abc")
-                yield Book(os.path.abspath(archive), member, file, required)
+                required = file.alone or file.name.lower().endswith(".abc")
+                yield Book(file.archive, file.member, file.name, required)
 
 
-def _require_tunes(path: str, archive: _archives.Archive, members: Sequence[str]) -> None:
+def _require_tunes(given: _inputs.Input) -> None:
     """Raises UserError for a folder of MIDI files without a tune in ABC notation."""
-    midi = [member for member in members if member.lower().endswith(_MIDI)]
-    others = [member for member in members if not member.lower().endswith((*_MIDI, "/"))]
+    midi = [member for member in given.members if member.lower().endswith(formats.MIDI)]
+    others = [
+        member for member in given.members if not member.lower().endswith((*formats.MIDI, "/"))
+    ]
+    archive = _archives.open_archive(given.archive)
     if midi and not any(_may_have_tunes(archive, member) for member in others):
         raise UserError(
-            f"{path} has {len(midi)} MIDI files and no tune in ABC notation; the Groove MIDI "
-            "Dataset goes with --corpus=groove, and docs/add-a-corpus.md has a corpus for other "
-            "MIDI files"
+            f"{given.path} has {len(midi)} MIDI files and no tune in ABC notation; the Groove MIDI "
+            "Dataset goes with --corpus=groove, other MIDI files go with --corpus=midi"
         )
 
 
@@ -152,26 +141,6 @@ def _may_have_tunes(archive: _archives.Archive, member: str) -> bool:
     except Rejected as rejected:
         return rejected.reason != "not_text"
     return any(True for _ in tunebook.tunes(text))
-
-
-def _ends(paths: Sequence[str]) -> list[str]:
-    """The ends of paths, as long as it takes to tell them apart, in whatever order they are given.
-
-    Raises:
-      UserError: for a path that is given twice, or is inside another one.
-    """
-    real = [os.path.realpath(path) for path in paths]
-    for i, inner in enumerate(real):
-        for j, outer in enumerate(real):
-            if i != j and (inner == outer or inner.startswith(f"{outer.rstrip('/')}/")):
-                raise UserError(f"--input={paths[i]} is part of --input={paths[j]}; leave it out")
-    parts = [os.path.abspath(path).strip("/").split("/") for path in paths]
-    for length in range(1, max(map(len, parts)) + 1):
-        ends = ["/".join(path[-length:]) for path in parts]
-        # None may begin another one either: "x" may have a folder "y" where "x/y" is another path.
-        if not any(f"{a}/".startswith(f"{b}/") for a, b in itertools.permutations(ends, 2)):
-            break
-    return ends
 
 
 def _slices(book: Book) -> Iterator[Source]:
@@ -225,11 +194,6 @@ def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int,
     return header, cuts, position
 
 
-def _printable(name: str) -> str:
-    """The name of a file as valid text; on a disk it may be any bytes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 # Reading
 
 
@@ -271,7 +235,9 @@ def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     if "start" not in facts:
         data = archive.read(member, _MAX_BYTES)
         if data.startswith(b"MThd"):
-            raise Rejected("not_text", "a MIDI file, and no tunebook in ABC notation")
+            raise Rejected(
+                "not_text", "a MIDI file, and no tunebook in ABC notation; --corpus=midi reads it"
+            )
         return tunebook.decode(data), ()
     start, end = facts["start"], facts["end"]
     if end - start > _MAX_BYTES:

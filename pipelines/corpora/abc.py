@@ -4,5 +4,5 @@ from pipelines.corpora import _tunebooks
 
 CORPUS = _tunebooks.any_tunebooks(
     name="abc",
-    summary="tunebooks in ABC notation; --input is a file, a folder or a zip, or several",
+    summary="tunebooks in ABC notation; --input is a file, a folder, a zip or a tar, or several",
 )

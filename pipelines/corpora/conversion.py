@@ -5,9 +5,9 @@ The job's process lists the sources; workers convert them in batches (`beam_batc
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipelines.corpora import Corpus, Skipped, Source, corpora
+from pipelines.corpora import Corpus, Counted, Ignored, Skipped, Source, corpora
 from pipelines.corpora.worker import ConvertBatch, described, fault
 from pipelines.music.limits import Limits
 from pipelines.music.note_sequence import parse
@@ -31,6 +31,7 @@ def convert(
     pipeline_arguments: Sequence[str] | None = None,
     overwrite: bool = False,
     split_percent: Sequence[int] | None = None,
+    labels: str | None = None,
 ) -> dict[str, Any]:
     """Converts a corpus to TFRecords of NoteSequences.
 
@@ -44,6 +45,7 @@ def convert(
       overwrite: whether to replace an older run in `output`.
       split_percent: the shares of train, validation and test, for a corpus without splits of its
         own; 80, 10 and 10 by default.
+      labels: the path of a table of labels, for a corpus that takes one.
 
     Returns:
       The manifest.
@@ -52,22 +54,36 @@ def convert(
       UserError: for an unknown corpus, unusable input or output, or if nothing was kept.
     """
     corpus = corpora()[corpus_name]
-    about: dict[str, Any] = {"limits": limits._asdict()}
-    if not corpus.has_splits:
-        split_percent = tuple(split_percent or splits.DEFAULT_PERCENT)
-        about["split_percent"] = split_percent
-    elif split_percent:
+    if corpus.has_splits and split_percent:
         raise UserError(f"--split_percent: {corpus_name} has splits of its own; leave the flag out")
+    if labels and not corpus.takes_labels:
+        takers = " and ".join(each.name for each in corpora().values() if each.takes_labels)
+        raise UserError(
+            f"--labels: --corpus={corpus_name} takes no table of labels, only {takers} does; "
+            "leave the flag out"
+        )
     paths = [where] if isinstance(where, str) else list(where)
     with Folder(output, overwrite) as folder:
-        sources = _make_parts(folder, corpus, paths, limits, pipeline_arguments)
+        # Workers may have another working directory.
+        parts = os.fspath(folder.parts.absolute())
+        listing = _list_sources(corpus, paths, labels, parts)
+        about: dict[str, Any] = {"limits": limits._asdict()}
+        if not listing.decided:
+            split_percent = tuple(split_percent or splits.DEFAULT_PERCENT)
+            about["split_percent"] = split_percent
+        elif split_percent:
+            raise UserError(
+                "--split_percent: --input or --labels says which piece is in which split (folders "
+                "train and test, or a column split); leave the flag out"
+            )
+        _make_parts(folder, corpus, parts, listing.sources, limits, pipeline_arguments)
         try:
             manifest = folder.finish(
                 "notesequence",
                 corpus_name,
                 num_shards,
-                sources,
-                about,
+                len(listing.sources),
+                {**about, **listing.counts},
                 split_percent or splits.DEFAULT_PERCENT,
             )
         except DuplicateKey as error:
@@ -80,17 +96,29 @@ def convert(
     return manifest
 
 
+class _Listing(NamedTuple):
+    """What a corpus lists.
+
+    Attributes:
+      sources: all of its sources.
+      decided: whether the splits are decided, by the corpus or by the input.
+      counts: what the manifest should have of the listing.
+    """
+
+    sources: list[Source]
+    decided: bool
+    counts: dict[str, dict[str, int]]
+
+
 def _make_parts(
     folder: Folder,
     corpus: Corpus,
-    paths: Sequence[str],
+    parts: str,
+    sources: Sequence[Source],
     limits: Limits,
     arguments: Sequence[str] | None,
-) -> int:
-    """Lists the sources at the paths and has workers convert them; returns their number."""
-    # Workers may have another working directory.
-    parts = os.fspath(folder.parts.absolute())
-    sources = _list_sources(corpus, paths, parts)
+) -> None:
+    """Has workers convert the sources."""
     try:
         batches = beam_batches.write(parts, _batches(sources))
     except (TypeError, ValueError) as error:
@@ -108,28 +136,38 @@ def _make_parts(
         len(sources),
         "sources converted",
     )
-    return len(sources)
 
 
-def _list_sources(corpus: Corpus, paths: Sequence[str], parts: str) -> list[Source]:
-    """Lists the sources at the paths; rejects what the corpus skips, in a part of its own."""
-    sources = []
+def _list_sources(corpus: Corpus, paths: Sequence[str], labels: str | None, parts: str) -> _Listing:
+    """Lists the sources at the paths; puts what else the corpus finds in a part of its own."""
+    sources: list[Source] = []
+    counts: dict[str, dict[str, int]] = {}
     with Part(parts, "listed") as part:
-        for found in _listed(corpus, paths):
+        for found in _listed(corpus, paths, labels):
             if isinstance(found, Skipped):
                 part.reject(*found)
+            elif isinstance(found, Ignored):
+                part.ignore(*found)
+            elif isinstance(found, Counted):
+                counts[found.name] = found.counts
             else:
                 sources.append(found)
-    return sources
+    decided = corpus.has_splits
+    if decided is None:
+        decided = any(source.split for source in sources)
+    return _Listing(sources, decided, counts)
 
 
-def _listed(corpus: Corpus, paths: Sequence[str]) -> Iterator[Source | Skipped]:
+def _listed(
+    corpus: Corpus, paths: Sequence[str], labels: str | None
+) -> Iterator[Source | Skipped | Ignored | Counted]:
     """What the corpus lists. Raises UserError where its own code is at fault."""
     last = "at its beginning"
     try:
-        for found in corpus.sources(paths):
+        for found in corpus.sources(paths, *([labels] if corpus.takes_labels else [])):
             yield found
-            last = f"after source {found.key!r}"
+            if isinstance(found, Source | Skipped):
+                last = f"after source {found.key!r}"
     except (OSError, UserError):
         raise
     except Exception as error:

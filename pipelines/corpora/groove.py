@@ -31,8 +31,8 @@ _COLUMNS = (
     "split",
 )
 _OTHER_MIDI = (
-    "--corpus=groove reads the Groove MIDI Dataset alone; docs/add-a-corpus.md has a corpus for "
-    "other MIDI files"
+    "--corpus=groove reads the Groove MIDI Dataset with its table; other MIDI files go with "
+    "--corpus=midi"
 )
 # NoteSequence has no field for these labels; `note_sequence` says how they are annotated.
 _ANNOTATED = ("bpm", "beat_type", "time_signature")

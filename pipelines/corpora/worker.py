@@ -99,10 +99,13 @@ def _require_promised(corpus: Corpus, source: Source, piece: Piece, last: str) -
     if not name:
         raise fault(corpus, "a piece without an id", _place(source, last))
     wrong = ""
-    if corpus.has_splits and piece.split not in SPLITS:
+    decided = source.split if corpus.has_splits is None else corpus.has_splits
+    if corpus.has_splits is None and decided and piece.split not in (None, decided):
+        wrong = f"but its source is in {decided!r}"
+    elif decided and piece.split not in SPLITS:
         wrong = f"not one of {', '.join(SPLITS)}"
-    elif not corpus.has_splits and piece.split is not None:
-        wrong = "but has_splits is False"
+    elif not decided and piece.split is not None:
+        wrong = "but has_splits is False" if corpus.has_splits is False else "its source has none"
     if wrong:
         where = f"source {source.key!r}, piece {name!r}"
         raise fault(corpus, f"its split is {piece.split!r}, {wrong}", where)

@@ -3,14 +3,10 @@
 import os
 import pathlib
 
-from pipelines.music import midi_reader, musicxml, note_sequence
-from pipelines.music.abc import reader, tunebook
+from pipelines.music import formats, note_sequence
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError, say
-
-_MIDI = (".mid", ".midi", ".smf", ".kar")
-_MUSICXML = (".musicxml", ".mxl")
 
 
 def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
@@ -23,8 +19,8 @@ def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
       path: the file.
 
     Returns:
-      The pieces in their order, at least one; each `filename` is the path, and a tune's `id` is
-      its number.
+      The pieces in their order, at least one; each `filename` is the path. The `id` of a tune is
+      its number, with the line after it where that was there before; of no number, "line7".
 
     Raises:
       UserError: where there is no music in it, or it is a folder.
@@ -34,14 +30,11 @@ def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
         raise UserError(f"{path} is a folder; name a .mid, .abc or .musicxml file in it")
     data = pathlib.Path(path).read_bytes()
     try:
-        if data.startswith(b"MThd") or path.lower().endswith(_MIDI):
-            pieces = [midi_reader.midi_to_note_sequence(data)]
-        elif musicxml.is_musicxml(data) or path.lower().endswith(_MUSICXML):
-            pieces = [musicxml.read(data)]
-        else:
-            pieces = _tunes(path, data)
+        pieces = formats.scores(path, data)
     except Rejected as error:
         raise UserError(f"{path}: {error.detail}; give another file") from error
+    if pieces is None:
+        pieces = _tunes(path, data)
     for piece in pieces:
         piece.filename = path.encode("utf-8", "backslashreplace").decode("utf-8")
     return pieces
@@ -61,24 +54,23 @@ def read_piece(path: str | os.PathLike) -> NoteSequence:
 
 def _tunes(path: str, data: bytes) -> list[NoteSequence]:
     """The tunes of a tunebook that can be read."""
+    pieces: list[NoteSequence] = []
+    unread: list[formats.Unread] = []
     try:
-        text = tunebook.decode(data)
+        for tune in formats.tunes(data):
+            if isinstance(tune, formats.Unread):
+                unread.append(tune)
+            else:
+                pieces.append(tune)
     except Rejected as error:
         raise UserError(
             f"{path} is neither MIDI nor MusicXML nor text ({error.detail}); give a .mid, an .abc "
             "or a .musicxml file"
         ) from error
-    pieces, reasons = [], []
-    for tune in tunebook.tunes(text):
-        try:
-            pieces.append(reader.read(tune))
-        except Rejected as error:
-            reasons.append(f"line {tune.line}: {error.detail}")
-            continue
-        pieces[-1].id = tune.reference or f"line{tune.line}"
     if not pieces:
-        why = f" that can be read ({reasons[0]})" if reasons else ""
+        first = f"line {unread[0].line}: {unread[0].reason}" if unread else ""
+        why = f" that can be read ({first})" if unread else ""
         raise UserError(f"{path} has no tune in it{why}; give a .mid, an .abc or a .musicxml file")
-    for reason in reasons:
-        say(f"{path}, {reason}; the tune is left out")
+    for line, reason in unread:
+        say(f"{path}, line {line}: left out: {reason}")
     return pieces

@@ -33,6 +33,8 @@ _MAX_CONTROLS = 3_000_000
 # Ticks stay exact as doubles up to here; anything longer lasts years at any tempo.
 _MAX_TICK = 1 << 52
 _DRUM_CHANNEL = 9
+# The type of a file whose tracks are independent.
+_PATTERNS = 2
 _NOTE_OFF, _NOTE_ON, _CONTROL_CHANGE, _PROGRAM_CHANGE, _PITCH_BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 _META, _SYSEX, _SYSEX_CONTINUED = 0xFF, 0xF0, 0xF7
 _TRACK_NAME, _SET_TEMPO, _TIME_SIGNATURE, _KEY_SIGNATURE = 0x03, 0x51, 0x58, 0x59
@@ -111,6 +113,35 @@ def midi_to_note_sequence(
             sequence.instrument_infos.add(instrument=index, name=instrument.name)
         _add_events(sequence, index, program, channel == _DRUM_CHANNEL, instrument, clock)
     return sequence
+
+
+def patterns(data: bytes) -> list[bytes]:
+    """The tracks of a MIDI file of type 2 as files of their own.
+
+    Such a file is a collection of patterns, each with its own tempo and meter, and `note_seq` plays
+    them all at once.
+
+    Args:
+      data: the file's bytes.
+
+    Returns:
+      A MIDI file of type 0 for each track. Empty for any other file, one of a single track or a
+      damaged one among them; `midi_to_note_sequence` says what is wrong with that.
+    """
+    if data[:4] != b"MThd" or len(data) < 14:
+        return []
+    size, kind, tracks, resolution = struct.unpack_from(">LHHh", data, 4)
+    if kind != _PATTERNS or tracks < 2:
+        return []
+    header = b"MThd" + struct.pack(">LHHh", 6, 0, 1, resolution)
+    position, found = 8 + size, []
+    for _ in range(tracks):
+        if len(data) < position + 8:
+            return []
+        end = position + 8 + struct.unpack_from(">L", data, position + 4)[0]
+        found.append(header + data[position:end])
+        position = end
+    return found
 
 
 def _read_file(data: bytes) -> tuple[int, list[_Track]]:

@@ -20,11 +20,12 @@ from xml.etree import ElementTree
 from pipelines.music.limits import MAX_NOTES, MAX_SECONDS, Rejected
 from pipelines.music.note_sequence import NoteSequence
 
-_MAX_BYTES = 1 << 26
+# The size of the largest file that is read.
+MAX_BYTES = 1 << 26
 _ZIP = b"PK\x03\x04"
 _ROOTS = (b"<score-partwise", b"<score-timewise")
 # Where the root element of a score begins at the latest.
-_LOOKED_AT = 1 << 14
+LOOKED_AT = 1 << 14
 _METER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 # Times in seconds that differ by less are the same; note_seq adds them up as floats.
 _SAME_TIME = 1e-6
@@ -39,7 +40,7 @@ def is_musicxml(data: bytes) -> bool:
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
             return False
     # UTF-16 has zeros between these letters.
-    return any(root in data[:_LOOKED_AT].replace(b"\0", b"") for root in _ROOTS)
+    return any(root in data[:LOOKED_AT].replace(b"\0", b"") for root in _ROOTS)
 
 
 def read(data: bytes, max_seconds: float = MAX_SECONDS, max_notes: int = MAX_NOTES) -> NoteSequence:
@@ -110,8 +111,8 @@ def _require_small(data: bytes) -> None:
                 size = max(size, *(member.file_size for member in archive.infolist()))
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise Rejected("malformed", f"not a compressed score: {error}") from error
-    if size > _MAX_BYTES:
-        raise Rejected("too_large", f"{size} bytes; the limit is {_MAX_BYTES}")
+    if size > MAX_BYTES:
+        raise Rejected("too_large", f"{size} bytes; the limit is {MAX_BYTES}")
 
 
 def _remove_other_meters(score: ElementTree.Element) -> None:

@@ -17,7 +17,7 @@ a lot.
 import bisect
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -51,10 +51,16 @@ def keys(sequence: NoteSequence) -> tuple[str, ...]:
     found = dict.fromkeys(_melody_keys(times[:compared], pitches[:compared], bars))
     for kind, sampling in ((RUN, _RUNS), (PHRASE, _PHRASES)):
         found.update(dict.fromkeys(kind + run.hex() for run in runs.sample(pitches, sampling)))
-    for title in note_sequence.titles(sequence):
-        for words in title_text.title_words(title):
-            found.update(dict.fromkeys(_title_keys(words, bars)))
+    found.update(dict.fromkeys(title_keys(note_sequence.titles(sequence), sequence)))
     return tuple(found)
+
+
+def title_keys(titles: Iterable[str], sequence: NoteSequence) -> Iterator[str]:
+    """Makes the keys of a piece that are made of titles of it, whatever it is played by."""
+    bars = _Bars(sequence)
+    for title in titles:
+        for words in title_text.title_words(title):
+            yield from _title_keys(words, bars)
 
 
 def _title_keys(words: tuple[str, ...], bars: "_Bars") -> Iterator[str]:

@@ -10,13 +10,16 @@ common give the same sample there.
 
 import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 # Many tunes have a passage of fewer pitches, or a figure of so many notes played over and over.
 _MIN_PITCHES = 4
 _FIGURES = (4, 6, 8)
 _TIMES = 3
+# The same of a drum part, whose onsets are compared by hashes of so many bytes.
+_MIN_ONSETS = 4
+_CODE_BYTES = 4
 # Above every hash: a run that is not taken.
 _NEVER = 1 << 32
 
@@ -43,9 +46,48 @@ def sample(pitches: Sequence[int], sampling: Sampling) -> list[bytes]:
     Returns:
       Each sampled run once, a byte an interval, in the order of the melody.
     """
-    length, window = sampling
     intervals = bytes([(after - before) & 255 for before, after in itertools.pairwise(pitches)])
-    runs = [intervals[at : at + length] for at in range(len(intervals) - length + 1)]
+
+    def is_plain(at: int, run: bytes) -> bool:
+        return _is_plain(run, pitches[at : at + sampling.length + 1])
+
+    return _winnow(intervals, 1, sampling, is_plain)
+
+
+def sample_onsets(onsets: Sequence[bytes], sampling: Sampling) -> list[bytes]:
+    """Samples the runs of a drum part, as `sample` does those of a melody.
+
+    Runs of fewer than four different onsets are passed over, and those that repeat a figure of up
+    to half their length, such as one bar of a beat: many pieces have such.
+
+    Args:
+      onsets: what sounds at each onset and how long it is to the next one, in any bytes.
+
+    Returns:
+      Each sampled run once, as a hash of each of its onsets, in the order of the part.
+    """
+    codes = b"".join(zlib.crc32(onset).to_bytes(_CODE_BYTES, "big") for onset in onsets)
+
+    def is_plain(at: int, run: bytes) -> bool:
+        few = len(set(onsets[at : at + sampling.length])) < _MIN_ONSETS
+        sizes = range(_CODE_BYTES, len(run) // 2 + 1, _CODE_BYTES)
+        return few or any(run[size:] == run[:-size] for size in sizes)
+
+    return _winnow(codes, _CODE_BYTES, sampling, is_plain)
+
+
+def _winnow(
+    codes: bytes, size: int, sampling: Sampling, is_plain: Callable[[int, bytes], bool]
+) -> list[bytes]:
+    """Samples the runs of a piece.
+
+    Args:
+      codes: so many bytes (`size`) for each of its steps.
+      is_plain: whether the run at a place, which is given too, is to be passed over.
+    """
+    length, window = sampling
+    steps = len(codes) // size
+    runs = [codes[at * size : (at + length) * size] for at in range(steps - length + 1)]
     hashes = list(map(zlib.crc32, runs))
     found: dict[bytes, None] = {}
     taken = -1
@@ -57,7 +99,7 @@ def sample(pitches: Sequence[int], sampling: Sampling) -> list[bytes]:
             continue
         smallest = min(hashes[first:end])
         taken = hashes.index(smallest, first)
-        while smallest != _NEVER and _is_plain(runs[taken], pitches[taken : taken + length + 1]):
+        while smallest != _NEVER and is_plain(taken, runs[taken]):
             hashes[taken] = _NEVER
             smallest = min(hashes[first:end])
             taken = hashes.index(smallest, first)

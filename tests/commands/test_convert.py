@@ -81,6 +81,8 @@ def test_the_command(tmp_path, release):
         (["--corpus=groove", "--input=/nowhere", "--output=OUT"], "/nowhere does not exist"),
         (["--corpus=groove", "--input=a", "--input=b", "--output=OUT"], "takes one --input, not 2"),
         (["--corpus=abc", "--input=", "--output=OUT"], "missing --input"),
+        (["--corpus=abc", "--input=x", "--output=OUT", "--labels=y"], "--labels: --corpus=abc tak"),
+        (["--corpus=midi", "--input=x", "--output=OUT"], "x does not exist; give a file, a folder"),
         (["--corpus=abc", "--input=x", "--output=OUT", "--split_percent=50,50"], "add up to 100"),
     ],
 )

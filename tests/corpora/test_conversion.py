@@ -136,5 +136,5 @@ def test_batches_are_of_equal_weight(tmp_path):
     assert [source for batch in batches for source in batch] == [list(one) for one in listed]
     assert len(set(names)) == len(names)
     for batch in batches[:-1]:
-        *others, last = [weight for _, _, weight in batch]
+        *others, last = [weight for _, _, weight, _ in batch]
         assert sum(others) < 25 <= sum(others) + last

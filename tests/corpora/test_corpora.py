@@ -1,6 +1,7 @@
 """The registry of corpora, and what `convert` says of corpora that are at fault."""
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,8 @@ import pipelines.corpora
 from pipelines.corpora import conversion, corpora
 from pipelines.music.limits import Limits
 from pipelines.runtime.app import UserError
+from tests.support import groove_release
+from tests.support.jobs import ROOT
 from tests.support.records import rejections, sequences
 
 
@@ -159,6 +162,59 @@ def test_a_rejected_piece_is_listed_with_its_title(tmp_path, books):
     lines = (tmp_path / "r" / "rejected.jsonl").read_text().splitlines()
     titles = {line["source"]: line.get("title") for line in map(json.loads, lines)}
     assert titles == {"loud": "Bonny Kate", "nameless": None}
+
+
+@pytest.mark.parametrize(
+    "name, files",
+    [
+        ("village", {f"book{n}.abc": f"X:1\nT:No {n}\nK:G\nGABc|\n".encode() for n in (1, 2)}),
+        ("loops", {"a.mid": groove_release.midi_bytes(groove_release.hits((36, 9, 0)))}),
+    ],
+)
+def test_the_corpora_of_the_page_on_corpora_work(tmp_path, monkeypatch, capsys, name, files):
+    page = (ROOT / "docs" / "add-a-corpus.md").read_text()
+    [source] = [text for text in re.findall(r"```python\n(.*?)```", page, re.S) if name in text]
+    (tmp_path / "plugin").mkdir()
+    (tmp_path / "plugin" / f"{name}.py").write_text(source)
+    monkeypatch.setattr(
+        pipelines.corpora, "__path__", [*pipelines.corpora.__path__, str(tmp_path / "plugin")]
+    )
+    (tmp_path / "music").mkdir()
+    for file, data in files.items():
+        (tmp_path / "music" / file).write_bytes(data)
+    corpora.cache_clear()
+    try:
+        manifest = conversion.convert(name, str(tmp_path / "music"), str(tmp_path / "r"))
+    finally:
+        corpora.cache_clear()
+        sys.modules.pop(f"pipelines.corpora.{name}", None)
+    assert (manifest["read"], manifest["rejected"]) == (len(files), 0)
+
+
+@pytest.mark.parametrize(
+    "decided, split, message",
+    [
+        ("'test'", "'test'", ""),
+        ("None", "None", ""),
+        ("'test'", "'train'", "'test', but its source is in 'train'"),
+        ("None", "'train'", "its split is None, not one of train"),
+        ("'train'", "None", "its split is 'train', its source has none"),
+    ],
+)
+def test_where_the_input_says_the_splits_pieces_are_in_those_of_their_sources(
+    tmp_path, books, decided, split, message
+):
+    books(
+        f"    def sources(where):\n        yield Source('book1', {{}}, split={split})\n"
+        + body(f"yield Piece({decided}, NoteSequence(id='a'))"),
+        None,
+    )
+    if message:
+        with pytest.raises(UserError, match=message):
+            conversion.convert("books", "x", str(tmp_path / "r"))
+        return
+    manifest = conversion.convert("books", "x", str(tmp_path / "r"))
+    assert ("split_percent" in manifest) is (split == "None")
 
 
 ONE = "    def sources(where):\n        yield Source('book1', {'n': 1})\n"

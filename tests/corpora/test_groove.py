@@ -292,5 +292,7 @@ def test_other_midi_files_are_sent_to_another_corpus(tmp_path, form):
         where = tmp_path / "mine.zip"
         with zipfile.ZipFile(where, "w") as archive:
             archive.writestr("a.mid", data)
-    with pytest.raises(UserError, match="has no info.csv.*Dataset alone; docs/add-a-corpus.md"):
+    with pytest.raises(
+        UserError, match="has no info.csv.*Dataset with its table; other .*--corpus=midi"
+    ):
         listed(where)

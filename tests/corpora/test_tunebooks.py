@@ -7,7 +7,16 @@ import zipfile
 
 import pytest
 
-from pipelines.corpora import Ignored, Piece, Skipped, Source, _tunebooks, conversion, corpora
+from pipelines.corpora import (
+    Ignored,
+    Piece,
+    Skipped,
+    Source,
+    _inputs,
+    _tunebooks,
+    conversion,
+    corpora,
+)
 from pipelines.music.abc import tunebook
 from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
@@ -201,7 +210,7 @@ def test_a_folder_of_midi_is_sent_to_another_corpus(tmp_path, form):
         with zipfile.ZipFile(where, "w") as archive:
             for name, data in files.items():
                 archive.writestr(name, data)
-    message = "music.* has 2 MIDI files and no tune .*--corpus=groove.*docs/add-a-corpus.md"
+    message = "music.* has 2 MIDI files and no tune .*--corpus=groove, .*--corpus=midi"
     with pytest.raises(UserError, match=message):
         found(where)
     # One tune beside them is enough, in a file of any name.
@@ -277,7 +286,7 @@ def test_several_inputs_are_named_by_what_tells_them_apart(tmp_path):
     assert sorted(pieces) == ["x/a.abc/1", "y/a.abc/1"]
     pieces, _ = found(tmp_path / "x" / "deep" / "b.abc", tmp_path / "y")
     assert sorted(pieces) == ["b.abc/2", "y/a.abc/1"]
-    ends = _tunebooks._ends(["/x", "/r/x/y", "/s/y"])
+    ends = _inputs._ends(["/x", "/r/x/y", "/s/y"])
     assert ends == ["x", "r/x/y", "s/y"]
     for inner in (tmp_path / "x", tmp_path / "x" / "deep", tmp_path / "x" / "a.abc"):
         with pytest.raises(UserError, match="--input=.* is part of --input=.*; leave it out"):

@@ -93,3 +93,31 @@ def test_plain_passages_are_passed_over(plain):
 @pytest.mark.parametrize("notes, count", [(0, 0), (1, 0), (24, 0), (25, 1), (30, 1), (31, 1)])
 def test_a_short_melody_has_one_run_or_none(notes, count):
     assert len(runs.sample(melody(random.Random(4), notes), Sampling(24, 7))) == count
+
+
+def onsets(rng, count):
+    return [rng.choice((b"kick", b"snare", b"hat", b"hat kick", b"ride")) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_drum_parts_with_a_long_enough_passage_in_common_have_a_run_in_common(seed):
+    rng = random.Random(seed)
+    sampling = Sampling(24, 7)
+    common = onsets(rng, 30)
+    one = runs.sample_onsets(onsets(rng, 20) + common + onsets(rng, 9), sampling)
+    other = runs.sample_onsets(common + onsets(rng, 33), sampling)
+    assert set(one) & set(other)
+    # A run is a hash of each onset; onsets of which there are fewer than a run have none.
+    assert {len(run) for run in one} == {4 * 24}
+    assert runs.sample_onsets(common[:23], sampling) == []
+
+
+def test_drum_parts_that_repeat_a_bar_or_have_few_drums_are_plain():
+    sampling = Sampling(24, 7)
+    bar = [b"kick", b"hat", b"snare", b"hat", b"kick", b"kick hat", b"snare", b"open"]
+    assert runs.sample_onsets(bar * 9, sampling) == []
+    # Twelve onsets are half of a run.
+    assert runs.sample_onsets((bar + bar[:4]) * 5, sampling) == []
+    assert runs.sample_onsets((bar + bar[:5]) * 5, sampling) != []
+    rng = random.Random(0)
+    assert runs.sample_onsets([rng.choice(bar[:3]) for _ in range(99)], sampling) == []

@@ -2,15 +2,13 @@
 
 import collections
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.music import midi_reader, note_sequence
-from pipelines.music.abc import reader, tunebook
-from pipelines.music.limits import Rejected
+from pipelines.media import reading
+from pipelines.music import note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import RecordFiles
@@ -22,7 +20,6 @@ from pipelines.runtime.progress import Progress
 from pipelines.tunes import identity, splits, title_text
 from pipelines.tunes.title_text import Title
 
-_MIDI = (".mid", ".midi", ".smf", ".kar")
 _MODE_NAMES = {value: name.lower() for name, value in NoteSequence.KeySignature.Mode.items()}
 # Why a tune has no title.
 NO_TITLE, NAMELESS, LONG = "no title", "no title that names a tune", "a title that is too long"
@@ -169,8 +166,8 @@ def of_sequence(
     return tune, why_untitled
 
 
-def of_file(path: str) -> Iterator[NoteSequence]:
-    """The tunes of a MIDI file or a tunebook. Tunes that cannot be read are named and left out.
+def of_file(path: str) -> list[NoteSequence]:
+    """The tunes of a file: MIDI, MusicXML or a tunebook, as `reading.read_pieces` gives them.
 
     The id of each says where it is from, e.g. "book.abc/12 The Maid's Fancy"; no two tunes of a
     file have the same.
@@ -178,43 +175,14 @@ def of_file(path: str) -> Iterator[NoteSequence]:
     Raises:
       UserError: where there is no tune in it.
     """
-    file = pathlib.Path(path)
-    data = file.read_bytes()
-    if data[:4] == b"MThd" or file.suffix.lower() in _MIDI:
-        try:
-            sequence = midi_reader.midi_to_note_sequence(data)
-        except Rejected as error:
-            raise UserError(f"{path}: {error.detail}; give another MIDI file") from error
-        sequence.id = _one_line(path)
-        yield sequence
-        return
-    try:
-        text = tunebook.decode(data)
-    except Rejected as error:
-        raise UserError(
-            f"{path} is neither MIDI nor text ({error.detail}); give a .mid or an .abc file"
-        ) from error
-    names: set[str] = set()
-    for tune in tunebook.tunes(text):
-        name = _one_line(tune.reference) or f"line{tune.line}"
-        name = f"{name}:{tune.line}" if name in names else name
-        names.add(name)
-        try:
-            sequence = reader.read(tune)
-        except Rejected as error:
-            say(f"{path}, line {tune.line}: left out: {error.detail}")
-            continue
-        except Exception as error:
-            # Whatever one tune does to the reader, the other tunes of its book still get titles.
-            say(f"{path}, line {tune.line}: left out: the reader failed: {error!r}")
-            continue
-        title = _one_line("".join(note_sequence.titles(sequence)[:1]))
+    pieces = reading.read_pieces(path)
+    for piece in pieces:
+        title = _one_line("".join(note_sequence.titles(piece)[:1]))
         if len(title) > title_text.MAX_LENGTH:
             title = f"{title[: title_text.MAX_LENGTH]}..."
-        sequence.id = f"{_one_line(path)}/{name} {title}".strip()
-        yield sequence
-    if not names:
-        raise UserError(f"{path} has no tune in it; give a .mid or an .abc file")
+        name = f"{_one_line(path)}/{_one_line(piece.id)}" if piece.id else _one_line(path)
+        piece.id = f"{name} {title}".strip()
+    return pieces
 
 
 def _sequences(paths: Iterable[str]) -> Iterator[tuple[NoteSequence, tuple[int, ...] | None]]:

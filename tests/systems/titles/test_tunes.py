@@ -326,8 +326,12 @@ def test_names_of_files_that_are_no_text(tmp_path):
         ("text.mid", b"X:1\nK:G\nGABc|\n", "not a MIDI file"),
         ("cut.mid", b"MThd\0\0\0\x06\0\1\0\1\0\xdcMTrk\0\0\1\0\0", "ends inside an event"),
         ("cut", b"MThd", "ends inside an event"),
-        ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "neither MIDI nor text"),
-        ("zeros.abc", b"\0" * 4000 + b"x", "neither MIDI nor text"),
+        (
+            "image.png",
+            b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
+            "neither MIDI nor MusicXML nor text",
+        ),
+        ("zeros.abc", b"\0" * 4000 + b"x", "neither MIDI nor MusicXML nor text"),
     ],
 )
 def test_files_that_are_no_tune(tmp_path, name, data, message):
