@@ -11,13 +11,15 @@ with those of others as distributions, and so that an edit of a window can be me
 
 `FEATURES` are functions that return a float64 array shaped [n], NaN where a window has nothing to
 measure: the swing of a window without a hi-hat, the mean velocity of silence. `HISTOGRAMS` are
-functions that return the counts of each window, shaped [n, bins].
+functions that return the counts of each window, shaped [n, bins]. `all_features` gives both with
+the bins to count values in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from pipelines.representations.contract import Feature
 from pipelines.representations.groove_converter import CLASS_NAMES
 
 _STEPS_PER_QUARTER = 4
@@ -291,9 +293,9 @@ def _counts(bins: np.ndarray, hits: np.ndarray, number: int) -> np.ndarray:
 
 
 # A function of windows and steps_per_bar, as the docstring of this module has them.
-Feature = Callable[[np.ndarray, int], np.ndarray]
+_Measure = Callable[[np.ndarray, int], np.ndarray]
 
-FEATURES: Mapping[str, Feature] = {
+FEATURES: Mapping[str, _Measure] = {
     function.__name__: function
     for function in (
         density,
@@ -309,10 +311,33 @@ FEATURES: Mapping[str, Feature] = {
     )
 }
 
-HISTOGRAMS: Mapping[str, Feature] = {
+HISTOGRAMS: Mapping[str, _Measure] = {
     "kick_profile": kick_profile,
     "snare_profile": snare_profile,
     "hihat_profile": hihat_profile,
     "velocity_histogram": velocity_histogram,
     "timing_histogram": timing_histogram,
 }
+
+# Edges of bins. What few windows have goes to the bins at the ends.
+_EDGES: Mapping[str, Iterable[float]] = {
+    "density": np.arange(0, 41, 2),
+    # None of the bars; up to a quarter of them, a half, three quarters; more.
+    "nearly_empty": (0, 0.01, 0.26, 0.51, 0.76, 1.01),
+    "syncopation": np.arange(21),
+    "swing": np.linspace(0.375, 0.875, 21),
+    "swing_16th": np.linspace(0.25, 0.875, 26),
+    "velocity_mean": np.arange(0, 129, 8),
+    "velocity_range": np.arange(0, 129, 8),
+    "hihat_open": np.linspace(0, 1, 21),
+    "polyphony": np.linspace(1, 3, 21),
+    "self_similarity": np.linspace(0, 1, 21),
+}
+
+
+def all_features() -> dict[str, Feature]:
+    """`FEATURES` and `HISTOGRAMS`, as the contract of representations has them."""
+    return {
+        **{name: Feature(measure, tuple(_EDGES[name])) for name, measure in FEATURES.items()},
+        **{name: Feature(measure) for name, measure in HISTOGRAMS.items()},
+    }
