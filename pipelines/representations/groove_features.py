@@ -82,6 +82,11 @@ def nearly_empty(windows: np.ndarray, steps_per_bar: int) -> np.ndarray:
     return (_bars(windows, steps_per_bar).sum((2, 3)) < NEARLY_EMPTY_HITS).mean(axis=1)
 
 
+def sparsest_bar(windows: np.ndarray, steps_per_bar: int) -> np.ndarray:
+    """Hits in the bar of a window that has the fewest: sparse bars without a threshold."""
+    return _bars(windows, steps_per_bar).sum((2, 3)).min(axis=1).astype(np.float64)
+
+
 def syncopation(windows: np.ndarray, steps_per_bar: int) -> np.ndarray:
     """The syncopation of kick, snare and cymbals, summed and divided by the number of bars.
 
@@ -300,6 +305,7 @@ FEATURES: Mapping[str, _Measure] = {
     for function in (
         density,
         nearly_empty,
+        sparsest_bar,
         syncopation,
         swing,
         swing_16th,
@@ -324,6 +330,8 @@ _EDGES: Mapping[str, Iterable[float]] = {
     "density": np.arange(0, 41, 2),
     # None of the bars; up to a quarter of them, a half, three quarters; more.
     "nearly_empty": (0, 0.01, 0.26, 0.51, 0.76, 1.01),
+    # 0 to 2 hits are a nearly empty bar.
+    "sparsest_bar": (0, *range(3, 34, 2)),
     "syncopation": np.arange(21),
     "swing": np.linspace(0.375, 0.875, 21),
     "swing_16th": np.linspace(0.25, 0.875, 26),

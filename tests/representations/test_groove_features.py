@@ -43,6 +43,8 @@ def test_density_and_nearly_empty_bars():
     array = rhythm(bars=4, kick=[0, 8, 16, 48, 49, 50, 51], snare=[4], ride=[20])
     assert measured("density", array) == 9 / 4
     assert measured("nearly_empty", array) == 2 / 4
+    assert measured("sparsest_bar", array) == 0
+    assert measured("sparsest_bar", array[:, :32]) == 2
 
 
 @pytest.mark.parametrize(
@@ -210,6 +212,7 @@ def test_a_window_is_measured_by_itself(name):
 def test_silence():
     silence = {name: measured(name, window(bars=4)) for name in features.FEATURES}
     assert silence.pop("density") == 0 and silence.pop("nearly_empty") == 1
+    assert silence.pop("sparsest_bar") == 0
     assert all(map(np.isnan, silence.values())), silence
     for name, histogram in features.HISTOGRAMS.items():
         assert not histogram(window(bars=4), BAR).any(), name

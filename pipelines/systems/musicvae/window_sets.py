@@ -122,7 +122,9 @@ def of_records(
       UserError: where there is no window, or windows are not all equally long.
     """
     counts = Counts()
-    kept = _Reservoir(number, rng)
+    # Of two generators, so that `number` does not change which windows stay.
+    rng, rng_of_kept = rng.spawn(2)
+    kept = _Reservoir(number, rng_of_kept)
     pieces: list[int] = []
     notes: list[np.ndarray] = []
     all_notes: list[np.ndarray] = []

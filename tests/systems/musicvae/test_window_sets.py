@@ -82,6 +82,10 @@ def test_all_windows_have_the_same_chance_to_be_kept():
 def test_no_more_windows_are_kept_than_asked_for():
     found, _ = of_records(*[[window(step)] for step in range(20)], number=4)
     assert len(found.windows) == 4 and len(found) == 20
+    # How many are kept has no influence on which windows of a piece are measured.
+    piece = [window(step) for step in range(20)]
+    few, many = (of_records(piece, piece, number=number)[0].notes for number in (1, 100))
+    np.testing.assert_array_equal(few, many)
 
 
 def test_chunks_change_nothing(monkeypatch):
