@@ -17,13 +17,21 @@ class. Melodies are measured by their events, over all and bar by bar:
   rhythm_f1       whether a note begins, whatever its pitch
   pitch_accuracy  where a note begins as it should, whether its pitch is right
 
-Example:
+With --samples=1000 it also compares so many samples from the prior with the held-out music, by
+musical features, by how near they are to what was learnt and, with --judge_run_dir, by another
+model's encoder. Tables go to stderr; docs/samples.md explains them.
+
+Examples:
   ./run.sh evaluate --run_dir=/data/runs/first \\
       --examples_path='/data/groove/validation.tfrecord*'
+  ./run.sh evaluate --run_dir=/data/runs/first --samples=1000 \\
+      --examples_path='/data/groove/validation.tfrecord*' \\
+      --baseline_examples_path='/data/groove/train.tfrecord*' --judge_run_dir=/data/runs/other
 """
 
 import os
 import tempfile
+from collections.abc import Callable
 
 from absl import flags
 
@@ -71,7 +79,22 @@ flags.DEFINE_string(
     "most_frequent_bar (of --baseline_examples_path) or, for melodies, most_frequent_event.",
 )
 flags.DEFINE_string(
-    "baseline_examples_path", None, "Where most_frequent_... is counted: the training records."
+    "baseline_examples_path",
+    None,
+    "The training records: where most_frequent_... is counted, and what --samples are put beside. "
+    "With --samples, by default those that the run was trained on.",
+)
+flags.DEFINE_integer(
+    "samples",
+    None,
+    "Also compare so many samples from the prior with the held-out music; 1000 are enough.",
+    lower_bound=2,
+)
+flags.DEFINE_string(
+    "judge_run_dir",
+    None,
+    "With --samples: the folder of another run with windows of the same length, in whose latent "
+    "space the Fréchet distance is taken.",
 )
 flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
 flags.DEFINE_enum(
@@ -86,12 +109,18 @@ def main() -> None:
     """Runs the job from its flags."""
     require_finite("temperature")
     configs.require_known(FLAGS.config, path_flag("config_file"))
+    if FLAGS.samples and FLAGS.baseline:
+        raise UserError("--samples has baselines of its own; leave out --baseline")
+    if FLAGS.judge_run_dir and not FLAGS.samples:
+        raise UserError("--judge_run_dir judges samples; give --samples=1000, too")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     runs.require_checkpoint(
         required_path_flag("run_dir"), path_flag("checkpoint_file"), new_run_dir=True
     )
     manifest.record_files(required_path_flag("examples_path"))
+    if FLAGS.judge_run_dir:
+        runs.require_checkpoint(path_flag("judge_run_dir"), None)
     tensorflow.start(FLAGS.log)
     from pipelines.examples import reading
     from pipelines.runtime import devices, files
@@ -106,6 +135,7 @@ def main() -> None:
     options = evaluation.Options(
         FLAGS.temperature, FLAGS.batch_size, FLAGS.eval_num_batches, FLAGS.seed
     )
+    compare_samples = _sample_comparison(run, held_out) if FLAGS.samples else None
     if FLAGS.baseline not in (None, "untrained"):
         if not FLAGS.baseline_examples_path:
             raise UserError(f"--baseline={FLAGS.baseline} needs --baseline_examples_path")
@@ -116,6 +146,8 @@ def main() -> None:
             if FLAGS.baseline == "untrained":
                 run = losses.untrained(run, directory, FLAGS.seed)
             result = evaluation.evaluate(run, held_out, options)
+    if compare_samples:
+        result["samples"] = compare_samples()
     result["baseline"] = FLAGS.baseline
     eval_dir = runs.eval_dir(required_path_flag("run_dir"), FLAGS.eval_dir_suffix)
     os.makedirs(eval_dir, exist_ok=True)
@@ -128,6 +160,44 @@ def main() -> None:
         evaluation.write_summaries(os.path.join(eval_dir, label), result)
     print(shown_json(result))
     say(f"written to {eval_dir}")
+
+
+def _sample_comparison(run, held_out) -> Callable[[], dict]:
+    """Opens what --samples needs; returns a function that compares, and prints the tables.
+
+    Args:
+      run: from `open_from_flags`.
+      held_out: the opened records to compare with.
+
+    Raises:
+      UserError: where the run has no samples that can be compared, the training records are
+        unknown, or the judge does not fit.
+    """
+    from pipelines.examples import reading
+    from pipelines.systems.musicvae import encoder_judge, samples
+
+    samples.require_comparable(run)
+    learnt = path_flag("baseline_examples_path") or ",".join(run.trained_on())
+    if not learnt:
+        raise UserError("--samples needs --baseline_examples_path, the training records")
+    try:
+        training = reading.open_note_sequences(learnt)
+    except UserError as error:
+        raise UserError(f"--baseline_examples_path, the training records: {error}") from error
+    judge = None
+    if FLAGS.judge_run_dir:
+        judge = encoder_judge.open_judge(
+            required_path_flag("judge_run_dir"), run, path_flag("config_file")
+        )
+    options = samples.Options(FLAGS.samples, FLAGS.temperature, FLAGS.batch_size, FLAGS.seed)
+
+    def compare() -> dict:
+        result = samples.compare(run, held_out, training, options, judge=judge)
+        for line in samples.table(result):
+            say(line)
+        return result
+
+    return compare
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pipelines.examples.base import Batch, Counts, Draw, Examples
 from pipelines.music.note_sequence import parse, rhythm
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
-from pipelines.representations.contract import EVAL, TRAIN, Encoded, Representation
+from pipelines.representations.contract import EVAL, TRAIN, Encoded, Example, Representation
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 
@@ -65,6 +65,21 @@ class NoteSequences(Examples):
         progress.close()
         return counts
 
+    def examples_by_piece(self, config, counts: Counts) -> Iterator[tuple[float, list[Example]]]:
+        """Yields the held-out examples of each record, in the order of the records.
+
+        Args:
+          config: a Magenta Config.
+          counts: is updated to what has been read so far, but for its `examples`.
+
+        Yields:
+          The tempo of the piece in quarters a minute, and its examples; there may be none.
+        """
+        representation = representations.of(config.data_converter)
+        representation.set_mode(EVAL)
+        for piece, encoded in _encode(representation, self.pieces(), counts):
+            yield first_qpm(piece), encoded.examples
+
     def batches(
         self, config, batch_size: int, counts: Counts, num_batches: int | None = None
     ) -> Iterator[Batch]:
@@ -76,16 +91,11 @@ class NoteSequences(Examples):
           counts: is updated to what has been read and yielded so far.
           num_batches: stop after so many batches, if given.
         """
-        representation = representations.of(config.data_converter)
-        representation.set_mode(EVAL)
-
-        def examples():
-            for piece, encoded in _encode(representation, self.pieces(), counts):
-                qpm = first_qpm(piece)
-                for example in encoded.examples:
-                    yield *example, qpm
-
-        remaining = examples()
+        remaining = (
+            (*example, qpm)
+            for qpm, examples in self.examples_by_piece(config, counts)
+            for example in examples
+        )
         for _ in range(num_batches) if num_batches else itertools.count():
             batch = list(itertools.islice(remaining, batch_size))
             if not batch:

@@ -90,6 +90,33 @@ class Metrics(Protocol):
 Baseline = Callable[[Iterable[np.ndarray], int], np.ndarray]
 
 
+class Feature(NamedTuple):
+    """A musical feature of windows, by which sets of windows are compared as distributions.
+
+    Attributes:
+      measure: a function of windows, shaped [n, steps, depth], and of the steps in a bar. It
+        returns one value for each window, shaped [n], NaN where there is nothing to measure; or,
+        without `edges`, what it counted in each window, shaped [n, bins].
+      edges: the edges of the bins that values are counted in, ascending. A bin includes its lower
+        edge. Values below the first edge or above the last go to the bins at the ends.
+    """
+
+    measure: Callable[[np.ndarray, int], np.ndarray]
+    edges: tuple[float, ...] | None = None
+
+    def counts(self, measured: np.ndarray) -> np.ndarray:
+        """Counts what `measure` returned, for each window: a float array shaped [n, bins].
+
+        Windows without a value have a bin of their own, the last: how many there are is a feature
+        too.
+        """
+        if self.edges is None:
+            return measured.astype(np.float64)
+        last = len(self.edges) - 2
+        bins = np.clip(np.searchsorted(self.edges, measured, side="right") - 1, 0, last)
+        return np.eye(last + 2)[np.where(np.isnan(measured), last + 1, bins)]
+
+
 class Representation:
     """Wraps a converter and answers what the project asks about it, whatever the music.
 
@@ -254,6 +281,22 @@ class Representation:
     def metrics(self) -> Metrics | None:
         """Makes metrics for decoded windows; None if there is nothing to measure but the loss."""
         return None
+
+    def features(self) -> Mapping[str, Feature]:
+        """The features by which samples are compared with held-out windows, by name."""
+        return {}
+
+    def onsets(self, windows: np.ndarray) -> np.ndarray:
+        """The notes of windows, to tell how many two windows share.
+
+        Args:
+          windows: array shaped [n, steps, output_depth].
+
+        Returns:
+          A bool array shaped [n, steps x m], true where a note begins; m is the number of different
+          notes. Without better knowledge, it is true where a window is over 0.5.
+        """
+        return (np.asarray(windows) > 0.5).reshape(len(windows), -1)
 
     def activate(self, rnn_output: np.ndarray) -> np.ndarray:
         """Turns a decoder's raw outputs, shaped [..., depth], into what `Metrics.update` takes."""

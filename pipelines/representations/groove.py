@@ -12,8 +12,14 @@ import tensorflow as tf
 from magenta.models.music_vae import data
 from note_seq.protobuf import music_pb2
 
-from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation, ratio
+from pipelines.representations import encodings, groove_features
+from pipelines.representations.contract import (
+    Baseline,
+    Feature,
+    Metrics,
+    OwnRepresentation,
+    ratio,
+)
 from pipelines.representations.groove_converter import CLASS_NAMES, GrooveConverter
 from pipelines.representations.magenta import MagentaRepresentation
 
@@ -149,9 +155,22 @@ class _Magentas(MagentaRepresentation):
         The other variants of the converter (categorical, split instruments, hits as controls) have
         losses, but no hit metrics.
         """
-        if self.converter.output_depth != 27 or self.converter.control_depth:
+        if not self._has_grooves():
             return None
         return GrooveMetrics(self.converter._steps_per_quarter)
+
+    def features(self) -> Mapping[str, Feature]:
+        """Features of grooves, where `metrics` are and a quarter note has four steps."""
+        if not self._has_grooves() or self.converter._steps_per_quarter != 4:
+            return {}
+        return groove_features.all_features()
+
+    def onsets(self, windows: np.ndarray) -> np.ndarray:
+        """The hits."""
+        return super().onsets(np.asarray(windows)[..., : len(CLASS_NAMES)])
+
+    def _has_grooves(self) -> bool:
+        return self.converter.output_depth == 27 and not self.converter.control_depth
 
     def activate(self, rnn_output: np.ndarray) -> np.ndarray:
         """Turns the raw outputs of Magenta's GrooveLstmDecoder into hits, velocities and offsets.

@@ -12,8 +12,14 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from pipelines.representations import encodings
-from pipelines.representations.contract import Baseline, Metrics, OwnRepresentation, ratio
+from pipelines.representations import encodings, melody_features
+from pipelines.representations.contract import (
+    Baseline,
+    Feature,
+    Metrics,
+    OwnRepresentation,
+    ratio,
+)
 from pipelines.representations.melody_converter import (
     FIRST_PITCH,
     STEPS_PER_QUARTER,
@@ -161,6 +167,14 @@ class MelodyRepresentation(OwnRepresentation):
     def metrics(self) -> Metrics:
         """Makes metrics of the accuracy over steps and over the onsets of notes."""
         return MelodyMetrics(self.converter.steps_per_bar)
+
+    def features(self) -> Mapping[str, Feature]:
+        """Features of melodies."""
+        return melody_features.FEATURES
+
+    def onsets(self, windows: np.ndarray) -> np.ndarray:
+        """The beginnings of notes, with their pitches."""
+        return super().onsets(np.asarray(windows)[..., FIRST_PITCH:])
 
 
 REPRESENTATIONS = {MelodyConverter: MelodyRepresentation}

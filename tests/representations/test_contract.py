@@ -21,7 +21,7 @@ from configs import ConfigRef
 from pipelines import representations
 from pipelines.examples import conversion, reading, report
 from pipelines.media import pieces
-from pipelines.representations.contract import Representation
+from pipelines.representations.contract import Feature, Representation
 from pipelines.representations.encodings import Tokens
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import evaluation, generation, training
@@ -230,3 +230,20 @@ def test_two_representations_of_one_class_are_an_error(monkeypatch):
         representations.of(PitchClassConverter())
     monkeypatch.undo()
     representations._registered.cache_clear()
+
+
+def test_features_are_counted_in_bins():
+    feature = Feature(lambda windows, steps_per_bar: windows, (0, 1, 2.5))
+    # Below the first edge; on it; on an edge between two bins; on the last and above it; none.
+    counts = feature.counts(np.array([-3, 0, 1, 2.5, 9, np.nan]))
+    assert counts.argmax(axis=1).tolist() == [0, 0, 1, 1, 1, 2]
+    assert counts.shape == (6, 3) and (counts.sum(axis=1) == 1).all()
+    counted = np.array([[2, 0], [1, 5]])
+    np.testing.assert_array_equal(Feature(lambda *_: counted).counts(counted), counted)
+
+
+def test_a_representation_need_not_have_features():
+    toy_representation = representations.of(PitchClassConverter())
+    assert toy_representation.features() == {}
+    windows = np.eye(13)[np.array([[0, REST], [3, 3]])]
+    assert toy_representation.onsets(windows).shape == (2, 26)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from magenta.models.music_vae import data
 
 from pipelines import representations
+from pipelines.representations import groove_features
 from pipelines.representations.groove import GrooveMetrics, most_frequent_bar
 from pipelines.representations.groove_converter import GrooveConverter
 
@@ -89,6 +91,25 @@ def test_activation():
     assert out[0] == 1 and out[1] == 0
     assert out[9] == pytest.approx(0.75) and out[10] == pytest.approx(0.5)
     assert out[18] == pytest.approx(0.5)
+
+
+def test_features_are_of_grooves_alone():
+    representation = representations.of(GrooveConverter(split_bars=1))
+    names = {*groove_features.FEATURES, *groove_features.HISTOGRAMS}
+    features = representation.features()
+    assert set(features) == names
+    array = np.concatenate([window(16, a=(0, 0, 0.5, 0.0), b=(4, 1, 0.9, 0.0)), window(16)])
+    for name, feature in features.items():
+        counts = feature.counts(feature.measure(array, 16))
+        # A value, or none, is in one bin; silence adds nothing to what is counted.
+        assert (counts.sum(axis=1) == 1).all() or not counts[1].any(), name
+    onsets = representation.onsets(array)
+    assert onsets.shape == (2, 16 * 9) and onsets.sum(axis=1).tolist() == [2, 0]
+    # Sixteenths are what the features are defined for; other outputs have no grooves.
+    finer = GrooveConverter(split_bars=1, steps_per_quarter=8)
+    assert representations.of(finer).features() == {}
+    categorical = data.GrooveConverter(split_bars=1, hits_as_controls=True)
+    assert representations.of(categorical).features() == {}
 
 
 def test_most_frequent_bar_leaves_silence_aside():

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from pipelines import representations
 from pipelines.representations.melody import (
     MelodyMetrics,
     most_frequent_bar,
     most_frequent_event,
 )
+from pipelines.representations.melody_converter import MelodyConverter
 
 
 def window(*events, depth=6):
@@ -107,3 +109,12 @@ def test_the_commonest_bar_leaves_those_without_a_note_aside():
 def test_the_commonest_event_at_every_step():
     windows = [window(*events)[0] for events in ([0, 2, 2, 1], [1, 2, 0, 3])]
     np.testing.assert_array_equal(most_frequent_event(iter(windows), 2), window(2, 2)[0])
+
+
+def test_features_and_onsets():
+    representation = representations.of(MelodyConverter([(4, 4)], bars=1))
+    array = window(5, 0, 1, 7, 0, 0, 0, 0, *[0] * 8, depth=48)
+    features = representation.features()
+    assert features["density"].measure(array, 16).tolist() == [2]
+    # The end of a note is no onset.
+    assert representation.onsets(array).sum() == 2
