@@ -70,12 +70,19 @@ def last_step(directory: str) -> int:
       UserError: where that checkpoint is damaged.
     """
     checkpoint = latest(directory)
-    if not checkpoint:
-        return 0
+    return saved_step(checkpoint) if checkpoint else 0
+
+
+def saved_step(prefix: str) -> int:
+    """The training step that a checkpoint holds.
+
+    Raises:
+      UserError: where the checkpoint is damaged.
+    """
     try:
-        return int(tf.train.load_variable(checkpoint, "global_step"))
+        return int(tf.train.load_variable(prefix, "global_step"))
     except DAMAGE as error:
-        raise damaged(checkpoint, error) from error
+        raise damaged(prefix, error) from error
 
 
 def step_of(prefix: str) -> int | None:
