@@ -52,6 +52,16 @@ def folder(tmp_path):
             "--pretrained and --run_dir name a model each; give one of them",
         ),
         ("evaluate", ["--examples_path=train*"], "missing --run_dir (or --pretrained; see --help)"),
+        (
+            "train",
+            ["--config=flat-groove_4bar", "--run_dir=new", "--warm_start=nonesuch"],
+            "no pretrained model, run folder or checkpoint is named 'nonesuch'",
+        ),
+        (
+            "train",
+            [*TRAIN[:1], "--run_dir=new", "--warm_start=begun"],
+            "begun: no checkpoint in it",
+        ),
         ("pretrained", ["export", "--run_dir=none", "--output=o"], "none: no such run folder"),
         ("pretrained", ["export", "--run_dir=run"], "missing --output (see --help)"),
         ("evaluate", ["--run_dir=none", "--examples_path=train*"], "none: no such run folder"),

@@ -34,6 +34,8 @@ _CARD = """\
 
     ./run.sh generate --pretrained={name} --num_outputs=8 --output_dir=music
     ./run.sh evaluate --pretrained={name} --examples_path='DIR/validation.tfrecord*'
+    ./run.sh train --warm_start={name} --config={config} --examples_path='DIR/train.tfrecord*' \\
+        --run_dir=runs/mine
 
 Where the folder does not come with reelgroove, the name is its path.
 

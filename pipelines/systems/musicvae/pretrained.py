@@ -103,6 +103,23 @@ def require_from_flags(new_run_dir: bool = False) -> None:
     require(run_dir, checkpoint_file, name, new_run_dir)
 
 
+def is_model(source: str) -> bool:
+    """Whether this names a model of `find`, rather than a run or a checkpoint."""
+    return source in names() or (pathlib.Path(source).expanduser() / WEIGHTS).is_file()
+
+
+def require_source(source: str) -> None:
+    """Raises UserError where no model, run or checkpoint of this name or path can be there."""
+    if is_model(source):
+        find(source)
+    elif os.sep in source or os.path.exists(source) or os.path.exists(f"{source}.index"):
+        runs.require_checkpoint(None, source)
+    else:
+        raise UserError(
+            f"no pretrained model, run folder or checkpoint is named {source!r}{_nearest(source)}"
+        )
+
+
 def read(folder: pathlib.Path) -> Weights:
     """Reads the weights of a model; raises UserError where they cannot be used."""
     return weights.read(folder / WEIGHTS)

@@ -63,8 +63,19 @@ class Run:
 
     def trained_on(self) -> list[str]:
         """The patterns of the records that the run was trained on; empty where that is unknown."""
-        paths = [start.get("examples_path") for start in self.metadata.get("starts", [])]
-        return list(dict.fromkeys(path for path in paths if path))
+        return trained_on(self.metadata)
+
+
+def trained_on(metadata: dict) -> list[str]:
+    """The patterns of the records that a run was trained on, by what its run.json says.
+
+    Those of the model that it was started from are among them.
+    """
+    paths = []
+    for start in metadata.get("starts", []):
+        paths += start.get("warm_start", {}).get("trained_on", [])
+        paths.append(start.get("examples_path"))
+    return list(dict.fromkeys(path for path in paths if path))
 
 
 def read_metadata(folder: str) -> dict:

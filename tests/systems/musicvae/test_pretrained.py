@@ -55,7 +55,7 @@ def test_models_are_found_by_name_and_by_path(box):
     assert pretrained.names() == ["groove_4bar", "reel_2bar"]
     assert pretrained.find("reel_2bar") == box / "reel_2bar"
     mine = folder_of(pathlib.Path("mine"), "weights.safetensors", "run.json")
-    assert pretrained.find("mine") == mine
+    assert pretrained.find("mine") == mine and pretrained.is_model("mine")
     # The project's model has the name, and one of the user's its path.
     folder_of(pathlib.Path("reel_2bar"), "weights.safetensors", "run.json")
     assert pretrained.find("reel_2bar") == box / "reel_2bar"
@@ -102,6 +102,21 @@ def test_one_model_is_named(box):
         pretrained.require("run", None, "groove_4bar")
     with pytest.raises(UserError, match="--pretrained and --checkpoint_file name a model each"):
         pretrained.require(None, "run/train/model.ckpt-3", "groove_4bar")
+
+
+def test_a_warm_start_is_from_a_model_a_run_or_a_checkpoint(box):
+    folder_of(pathlib.Path("run"), "train/model.ckpt-3.index")
+    folder_of(pathlib.Path("mine"), "weights.safetensors", "run.json")
+    folder_of(pathlib.Path(), "model.ckpt-5.index")
+    for source in ("groove_4bar", "run", "mine", "run/train/model.ckpt-3", "model.ckpt-5"):
+        pretrained.require_source(source)
+    for source, message in [
+        ("grove_4bar", "no pretrained model, run folder or checkpoint is named 'grove_4bar'; did"),
+        ("run/train/model.ckpt-4", "model.ckpt-4.index does not exist"),
+        ("http://host/x.tar", "is a URL; download it"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            pretrained.require_source(source)
 
 
 def test_damaged_weights_are_found_before_a_checkpoint_is_written(tmp_path, monkeypatch):
