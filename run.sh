@@ -15,6 +15,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   evaluate     measures a trained model on held-out records
   generate     new music from a trained model
   titles       train, evaluate, match, search: titles for tunes, tunes for titles
+  pretrained   lists the trained models that come with the project; makes one of a run
   corpora      lists the corpora that convert reads
   configs      lists the configs that train takes
   bench        measures this project beside stock Magenta
@@ -182,7 +183,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | titles | corpora | bench | tensorboard)
+  demo | convert | tensors | train | evaluate | generate | titles | pretrained | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

@@ -16,6 +16,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
+    # Beam workers need no trained models: models/pretrained is no package, and stays out.
     packages=find_packages(include=["configs*", "models*", "pipelines*", "reelgroove*"]),
     # What a Beam worker needs to convert a corpus: no TensorFlow. (Where --input is tfds:..., it
     # reads with tensorflow-datasets as well.)
@@ -37,7 +38,7 @@ setup(
             "keras>=3.13,<4",  # the towers of titles; Magenta's models are on tf-keras
             "matplotlib",
             "platformdirs",
-            "safetensors",  # the weights of `minilm`
+            "safetensors",  # the weights of `minilm` and of the models in models/pretrained
             "scikit-learn",  # what the towers of titles are measured beside
             # TensorFlow Probability imports distutils, gone from Python 3.12, and TF-Hub imports
             # pkg_resources, which setuptools promises to have before version 81 only.

@@ -81,12 +81,19 @@ def last_step(directory: str) -> int:
       UserError: where that checkpoint is damaged.
     """
     checkpoint = latest(directory)
-    if not checkpoint:
-        return 0
+    return saved_step(checkpoint) if checkpoint else 0
+
+
+def saved_step(prefix: str) -> int:
+    """The training step that a checkpoint holds.
+
+    Raises:
+      UserError: where the checkpoint is damaged.
+    """
     try:
-        return int(tf.train.load_variable(checkpoint, "global_step"))
+        return int(tf.train.load_variable(prefix, "global_step"))
     except DAMAGE as error:
-        raise damaged(checkpoint, error) from error
+        raise damaged(prefix, error) from error
 
 
 def step_of(prefix: str) -> int | None:
@@ -103,6 +110,18 @@ def damaged(checkpoint: str, error: Exception) -> UserError:
     )
 
 
+def shapes(checkpoint: str) -> dict[str, list[int]]:
+    """The shapes of the variables in a checkpoint, by name.
+
+    Raises:
+      UserError: where the checkpoint is damaged.
+    """
+    try:
+        return tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    except DAMAGE as error:
+        raise damaged(checkpoint, error) from error
+
+
 def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | None:
     """Names where a model and a checkpoint differ, or returns None.
 
@@ -110,10 +129,7 @@ def shape_mismatch(checkpoint: str, variables: dict[str, list[int]]) -> str | No
       checkpoint: the checkpoint's prefix.
       variables: the shapes of the model's variables by name.
     """
-    try:
-        saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
-    except DAMAGE as error:
-        raise damaged(checkpoint, error) from error
+    saved = shapes(checkpoint)
     wrong = [
         f"{name} is {shape} in the model and {saved.get(name, 'absent')} in the checkpoint"
         for name, shape in sorted(variables.items())

@@ -42,6 +42,7 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
+from pipelines.systems.musicvae import pretrained
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -52,6 +53,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string(
     "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+)
+flags.DEFINE_string(
+    "pretrained",
+    None,
+    "Instead of --run_dir: a model that comes with the project (./run.sh pretrained lists them), "
+    "or the folder of one. The results go to stdout alone.",
 )
 flags.DEFINE_string(
     "examples_path",
@@ -115,9 +122,9 @@ def main() -> None:
         raise UserError("--judge_run_dir judges samples; give --samples=1000, too")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
-    runs.require_checkpoint(
-        required_path_flag("run_dir"), path_flag("checkpoint_file"), new_run_dir=True
-    )
+    if not FLAGS.run_dir and not FLAGS.pretrained:
+        raise UserError("missing --run_dir (or --pretrained; see --help)")
+    pretrained.require_from_flags(new_run_dir=True)
     manifest.record_files(required_path_flag("examples_path"))
     if FLAGS.judge_run_dir:
         runs.require_checkpoint(path_flag("judge_run_dir"), None)
@@ -149,6 +156,9 @@ def main() -> None:
     if compare_samples:
         result["samples"] = compare_samples()
     result["baseline"] = FLAGS.baseline
+    if FLAGS.pretrained:  # There is no run folder for the results.
+        print(shown_json(result))
+        return
     eval_dir = runs.eval_dir(required_path_flag("run_dir"), FLAGS.eval_dir_suffix)
     os.makedirs(eval_dir, exist_ok=True)
     # The split is in the names of the files, and a run of its own in TensorBoard.
@@ -201,4 +211,4 @@ def _sample_comparison(run, held_out) -> Callable[[], dict]:
 
 
 if __name__ == "__main__":
-    app.run(main, required=["run_dir", "examples_path"])
+    app.run(main, required=["examples_path"])

@@ -18,11 +18,11 @@ import secrets
 from absl import flags
 
 import configs
-from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.systems.musicvae import pretrained
 
 FLAGS = flags.FLAGS
 
@@ -31,6 +31,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
 flags.DEFINE_string(
     "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+)
+flags.DEFINE_string(
+    "pretrained",
+    None,
+    "Instead of a run: a model that comes with the project (./run.sh pretrained lists them), or "
+    "the folder of one. (Not in Magenta.)",
 )
 flags.DEFINE_string(
     "config", None, "The config, for a checkpoint without a run.json (such as stock Magenta's)."
@@ -141,7 +147,7 @@ def main() -> None:
         raise UserError(f"--skip_empty does not go with --mode={FLAGS.mode}, which draws nothing")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
-    runs.require_checkpoint(path_flag("run_dir"), path_flag("checkpoint_file"))
+    pretrained.require_from_flags()
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation

@@ -53,6 +53,11 @@ def last_saved(run_dir: str | os.PathLike) -> int:
     return max((int(step[1]) for step in steps if step), default=0)
 
 
+def has_checkpoint(run_dir: str | os.PathLike) -> bool:
+    """Whether a run has a checkpoint, by the names of files alone."""
+    return any(pathlib.Path(train_dir(run_dir)).glob("*.index"))
+
+
 def is_archive_name(path: str) -> bool:
     """Whether a file is an archive by its name, such as the .tar that Magenta publishes."""
     return bool(_ARCHIVE.search(path))

@@ -23,6 +23,7 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.progress import Stages
+from pipelines.systems.musicvae import pretrained
 
 FLAGS = flags.FLAGS
 
@@ -80,6 +81,13 @@ flags.DEFINE_string(
     "equal part of each batch. By default all GPUs that TensorFlow finds, else the CPU. (Not in "
     "Magenta.)",
 )
+flags.DEFINE_string(
+    "warm_start",
+    None,
+    "Starts a new run from the variables of a trained model, as far as names and shapes fit: one "
+    "that comes with the project (./run.sh pretrained), the folder of one, a run's folder or a "
+    "checkpoint. A run that has a checkpoint goes on from that. (Not in Magenta.)",
+)
 flags.DEFINE_string("mode", "train", "Must be train; for Magenta's eval, use ./run.sh evaluate.")
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")
@@ -115,7 +123,7 @@ def main() -> None:
     given: dict[str, Any] = {
         field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
     }
-    options = training.Options(**given)
+    options = training.Options(**{**given, "warm_start": path_flag("warm_start")})
     training.train(ref, run_dir, _open_examples, FLAGS.num_steps, options)
     if options.task == 0:
         app.say(f"next: {_next_commands(ref, run_dir)}")
@@ -126,6 +134,9 @@ def _look(run_dir: str) -> None:
     device_names.read(FLAGS.devices)
     if FLAGS.task == 0:
         runs.require_free(run_dir)
+    warm_start = path_flag("warm_start")
+    if warm_start and not runs.has_checkpoint(run_dir):
+        pretrained.require_source(warm_start)
     pattern = path_flag("examples_path")
     # A run that has nothing left to do needs no records.
     if pattern and runs.last_saved(run_dir) < FLAGS.num_steps:

@@ -132,6 +132,7 @@ def load(
     hparams: str = "",
     batch_size: int = 16,
     devices: str = "",
+    pretrained: Path | None = None,
 ) -> Model:
     """Loads a trained model into this process. The first time takes some ten seconds.
 
@@ -143,13 +144,16 @@ def load(
       batch_size: how many pieces are encoded or decoded at once; other sizes give other music.
       devices: "CPU" or "GPU"; by default a GPU where TensorFlow finds one. The first model of a
         process decides for the others.
+      pretrained: instead of a run or a checkpoint, the name of a model that comes with the project,
+        or the folder of one.
 
     Raises:
       Error: where there is no checkpoint, or it does not fit its config.
       ImportError: where TensorFlow was imported with Keras 3 before reelgroove was.
     """
-    if not run_dir and not checkpoint_file:
-        raise UserError("give run_dir or checkpoint_file")
+    given = [each for each in (run_dir or checkpoint_file, pretrained) if each]
+    if len(given) != 1:
+        raise UserError("give run_dir or checkpoint_file, or pretrained")
     _require_in_bounds(batch_size=batch_size)
     from pipelines.runtime import tensorflow
 
@@ -164,7 +168,7 @@ def load(
 
     own_file = _expanded(config_file)
     ref = ConfigRef(config, own_file, hparams)
-    run = open_run(_expanded(run_dir), _expanded(checkpoint_file), ref)
+    run = open_run(_expanded(run_dir), _expanded(checkpoint_file), ref, name=_expanded(pretrained))
     warn_of_change(run.metadata, own_file)
     tensorflow_devices.use(devices)
     return Model(run, batch_size)

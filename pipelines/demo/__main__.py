@@ -1,4 +1,6 @@
-"""Runs the whole chain, on drum grooves and on dance tunes that the project makes itself, offline.
+"""Plays a trained model, then runs the whole chain on music that the project makes itself, offline.
+
+That music is drum grooves and dance tunes; the trained model is one of four bars of drums.
 
 Example:
   ./run.sh demo
@@ -43,17 +45,20 @@ _TUNE_HPARAMS = (
 )
 
 
+# A model of models/pretrained.
+_PRETRAINED = "groove_4bar"
 _TITLE_EPOCHS = 30
 _IDEAS = 200
 
 
 def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
-    """Makes two corpora; converts, trains, evaluates and generates from each, all in `output`."""
+    """Plays a trained model; makes two corpora, and converts, trains, evaluates and plays each."""
     started = time.monotonic()
+    first = _first(os.path.join(output, "first"))
     drums = _drums(_places(output, "grooves"), num_steps)
     reels = _reels(_places(output, "tunes"), num_tune_steps)
     _title(f"done, in {time.monotonic() - started:.0f} s")
-    print(f"{drums}\n\n{reels}")
+    print(f"{first}\n\n{drums}\n\n{reels}")
     print(f"""
 What to try next:
   ./run.sh tensorboard {shlex.quote(output)}
@@ -66,6 +71,21 @@ def _places(output: str, kind: str) -> dict[str, str]:
     """The folders of a chain: the corpus, the records, the runs and the music."""
     names = ("corpus", "records", "run", "music", "titles")
     return {name: os.path.join(output, kind, name) for name in names}
+
+
+def _first(folder: str) -> str:
+    """Plays the model that comes with the project; returns what came of it."""
+    _title("new drums, from a trained model that comes with the project")
+    _job(
+        "generate",
+        pretrained=_PRETRAINED,
+        mode="sample",
+        num_outputs=4,
+        output_dir=folder,
+        seed=1,
+        overwrite=None,
+    )
+    return f"drums from the trained model:      {folder}"
 
 
 def _drums(place: dict[str, str], num_steps: int) -> str:
@@ -83,15 +103,16 @@ def _drums(place: dict[str, str], num_steps: int) -> str:
     _title("how near it comes to held-out grooves, beside the commonest bar of the training ones")
     measured, baseline = _measure(place)
 
-    _title("new grooves")
+    _title("a groove as the model plays it, the way from one to another, and new ones")
     beats = os.path.join(glob.escape(place["corpus"]), "*", "*", "*_beat_4-4.mid")
     first, second = sorted(glob.glob(beats))[:2]
     shared: dict[str, Any] = dict(
         run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None
     )
-    _job("generate", mode="sample", num_outputs=4, **shared)
+    # The best comes first: samples need the most training.
     _job("generate", mode="reconstruct", input_midi=first, **shared)
     _job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
+    _job("generate", mode="sample", num_outputs=4, **shared)
     return f"""\
 hit F1 on held-out grooves: {measured["sampled"]["f1"]:.3f} decoded from z, sampled
                             {measured["thresholded"]["f1"]:.3f} decoded from z, thresholded

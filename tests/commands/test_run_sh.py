@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "pipelines.evaluate",
     "generate": "pipelines.generate",
     "titles": "pipelines.titles",
+    "pretrained": "pipelines.pretrained",
     "corpora": "pipelines.corpora",
     "configs": "configs",
     "bench": "pipelines.bench",

@@ -4,6 +4,7 @@ import importlib.metadata
 import pathlib
 import subprocess
 import sys
+import tarfile
 from distutils.core import run_setup
 
 import pytest
@@ -104,6 +105,19 @@ def test_setup_packs_the_projects_packages_and_no_tests(setup):
     assert {name.partition(".")[0] for name in packages} == {
         *("configs", "models", "pipelines", "reelgroove")
     }
+
+
+def test_what_beam_workers_install_has_no_trained_models(tmp_path):
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path]
+    done = subprocess.run([*command, "sdist", "--dist-dir", tmp_path / "dist"], cwd=ROOT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (archive,) = (tmp_path / "dist").iterdir()
+    with tarfile.open(archive) as packed:
+        names = [name.partition("/")[2] for name in packed.getnames()]
+    assert "pipelines/systems/musicvae/pretrained.py" in names
+    assert not [name for name in names if name.startswith("models/pretrained")]
+    assert not [name for name in names if name.endswith(".safetensors")]
 
 
 def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):

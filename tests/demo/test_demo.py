@@ -35,7 +35,14 @@ def test_the_whole_chain(tmp_path):
     ideas = (output / "tunes" / "ideas.txt").read_text().splitlines()
     assert {status for _, _, status, _ in matches} <= {"new", "exists"}
     assert {title for *_, title in matches} <= set(ideas)
-    # The drums are four samples, a reconstruction, and five steps from one groove to another.
+    # A trained model plays first. The best of the demo's own models comes before its samples.
+    first, *later = re.findall(r"^\$ \./run\.sh generate (.*)$", done.stdout, re.MULTILINE)
+    assert "--pretrained=groove_4bar" in first
+    modes = [re.search(r"--mode=(\w+)", line)[1] for line in later]
+    assert modes == ["reconstruct", "interpolate", "sample", "sample"]
+    assert done.stdout.index(first) < done.stdout.index("$ ./run.sh convert ")
+    assert len(list((output / "first").glob("*.mid"))) == 4
+    # The drums are a reconstruction, five steps from one groove to another, and four samples.
     for kind, read, pieces in (("grooves", 260, 10), ("tunes", 365, 4)):
         place = output / kind
         manifest = json.loads((place / "records" / "manifest.json").read_text())

@@ -51,7 +51,9 @@ def test_seeds_are_not_negative():
 
 
 def test_what_load_needs():
-    with pytest.raises(reelgroove.Error, match="^give run_dir or checkpoint_file$"):
+    with pytest.raises(reelgroove.Error, match="^give run_dir or checkpoint_file, or pretrained$"):
         reelgroove.load()
+    with pytest.raises(reelgroove.Error, match="^give run_dir or checkpoint_file, or pretrained$"):
+        reelgroove.load("run", pretrained="groove_4bar")
     with pytest.raises(reelgroove.Error, match="batch_size=0: must be"):
         reelgroove.load("run", batch_size=0)

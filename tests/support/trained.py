@@ -6,7 +6,8 @@ from configs import ConfigRef
 from pipelines.corpora import conversion
 from pipelines.demo import grooves
 from pipelines.examples import reading
-from pipelines.systems.musicvae import training
+from pipelines.systems.musicvae import exporting, training
+from pipelines.systems.musicvae.run import open_run
 
 # Small enough to build and train in seconds.
 TINY = "batch_size=8,enc_rnn_size=[8],dec_rnn_size=[8,8],z_size=4,learning_rate=0.01"
@@ -35,3 +36,8 @@ def train_run(
         return reading.open_examples(f"{records}/train.tfrecord*")
 
     return training.train(ref, str(run_dir), open_examples, num_steps, how)
+
+
+def make_model(run_dir: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Exports a run as a model of `pretrained`; returns its folder."""
+    return exporting.export(open_run(str(run_dir)), folder)

@@ -5,12 +5,17 @@ for an hour, and a kill loses the work of all of it.
 """
 
 import time
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 
 class SteadyTimer(tf.train.SecondOrStepTimer):
     """Triggers at most once every N seconds of the monotonic clock."""
+
+    # TensorFlow's, both None until the first trigger.
+    _last_triggered_time: Any
+    _last_triggered_step: Any
 
     def should_trigger_for_step(self, step: int) -> bool:
         """Whether so much time has passed since the last trigger; never twice for one step."""

@@ -138,6 +138,17 @@ def build_variables(config) -> None:
     )
 
 
+def weight_shapes(config) -> dict[str, list[int]]:
+    """The shapes of the variables that encoding and decoding need, by name.
+
+    The training step, which Magenta's graphs have too, is not among them.
+    """
+    with tf.Graph().as_default():
+        build_variables(copy.deepcopy(config))
+        step = tf.train.get_global_step()
+        return {v.op.name: v.shape.as_list() for v in tf.global_variables() if v is not step}
+
+
 def restore(saver: tf.train.Saver, session: tf.Session, run: Run) -> None:
     """Restores a checkpoint; raises UserError where it does not fit, naming the variables."""
     try:
@@ -152,4 +163,6 @@ def _restore_error(run: Run, error: Exception) -> UserError:
         build_variables(copy.deepcopy(run.config))
         shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
     mismatch = checkpoints.shape_mismatch(run.checkpoint, shapes)
-    return UserError(mismatch) if mismatch else checkpoints.damaged(run.checkpoint, error)
+    if not mismatch:
+        return checkpoints.damaged(run.checkpoint, error)
+    return UserError(mismatch.replace(run.checkpoint, run.source, 1))

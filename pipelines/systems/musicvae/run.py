@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from typing import Any
 
 import configs
@@ -10,6 +11,7 @@ from configs import hparams as config_hparams
 from pipelines import checkpoints, runs
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag
+from pipelines.systems.musicvae import pretrained
 
 KIND = "musicvae"
 # What the flags say of the config where none of them is given.
@@ -37,6 +39,7 @@ class Run:
       checkpoint: the checkpoint's prefix, e.g. "run/train/model.ckpt-2000".
       step: the training step it was saved at, or None where its name does not say.
       metadata: what run.json says; empty for a checkpoint of stock Magenta.
+      model_folder: for a model of `pretrained`, its folder; the checkpoint is then temporary.
     """
 
     name: str
@@ -44,11 +47,43 @@ class Run:
     checkpoint: str
     step: int | None
     metadata: dict
+    model_folder: pathlib.Path | None = None
+
+    @property
+    def source(self) -> str:
+        """What users know the checkpoint by, for messages."""
+        if self.model_folder is None:
+            return self.checkpoint
+        return os.fspath(self.model_folder / pretrained.WEIGHTS)
+
+    def companion(self, name: str) -> str | None:
+        """The path of a file beside the checkpoint or in its run folder; None where it is absent.
+
+        Args:
+          name: such as those of `pretrained.COMPANIONS`.
+        """
+        folder = os.path.dirname(self.checkpoint)
+        places = [folder]
+        if runs.train_dir(os.path.dirname(folder)) == folder:
+            places.append(os.path.dirname(folder))
+        paths = (os.path.join(place, name) for place in places)
+        return next(filter(os.path.isfile, paths), None)
 
     def trained_on(self) -> list[str]:
         """The patterns of the records that the run was trained on; empty where that is unknown."""
-        paths = [start.get("examples_path") for start in self.metadata.get("starts") or []]
-        return list(dict.fromkeys(path for path in paths if path))
+        return trained_on(self.metadata)
+
+
+def trained_on(metadata: dict) -> list[str]:
+    """The patterns of the records that a run was trained on, by what its run.json says.
+
+    Those of the model that it was started from are among them.
+    """
+    paths = []
+    for start in metadata.get("starts") or []:
+        paths += (start.get("warm_start") or {}).get("trained_on", [])
+        paths.append(start.get("examples_path"))
+    return list(dict.fromkeys(path for path in paths if path))
 
 
 def read_metadata(folder: str) -> dict:
@@ -133,6 +168,7 @@ def open_run(
     checkpoint_file: str | None = None,
     given: ConfigRef = _AS_RUN_JSON_SAYS,
     new_run_dir: bool = False,
+    name: str | None = None,
 ) -> Run:
     """Finds a checkpoint and the config that it belongs to.
 
@@ -142,32 +178,65 @@ def open_run(
       given: what the flags say of the config. Its name and hparams are needed only without a
         run.json; with one, the two must agree. Its file is needed for a user's own config.
       new_run_dir: as `checkpoints.find` takes it.
+      name: instead of a run or a checkpoint, a model as `pretrained.find` takes it.
 
     Raises:
       UserError: where there is no checkpoint, or nothing says which config it is of, or the run
         and the arguments disagree.
     """
+    if name:
+        pretrained.require(run_dir, checkpoint_file, name)
+        return _open_pretrained(pretrained.find(name), given)
     prefix = checkpoints.find(run_dir, checkpoint_file, new_run_dir)
     metadata = _metadata_of(prefix, run_dir)
-    name = given.name or metadata.get("config")
-    if not name:
+    if not metadata and not given.name:
         raise UserError(
             f"{os.path.dirname(prefix)}: no {runs.METADATA} for this checkpoint; name its config "
             "with --config (and --hparams, where they were changed)"
         )
+    ref, config = _config_of(prefix, given, metadata)
+    return Run(ref.name, config, prefix, checkpoints.step_of(prefix), metadata)
+
+
+def _open_pretrained(folder: pathlib.Path, given: ConfigRef) -> Run:
+    """Opens a model in a folder of `pretrained`; its weights are checked first."""
+    path = folder / pretrained.WEIGHTS
+    metadata = read_metadata(os.fspath(folder))
+    found = pretrained.read(folder)
+    if found.config != metadata["config"]:
+        raise UserError(
+            f"{path}: these are weights of {found.config}, and {runs.METADATA} beside them is of "
+            f"{metadata['config']}; export the model again"
+        )
+    ref, config = _config_of(os.fspath(path), given, metadata)
+    prefix = pretrained.write_checkpoint(folder, found)
+    return Run(ref.name, config, prefix, found.step, metadata, folder)
+
+
+def _config_of(source: str, given: ConfigRef, metadata: dict) -> tuple[ConfigRef, Any]:
+    """Builds the config of a checkpoint.
+
+    Args:
+      source: what users know the checkpoint by, for messages.
+      given: what the flags say of the config.
+      metadata: what run.json says of the checkpoint's run.
+
+    Raises:
+      UserError: where the two disagree, or the config's own file has to be named.
+    """
+    name = given.name or metadata["config"]
     if metadata and name != metadata["config"]:
         raise UserError(
-            f"--config={name}, but {prefix} was trained with {metadata['config']}; leave out "
+            f"--config={name}, but {source} was trained with {metadata['config']}; leave out "
             "--config"
         )
     if metadata.get("config_file_sha256") and not given.file:
         raise UserError(
-            f"{prefix}: its config {name} comes from {metadata.get('config_file')}; name that file "
+            f"{source}: its config {name} comes from {metadata.get('config_file')}; name that file "
             "with --config_file"
         )
     ref = given._replace(name=name)
-    config = _as_trained(prefix, ref, metadata["hparams"]) if metadata else ref.build()
-    return Run(name, config, prefix, checkpoints.step_of(prefix), metadata)
+    return ref, _as_trained(source, ref, metadata["hparams"]) if metadata else ref.build()
 
 
 def _metadata_of(prefix: str, run_dir: str | None) -> dict:
@@ -190,17 +259,17 @@ def _metadata_of(prefix: str, run_dir: str | None) -> dict:
     return metadata
 
 
-def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
+def _as_trained(source: str, ref: ConfigRef, hparams: dict):
     """Builds a config with the hparams of a run; those of `ref` must agree with them."""
     config = ref._replace(hparams="").build()
     try:
         config.hparams.override_from_dict(hparams)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{prefix}: its hparams do not fit the config {ref.name} ({error}); it was changed "
+            f"{source}: its hparams do not fit the config {ref.name} ({error}); it was changed "
             "since"
         ) from error
-    config_hparams.require_usable(config, f"{prefix}: its {runs.METADATA}")
+    config_hparams.require_usable(config, f"{source}: its {runs.METADATA}")
     if not ref.hparams:
         return config
     trained = dict(config.hparams.values())
@@ -208,7 +277,7 @@ def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
     differing = [key for key, value in config.hparams.values().items() if value != trained[key]]
     if differing:
         raise UserError(
-            f"--hparams: {prefix} was trained with "
+            f"--hparams: {source} was trained with "
             + ", ".join(f"{key}={trained[key]}" for key in differing)
             + "; leave out --hparams"
         )
@@ -216,14 +285,19 @@ def _as_trained(prefix: str, ref: ConfigRef, hparams: dict):
 
 
 def open_from_flags(flags, new_run_dir: bool = False) -> Run:
-    """`open_run` with the flags that `evaluate` and `generate` share; warns of a changed file."""
+    """`open_run` with the flags that commands share; warns of a changed file.
+
+    These are run_dir, checkpoint_file, config, config_file and hparams and, where the command
+    defines it, pretrained.
+    """
     run_dir, checkpoint_file, config_file = map(
         path_flag, ("run_dir", "checkpoint_file", "config_file")
     )
     given = ConfigRef(flags.config or "", config_file, flags.hparams)
-    run = open_run(run_dir, checkpoint_file, given, new_run_dir)
+    name = path_flag("pretrained") if "pretrained" in flags else None
+    run = open_run(run_dir, checkpoint_file, given, new_run_dir, name)
     warn_of_change(run.metadata, config_file)
-    say(f"{run.name}, {run.checkpoint}")
+    say(f"{run.name}, {run.source}")
     return run
 
 

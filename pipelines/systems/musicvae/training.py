@@ -5,7 +5,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -18,9 +18,10 @@ from pipelines.runtime import cores, devices, magenta_compat
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.runtime.progress import Stages
-from pipelines.systems.musicvae import run
+from pipelines.systems.musicvae import run, warm_start
 from pipelines.systems.musicvae.checkpoint_timer import CheckpointSaver
 from pipelines.systems.musicvae.progress_hook import ProgressHook
+from pipelines.systems.musicvae.warm_start import WarmStart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Options:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
       seed: the seed of the initial variables, the order of the examples and what is drawn; the
         same seed gives the same checkpoints. None draws a new one.
+      warm_start: what a new run gets its first variables from, as `warm_start.find` takes it.
       cache_dataset: whether converted examples stay in memory.
       save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
         saved, how many of the newest are kept (0: all), and how often one is kept for good.
@@ -39,6 +41,7 @@ class Options:
 
     devices: str = ""
     seed: int | None = None
+    warm_start: str | None = None
     cache_dataset: bool = False
     save_checkpoint_secs: int = 60
     checkpoints_to_keep: int = 3
@@ -52,6 +55,14 @@ class Options:
     def workers(self) -> int:
         """How many workers share a batch: one, if they are not synchronized."""
         return max(self.num_sync_workers, 1)
+
+
+class _Course(NamedTuple):
+    """From which step to which a run is trained, and what it begins with if it is new."""
+
+    start: int
+    end: int
+    warm: WarmStart | None
 
 
 def train(
@@ -77,8 +88,8 @@ def train(
     Raises:
       UserError: for fewer examples than a batch, for a run folder that holds another config or
         other hparams or in which another job is training, for a device that does not exist, for
-        a batch that cannot be divided evenly over the workers and their devices, and where the
-        examples end before `num_steps`.
+        a batch that cannot be divided evenly over the workers and their devices, for a warm start
+        from nothing that fits, and where the examples end before `num_steps`.
     """
     music_vae_train = magenta_compat.music_vae_train()
     tf.disable_v2_behavior()
@@ -110,7 +121,11 @@ def _train(
     if start >= num_steps:
         say(f"{run_dir} is at step {start}: nothing left to do for --num_steps={num_steps}")
         return 0
+    # A run that was stopped early may have a checkpoint of step 0.
+    begun = checkpoints.latest(runs.train_dir(run_dir)) is not None
     examples = open_examples(config)
+    with _plain_errors(ref, run_dir, examples):
+        warm = _warm_start(run_dir, ref, config, options, begun)
     number = _count(ref, config, examples, options)
     if options.task == 0:
         facts = {
@@ -118,14 +133,14 @@ def _train(
             "seed": options.seed,
             **_named(examples),
             "examples": number,
+            **({"warm_start": warm.facts} if warm else {}),
         }
-        metadata = run.describe(ref, config, facts, before if start else {})
+        metadata = run.describe(ref, config, facts, before if begun else {})
         runs.write(run_dir, run.KIND, metadata)
     os.makedirs(runs.train_dir(run_dir), exist_ok=True)
     with _plain_errors(ref, run_dir, examples):
-        _run_magenta(
-            music_vae_train, ref, config, run_dir, examples, (start, num_steps), used, options
-        )
+        course = _Course(start, num_steps, warm)
+        _run_magenta(music_vae_train, ref, config, run_dir, examples, course, used, options)
     end = checkpoints.last_step(runs.train_dir(run_dir))
     # Only the first task saves checkpoints, perhaps after the others have ended.
     if options.task == 0 and end < num_steps:
@@ -145,6 +160,23 @@ def _settle(run_dir: str, ref: ConfigRef, config) -> dict:
     run.warn_of_change(before, ref.file)
     checkpoints.settle(runs.train_dir(run_dir))
     return before
+
+
+def _warm_start(
+    run_dir: str, ref: ConfigRef, config, options: Options, begun: bool
+) -> WarmStart | None:
+    """What a run begins with that is to start from another; None for a run that has begun."""
+    if not options.warm_start or options.task:
+        return None
+    if begun:
+        say(
+            f"{run_dir} has a checkpoint and goes on from it; "
+            f"--warm_start={options.warm_start} is not applied"
+        )
+        return None
+    found = warm_start.find(options.warm_start, ref, config)
+    say(found.summary)
+    return found
 
 
 def _count(ref: ConfigRef, config, examples: Examples, options: Options) -> int:
@@ -174,12 +206,12 @@ def _run_magenta(
     config,
     run_dir: str,
     examples: Examples,
-    steps: tuple[int, int],
+    course: _Course,
     used: Sequence[str],
     options: Options,
 ) -> None:
-    """Has Magenta's `music_vae_train.train` train from the first to the last of `steps`."""
-    start, num_steps = steps
+    """Has Magenta's `music_vae_train.train` train along a course."""
+    start, num_steps, warm = course
     # A run that goes on must not draw again what it drew first.
     seed = None if options.seed is None else options.seed + start
     draw = Draw(seed, options.cache_dataset, options.task % options.workers, options.workers)
@@ -202,7 +234,7 @@ def _run_magenta(
     stages = Stages()
     progress = ProgressHook(trained.model, num_steps, config.hparams.batch_size, stages, start)
     ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
-    with stages, ordered, _training_session(music_vae_train, options, [progress]):
+    with stages, ordered, _training_session(music_vae_train, options, [progress], warm):
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
         music_vae_train.train(
             runs.train_dir(run_dir),
@@ -284,7 +316,9 @@ class _SafeSaver(tf.train.Saver):
 
 
 @contextlib.contextmanager
-def _training_session(music_vae_train, options: Options, hooks: list) -> Iterator[None]:
+def _training_session(
+    music_vae_train, options: Options, hooks: list, warm: WarmStart | None
+) -> Iterator[None]:
     """Gives our hooks, saver and checkpoint interval to the session that Magenta's `train` opens.
 
     `music_vae_train.train` takes none of these, so the one call that it makes to tf_slim is
@@ -295,6 +329,7 @@ def _training_session(music_vae_train, options: Options, hooks: list) -> Iterato
       options: when checkpoints are saved, and which are kept. Magenta's own saver writes absolute
         paths, with which a run folder that was moved starts again from step 0.
       hooks: the SessionRunHooks to add.
+      warm: what a new run begins with, if not with random variables alone.
     """
     training = music_vae_train.tf_slim.training
     original = training.train
@@ -309,7 +344,7 @@ def _training_session(music_vae_train, options: Options, hooks: list) -> Iterato
     def with_ours(train_op, logdir, **kwargs):
         if options.task == 0:
             say(_about_checkpoints(options))
-        scaffold = tf.train.Scaffold(saver=saver())
+        scaffold = tf.train.Scaffold(saver=saver(), init_fn=warm and warm.init_fn())
         saving = CheckpointSaver(logdir, options.save_checkpoint_secs, scaffold)
         kwargs.update(
             # Our own hook saves.
