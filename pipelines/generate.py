@@ -3,6 +3,10 @@
 --mode=sample        new pieces, from latent vectors drawn at random
 --mode=reconstruct   --input, every window of it encoded, decoded and joined again
 --mode=interpolate   from the first window of one --input to the first of a second one
+--mode=edit          --input with more or less of --attribute, by --amount; first
+                     ./run.sh attributes has to find how the run's music changes with it
+--mode=average       between the first windows of several --input
+--mode=grid          a square between the first windows of four --input, row by row
 
 An input is a MIDI file, a tune in ABC notation or a score in MusicXML (without drums or repeats).
 Prints the paths of the MIDI files. The same seed and flags give the same bytes.
@@ -11,18 +15,25 @@ Examples:
   ./run.sh generate --run_dir=/data/runs/first --mode=sample --output_dir=/tmp/new --num_outputs=8
   ./run.sh generate --run_dir=/data/runs/first --mode=reconstruct --output_dir=/tmp/again \\
       --input=groove.mid
+  ./run.sh generate --run_dir=/data/runs/first --mode=edit --output_dir=/tmp/edited \\
+      --input=groove.mid --attribute=swing --amount=-2..2
+  ./run.sh generate --run_dir=/data/runs/first --mode=edit --output_dir=/tmp/edited \\
+      --input=groove.mid --attribute=density,style:jazz --amount=-1,1.5
 """
 
+import os
 import secrets
+from collections.abc import Iterable
 
 from absl import flags
 
 import configs
+from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.musicvae import pretrained
+from pipelines.systems.musicvae import directions, pretrained
 
 FLAGS = flags.FLAGS
 
@@ -51,22 +62,50 @@ flags.DEFINE_string("output_dir", None, "Where the files go.")
 flags.DEFINE_enum(
     "mode",
     "sample",
-    ["sample", "reconstruct", "interpolate"],
-    "What to generate. (Magenta has no reconstruct.)",
+    ["sample", "reconstruct", "interpolate", "edit", "average", "grid"],
+    "What to generate. (Magenta has sample and interpolate.)",
 )
 flags.DEFINE_multi_string(
     "input",
     [],
-    "What to reconstruct: MIDI, ABC notation or MusicXML. Twice for --mode=interpolate: from the "
-    "first to the second. (Not in Magenta.)",
+    "What to reconstruct or edit: MIDI, ABC notation or MusicXML. Twice for --mode=interpolate: "
+    "from the first to the second. Four times for --mode=grid: top left, top right, bottom left, "
+    "bottom right. (Not in Magenta.)",
 )
 flags.DEFINE_string("input_midi", None, "The same as --input. (Not in Magenta.)")
 flags.DEFINE_string("input_midi_1", None, "The same as the first --input of --mode=interpolate.")
 flags.DEFINE_string("input_midi_2", None, "The same as the second.")
+flags.DEFINE_multi_string(
+    "attribute",
+    [],
+    "What to edit, such as swing or style:jazz; several are joined by commas, or the flag is given "
+    "several times. (Not in Magenta.)",
+)
+flags.DEFINE_multi_string(
+    "amount",
+    [],
+    "How much more of each attribute, in standard deviations of the music that its direction was "
+    "found in: a number, or a range such as -2..2, which gives --num_outputs pieces. (Not in "
+    "Magenta.)",
+)
+flags.DEFINE_enum(
+    "direction",
+    directions.KINDS[1],
+    directions.KINDS,
+    "Which of an attribute's directions to edit along; docs/commands.md says what they are. (Not "
+    "in Magenta.)",
+)
+flags.DEFINE_string(
+    "attributes_file",
+    None,
+    "The file that ./run.sh attributes made; by default attributes.json beside the checkpoint. "
+    "(Not in Magenta.)",
+)
 flags.DEFINE_integer(
     "num_outputs",
     5,
-    "How many samples, or steps of the interpolation with both its ends. Reconstruct gives one.",
+    "How many samples, steps of the interpolation or of a range of --amount with both its ends, or "
+    "rows and columns of the grid. Reconstruct and average give one.",
     lower_bound=1,
 )
 flags.DEFINE_bool(
@@ -81,7 +120,13 @@ flags.DEFINE_integer(
     "memory, up to 256. (8 in Magenta.) Other batches give other music for the same seed.",
     lower_bound=1,
 )
-flags.DEFINE_float("temperature", 0.5, "The randomness of the decoding.", lower_bound=1e-6)
+flags.DEFINE_float(
+    "temperature",
+    0.5,
+    "The randomness of the decoding. Where it is not given, --mode=edit takes the likeliest, which "
+    "keeps most of its input.",
+    lower_bound=1e-6,
+)
 flags.DEFINE_integer(
     "seed",
     None,
@@ -115,32 +160,82 @@ flags.DEFINE_enum(
 )
 
 
+# How many inputs each mode takes, at least and at most, and Magenta's names for them.
+_INPUTS: dict[str, tuple[int, int | None, tuple[str, ...]]] = {
+    "sample": (0, 0, ()),
+    "reconstruct": (1, 1, ("input_midi",)),
+    "interpolate": (2, 2, ("input_midi_1", "input_midi_2")),
+    "edit": (1, 1, ("input_midi",)),
+    "average": (2, None, ()),
+    "grid": (4, 4, ()),
+}
+_WANTED = {
+    "interpolate": "--input=FILE twice, from one to the other",
+    "average": "--input=FILE twice or more often",
+    "grid": "--input=FILE four times, one for each corner",
+}
+_EDIT_FLAGS = ("attribute", "amount", "direction", "attributes_file")
+
+
 def _inputs() -> list[str]:
     """The input files of the mode; raises UserError for one that is missing or not of the mode."""
-    names = {
-        "sample": (),
-        "reconstruct": ("input_midi",),
-        "interpolate": ("input_midi_1", "input_midi_2"),
-    }
-    needed = names[FLAGS.mode]
+    least, most, names = _INPUTS[FLAGS.mode]
     for name in ("input_midi", "input_midi_1", "input_midi_2"):
-        if FLAGS[name].value and name not in needed:
+        if FLAGS[name].value and name not in names:
             raise UserError(f"--{name} does not go with --mode={FLAGS.mode}")
-    named = [name for name in needed if FLAGS[name].value]
+    named = [name for name in names if FLAGS[name].value]
     if FLAGS.input and named:
         raise UserError(f"--input and --{named[0]} say the same; give one of them")
     given = path_flags("input") or [required_path_flag(name) for name in named]
-    if not needed and given:
+    if most == 0 and given:
         raise UserError(f"--input does not go with --mode={FLAGS.mode}")
-    if len(given) != len(needed):
-        wanted = "--input=FILE" if len(needed) == 1 else "--input=FILE twice, from one to the other"
+    if len(given) < least or (most is not None and len(given) > most):
+        wanted = _WANTED.get(FLAGS.mode, "--input=FILE")
         raise UserError(f"--mode={FLAGS.mode} needs {wanted} (MIDI, ABC or MusicXML)")
     return given
+
+
+def _parts(name: str) -> list[str]:
+    """The parts, between commas, of the values of a flag that may be given several times."""
+    values = FLAGS[name].value or []
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _amounts() -> list[dict[str, float]]:
+    """How much of which attribute each piece gets; none unless the mode is edit."""
+    if FLAGS.mode != "edit":
+        for name in _EDIT_FLAGS:
+            if not FLAGS[name].using_default_value:
+                raise UserError(f"--{name} goes with --mode=edit alone, not {FLAGS.mode}")
+        return []
+    return directions.series(_parts("attribute"), _parts("amount"), FLAGS.num_outputs)
+
+
+def _directions(names: Iterable[str]) -> tuple[str, directions.Directions] | None:
+    """The path of the file of attributes and what it holds; None where the checkpoint tells it.
+
+    Raises:
+      UserError: where it is missing or damaged, or lacks one of the names.
+    """
+    path, run_dir, model = map(path_flag, ("attributes_file", "run_dir", "pretrained"))
+    if not path and run_dir:
+        path = directions.find([runs.train_dir(run_dir), run_dir])
+    elif not path and model:
+        path = directions.find([os.fspath(pretrained.find(model))])
+    return _read_directions(path, names) if path else None
+
+
+def _read_directions(path: str, names: Iterable[str]) -> tuple[str, directions.Directions]:
+    """Reads a file of attributes that has some names; returns its path too."""
+    found = directions.read(path)
+    found.require(names, path)
+    return path, found
 
 
 def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
+    amounts = _amounts()
     require_finite("temperature", "qpm")
     configs.require_known(FLAGS.config, path_flag("config_file"))
     if FLAGS.skip_empty and FLAGS.mode != "sample":
@@ -148,9 +243,10 @@ def main() -> None:
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     pretrained.require_from_flags()
+    read = _directions(amounts[0]) if amounts else None
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
-    from pipelines.systems.musicvae import generation
+    from pipelines.systems.musicvae import generation, model
     from pipelines.systems.musicvae.run import open_from_flags
 
     run = open_from_flags(FLAGS)
@@ -159,17 +255,28 @@ def main() -> None:
     if seed is None:
         seed = secrets.randbits(31)
         say(f"seed: {seed}")
+    edit, temperature = None, FLAGS.temperature
+    if amounts:
+        if read is None:
+            beside = directions.find([os.path.dirname(run.source)])
+            read = _read_directions(beside, amounts[0])
+        path, found = read
+        edit = generation.Edit(found, path, FLAGS.direction, amounts)
+        if FLAGS["temperature"].using_default_value:
+            temperature = model.THRESHOLD_TEMPERATURE
     options = generation.Options(
         num_outputs=FLAGS.num_outputs,
         max_batch_size=FLAGS.max_batch_size,
-        temperature=FLAGS.temperature,
+        temperature=temperature,
         seed=seed,
         qpm=FLAGS.qpm,
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
         skip_empty=FLAGS.skip_empty,
     )
-    paths = generation.generate(run, FLAGS.mode, required_path_flag("output_dir"), inputs, options)
+    paths = generation.generate(
+        run, FLAGS.mode, required_path_flag("output_dir"), inputs, options, edit
+    )
     if FLAGS.json:
         print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": list(map(str, paths))}))
         return

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 _WARNING = "warning:"
+_LABEL = re.compile(r"(\w+)=(.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?:line (\d+): )?(.*)", re.DOTALL)
 
 
@@ -106,6 +107,13 @@ def rhythm(sequence: NoteSequence) -> str:
 def add_label(sequence: NoteSequence, name: str, value: str) -> None:
     """Adds a label of a data set for which NoteSequence has no field."""
     sequence.text_annotations.add(text=f"{name}={value}")
+
+
+def labels(sequence: NoteSequence) -> Iterator[tuple[str, str]]:
+    """Names and values of the labels of a piece, in their order."""
+    for text in _untyped(sequence):
+        if match := _LABEL.fullmatch(text):
+            yield match[1], match[2]
 
 
 def add_warning(sequence: NoteSequence, line: int, what: str) -> None:

@@ -8,6 +8,7 @@ from pipelines import runs
 from tests.support.jobs import error_of, without_tensorflow
 
 TRAIN = ["--config=flat-groove_4bar", "--run_dir=run"]
+EDIT = ["--run_dir=run", "--output_dir=o", "--mode=edit", "--input=x.mid", "--attribute=swing"]
 TITLES = ["train", "--run_dir=new", "--text_encoder=builtin"]
 
 
@@ -15,6 +16,7 @@ TITLES = ["train", "--run_dir=new", "--text_encoder=builtin"]
 def folder(tmp_path):
     """Records, a run of MusicVAE with a checkpoint, one without, and a folder with nothing."""
     (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.json").write_text("{")
     for split in ("train", "validation"):
         (tmp_path / f"{split}.tfrecord-00000-of-00001").touch()
     for name, files in (("run", ("model.ckpt-7.index",)), ("begun", ())):
@@ -70,6 +72,17 @@ def folder(tmp_path):
             "evaluate",
             ["--run_dir=run", "--checkpoint_file=run/train/model.ckpt-8", "--examples_path=train*"],
             "model.ckpt-8.index does not exist",
+        ),
+        ("attributes", ["--run_dir=none", "--examples_path=train*"], "none: no such run folder"),
+        ("attributes", ["--run_dir=run", "--examples_path=none*"], "no file matches 'none*'"),
+        ("attributes", ["--run_dir=run"], "missing --examples_path"),
+        ("generate", [*EDIT, "--amount=1"], "run/train/attributes.json does not exist; ./run.sh a"),
+        ("generate", [*EDIT, "--amount=x"], "--amount=x: must be a number or a range"),
+        ("generate", [*EDIT], "--attribute names 1 (swing), and --amount gives 0; give one for"),
+        (
+            "generate",
+            [*EDIT, "--amount=1", "--attributes_file=damaged.json"],
+            "damaged.json: no file of attributes, or a damaged one",
         ),
         ("configs", ["--config_file=none.py"], "none.py: no such file; --config_file names a"),
         ("titles", [*TITLES, "--examples_path=none*"], "no file matches 'none*'"),

@@ -79,6 +79,20 @@ def test_chord_symbols_and_remarks_over_the_notes_are_no_fields():
     assert list(note_sequence.fields(sequence)) == note_sequence.titles(sequence) == []
     assert note_sequence.warnings(sequence) == [(3, "a: b")]
     assert texts(sequence)[3:5] == ["bpm=138", "warning:line 3: a: b"]
+    assert list(note_sequence.labels(sequence)) == [("bpm", "138")]
+
+
+def test_labels_are_told_from_other_annotations():
+    sequence = NoteSequence()
+    for name, value in (("beat_type", "fill"), ("mood", "a=b: c"), ("empty", "")):
+        note_sequence.add_label(sequence, name, value)
+    note_sequence.add_field(sequence, "T", "x=y")
+    note_sequence.add_warning(sequence, 3, "a=b")
+    sequence.text_annotations.add(text="two words=3")
+    sequence.text_annotations.add(text="chord=C", annotation_type=CHORD)
+    assert list(note_sequence.labels(sequence)) == [
+        ("beat_type", "fill"), ("mood", "a=b: c"), ("empty", ""),
+    ]  # fmt: skip
 
 
 def test_several_genres_are_one_text():

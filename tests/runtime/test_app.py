@@ -10,7 +10,10 @@ import pytest
 
 from tests.support.jobs import ROOT, error_of, job
 
-JOBS = ["convert", "train", "evaluate", "generate", "demo", "corpora", "bench", "tensorboard"]
+JOBS = [
+    *("convert", "train", "evaluate", "generate", "attributes", "demo", "corpora", "bench"),
+    "tensorboard",
+]
 
 
 @pytest.mark.parametrize("verb", JOBS)
@@ -76,7 +79,7 @@ def test_bad_command_lines_end_in_one_line(arguments, message):
             ["--log=INF"],
             "--log=INF: must be DEBUG or INFO or WARN or ERROR or FATAL; did ",
         ),
-        ("generate", ["--mode=smaple"], "interpolate; did you mean sample? (see --help)"),
+        ("generate", ["--mode=smaple"], "grid; did you mean sample? (see --help)"),
         ("bench", ["trian", "--config=x"], "no benchmark is named 'trian'; did you mean train"),
     ],
 )

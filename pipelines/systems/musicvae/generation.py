@@ -5,7 +5,8 @@ import dataclasses
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from note_seq.protobuf import music_pb2
@@ -16,6 +17,7 @@ from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import latent, model
+from pipelines.systems.musicvae.directions import Directions
 from pipelines.systems.musicvae.run import Run
 
 # From here on, a larger batch takes no less time a piece on a CPU.
@@ -57,21 +59,40 @@ class Options:
     skip_empty: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """How a piece is edited by its attributes.
+
+    Attributes:
+      directions: those of the run's checkpoint.
+      path: the file that they are from, for messages.
+      kind: one of `directions.KINDS`.
+      amounts: for each piece of the series the amounts by attribute, in standard deviations.
+    """
+
+    directions: Directions
+    path: str
+    kind: str
+    amounts: Sequence[Mapping[str, float]]
+
+
 def generate(
     run: Run,
     mode: str,
     output_dir: str,
     inputs: Sequence[str] = (),
     options: Options = Options(),
+    edit: Edit | None = None,
 ) -> list[str]:
     """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
 
     Args:
       run: from `run.open_run`.
-      mode: "sample", "reconstruct" or "interpolate".
+      mode: "sample", "reconstruct", "interpolate", "edit", "average" or "grid".
       output_dir: the folder of the files; made where it does not exist.
-      inputs: paths of files that `media.reading` reads: none, one or two, as the mode needs.
+      inputs: paths of files that `media.reading` reads, as many as the mode needs.
       options: how to generate and write.
+      edit: what "edit" does.
 
     Returns:
       The paths of the MIDI files.
@@ -85,30 +106,26 @@ def generate(
         windows.of_piece(run.config, run.name, reading.read_piece(path), path) for path in inputs
     ]
     qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
-    number = len(read[0].inputs) if mode == "reconstruct" else options.num_outputs
     largest = options.max_batch_size or _quick_batch_size(run.config)
+    number = _decodings(mode, read, options, edit)
     player = Player(run, _batch_size(number, largest), options.seed)
-    sequences: Iterable[music_pb2.NoteSequence]
-    if mode == "sample":
-        sequences = player.sample(
-            number, options.seed, options.temperature, qpm, options.skip_empty
-        )
-    elif mode == "reconstruct":
-        sequences, number = [player.reconstruct(read[0], options.temperature, qpm)], 1
-    else:
+    if edit:
+        edit.directions.require(edit.amounts[0], edit.path)
+        edit.directions.require_checkpoint(edit.path, run.source, player.weights_sha256())
+    sequences = _sequences(player, mode, read, qpm, options, edit)
+    number = _outputs(mode, options, edit)
+    if mode in ("interpolate", "average", "grid"):
         for each, path in zip(read, inputs, strict=True):
             if len(each.inputs) > 1:
                 say(f"{path}: {len(each.inputs)} windows; the first is taken")
-        first, last = read
-        sequences = player.interpolate(first, last, number, options.temperature, qpm)
 
     os.makedirs(output_dir, exist_ok=True)
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
-    stem = "_".join([run.name, mode, *sources, f"seed{options.seed}"])
     paths, empty = [], []
     for i, sequence in enumerate(sequences):
-        path = os.path.join(output_dir, f"{stem}_{i:03d}-of-{number:03d}.mid")
+        words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
+        path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
         pieces.write(sequence, path, options.pianoroll, options.overwrite)
         paths.append(path)
         if not sequence.notes:
@@ -118,6 +135,58 @@ def generate(
         fix = "; --skip_empty draws others in their place" if mode == "sample" else ""
         say(f"warning: {empty[0]}{more}: no note in it{fix}")
     return paths
+
+
+def _decodings(
+    mode: str, read: Sequence[windows.Windows], options: Options, edit: Edit | None
+) -> int:
+    """How many windows a mode decodes."""
+    outputs = _outputs(mode, options, edit)
+    return outputs * len(read[0].inputs) if mode in ("reconstruct", "edit") else outputs
+
+
+def _outputs(mode: str, options: Options, edit: Edit | None) -> int:
+    """How many pieces a mode gives."""
+    if edit:
+        return len(edit.amounts)
+    if mode == "grid":
+        return options.num_outputs**2
+    return 1 if mode in ("reconstruct", "average") else options.num_outputs
+
+
+def _sequences(
+    player: "Player",
+    mode: str,
+    read: Sequence[windows.Windows],
+    qpm: float,
+    options: Options,
+    edit: Edit | None,
+) -> Iterable[music_pb2.NoteSequence]:
+    """Makes the pieces of a mode, at their tempo."""
+    temperature = options.temperature
+    if mode == "sample":
+        return player.sample(
+            options.num_outputs, options.seed, temperature, qpm, options.skip_empty
+        )
+    if mode == "reconstruct":
+        return [player.reconstruct(read[0], temperature, qpm)]
+    if edit:
+        shifts = [edit.directions.shift(amounts, edit.kind) for amounts in edit.amounts]
+        return player.edit(read[0], np.array(shifts), temperature, qpm)
+    if mode == "interpolate":
+        return player.interpolate(read[0], read[1], options.num_outputs, temperature, qpm)
+    means = player.first_means(read)
+    z = latent.grid(means, options.num_outputs) if mode == "grid" else latent.average(means)[None]
+    return player.decode(z, temperature, qpm)
+
+
+def _edit_words(edit: Edit | None, i: int) -> list[str]:
+    """What the name of the i-th piece says of its edit."""
+    if not edit:
+        return []
+    amounts = "_".join(f"{name}{amount:+.2f}" for name, amount in edit.amounts[i].items())
+    # A colon is no letter of a file's name everywhere.
+    return [edit.kind, re.sub(r"[^\w.+-]", "-", amounts)]
 
 
 def require_unconditioned(run: Run) -> None:
@@ -142,8 +211,13 @@ class Player:
         self._config = run.config
         self._representation = representations.of(run.config.data_converter)
         self._batch_size = batch_size
+        self._checkpoint = run.checkpoint
         self._model = model.load(run, batch_size, seed)
         self._restart = model.Restart(self._model, run.checkpoint)
+
+    def weights_sha256(self) -> str:
+        """Which weights these are: `model.weights_sha256`."""
+        return model.weights_sha256(self._model, self._checkpoint)
 
     def restart(self) -> None:
         """Has the decoder draw again what it drew after loading: equal calls give equal music."""
@@ -183,11 +257,45 @@ class Player:
           temperature: the temperature of decoding.
           qpm: the tempo, in quarters a minute; the piece's by default.
         """
-        qpm = qpm or read.qpm
+        nothing = np.zeros((1, self._config.hparams.z_size))
+        [joined] = self.edit(read, nothing, temperature, qpm or read.qpm)
+        return joined
+
+    def edit(
+        self, read: windows.Windows, shifts: np.ndarray, temperature: float, qpm: float
+    ) -> Iterator[music_pb2.NoteSequence]:
+        """Yields a piece anew for each of some changes of its latent vectors.
+
+        Each window is encoded, moved, decoded, and put in its place.
+
+        Args:
+          read: from `media.windows`, with the run's config.
+          shifts: what is added to the latent vector of each window, shaped [outputs, z_size].
+          temperature: the temperature of decoding.
+          qpm: the tempo of the pieces, in quarters a minute.
+        """
         means = model.posterior_means(self._model, read)
-        decoded = self._decoded(lambda *span: means[slice(*span)], len(means), temperature, qpm)
+        z = (shifts[:, None] + means).reshape(-1, means.shape[-1]).astype(means.dtype)
+        decoded = self.decode(z, temperature, qpm)
         starts = [start * read.qpm / qpm for start in read.starts]
-        return pieces.join(list(decoded), starts, self._seconds(qpm))
+        for windows_of_one in zip(*[decoded] * len(means), strict=True):
+            yield pieces.join(list(windows_of_one), starts, self._seconds(qpm))
+
+    def first_means(self, read: Sequence[windows.Windows]) -> np.ndarray:
+        """The posterior means of the first window of each piece, shaped [pieces, z_size]."""
+        return np.array([model.posterior_means(self._model, each.first())[0] for each in read])
+
+    def decode(
+        self, z: np.ndarray, temperature: float, qpm: float
+    ) -> Iterator[music_pb2.NoteSequence]:
+        """Yields the music of latent vectors, a window each.
+
+        Args:
+          z: shaped [n, z_size].
+          temperature: the temperature of decoding.
+          qpm: the tempo of the pieces, in quarters a minute.
+        """
+        return self._decoded(lambda *span: z[slice(*span)], len(z), temperature, qpm)
 
     def interpolate(
         self,
@@ -205,7 +313,7 @@ class Player:
           temperature: the temperature of decoding.
           qpm: the tempo of the pieces, in quarters a minute.
         """
-        begin, end = (model.posterior_means(self._model, w.first())[0] for w in (first, last))
+        begin, end = self.first_means([first, last])
         fractions = np.linspace(0, 1, number)
 
         def between(*span):

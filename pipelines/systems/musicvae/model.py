@@ -1,6 +1,7 @@
 """Loads a checkpoint to encode and decode, as Magenta's TrainedModel with a seed."""
 
 import copy
+import hashlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -84,6 +85,27 @@ class Restart:
             with graph.as_default():
                 self._saver = tf.train.Saver()
         self._saver.restore(self._model._sess, self._checkpoint)
+
+
+def weights_sha256(model: trained_model.TrainedModel, checkpoint: str) -> str:
+    """The SHA-256 of a model's weights, rounded to float16.
+
+    Weights that are kept as float16 have the same, so that what was made for a checkpoint is still
+    found to fit where its weights were made smaller.
+
+    Args:
+      model: from `load`; its graph says which variables are the model's.
+      checkpoint: the checkpoint that it was loaded from.
+    """
+    reader = tf.train.load_checkpoint(checkpoint)
+    digest = hashlib.sha256()
+    with model._sess.graph.as_default():
+        names = sorted(variable.op.name for variable in tf.global_variables())
+    for name in names:
+        tensor = reader.get_tensor(name)
+        with np.errstate(over="ignore"):
+            digest.update(f"{name}{tensor.shape}".encode() + tensor.astype("<f2").tobytes())
+    return digest.hexdigest()
 
 
 def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:

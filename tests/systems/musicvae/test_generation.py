@@ -408,6 +408,13 @@ def test_other_music_is_not_overwritten(run, tmp_path):
         (["--mode=reconstruct", "--input=absent.abc"], "absent.abc"),
         (["--mode=reconstruct", "--skip_empty", "--input=x.mid"], "--skip_empty does not go"),
         (["--mode=sample", "--qpm=nan"], "qpm"),
+        (["--mode=sample", "--amount=1"], "--amount goes with --mode=edit alone, not sample"),
+        (["--mode=sample", "--direction=means"], "--direction goes with --mode=edit alone"),
+        (["--mode=edit", "--attribute=swing", "--amount=1"], "needs --input=FILE (MIDI"),
+        (["--mode=edit", "--input=x.mid"], "--mode=edit needs --attribute"),
+        (["--mode=average", "--input=x.mid"], "needs --input=FILE twice or more often"),
+        (["--mode=grid", *["--input=x.mid"] * 3], "needs --input=FILE four times, one for each"),
+        (["--mode=grid", "--input_midi=x.mid"], "--input_midi does not go with --mode=grid"),
         (["--mode=sample", "--temperature=inf"], "--temperature=inf"),
     ],
 )

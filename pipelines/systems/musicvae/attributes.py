@@ -1,0 +1,222 @@
+"""Finds the directions of attributes for a checkpoint: the work of the job `attributes`."""
+
+import collections
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from note_seq.protobuf import music_pb2
+
+from pipelines import representations
+from pipelines.examples.base import Batch
+from pipelines.examples.note_sequences import NoteSequences
+from pipelines.music.note_sequence import labels
+from pipelines.music.timing import first_qpm
+from pipelines.representations.contract import EVAL, Example, Feature
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.nearest import PART, did_you_mean
+from pipelines.runtime.progress import Progress
+from pipelines.systems.musicvae import model, probes
+from pipelines.systems.musicvae.directions import Directions, is_label
+from pipelines.systems.musicvae.generation import require_unconditioned
+from pipelines.systems.musicvae.run import Run
+
+_MODES = music_pb2.NoteSequence.KeySignature.Mode
+# A message names no more labels than this.
+_NAMED = 12
+
+
+class Encoded(NamedTuple):
+    """The windows of some records in latent space.
+
+    Attributes:
+      z: the posterior means, float array shaped [n, z_size].
+      values: for each attribute an array shaped [n], as `probes.fit` takes them.
+      pieces: the number of the piece of each window, int array shaped [n].
+      records: how many records were read.
+    """
+
+    z: np.ndarray
+    values: dict[str, np.ndarray]
+    pieces: np.ndarray
+    records: int
+
+
+def find(
+    run: Run, training: NoteSequences, names: Sequence[str] = (), batch_size: int = 256
+) -> Directions:
+    """Finds directions from the windows of some records.
+
+    Args:
+      run: from `run.open_run`.
+      training: the records, those that the run was trained on or others of their kind.
+      names: the attributes; by default those that the run's representation measures and of which
+        the records have enough.
+      batch_size: windows encoded at once.
+
+    Raises:
+      UserError: for an attribute that does not exist or that no piece has, and where the records
+        give too few windows.
+    """
+    require_unconditioned(run)
+    if not names and not measured(run):
+        raise UserError(
+            f"{run.name} measures no attribute; give labels, as --attributes=style:jazz"
+        )
+    require_known(run, names)
+    loaded = model.load(run, batch_size, seed=0)
+    chosen = list(dict.fromkeys(names)) or list(measured(run))
+    encoded = encode(run, loaded, training, chosen, batch_size)
+    values = encoded.values if names else _varied(encoded)
+    fitted = probes.fit(encoded.z, values, encoded.pieces)
+    made_of = {
+        "examples_path": training.source,
+        "records": encoded.records,
+        "windows": len(encoded.z),
+    }
+    made_for = {
+        "config": run.name,
+        "checkpoint": os.path.basename(run.checkpoint),
+        "step": run.step,
+        "weights_sha256": model.weights_sha256(loaded, run.checkpoint),
+        "z_size": run.config.hparams.z_size,
+    }
+    return Directions(made_for, made_of, fitted)
+
+
+def _varied(encoded: Encoded) -> dict[str, np.ndarray]:
+    """The attributes for which directions can be found; says what the others lack."""
+    varied = {}
+    for name, value in encoded.values.items():
+        if lacking := probes.lack(value, encoded.pieces):
+            say(f"{name} is left out: {lacking}")
+        else:
+            varied[name] = value
+    if not varied:
+        raise UserError("no attribute is left; give other music, or labels by --attributes")
+    return varied
+
+
+def measured(run: Run) -> dict[str, Feature]:
+    """The attributes that are measured in the windows of a run's config, by name."""
+    features = representations.of(run.config.data_converter).features()
+    return {name: feature for name, feature in features.items() if feature.edges is not None}
+
+
+def require_known(run: Run, names: Sequence[str]) -> None:
+    """Raises UserError for a name that is neither measured nor a label, which has a colon in it."""
+    known = measured(run)
+    for name in names:
+        if name not in known and not all(name.partition(":")):
+            there = f"{run.name} measures {', '.join(known) or 'none'}"
+            raise UserError(
+                f"no attribute is named {name!r}; {there}, and labels are written as in "
+                f"style:jazz{did_you_mean(name, known, least=PART)}"
+            )
+
+
+def measure(run: Run, name: str, windows: np.ndarray) -> np.ndarray:
+    """The values of a measured attribute in windows shaped [n, steps, depth]; NaN for none."""
+    # Whatever measures features has bars of one length.
+    steps_per_bar = representations.of(run.config.data_converter).steps_per_bar or 1
+    return measured(run)[name].measure(windows, steps_per_bar)
+
+
+def labels_of(piece: music_pb2.NoteSequence) -> set[str]:
+    """The labels of a piece, such as "style:jazz", "drummer:drummer1", "mode:minor".
+
+    The style is the genre of its metadata: the drummer's style in the Groove MIDI Dataset, and the
+    rhythm of a tune. The mode is that of its first key signature. Other labels are annotations
+    (`note_sequence.add_label`).
+    """
+    found = {f"style:{genre}" for genre in piece.sequence_metadata.genre}
+    if piece.sequence_metadata.artist:
+        found.add(f"drummer:{piece.sequence_metadata.artist}")
+    for signature in piece.key_signatures[:1]:
+        found.add(f"mode:{_MODES.Name(signature.mode).lower()}")
+    return found | {f"{name}:{value}" for name, value in labels(piece)}
+
+
+def encode(
+    run: Run,
+    loaded,
+    records: NoteSequences,
+    names: Sequence[str],
+    batch_size: int,
+) -> Encoded:
+    """Encodes every window of some records and measures its attributes.
+
+    Args:
+      run: the run.
+      loaded: from `model.load`, for `batch_size`.
+      records: the records.
+      names: the attributes.
+      batch_size: windows encoded at once.
+
+    Raises:
+      UserError: where there is no window, or no piece has a label.
+    """
+    z, values, pieces = [], collections.defaultdict(list), []
+    read: list[set[str]] = []
+    progress = Progress("windows encoded")
+    for numbers, batch in _batches(run, records, batch_size, read):
+        z.append(model.posterior_means(loaded, batch))
+        outputs = batch.padded(batch.outputs, run.config.data_converter.output_depth)
+        for name in names:
+            values[name].append(
+                np.array([name in read[number] for number in numbers])
+                if is_label(name)
+                else measure(run, name, outputs)
+            )
+        pieces += numbers
+        progress.update(len(pieces))
+    progress.close()
+    if not pieces:
+        raise UserError(
+            f"{records.source}: no window for {run.name} in {len(read)} records; give other music "
+            "(./run.sh tensors --dry_run says why records give none)"
+        )
+    joined = {name: np.concatenate(each) for name, each in values.items()}
+    for name in names:
+        if is_label(name) and not joined[name].any():
+            raise _nobody_has(name, records.source, read)
+    return Encoded(np.concatenate(z), joined, np.array(pieces), len(read))
+
+
+def _nobody_has(name: str, source: str, read: Sequence[set[str]]) -> UserError:
+    """The error for a label that no piece has; it names those that pieces have."""
+    kind = name.partition(":")[0]
+    counts = collections.Counter(label for each in read for label in each)
+    same = [label for label, _ in counts.most_common() if label.startswith(f"{kind}:")]
+    there = same or sorted({label.partition(":")[0] + ":..." for label in counts})
+    more = ", ..." if len(there) > _NAMED else ""
+    return UserError(
+        f"{source}: no piece that gives a window is labelled {name}; its labels are "
+        f"{', '.join(there[:_NAMED]) or 'none'}{more}{did_you_mean(name, counts)}"
+    )
+
+
+def _batches(
+    run: Run, records: NoteSequences, batch_size: int, read: list[set[str]]
+) -> Iterator[tuple[list[int], Batch]]:
+    """Yields batches of windows with the numbers of their pieces; fills in the labels of these."""
+    representation = representations.of(run.config.data_converter)
+    representation.set_mode(EVAL)
+    waiting: list[tuple[int, Example, float]] = []
+
+    def taken(number):
+        numbers, examples, qpm = zip(*waiting[:number])
+        del waiting[:number]
+        inputs, outputs, controls, lengths = zip(*examples)
+        return list(numbers), Batch(inputs, outputs, controls, lengths, np.array(qpm))
+
+    for piece in records.pieces():
+        examples = representation.encode(piece).examples
+        number, qpm = len(read), first_qpm(piece)
+        read.append(labels_of(piece))
+        waiting += [(number, example, qpm) for example in examples]
+        while len(waiting) >= batch_size:
+            yield taken(batch_size)
+    if waiting:
+        yield taken(len(waiting))
