@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError
 
 
@@ -76,6 +77,13 @@ class Batch:
     controls: tuple[np.ndarray, ...]
     lengths: tuple
     qpm: np.ndarray
+
+    @classmethod
+    def of(cls, examples: Sequence[tuple[float, Example]]) -> "Batch":
+        """Makes a batch of at least one example, each with the tempo of its piece."""
+        qpm, arrays = zip(*examples)
+        inputs, outputs, controls, lengths = zip(*arrays)
+        return cls(inputs, outputs, controls, lengths, np.array(qpm))
 
     @staticmethod
     def padded(arrays: Sequence[np.ndarray], depth: int, size: int | None = None) -> np.ndarray:

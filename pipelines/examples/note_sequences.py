@@ -92,7 +92,7 @@ class NoteSequences(Examples):
           num_batches: stop after so many batches, if given.
         """
         remaining = (
-            (*example, qpm)
+            (qpm, example)
             for qpm, examples in self.examples_by_piece(config, counts)
             for example in examples
         )
@@ -101,8 +101,7 @@ class NoteSequences(Examples):
             if not batch:
                 return
             counts.examples += len(batch)
-            inputs, outputs, controls, lengths, qpm = zip(*batch)
-            yield Batch(inputs, outputs, controls, lengths, np.array(qpm))
+            yield Batch.of(batch)
 
     def training_dataset(self, config, draw: Draw) -> tf.data.Dataset:
         """Makes an endless, shuffled, batched dataset of a config's examples.

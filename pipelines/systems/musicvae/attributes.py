@@ -1,6 +1,7 @@
 """Finds the directions of attributes for a checkpoint: the work of the job `attributes`."""
 
 import collections
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -203,20 +204,14 @@ def _batches(
     """Yields batches of windows with the numbers of their pieces; fills in the labels of these."""
     representation = representations.of(run.config.data_converter)
     representation.set_mode(EVAL)
-    waiting: list[tuple[int, Example, float]] = []
 
-    def taken(number):
-        numbers, examples, qpm = zip(*waiting[:number])
-        del waiting[:number]
-        inputs, outputs, controls, lengths = zip(*examples)
-        return list(numbers), Batch(inputs, outputs, controls, lengths, np.array(qpm))
+    def windows() -> Iterator[tuple[int, tuple[float, Example]]]:
+        for number, piece in enumerate(records.pieces()):
+            read.append(labels_of(piece))
+            for example in representation.encode(piece).examples:
+                yield number, (first_qpm(piece), example)
 
-    for piece in records.pieces():
-        examples = representation.encode(piece).examples
-        number, qpm = len(read), first_qpm(piece)
-        read.append(labels_of(piece))
-        waiting += [(number, example, qpm) for example in examples]
-        while len(waiting) >= batch_size:
-            yield taken(batch_size)
-    if waiting:
-        yield taken(len(waiting))
+    remaining = windows()
+    while waiting := list(itertools.islice(remaining, batch_size)):
+        numbers, examples = zip(*waiting)
+        yield list(numbers), Batch.of(examples)
