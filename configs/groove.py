@@ -48,16 +48,20 @@ def _hierarchical(core, bars):
     )
 
 
+# The sizes of GrooVAE's own configs, of 2 and of 4 bars.
+_SHORT = dict(z_size=256, batch_size=512)
+
+
 def flat_groove_4bar():
     """4 bars of drums, flat decoder, GrooVAE's sizes."""
     # It is groovae_4bar with our converter: every window, hopping one bar.
-    return _config(4, lstm_models.GrooveLstmDecoder(), z_size=256, batch_size=512)
+    return _config(4, lstm_models.GrooveLstmDecoder(), **_SHORT)
 
 
 def hierdec_groove_4bar():
     """4 bars of drums, a conductor over 4 bars of 16 steps."""
     decoder = _hierarchical(lstm_models.GrooveLstmDecoder(), 4)
-    return _config(4, decoder, z_size=256, batch_size=512)
+    return _config(4, decoder, **_SHORT)
 
 
 # 16 bars are 256 steps: four times those of 4 bars. z has the 512 numbers of Magenta's 16-bar
@@ -76,17 +80,19 @@ def hierdec_groove_16bar():
     return _config(16, _hierarchical(lstm_models.GrooveLstmDecoder(), 16), **_LONG)
 
 
-def _task_2bar(decoder=None, hparams=None, **task):
+def _task_2bar(task, decoder=lstm_models.GrooveLstmDecoder, **hparams):
     """2 bars, flat decoder: it plays everything, the encoder sees what the task leaves."""
     # 2 x 16 = 32 steps. Magenta's groovae_2bar_* keep the 48 free bits of 4 bars: 24 a bar here.
-    decoder = decoder or lstm_models.GrooveLstmDecoder()
-    return _config(2, decoder, task, free_bits=48, z_size=256, batch_size=512, **(hparams or {}))
+    return _config(2, decoder(), task, free_bits=48, **_SHORT, **hparams)
+
+
+_HUMANIZE = dict(humanize=True)
 
 
 def flat_groove_2bar_humanize():
     """2 bars of drums from their hits alone: plays a quantized beat as a drummer would."""
     # It is groovae_2bar_humanize with our converter: every window, hopping one bar.
-    return _task_2bar(humanize=True)
+    return _task_2bar(_HUMANIZE)
 
 
 # A tap is the loudest hit of a step: its timing, but neither its drum nor its velocity.
@@ -96,7 +102,7 @@ _TAP = dict(tapify=True, fixed_velocities=True)
 def flat_groove_2bar_tap():
     """2 bars of drums from taps: plays a drum part to their rhythm and timing."""
     # It is groovae_2bar_tap_fixed_velocity with our converter: every window, hopping one bar.
-    return _task_2bar(**_TAP)
+    return _task_2bar(_TAP)
 
 
 def flat_groove_2bar_tap_dropout():
@@ -105,7 +111,7 @@ def flat_groove_2bar_tap_dropout():
     # one bar. A window drops a hit of velocity v with probability p max(0.2, 1 - v), where p is 0
     # to 0.8, 0.4 on average: 0.4 x 0.2 = 8% of the hits of velocity 127, 0.4 x 0.75 = 30% of those
     # of 32.
-    return _task_2bar(**_TAP, max_note_dropout_probability=0.8)
+    return _task_2bar({**_TAP, "max_note_dropout_probability": 0.8})
 
 
 # Velocity and timing are learnt where there is a hit, and drawn from what was learnt. Less dropout
@@ -121,13 +127,13 @@ _DYNAMICS = dict(
 
 def flat_groove_4bar_dynamics():
     """4 bars of drums, flat decoder that learns velocity and timing of the hits."""
-    return _config(4, DynamicsLstmDecoder(), z_size=256, batch_size=512, **_DYNAMICS)
+    return _config(4, DynamicsLstmDecoder(), **_SHORT, **_DYNAMICS)
 
 
 def hierdec_groove_4bar_dynamics():
     """4 bars of drums, a conductor over 4 bars, velocity and timing of the hits learnt."""
     decoder = _hierarchical(DynamicsLstmDecoder(), 4)
-    return _config(4, decoder, z_size=256, batch_size=512, **_DYNAMICS)
+    return _config(4, decoder, **_SHORT, **_DYNAMICS)
 
 
 def flat_groove_16bar_dynamics():
@@ -142,7 +148,7 @@ def hierdec_groove_16bar_dynamics():
 
 def flat_groove_2bar_humanize_dynamics():
     """2 bars of drums from their hits alone, with velocity and timing that are learnt and drawn."""
-    return _task_2bar(DynamicsLstmDecoder(), _DYNAMICS, humanize=True)
+    return _task_2bar(_HUMANIZE, DynamicsLstmDecoder, **_DYNAMICS)
 
 
 CONFIGS = {

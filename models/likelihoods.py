@@ -106,8 +106,9 @@ class Bins(Likelihood):
 
     def median(self, raw):
         """The median, linear inside of its bin."""
-        cumulated = tf.cumsum(tf.nn.softmax(raw), axis=-1)
-        before = tf.cumsum(tf.nn.softmax(raw), axis=-1, exclusive=True)
+        shares = tf.nn.softmax(raw)
+        cumulated = tf.cumsum(shares, axis=-1)
+        before = tf.cumsum(shares, axis=-1, exclusive=True)
         # The first bin whose end reaches a half.
         chosen = tf.reduce_sum(tf.cast(cumulated < 0.5, tf.int32), axis=-1)
         chosen = tf.minimum(chosen, self.parameters - 1)

@@ -21,13 +21,13 @@ from pipelines import runs
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag
 from pipelines.runtime.nearest import PART, did_you_mean
-from pipelines.systems.musicvae import weights
+from pipelines.systems.musicvae import directions, weights
 from pipelines.systems.musicvae.weights import Weights
 
 WEIGHTS, CARD = "weights.safetensors", "CARD.md"
 # What may lie beside a checkpoint and goes with it: the aggregated posterior, and the directions of
 # attributes in latent space.
-COMPANIONS = ("prior.safetensors", "attributes.json")
+COMPANIONS = ("prior.safetensors", directions.FILE)
 
 BOX = pathlib.Path(models.__file__).resolve().parent / "pretrained"
 _EXPORT = "./run.sh pretrained export"
