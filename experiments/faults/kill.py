@@ -339,8 +339,9 @@ def faults_of_end(
     if any("Traceback" in line for line in lines):
         yield f"a traceback: {lines[-1]}"
     last = lines[-1] if lines else ""
-    if sent is None or (status == 0 and (at_worker or sent != signal.SIGKILL)):
-        # It may end by itself before it notices, and a worker may have done its work.
+    if sent is None or status == 0:
+        # It may end by itself before it notices, and a worker may have done its work. No process
+        # survives SIGKILL, but one that has begun to exit keeps its own status.
         expected, word = 0, None
     elif at_worker:
         expected, word = 1, "error: a worker process was killed"

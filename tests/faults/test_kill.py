@@ -48,6 +48,7 @@ def test_processes_that_are_left_are_found():
         (-2, ["1 of 2 sources converted"], signal.SIGINT, False, 2),
         (-9, ["1 of 2 sources converted"], signal.SIGKILL, False, 0),
         (0, [], None, False, 0),
+        (0, ["2 of 2 sources converted"], signal.SIGKILL, False, 0),
         (1, ["error: a worker process was killed, perhaps"], signal.SIGKILL, True, 0),
         (1, ["terminated"], signal.SIGTERM, False, 1),
         (143, ["half a line"], signal.SIGTERM, False, 1),

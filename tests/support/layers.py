@@ -18,7 +18,7 @@ from collections.abc import Set
 import grimp
 from importlinter import api, cli
 
-MOST_ROOMS = 25  # directly in pipelines/, commands included
+MOST_ROOMS = 32  # directly in pipelines/, commands included
 
 Arrows = Set[tuple[str, str]]  # (importer, imported)
 
