@@ -14,6 +14,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   train        records to a trained model
   evaluate     measures a trained model on held-out records
   generate     new music from a trained model
+  prior        how a trained model's latent vectors are distributed, to sample better
   attributes   how a trained model's music changes with its attributes, to edit by them
   titles       train, evaluate, match, search: titles for tunes, tunes for titles
   pretrained   lists the trained models that come with the project; makes one of a run
@@ -184,7 +185,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | attributes | titles | pretrained | corpora | bench | tensorboard)
+  demo | convert | tensors | train | evaluate | generate | prior | attributes | titles | pretrained | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

@@ -42,7 +42,7 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
-from pipelines.systems.musicvae import pretrained
+from pipelines.systems.musicvae import pretrained, prior
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -97,6 +97,10 @@ flags.DEFINE_integer(
     "Also compare so many samples from the prior with the held-out music; 1000 are enough.",
     lower_bound=2,
 )
+flags.DEFINE_float(
+    "top_p", 1.0, "With --samples: generate's flag of this name.", lower_bound=0.01, upper_bound=1
+)
+flags.DEFINE_enum("prior", None, prior.KINDS, "With --samples: generate's flag of this name.")
 flags.DEFINE_string(
     "judge_run_dir",
     None,
@@ -114,12 +118,13 @@ flags.DEFINE_enum(
 
 def main() -> None:
     """Runs the job from its flags."""
-    require_finite("temperature")
+    require_finite("temperature", "top_p")
     configs.require_known(FLAGS.config, path_flag("config_file"))
     if FLAGS.samples and FLAGS.baseline:
         raise UserError("--samples has baselines of its own; leave out --baseline")
-    if FLAGS.judge_run_dir and not FLAGS.samples:
-        raise UserError("--judge_run_dir judges samples; give --samples=1000, too")
+    for name in ("judge_run_dir", "prior", "top_p"):
+        if not FLAGS[name].using_default_value and not FLAGS.samples:
+            raise UserError(f"--{name} goes with --samples; give --samples=1000, too")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     if not FLAGS.run_dir and not FLAGS.pretrained:
@@ -199,7 +204,14 @@ def _sample_comparison(run, held_out) -> Callable[[], dict]:
         judge = encoder_judge.open_judge(
             required_path_flag("judge_run_dir"), run, path_flag("config_file")
         )
-    options = samples.Options(FLAGS.samples, FLAGS.temperature, FLAGS.batch_size, FLAGS.seed)
+    options = samples.Options(
+        FLAGS.samples,
+        FLAGS.temperature,
+        FLAGS.top_p,
+        FLAGS.prior,
+        FLAGS.batch_size,
+        FLAGS.seed,
+    )
 
     def compare() -> dict:
         result = samples.compare(run, held_out, training, options, judge=judge)

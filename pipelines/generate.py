@@ -1,6 +1,6 @@
 """Generates music with a trained model: MIDI, with a piano roll and, except for drums, ABC.
 
---mode=sample        new pieces, from latent vectors drawn at random
+--mode=sample        new pieces, from latent vectors drawn at random (--prior)
 --mode=reconstruct   --input, every window of it encoded, decoded and joined again
 --mode=interpolate   from the first window of one --input to the first of a second one
 --mode=edit          --input with more or less of --attribute, by --amount; first
@@ -33,7 +33,7 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.musicvae import directions, pretrained
+from pipelines.systems.musicvae import directions, pretrained, prior
 
 FLAGS = flags.FLAGS
 
@@ -126,6 +126,22 @@ flags.DEFINE_float(
     "The randomness of the decoding. Where it is not given, --mode=edit takes the likeliest, which "
     "keeps most of its input.",
     lower_bound=1e-6,
+)
+flags.DEFINE_float(
+    "top_p",
+    1.0,
+    "Draw each step from its likeliest outcomes alone, which together have at least this "
+    "probability: nucleus sampling. (Not in Magenta.)",
+    lower_bound=0.01,
+    upper_bound=1,
+)
+flags.DEFINE_enum(
+    "prior",
+    None,
+    prior.KINDS,
+    "What the latent vectors of samples are drawn from: a standard normal, as in Magenta, or what "
+    "./run.sh prior fitted to those of real music. By default the latter where it was made for "
+    "the checkpoint. (Not in Magenta.)",
 )
 flags.DEFINE_integer(
     "seed",
@@ -236,10 +252,12 @@ def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
     amounts = _amounts()
-    require_finite("temperature", "qpm")
+    require_finite("temperature", "top_p", "qpm")
     configs.require_known(FLAGS.config, path_flag("config_file"))
     if FLAGS.skip_empty and FLAGS.mode != "sample":
         raise UserError(f"--skip_empty does not go with --mode={FLAGS.mode}, which draws nothing")
+    if FLAGS.prior and FLAGS.mode != "sample":
+        raise UserError(f"--prior does not go with --mode={FLAGS.mode}, which has its inputs")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     pretrained.require_from_flags()
@@ -268,6 +286,8 @@ def main() -> None:
         num_outputs=FLAGS.num_outputs,
         max_batch_size=FLAGS.max_batch_size,
         temperature=temperature,
+        top_p=FLAGS.top_p,
+        prior=FLAGS.prior,
         seed=seed,
         qpm=FLAGS.qpm,
         pianoroll=FLAGS.pianoroll,

@@ -55,6 +55,7 @@ class Model:
         temperature: float = 0.5,
         qpm: float = DEFAULT_QPM,
         skip_empty: bool = False,
+        prior: str | None = None,
     ) -> list[NoteSequence]:
         """Makes new pieces, from latent vectors drawn at random.
 
@@ -64,14 +65,19 @@ class Model:
           temperature: the randomness of the decoding.
           qpm: the tempo, in quarters a minute.
           skip_empty: whether pieces without a note are passed over, and others drawn.
+          prior: what the latent vectors are drawn from: "standard", a standard normal, or
+            "aggregated", what `./run.sh prior` fitted; by default the latter where it was made.
 
         Raises:
-          Error: for a number, seed, temperature or tempo out of range.
+          Error: for a number, seed, temperature or tempo out of range, or a prior that was not
+            made.
         """
+        if prior not in (None, "standard", "aggregated"):
+            raise UserError(f"prior={prior!r}: must be 'standard' or 'aggregated'")
         _require_in_bounds(number=number, seed=seed, temperature=temperature, qpm=qpm)
         seed = secrets.randbits(31) if seed is None else seed
         self._player.restart()
-        return list(self._player.sample(number, seed, temperature, qpm, skip_empty))
+        return list(self._player.sample(number, seed, temperature, qpm, skip_empty, prior))
 
     def reconstruct(
         self, piece: NoteSequence | Path, temperature: float = 0.5, qpm: float | None = None

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "pipelines.train",
     "evaluate": "pipelines.evaluate",
     "generate": "pipelines.generate",
+    "prior": "pipelines.prior",
     "attributes": "pipelines.attributes",
     "titles": "pipelines.titles",
     "pretrained": "pipelines.pretrained",

@@ -111,10 +111,7 @@ def _metadata(run: Run) -> dict:
     starts = [dict(start) for start in metadata.get("starts", [])]
     for start in starts:
         if start.get("examples_path"):
-            start["examples_path"] = ",".join(
-                "/".join(pattern.split(os.sep)[-2:])
-                for pattern in start["examples_path"].split(",")
-            )
+            start["examples_path"] = pretrained.short_path(start["examples_path"])
     return {**metadata, "starts": starts}
 
 

@@ -42,6 +42,8 @@ class Options:
       max_batch_size: how many are decoded at once, at most; None takes as many as are fast. The
         music depends on it.
       temperature: the temperature of decoding.
+      top_p: what is decoded is drawn from the nucleus of this probability (`models.nucleus`).
+      prior: what samples are drawn from, as `model.prior_of` takes it.
       seed: the seed of what is drawn.
       qpm: tempo of the output in quarters a minute; None takes the first input's, else 120.
       pianoroll: whether to draw piano rolls.
@@ -52,6 +54,8 @@ class Options:
     num_outputs: int = 5
     max_batch_size: int | None = None
     temperature: float = 0.5
+    top_p: float = 1.0
+    prior: str | None = None
     seed: int = 0
     qpm: float | None = None
     pianoroll: bool = True
@@ -108,7 +112,7 @@ def generate(
     qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
     largest = options.max_batch_size or _quick_batch_size(run.config)
     number = _decodings(mode, read, options, edit)
-    player = Player(run, _batch_size(number, largest), options.seed)
+    player = Player(run, _batch_size(number, largest), options.seed, options.top_p)
     if edit:
         edit.directions.require(edit.amounts[0], edit.path)
         edit.directions.require_checkpoint(edit.path, run.source, player.weights_sha256())
@@ -166,7 +170,7 @@ def _sequences(
     temperature = options.temperature
     if mode == "sample":
         return player.sample(
-            options.num_outputs, options.seed, temperature, qpm, options.skip_empty
+            options.num_outputs, options.seed, temperature, qpm, options.skip_empty, options.prior
         )
     if mode == "reconstruct":
         return [player.reconstruct(read[0], temperature, qpm)]
@@ -202,29 +206,36 @@ class Player:
       run: from `run.open_run`; not conditioned on controls.
       batch_size: how many pieces are encoded or decoded at once.
       seed: the seed of what is drawn in the graph.
+      top_p: what is decoded is drawn from the nucleus of this probability (`models.nucleus`).
 
     Raises:
       UserError: where the checkpoint does not fit the config.
     """
 
-    def __init__(self, run: Run, batch_size: int, seed: int):
+    def __init__(self, run: Run, batch_size: int, seed: int, top_p: float = 1.0):
+        self._run = run
         self._config = run.config
         self._representation = representations.of(run.config.data_converter)
         self._batch_size = batch_size
-        self._checkpoint = run.checkpoint
-        self._model = model.load(run, batch_size, seed)
+        self._model = model.load(run, batch_size, seed, top_p)
         self._restart = model.Restart(self._model, run.checkpoint)
 
     def weights_sha256(self) -> str:
         """Which weights these are: `model.weights_sha256`."""
-        return model.weights_sha256(self._model, self._checkpoint)
+        return model.weights_sha256(self._model, self._run.checkpoint)
 
     def restart(self) -> None:
         """Has the decoder draw again what it drew after loading: equal calls give equal music."""
         self._restart()
 
     def sample(
-        self, number: int, seed: int, temperature: float, qpm: float, skip_empty: bool = False
+        self,
+        number: int,
+        seed: int,
+        temperature: float,
+        qpm: float,
+        skip_empty: bool = False,
+        prior: str | None = None,
     ) -> Iterator[music_pb2.NoteSequence]:
         """Yields new pieces, from latent vectors drawn from the prior.
 
@@ -235,14 +246,16 @@ class Player:
           qpm: the tempo of the pieces, in quarters a minute.
           skip_empty: whether pieces without a note are passed over, and the next latent vectors
             tried in their place.
+          prior: what the latent vectors are drawn from, as `model.prior_of` takes it.
 
         Raises:
-          UserError: if a long row of pieces has no note.
+          UserError: if a long row of pieces has no note, or there is no such prior.
         """
         rng = np.random.default_rng(seed)
+        latents = model.prior_of(self._run, self._model, prior)
 
         def drawn(start, end):
-            return rng.standard_normal((end - start, self._config.hparams.z_size))
+            return latents.draw(end - start, rng)
 
         decoded = self._decoded(drawn, number, temperature, qpm, on=skip_empty)
         return _with_notes(decoded, number) if skip_empty else decoded

@@ -2,16 +2,19 @@
 
 import copy
 import hashlib
+import os
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import trained_model
 from magenta.models.music_vae.base_model import MusicVAE
 
+from models.nucleus import with_nucleus
 from pipelines import checkpoints, representations
 from pipelines.representations.contract import INFER
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
+from pipelines.systems.musicvae import prior
 from pipelines.systems.musicvae.run import Run
 
 # Logits divided by this are so far from 0 that a Bernoulli hit is its probability rounded at 0.5,
@@ -41,19 +44,25 @@ def seeded(config, seed: int):
     return config._replace(model=SeededMusicVAE(config.model, seed))
 
 
-def load(run: Run, batch_size: int, seed: int) -> trained_model.TrainedModel:
+def load(run: Run, batch_size: int, seed: int, top_p: float = 1.0) -> trained_model.TrainedModel:
     """Loads a run's checkpoint.
 
     Args:
       run: from `run.open_run`.
       batch_size: how many sequences are encoded or decoded at once.
       seed: the seed of what is drawn in the graph.
+      top_p: what is decoded is drawn from the nucleus of this probability (`models.nucleus`).
 
     Raises:
-      UserError: where the checkpoint does not fit the config, naming the variables.
+      UserError: where the checkpoint does not fit the config, naming the variables, or its decoder
+        has no nucleus.
     """
     tf.disable_v2_behavior()
     config = seeded(run.config, seed)
+    try:
+        config = config._replace(model=with_nucleus(config.model, top_p))
+    except ValueError as error:
+        raise UserError(f"--top_p: {run.name}: {error}; leave it out") from error
     try:
         with ordered_loops():
             return trained_model.TrainedModel(config, batch_size, run.checkpoint)
@@ -108,6 +117,41 @@ def weights_sha256(model: trained_model.TrainedModel, checkpoint: str) -> str:
     return digest.hexdigest()
 
 
+def prior_of(run: Run, model: trained_model.TrainedModel, kind: str | None) -> prior.Prior:
+    """What the latent vectors of new pieces are drawn from.
+
+    Args:
+      run: the run.
+      model: from `load`.
+      kind: one of `prior.KINDS`. By default the aggregated posterior where its file lies beside the
+        checkpoint or in the run's folder and is for this checkpoint, else the standard normal.
+
+    Raises:
+      UserError: where the aggregated posterior is asked for, and was not made or is for another
+        checkpoint; where its file is damaged.
+    """
+    z_size = run.config.hparams.z_size
+    path = run.companion(prior.FILE)
+    if kind == prior.STANDARD or (kind is None and path is None):
+        return prior.Standard(z_size)
+    if path is None:
+        raise UserError(
+            f"{run.source}: no {prior.FILE} beside it; ./run.sh prior makes it, or sample with "
+            f"--prior={prior.STANDARD}"
+        )
+    found = prior.read(path, z_size)
+    # The checkpoint of a model in a folder is temporary, and so is what lies beside it.
+    known = path if run.model_folder is None else os.fspath(run.model_folder / prior.FILE)
+    try:
+        found.require_checkpoint(known, run.source, weights_sha256(model, run.checkpoint))
+    except UserError as error:
+        if kind:
+            raise
+        say(f"warning: {error}")
+        return prior.Standard(z_size)
+    return found
+
+
 def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:
     """Encodes windows; returns the means of their posteriors, shaped [n, z_size].
 
@@ -115,11 +159,24 @@ def posterior_means(model: trained_model.TrainedModel, windows) -> np.ndarray:
       model: from `load`.
       windows: an object with `inputs`, `lengths` and `controls`, each a sequence of arrays.
     """
+    return posteriors(model, windows)[0]
+
+
+def posteriors(model: trained_model.TrainedModel, windows) -> tuple[np.ndarray, np.ndarray]:
+    """Encodes windows; returns the means and standard deviations of their posteriors.
+
+    Args:
+      model: from `load`.
+      windows: an object with `inputs`, `lengths` and `controls`, each a sequence of arrays.
+
+    Returns:
+      Two arrays shaped [n, z_size].
+    """
     # Magenta pads the lists in place, so it gets copies.
-    _, means, _ = model.encode_tensors(
+    _, means, deviations = model.encode_tensors(
         list(windows.inputs), list(windows.lengths), list(windows.controls)
     )
-    return means
+    return means, deviations
 
 
 def decode(

@@ -21,13 +21,13 @@ from pipelines import runs
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag
 from pipelines.runtime.nearest import PART, did_you_mean
-from pipelines.systems.musicvae import directions, weights
+from pipelines.systems.musicvae import directions, prior, weights
 from pipelines.systems.musicvae.weights import Weights
 
 WEIGHTS, CARD = "weights.safetensors", "CARD.md"
 # What may lie beside a checkpoint and goes with it: the aggregated posterior, and the directions of
 # attributes in latent space.
-COMPANIONS = ("prior.safetensors", directions.FILE)
+COMPANIONS = (prior.FILE, directions.FILE)
 
 BOX = pathlib.Path(models.__file__).resolve().parent / "pretrained"
 _EXPORT = "./run.sh pretrained export"
@@ -59,6 +59,11 @@ def find(name: str) -> pathlib.Path:
     if os.sep in name:
         raise UserError(f"{name}: no such folder; {_EXPORT} makes one of a run")
     raise UserError(f"no pretrained model or folder is named {name!r}{_nearest(name)}")
+
+
+def short_path(patterns: str) -> str:
+    """Patterns of records, joined by commas, without the folders that say whose they are."""
+    return ",".join("/".join(pattern.split(os.sep)[-2:]) for pattern in patterns.split(","))
 
 
 def _nearest(name: str) -> str:

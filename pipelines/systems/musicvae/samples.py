@@ -6,14 +6,14 @@ distributions:
 
   held_out     what all others are compared with
   training     the yardstick: what other real music of the same kind is like, as many windows
-  samples      decoded from latent vectors of the prior
-  untrained    the same by the model before its first step
+  samples      decoded from latent vectors of the prior (`prior`)
+  untrained    decoded from a standard normal, by the model before its first step
   random_bars  bars of the training windows, drawn at random and put together
 """
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -24,11 +24,9 @@ from pipelines.examples.note_sequences import NoteSequences
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import distances, encoder_judge, losses, model, window_sets
+from pipelines.systems.musicvae.prior import STANDARD
 from pipelines.systems.musicvae.run import Run
 from pipelines.systems.musicvae.window_sets import Measure, WindowSet
-
-# A function that draws latent vectors: of their number and a generator, shaped [number, z_size].
-Latents = Callable[[int, np.random.Generator], np.ndarray]
 
 # At most so many windows of a piece, drawn at random, are compared. In the Groove MIDI Dataset a
 # tenth of the pieces has a third of the four-bar windows. With 16, training and held-out windows
@@ -51,6 +49,8 @@ class Options:
     Attributes:
       number: how many samples.
       temperature: the temperature of decoding.
+      top_p: what is decoded is drawn from the nucleus of this probability (`models.nucleus`).
+      prior: what latent vectors are drawn from, as `model.prior_of` takes it.
       batch_size: how many are decoded at once; the samples depend on it.
       seed: the seed of all that is drawn.
       windows_a_piece: at most so many windows of each piece are compared.
@@ -58,31 +58,27 @@ class Options:
 
     number: int = 1000
     temperature: float = 0.5
+    top_p: float = 1.0
+    prior: str | None = None
     batch_size: int = 64
     seed: int = 0
     windows_a_piece: int = WINDOWS_A_PIECE
 
 
-def standard_normal(run: Run) -> Latents:
-    """Draws from the prior that the model is trained towards."""
-    z_size = run.config.hparams.z_size
-    return lambda number, rng: rng.standard_normal((number, z_size))
-
-
-def draw(run: Run, latents: Latents, options: Options) -> np.ndarray:
+def draw(run: Run, options: Options) -> tuple[np.ndarray, str]:
     """Decodes samples; equal arguments give equal samples.
 
     Args:
       run: from `run.open_run`.
-      latents: draws the latent vectors.
-      options: how many, and how they are decoded.
+      options: how many, and how they are drawn and decoded.
 
     Returns:
-      An array shaped [number, steps, output_depth].
+      An array shaped [number, steps, output_depth], and the kind of the prior.
     """
-    z = latents(options.number, np.random.default_rng(options.seed))
     steps = run.config.hparams.max_seq_len
-    loaded = model.load(run, options.batch_size, options.seed)
+    loaded = model.load(run, options.batch_size, options.seed, options.top_p)
+    prior = model.prior_of(run, loaded, options.prior)
+    z = prior.draw(options.number, np.random.default_rng(options.seed))
     progress = Progress("samples drawn")
     decoded = []
     for start in range(0, len(z), options.batch_size):
@@ -90,7 +86,7 @@ def draw(run: Run, latents: Latents, options: Options) -> np.ndarray:
         decoded.append(model.decode(loaded, batch, steps, options.temperature))
         progress.update(start + len(batch))
     progress.close()
-    return np.concatenate(decoded)
+    return np.concatenate(decoded), prior.kind
 
 
 def require_comparable(run: Run) -> Measure:
@@ -110,7 +106,6 @@ def compare(
     held_out: NoteSequences,
     training: NoteSequences,
     options: Options = Options(),
-    latents: Latents | None = None,
     judge: Run | None = None,
 ) -> dict:
     """Compares samples of a run with held-out windows, beside a yardstick and two baselines.
@@ -120,8 +115,6 @@ def compare(
       held_out: the records to compare with.
       training: the records that the run was trained on.
       options: how to draw and compare.
-      latents: draws the latent vectors of the samples; from a standard normal by default. Those of
-        the untrained model are from a standard normal in any case.
       judge: from `encoder_judge.open_judge`.
 
     Returns:
@@ -145,10 +138,8 @@ def compare(
     (real, _), (learnt, learnt_notes) = read
     with tempfile.TemporaryDirectory() as directory:
         untrained = losses.untrained(run, directory, options.seed)
-        drawn = {
-            "samples": draw(run, latents or standard_normal(run), options),
-            "untrained": draw(untrained, standard_normal(run), options),
-        }
+        drawn = {"untrained": draw(untrained, dataclasses.replace(options, prior=STANDARD))[0]}
+        drawn["samples"], prior = draw(run, options)
     drawn["random_bars"] = window_sets.random_bars(
         learnt.windows,
         options.number,
@@ -160,6 +151,8 @@ def compare(
     result = {
         "number": options.number,
         "temperature": options.temperature,
+        "top_p": options.top_p,
+        "prior": prior,
         "windows_a_piece": options.windows_a_piece,
         "held_out": {"windows": len(real), "pieces": len(np.unique(real.pieces))},
         "training": {
@@ -315,8 +308,8 @@ def table(result: Mapping) -> Iterator[str]:
     kinds = ("training", "samples", "untrained", "random_bars")
     headings = [kind.replace("_", " ") for kind in kinds]
     yield (
-        f"{result['number']} samples beside {held_out['windows']} held-out windows of "
-        f"{held_out['pieces']} pieces"
+        f"{result['number']} samples ({result['prior']} prior) beside {held_out['windows']} "
+        f"held-out windows of {held_out['pieces']} pieces"
     )
     yield ""
     columns = [

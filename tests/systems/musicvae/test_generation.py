@@ -75,9 +75,9 @@ def test_batches_take_no_pieces_away_and_keep_their_order(run, tmp_path, monkeyp
     sizes, given, decoded = [], [], []
     load, decode = trained_model.load, trained_model.decode
 
-    def loaded(run, batch_size, seed):
+    def loaded(run, batch_size, seed, top_p):
         sizes.append(batch_size)
-        return load(run, batch_size, seed)
+        return load(run, batch_size, seed, top_p)
 
     def decoding(model, z, *args):
         given.append(z)
@@ -130,7 +130,7 @@ def test_batches_are_equally_full_and_small_enough(
     class Enough(Exception):
         pass
 
-    def loaded(run, batch_size, seed):
+    def loaded(run, batch_size, seed, top_p):
         raise Enough(batch_size)
 
     monkeypatch.setattr(trained_model, "load", loaded)

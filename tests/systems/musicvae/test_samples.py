@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.examples import reading
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import encoder_judge, model, samples
+from pipelines.systems.musicvae import encoder_judge, model, prior, samples
 from pipelines.systems.musicvae.run import open_run
 from pipelines.systems.musicvae.window_sets import WindowSet
 from tests.support.datasets import write
@@ -153,27 +153,39 @@ def test_what_was_learnt_is_not_new(tiny_run, split):
 
 
 @pytest.mark.slow
-def test_latents_come_from_one_function(tiny_run, monkeypatch):
-    run = open_run(str(tiny_run))
-    asked = []
-
-    def latents(number, rng):
-        asked.append(number)
-        return np.full((number, 4), 0.25) + 0 * rng.standard_normal((number, 4))
-
+def test_latents_come_from_the_prior(tiny_run, tmp_path, monkeypatch):
+    run_dir = tmp_path / "run"
+    shutil.copytree(tiny_run, run_dir)
+    run = open_run(str(run_dir))
     decoded = []
     monkeypatch.setattr(
         model,
         "decode",
         lambda _, z, steps, temperature: decoded.append(z) or np.zeros((len(z), steps, 27)),
     )
-    assert samples.draw(run, latents, OPTIONS).shape == (6, 64, 27)
-    assert asked == [6] and [len(z) for z in decoded] == [4, 2]
-    assert all((z == 0.25).all() for z in decoded)
-    # The default is a standard normal, seeded.
-    first, again = (samples.standard_normal(run)(2000, np.random.default_rng(3)) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-    assert first.shape == (2000, 4) and abs(first.std() - 1) < 0.05
+    windows, kind = samples.draw(run, OPTIONS)
+    assert windows.shape == (6, 64, 27) and kind == "standard"
+    assert [len(z) for z in decoded] == [4, 2]
+    np.testing.assert_array_equal(
+        np.concatenate(decoded), np.random.default_rng(OPTIONS.seed).standard_normal((6, 4))
+    )
+    # One place in latent space, for this checkpoint.
+    sha256 = model.weights_sha256(model.load(run, 1, 0), run.checkpoint)
+    prior.write(
+        run_dir / prior.FILE,
+        prior.Aggregated(
+            {"weights_sha256": sha256},
+            {},
+            np.full(4, 0.25),
+            np.eye(4),
+            np.ones(1),
+            np.zeros((1, 4)),
+            np.zeros((1, 4, 4)),
+        ),
+    )
+    decoded.clear()
+    assert samples.draw(run, OPTIONS)[1] == "aggregated"
+    np.testing.assert_allclose(np.concatenate(decoded), np.full((6, 4), 0.25))
 
 
 @pytest.mark.slow
