@@ -84,8 +84,8 @@ def _require_output() -> None:
         and pretrained.find(name).resolve().parent == pretrained.BOX
     ):
         raise UserError(
-            f"{name} comes with the project, and so do its attributes; name the file to write "
-            "with --output, and give it to ./run.sh generate as --attributes_file"
+            f"{name} comes with the project, where nothing is written over; name the file to "
+            "write with --output, and give it to ./run.sh generate as --attributes_file"
         )
 
 
