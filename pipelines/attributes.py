@@ -1,11 +1,12 @@
 """Finds how a trained model's music changes with its attributes, to edit pieces by them.
 
-Every window of the records is encoded; for each attribute directions in latent space are found
-along which it changes: the difference of the means of the windows with most and least of it, that
-of a linear probe, and one that leaves the other attributes alone. They go to a file of JSON beside
-the checkpoint, which ./run.sh generate --mode=edit reads. Prints a line an attribute: its name, its
-mean and standard deviation over the windows, and how well the probe predicts it in pieces that it
-was not fitted to (R2, or for a label the area under the ROC curve, AUC).
+Every window of the records is encoded and decoded; for each attribute directions in latent space
+are found along which what is decoded changes: the difference of the means of the windows with most
+and least of it, that of a linear probe, and one that leaves the other attributes alone. They go to
+a file of JSON beside the checkpoint, which ./run.sh generate --mode=edit reads. Prints a line an
+attribute: its name, its mean and standard deviation over the windows, and how well the probe
+predicts it in pieces that it was not fitted to (R2, or for a label the area under the ROC curve,
+AUC).
 
 An attribute is measured, such as density, syncopation, swing, velocity_mean, velocity_range or
 hihat_open of drums and density or pitch_range of melodies; or it is a label of the records, such as
@@ -23,7 +24,7 @@ from absl import flags
 import configs
 from pipelines.records import manifest
 from pipelines.runtime import app, device_names, tensorflow
-from pipelines.runtime.app import say
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
 from pipelines.systems.musicvae import directions, pretrained
@@ -50,7 +51,10 @@ flags.DEFINE_list(
     "Their names, joined by commas; by default all that are measured.",
 )
 flags.DEFINE_string(
-    "output", None, "The file to write; by default attributes.json beside the checkpoint."
+    "output",
+    None,
+    "The file to write; by default attributes.json beside the checkpoint. For a model that comes "
+    "with the project it must be given: generate takes it as --attributes_file.",
 )
 flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
 flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
@@ -71,12 +75,27 @@ flags.DEFINE_enum(
 )
 
 
+def _require_output() -> None:
+    """Raises UserError where the file would be written among those that come with the project."""
+    name = path_flag("pretrained")
+    if (
+        name
+        and not path_flag("output")
+        and pretrained.find(name).resolve().parent == pretrained.BOX
+    ):
+        raise UserError(
+            f"{name} comes with the project, where nothing is written over; name the file to "
+            "write with --output, and give it to ./run.sh generate as --attributes_file"
+        )
+
+
 def main() -> None:
     """Runs the job from its flags."""
     configs.require_known(FLAGS.config, path_flag("config_file"))
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     pretrained.require_from_flags()
+    _require_output()
     manifest.record_files(required_path_flag("examples_path"))
     tensorflow.start(FLAGS.log)
     from pipelines.examples import reading

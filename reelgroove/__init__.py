@@ -27,6 +27,7 @@ from reelgroove.music import Picture, read, save, show
 
 # `sample(model, 4)` is `model.sample(4)`.
 sample, reconstruct, interpolate = Model.sample, Model.reconstruct, Model.interpolate
+edit, average, grid = Model.edit, Model.average, Model.grid
 
 __all__ = [
     "Error",
@@ -34,7 +35,10 @@ __all__ = [
     "Model",
     "NoteSequence",
     "Picture",
+    "average",
     "convert",
+    "edit",
+    "grid",
     "interpolate",
     "load",
     "match",

@@ -1,8 +1,9 @@
-"""A trained model in this process: what it samples, reconstructs and interpolates."""
+"""A trained model in this process: what it samples, reconstructs, interpolates and edits."""
 
 import math
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipelines.music.note_sequence import NoteSequence
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from pipelines.systems.musicvae.run import Run
 
 # The least and the most that `./run.sh generate` takes for its flags.
+_LEAST_TEMPERATURE = 1e-6
 _BOUNDS = {
     "number": (1, math.inf),
     "seed": (0, math.inf),
-    "temperature": (1e-6, math.inf),
+    "temperature": (_LEAST_TEMPERATURE, math.inf),
     "qpm": (4, 1000),
     "batch_size": (1, math.inf),
 }
@@ -42,7 +44,7 @@ class Model:
         generation.require_unconditioned(run)
         self.name, self.checkpoint, self.step = run.name, run.checkpoint, run.step
         self.hparams = dict(run.config.hparams.values())
-        self._config = run.config
+        self._config, self._run = run.config, run
         self._player = generation.Player(run, batch_size, seed=0)
 
     def __repr__(self) -> str:
@@ -123,6 +125,112 @@ class Model:
         found = self._player.interpolate(begin, end, number, temperature, qpm or begin.qpm)
         return list(found)
 
+    def edit(
+        self,
+        piece: NoteSequence | Path,
+        amounts: Mapping[str, float],
+        direction: str = "probe",
+        attributes_file: Path | None = None,
+        temperature: float = _LEAST_TEMPERATURE,
+        qpm: float | None = None,
+    ) -> NoteSequence:
+        """Makes a piece anew with more or less of some attributes.
+
+        Args:
+          piece: a NoteSequence, or a path.
+          amounts: for each attribute how much more of it, in standard deviations, as in
+            {"swing": 1.5, "density": -1}.
+          direction: which of the directions of an attribute to take: "probe", "means" or
+            "projected".
+          attributes_file: a file of `./run.sh attributes` that is not beside the checkpoint.
+          temperature: the randomness of the decoding; by default the likeliest notes are taken.
+          qpm: the tempo, in quarters a minute; the piece's by default.
+
+        Raises:
+          Error: where there is no such file or attribute, the file is of another checkpoint, the
+            config does not take the piece, or a number is out of range.
+        """
+        _require_in_bounds(temperature=temperature, qpm=qpm)
+        _require_amounts(amounts)
+        from pipelines.systems.musicvae import directions
+
+        if direction not in directions.KINDS:
+            raise UserError(
+                f"direction={direction!r}: must be one of {', '.join(directions.KINDS)}"
+            )
+        read = self._windows(piece)
+        path = _expanded(attributes_file) or self._run.companion(directions.FILE)
+        path = path or directions.find([os.path.dirname(self._run.source)])
+        found = directions.read(path)
+        found.require(amounts, path)
+        found.require_checkpoint(path, self._run.source, self._player.weights_sha256())
+        shift = found.shift(amounts, direction)
+        self._player.restart()
+        [edited] = self._player.edit(read, shift[None], temperature, qpm or read.qpm)
+        return edited
+
+    def average(
+        self,
+        pieces: Iterable[NoteSequence | Path],
+        temperature: float = 0.5,
+        qpm: float | None = None,
+    ) -> NoteSequence:
+        """Makes a piece between the first windows of several, and as far from the origin as they.
+
+        Args:
+          pieces: at least two, each a NoteSequence or a path.
+          temperature: the randomness of the decoding.
+          qpm: the tempo, in quarters a minute; that of the first piece by default.
+
+        Raises:
+          Error: for fewer pieces, one that the config does not take, or a number out of range.
+        """
+        _require_in_bounds(temperature=temperature, qpm=qpm)
+        given = list(pieces)
+        if len(given) < 2:
+            raise UserError(f"an average is of two or more pieces, not {len(given)}")
+        read = [self._windows(piece) for piece in given]
+        from pipelines.systems.musicvae import latent
+
+        self._player.restart()
+        z = latent.average(self._player.first_means(read))[None]
+        [between] = self._player.decode(z, temperature, qpm or read[0].qpm)
+        return between
+
+    def grid(
+        self,
+        corners: Iterable[NoteSequence | Path],
+        number: int = 5,
+        temperature: float = 0.5,
+        qpm: float | None = None,
+    ) -> list[list[NoteSequence]]:
+        """Makes a square of pieces between the first windows of four.
+
+        Args:
+          corners: four pieces, each a NoteSequence or a path: top left, top right, bottom left,
+            bottom right.
+          number: pieces on each side, with its ends.
+          temperature: the randomness of the decoding.
+          qpm: the tempo, in quarters a minute; that of the first piece by default.
+
+        Returns:
+          The rows from the top, each with its pieces from the left.
+
+        Raises:
+          Error: unless there are four pieces that the config takes, or for a number out of range.
+        """
+        _require_in_bounds(number=number, temperature=temperature, qpm=qpm)
+        given = list(corners)
+        if len(given) != 4:
+            raise UserError(f"a grid has four corners, not {len(given)}")
+        read = [self._windows(piece) for piece in given]
+        from pipelines.systems.musicvae import latent
+
+        self._player.restart()
+        z = latent.grid(self._player.first_means(read), number)
+        made = list(self._player.decode(z, temperature, qpm or read[0].qpm))
+        return [made[row * number : (row + 1) * number] for row in range(number)]
+
     def _windows(self, piece: NoteSequence | Path) -> "Windows":
         from pipelines.media import windows
 
@@ -187,6 +295,15 @@ def _require_in_bounds(**given: float | None) -> None:
         if value is not None and not (least <= value <= most and math.isfinite(value)):
             allowed = f"from {least} to {most}" if most < math.inf else f"at least {least}"
             raise UserError(f"{name}={value}: must be a finite number, {allowed}")
+
+
+def _require_amounts(amounts: Mapping[str, float]) -> None:
+    """Raises Error unless there is a finite amount for at least one attribute."""
+    if not amounts:
+        raise UserError('an edit needs the amounts of attributes, as in {"swing": 1.5}')
+    for name, amount in amounts.items():
+        if not math.isfinite(amount):
+            raise UserError(f"{name}={amount}: the amount of an attribute must be a finite number")
 
 
 def _expanded(path: Path | None) -> str | None:

@@ -1,18 +1,17 @@
 """Measures how held-out pieces change along the directions of attributes, and what is kept.
 
-    ./run.sh attributes --run_dir=RUN --examples_path='RECORDS/train.tfrecord*' --attributes=...
-    ./.venv/bin/python -m experiments.attributes.measure --run_dir=RUN --records=RECORDS \
-        --output=experiments/attributes/NAME.json
+    ./.venv/bin/python -m experiments.attributes.measure --pretrained=groove_4bar \
+        --records=RECORDS --output=experiments/attributes/groove_4bar.json
 
-RECORDS is a folder of the Groove MIDI Dataset (or of other music with labels) that `convert` made.
-One window of each piece of its validation and test splits, the middle one, is encoded, moved along
-each direction by each amount, and decoded greedily. Prints Markdown tables.
+RECORDS is a folder of the Groove MIDI Dataset (or of other music with labels) that `convert` made;
+--run_dir=RUN measures a run, with the file that `./run.sh attributes` made of it. Up to three
+windows of each piece of the test split (or of --splits), spread over the piece, are encoded, moved
+along each direction by each amount, and decoded to their likeliest notes. Prints Markdown tables.
 """
 
 import argparse
 import collections
 import json
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,12 +22,13 @@ from scipy import stats
 from pipelines.runtime import files, tensorflow
 from pipelines.runtime.app import say
 
-AMOUNTS = (-3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3)
+AMOUNTS = (-3, -2, -1, 0, 1, 2, 3)
 _ZERO = AMOUNTS.index(0)
-_BATCH = 256
+_BATCH = 512
 _BOOTSTRAP = 2000
 # A rank correlation needs so many amounts with a value.
 _LEAST_AMOUNTS = 5
+_WINDOWS_A_PIECE = 3
 
 
 class Windows(NamedTuple):
@@ -40,8 +40,8 @@ class Windows(NamedTuple):
     labels: list[set[str]]
 
 
-def read(run, pattern: str, middle: bool) -> tuple[Windows, list]:
-    """The windows of records, all or the middle one of each piece, and their `Example`s."""
+def read(run, records: str, splits: Sequence[str], spread: bool) -> tuple[Windows, list]:
+    """The windows of splits of records, all or some of each piece, and their `Example`s."""
     from pipelines import representations
     from pipelines.examples import reading
     from pipelines.representations.contract import EVAL
@@ -49,21 +49,55 @@ def read(run, pattern: str, middle: bool) -> tuple[Windows, list]:
 
     representation = representations.of(run.config.data_converter)
     representation.set_mode(EVAL)
-    examples, pieces, drummers, labels = [], [], [], []
-    for piece in reading.open_note_sequences(pattern).pieces():
-        found = representation.encode(piece).examples
-        found = found[len(found) // 2 :][:1] if middle else found
-        examples += found
-        pieces += [piece.id or piece.filename] * len(found)
-        drummers += [piece.sequence_metadata.artist] * len(found)
-        labels += [attributes.labels_of(piece)] * len(found)
+    bars = run.config.hparams.max_seq_len // (representation.steps_per_bar or 1)
+    examples, of_each = [], []
+    for split in splits:
+        for piece in reading.open_note_sequences(f"{records}/{split}.tfrecord*").pieces():
+            found = representation.encode(piece).examples
+            found = [found[i] for i in _spread(len(found), bars)] if spread else found
+            examples += found
+            name, player = piece.id or piece.filename, piece.sequence_metadata.artist
+            of_each += [(name, player, attributes.labels_of(piece))] * len(found)
     outputs = np.array([example.outputs for example in examples], np.float32)
-    return Windows(outputs, np.array(pieces), np.array(drummers), labels), examples
+    pieces, drummers, labels = zip(*of_each)
+    return Windows(outputs, np.array(pieces), np.array(drummers), list(labels)), examples
+
+
+def _spread(number: int, bars: int) -> list[int]:
+    """Which of a piece's windows, a bar apart, to take: some that have no bar in common."""
+    apart = min(_WINDOWS_A_PIECE, 1 + (number - 1) // bars)
+    if apart <= 1:
+        return [number // 2][:number]
+    return np.linspace(0, number - 1, apart).round().astype(int).tolist()
+
+
+def piece_means(values: np.ndarray, pieces: np.ndarray) -> np.ndarray:
+    """The means over the windows of each piece that have a value.
+
+    Args:
+      values: shaped [..., n], NaN where a window has nothing to measure.
+      pieces: shaped [n].
+
+    Returns:
+      An array shaped [..., pieces], in the order of np.unique.
+    """
+    index = np.unique(pieces, return_inverse=True)[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # Pieces without a value.
+        return np.stack(
+            [np.nanmean(values[..., index == i], axis=-1) for i in range(index.max() + 1)], axis=-1
+        )
 
 
 def vectors(run, outputs: np.ndarray) -> np.ndarray:
-    """All features of windows, those of `evaluate --samples`, as vectors shaped [n, features]."""
+    """All features of windows, those of `evaluate --samples`, as vectors shaped [n, features].
+
+    Melodies also have the shares of their pitch classes and that of their first note, by which
+    their modes are told apart.
+    """
     from pipelines import representations
+    from pipelines.representations import melody
+    from pipelines.representations.melody_converter import FIRST_PITCH
 
     representation = representations.of(run.config.data_converter)
     columns = []
@@ -72,6 +106,13 @@ def vectors(run, outputs: np.ndarray) -> np.ndarray:
         if values.ndim > 1:  # Counts, as shares.
             values = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
         columns.append(values.reshape(len(values), -1))
+    if isinstance(representation, melody.MelodyRepresentation):
+        events = outputs.argmax(axis=2) - FIRST_PITCH
+        classes = (events % 12)[..., None] == np.arange(12)
+        notes = classes & (events >= 0)[..., None]
+        counts = notes.sum(axis=1)
+        first = notes[np.arange(len(notes)), (events >= 0).argmax(axis=1)]
+        columns += [counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), first]
     return np.concatenate(columns, axis=1)
 
 
@@ -101,7 +142,8 @@ class Scorer:
         for name, classifiers in self._labels.items():
             label = np.array([name in each for each in training.labels])
             for drummer in np.unique(held_out.drummers):
-                others = training.drummers != drummer
+                # Where no piece names its player, held-out pieces are others' by themselves.
+                others = (training.drummers != drummer) | (training.drummers == "")
                 classifiers[drummer] = make_pipeline(
                     SimpleImputer(add_indicator=True),
                     StandardScaler(),
@@ -164,7 +206,7 @@ def rank_correlations(values: np.ndarray) -> np.ndarray:
 
 
 def resamples(drummers: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Draws of windows: drummers with replacement, and then windows of each."""
+    """Draws of pieces: drummers with replacement, and then pieces of each."""
     of_drummer = [np.flatnonzero(drummers == name) for name in np.unique(drummers)]
     for _ in range(_BOOTSTRAP):
         drawn = rng.integers(len(of_drummer), size=len(of_drummer))
@@ -172,9 +214,9 @@ def resamples(drummers: np.ndarray, rng: np.random.Generator) -> Iterator[np.nda
 
 
 def interval(values: np.ndarray, draws: Sequence[np.ndarray]) -> list[float]:
-    """The mean over windows and the ends of its 95% bootstrap interval; values are shaped [n]."""
+    """The mean over pieces and the ends of its 95% bootstrap interval; values are shaped [n]."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # Windows without a value.
+        warnings.simplefilter("ignore", RuntimeWarning)  # Pieces without a value.
         means = [np.nanmean(values[draw]) for draw in draws]
         return [
             round(float(x), 3) for x in (np.nanmean(values), *np.nanquantile(means, [0.025, 0.975]))
@@ -190,61 +232,70 @@ def crossing(curve: Sequence[float], level: float) -> float | None:
     return None
 
 
-def measure(arguments) -> dict[str, Any]:
-    """Does all of it; returns JSON values."""
-    from pipelines.systems.musicvae import directions, model
+def measure(arguments) -> Iterator[dict[str, Any]]:
+    """Yields all that is known so far, after each kind of direction, as JSON values."""
+    from pipelines.systems.musicvae import attributes, directions, model
     from pipelines.systems.musicvae.run import open_run
 
-    run = open_run(arguments.run_dir)
-    path = arguments.attributes_file or directions.find([os.path.dirname(run.checkpoint)])
+    run = open_run(arguments.run_dir, name=arguments.pretrained)
+    path = arguments.attributes_file or run.companion(directions.FILE) or directions.FILE
     found = directions.read(path)
     names = list(found.attributes)
-    training, _ = read(run, f"{arguments.records}/train.tfrecord*", middle=False)
-    held_out, examples = read(
-        run,
-        f"{arguments.records}/validation.tfrecord*,{arguments.records}/test.tfrecord*",
-        middle=True,
-    )
+    training, _ = read(run, arguments.records, ["train"], spread=False)
+    held_out, examples = read(run, arguments.records, arguments.splits, spread=True)
     say(f"{len(training.outputs)} training windows, {len(held_out.outputs)} held-out ones")
     scorer = Scorer(run, names, training, held_out)
     loaded = model.load(run, _BATCH, seed=0)
-    found.require_checkpoint(path, run.checkpoint, model.weights_sha256(loaded, run.checkpoint))
-    z = model.posterior_means(loaded, _Columns(examples))
+    found.require_checkpoint(path, run.source, model.weights_sha256(loaded, run.checkpoint))
+    z = np.concatenate(
+        [
+            model.posterior_means(loaded, _Columns(examples[i : i + _BATCH]))
+            for i in range(0, len(examples), _BATCH)
+        ]
+    )
     deviations = {name: scorer.deviation(name, found.attributes[name]) for name in names}
-    rng = np.random.default_rng(0)
-    draws = list(resamples(held_out.drummers, rng))
+    first = np.unique(held_out.pieces, return_index=True)[1]
+    drummers = held_out.drummers[first]
+    draws = list(resamples(drummers, np.random.default_rng(0)))
 
     def decoded(direction):
         """Windows decoded at each amount, shaped [amounts, n, steps, depth]."""
         moved = np.concatenate([z + amount * direction for amount in AMOUNTS]).astype(np.float32)
-        steps = run.config.hparams.max_seq_len
         parts = [
-            model.decode(loaded, moved[i : i + _BATCH], steps, model.THRESHOLD_TEMPERATURE)
+            attributes.reconstruct(run, loaded, moved[i : i + _BATCH])
             for i in range(0, len(moved), _BATCH)
         ]
         return np.concatenate(parts).reshape(len(AMOUNTS), *held_out.outputs.shape)
 
     def scores(outputs):
-        """The values of all attributes in their deviations, shaped [amounts, n] each."""
+        """All attributes of windows in their deviations, shaped [amounts, n] each."""
         return {
             name: np.array([scorer(name, each) for each in outputs]) / deviations[name]
             for name in names
         }
 
+    def f1_of(outputs):
+        f1 = np.array([hit_f1(run, held_out.outputs, each) for each in outputs])
+        return piece_means(f1, held_out.pieces)
+
     def facts(name, direction):
         outputs = decoded(direction)
-        values = scores(outputs)
-        own = values[name]
-        f1 = np.array([hit_f1(run, held_out.outputs, each) for each in outputs])
-        change = own - own[_ZERO]
+        windows = scores(outputs)
+        values = {each: piece_means(one, held_out.pieces) for each, one in windows.items()}
+        own, f1 = values[name], f1_of(outputs)
+        change = piece_means(windows[name] - windows[name][_ZERO], held_out.pieces)
         curve = [interval(row, draws) for row in change]
         at_one = crossing([mean for mean, _, _ in curve], 1.0)
         f1_curve = [interval(row, draws) for row in f1]
+        correlations = rank_correlations(own)
         one = AMOUNTS.index(1)
         return {
             "length": round(float(np.linalg.norm(direction)), 3),
-            "rank_correlation": interval(rank_correlations(own), draws),
-            "windows": int(np.isfinite(rank_correlations(own)).sum()),
+            "rank_correlation": interval(correlations, draws),
+            "rank_correlation_of_windows": round(
+                float(np.nanmean(rank_correlations(windows[name]))), 3
+            ),
+            "pieces": int(np.isfinite(correlations).sum()),
             "change": curve,
             "hit_f1": f1_curve,
             "amount_for_one_sd": at_one,
@@ -261,23 +312,24 @@ def measure(arguments) -> dict[str, Any]:
 
     result: dict[str, Any] = {
         "made_for": found.made_for,
+        "made_of": found.made_of,
         "amounts": AMOUNTS,
         "windows": len(z),
-        "pieces": len(set(held_out.pieces)),
-        "drummers": dict(collections.Counter(held_out.drummers.tolist())),
-        "reconstruction_hit_f1": interval(
-            hit_f1(run, held_out.outputs, decoded(np.zeros(z.shape[1]))[_ZERO]), draws
-        ),
+        "splits": arguments.splits,
+        "pieces": len(drummers),
+        "drummers": dict(collections.Counter(drummers.tolist())),
+        "reconstruction_hit_f1": interval(f1_of(decoded(np.zeros(z.shape[1])))[_ZERO], draws),
         "auc_of_classifiers": scorer.auc,
         "attributes": {},
     }
-    for name in names:
-        result["attributes"][name] = {
-            kind: facts(name, found.attributes[name].directions[kind]) for kind in directions.KINDS
-        }
-        say(f"{name} measured")
-    result["random"] = _random(arguments, found, z, decoded, scores, held_out, run)
-    return result
+    result["random"] = _random(arguments, found, z, decoded, scores, f1_of, held_out)
+    yield result
+    for kind in arguments.kinds:
+        for name in names:
+            one = facts(name, found.attributes[name].directions[kind])
+            result["attributes"].setdefault(name, {})[kind] = one
+            say(f"{name}, {kind}: {one['rank_correlation']}")
+        yield result
 
 
 class _Columns:
@@ -287,7 +339,7 @@ class _Columns:
         self.inputs, _, self.controls, self.lengths = zip(*examples)
 
 
-def _random(arguments, found, z, decoded, scores, held_out, run) -> dict[str, Any]:
+def _random(arguments, found, z, decoded, scores, f1_of, held_out) -> dict[str, Any]:
     """What some random directions do to each attribute.
 
     They are drawn from a Gaussian with the covariance of the held-out z, so that the decoder
@@ -300,8 +352,9 @@ def _random(arguments, found, z, decoded, scores, held_out, run) -> dict[str, An
         direction = rng.standard_normal(len(z)) @ (z - z.mean(axis=0))
         outputs = decoded(direction * length / np.linalg.norm(direction))
         for name, values in scores(outputs).items():
-            correlations[name].append(float(np.nanmean(rank_correlations(values))))
-        f1.append([float(hit_f1(run, held_out.outputs, each).mean()) for each in outputs])
+            each = rank_correlations(piece_means(values, held_out.pieces))
+            correlations[name].append(float(np.nanmean(each)))
+        f1.append(f1_of(outputs).mean(axis=1))
         say(f"random direction {i + 1} measured")
     return {
         "length": round(float(length), 3),
@@ -321,56 +374,67 @@ def _random(arguments, found, z, decoded, scores, held_out, run) -> dict[str, An
 def tables(result: dict[str, Any]) -> Iterator[str]:
     """The results as Markdown."""
 
-    def show(triple, digits=2):
+    def show(triple):
         mean, low, high = triple
-        return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
     yield f"Reconstruction (amount 0): hit F1 {show(result['reconstruction_hit_f1'])}.\n"
     for name, auc in result["auc_of_classifiers"].items():
         yield f"{name}: AUC of the classifiers on held-out windows {auc and round(auc, 2)}.\n"
-    for kind in ("probe", "means", "projected"):
-        yield f"### {kind}\n"
-        yield (
-            "| attribute | rank correlation | random: mean, mean absolute | change at +1, sd | "
-            "change at -1 | amount for +1 sd | hit F1 there | hit F1 at +1 | at -1 |"
-        )
-        yield "|---|---|---|---|---|---|---|---|---|"
-        plus, minus = AMOUNTS.index(1), AMOUNTS.index(-1)
-        for name, kinds in result["attributes"].items():
-            one, random = kinds[kind], result["random"]["rank_correlation"][name]
+    yield (
+        "| attribute | direction | rank correlation | pieces | single windows | "
+        "change for -2, -1, 1, 2 (sd) | hit F1 at -2, -1, 0, 1, 2 | amount for +1 sd | "
+        "hit F1 there |"
+    )
+    yield "|---|---|---|---:|---:|---|---|---:|---:|"
+    around = [AMOUNTS.index(amount) for amount in (-2, -1, 0, 1, 2)]
+    for name, kinds in result["attributes"].items():
+        for kind, one in kinds.items():
+            change = ", ".join(f"{one['change'][i][0]:.2f}" for i in around if i != _ZERO)
+            f1 = ", ".join(f"{one['hit_f1'][i][0]:.2f}" for i in around)
+            at, there = one["amount_for_one_sd"], one["hit_f1_at_one_sd"]
             yield (
-                f"| {name} | {show(one['rank_correlation'])} | {random['mean']:.2f}, "
-                f"{random['mean_absolute']:.2f} | {show(one['change'][plus])} | "
-                f"{show(one['change'][minus])} | {one['amount_for_one_sd']} | "
-                f"{one['hit_f1_at_one_sd']} | {one['hit_f1'][plus][0]:.2f} | "
-                f"{one['hit_f1'][minus][0]:.2f} |"
+                f"| `{name}` | {kind} | {show(one['rank_correlation'])} | "
+                f"{one['pieces']} | {one['rank_correlation_of_windows']:.2f} | {change} | {f1} | "
+                f"{'over 3' if at is None else f'{at:.2f}'} | "
+                f"{'' if there is None else f'{there:.2f}'} |"
             )
-        yield ""
-        names = list(result["attributes"])
+    yield "\n| attribute | random: mean | mean absolute | of each |"
+    yield "|---|---:|---:|---|"
+    for name, random in result["random"]["rank_correlation"].items():
+        each = ", ".join(f"{x:.2f}" for x in random["of_each"])
+        yield f"| `{name}` | {random['mean']:.2f} | {random['mean_absolute']:.2f} | {each} |"
+    f1 = ", ".join(f"{result['random']['hit_f1'][i]:.2f}" for i in around)
+    yield f"\nHit F1 along random directions at -2, -1, 0, 1, 2: {f1}.\n"
+    names = list(result["attributes"])
+    for kind in result["attributes"][names[0]]:
         yield f"Change of the others for an amount of one, sd ({kind}):\n"
-        yield f"| edited | {' | '.join(names)} |"
-        yield f"|---|{'---|' * len(names)}"
+        yield f"| edited | {' | '.join(f'{name}' for name in names)} |"
+        yield f"|---|{'---:|' * len(names)}"
         for name in names:
             others = result["attributes"][name][kind]["others"]
             cells = [f"{others[other]:.2f}" if other in others else "" for other in names]
-            yield f"| {name} | {' | '.join(cells)} |"
+            yield f"| `{name}` | {' | '.join(cells)} |"
         yield ""
 
 
 def main() -> None:
     """Runs the measurement from its flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run_dir", required=True)
+    parser.add_argument("--run_dir")
+    parser.add_argument("--pretrained")
     parser.add_argument("--records", required=True, help="the folder of the records")
     parser.add_argument("--attributes_file", help="by default the one beside the checkpoint")
     parser.add_argument("--random_directions", type=int, default=10)
+    parser.add_argument("--splits", nargs="+", default=["test"])
+    parser.add_argument("--kinds", nargs="+", default=["probe", "means", "projected"])
     parser.add_argument("--output", help="a file for the results as JSON")
     arguments = parser.parse_args()
     tensorflow.start("ERROR")
-    result = measure(arguments)
-    if arguments.output:
-        with files.replacing(arguments.output) as file:
-            file.write((json.dumps(result, indent=1) + "\n").encode())
+    for result in measure(arguments):
+        if arguments.output:
+            with files.replacing(arguments.output) as file:
+                file.write((json.dumps(result, indent=1) + "\n").encode())
     print("\n".join(tables(result)))
 
 

@@ -30,6 +30,9 @@ def test_temperatures_and_tempos_out_of_range(given, message):
         lambda: reelgroove.sample(MODEL, **given),
         lambda: reelgroove.reconstruct(MODEL, piece, **given),
         lambda: reelgroove.interpolate(MODEL, piece, piece, **given),
+        lambda: reelgroove.edit(MODEL, piece, {"swing": 1}, **given),
+        lambda: reelgroove.average(MODEL, [piece, piece], **given),
+        lambda: reelgroove.grid(MODEL, [piece] * 4, **given),
     ):
         with pytest.raises(reelgroove.Error, match=message):
             make()
@@ -43,6 +46,20 @@ def test_numbers_of_pieces_are_positive(number):
         reelgroove.sample(MODEL, number)
     with pytest.raises(reelgroove.Error, match=message):
         reelgroove.interpolate(MODEL, piece, piece, number)
+    with pytest.raises(reelgroove.Error, match=message):
+        reelgroove.grid(MODEL, [piece] * 4, number)
+
+
+def test_averages_grids_and_edits_need_enough_to_go_on():
+    piece = reelgroove.NoteSequence()
+    with pytest.raises(reelgroove.Error, match="an average is of two or more pieces, not 1"):
+        reelgroove.average(MODEL, [piece])
+    with pytest.raises(reelgroove.Error, match="a grid has four corners, not 3"):
+        reelgroove.grid(MODEL, [piece] * 3)
+    with pytest.raises(reelgroove.Error, match="an edit needs the amounts of attributes, as in"):
+        reelgroove.edit(MODEL, piece, {})
+    with pytest.raises(reelgroove.Error, match="swing=nan: the amount of an attribute must be a"):
+        reelgroove.edit(MODEL, piece, {"density": 1, "swing": math.nan})
 
 
 def test_seeds_are_not_negative():

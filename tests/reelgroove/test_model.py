@@ -5,9 +5,11 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import reelgroove
+from pipelines.systems.musicvae import directions
 from pipelines.systems.musicvae import model as trained_model
 from tests.support.jobs import ROOT
 from tests.support.pieces import drums, melody
@@ -32,7 +34,8 @@ def notes(piece):
 def test_a_model_says_what_it_is(model, tiny_run):
     assert repr(model) == f"<Model flat-groove_4bar, step 3, {tiny_run}/train/model.ckpt-3>"
     assert model.hparams["z_size"] == 4
-    assert {"sample", "reconstruct", "interpolate", "name", "step"} <= set(dir(model))
+    made = {"sample", "reconstruct", "interpolate", "edit", "average", "grid"}
+    assert {*made, "name", "step"} <= set(dir(model))
 
 
 def test_samples_depend_on_their_seed_alone(model, monkeypatch):
@@ -68,6 +71,62 @@ def test_a_piece_is_reconstructed_from_a_sequence_or_a_file(model, beat, tmp_pat
 def test_a_way_from_one_piece_to_another(model, beat):
     way = model.interpolate(beat, beat, number=3, temperature=trained_model.THRESHOLD_TEMPERATURE)
     assert len(way) == 3 and notes(way[0]) == notes(way[1]) == notes(way[2])
+
+
+GREEDY = trained_model.THRESHOLD_TEMPERATURE
+
+
+@pytest.fixture
+def directions_file(model, tmp_path):
+    """Directions along the axes of the latent space, so long that they change what is played."""
+    made_for = {"weights_sha256": model._player.weights_sha256(), "z_size": 4}
+    attributes = {
+        name: directions.Attribute(0, 1, 1, 1, dict.fromkeys(directions.KINDS, 5 * axis))
+        for name, axis in zip(("density", "style:jazz"), np.eye(4))
+    }
+    path = tmp_path / "mine.json"
+    directions.write(path, directions.Directions(made_for, {}, attributes))
+    return path
+
+
+def test_a_piece_is_edited_by_the_amounts(model, beat, directions_file, monkeypatch):
+    decoded = []
+    decode = trained_model.decode
+
+    def decoding(loaded, z, *args):
+        decoded.append(z[0])
+        return decode(loaded, z, *args)
+
+    monkeypatch.setattr(trained_model, "decode", decoding)
+    given = {"attributes_file": directions_file}
+    same = reelgroove.edit(model, beat, {"density": 0}, **given)
+    more = model.edit(beat, {"density": 1, "style:jazz": -2}, "means", qpm=60, **given)
+    np.testing.assert_allclose(decoded[1] - decoded[0], [5, -10, 0, 0], atol=1e-5)
+    assert notes(same) == notes(model.reconstruct(beat, GREEDY)) and more.total_time == 16.0
+
+
+def test_an_edit_without_directions_of_this_model(model, beat, directions_file, tmp_path):
+    given = {"attributes_file": directions_file}
+    with pytest.raises(reelgroove.Error, match="mine.json: no attribute 'jazz' in it; it has dens"):
+        model.edit(beat, {"jazz": 1}, **given)
+    with pytest.raises(reelgroove.Error, match="direction='up': must be one of means, probe, proj"):
+        model.edit(beat, {"density": 1}, "up", **given)
+    with pytest.raises(reelgroove.Error, match="attributes.json does not exist; ./run.sh attribut"):
+        model.edit(beat, {"density": 1})
+    found = directions.read(directions_file)
+    found.made_for["weights_sha256"] = "x"
+    directions.write(directions_file, found)
+    with pytest.raises(reelgroove.Error, match="mine.json: made for another checkpoint"):
+        model.edit(beat, {"density": 1}, **given)
+
+
+def test_the_average_and_the_grid_of_equal_pieces(model, beat):
+    other = drums([(0.25 * i, 42, 120) for i in range(32)])
+    alone, changed = (notes(model.reconstruct(each, GREEDY)) for each in (beat, other))
+    assert notes(reelgroove.average(model, [beat, beat, beat], GREEDY)) == alone
+    rows = reelgroove.grid(model, [beat, other, beat, other], 2, GREEDY)
+    assert [list(map(notes, row)) for row in rows] == [[alone, changed]] * 2
+    assert all(piece.total_time == 8.0 for row in rows for piece in row)
 
 
 def test_loading_prints_no_warnings(tiny_run):

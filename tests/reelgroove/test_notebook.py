@@ -34,7 +34,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     texts = [output["data"]["text/plain"] for output in outputs if "data" in output]
     assert any(text.startswith("<Model flat-groove_4bar, step 60, ") for text in texts)
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
     printed = "".join(
         output.get("text", "") for output in outputs if output.get("name") == "stdout"
     )

@@ -1,4 +1,8 @@
-"""Finds the directions of attributes for a checkpoint: the work of the job `attributes`."""
+"""Finds the directions of attributes for a checkpoint: the work of the job `attributes`.
+
+What is measured is the *reconstruction* of a window, not the window: a model loses part of its
+music, and an edit can move only what the decoder makes of z. Labels are those of the music.
+"""
 
 import collections
 import itertools
@@ -18,7 +22,7 @@ from pipelines.representations.contract import EVAL, Example, Feature
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import PART, did_you_mean
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import model, probes
+from pipelines.systems.musicvae import model, pretrained, probes
 from pipelines.systems.musicvae.directions import Directions, is_label
 from pipelines.systems.musicvae.generation import require_unconditioned
 from pipelines.systems.musicvae.run import Run
@@ -33,13 +37,16 @@ class Encoded(NamedTuple):
 
     Attributes:
       z: the posterior means, float array shaped [n, z_size].
-      values: for each attribute an array shaped [n], as `probes.fit` takes them.
+      values: for each attribute an array shaped [n], as `probes.fit` takes them, measured in the
+        reconstructions.
+      music: for each measured attribute an array shaped [n], measured in the music itself.
       pieces: the number of the piece of each window, int array shaped [n].
       records: how many records were read.
     """
 
     z: np.ndarray
     values: dict[str, np.ndarray]
+    music: dict[str, np.ndarray]
     pieces: np.ndarray
     records: int
 
@@ -69,12 +76,13 @@ def find(
     loaded = model.load(run, batch_size, seed=0)
     chosen = list(dict.fromkeys(names)) or list(measured(run))
     encoded = encode(run, loaded, training, chosen, batch_size)
-    values = encoded.values if names else _varied(encoded)
-    fitted = probes.fit(encoded.z, values, encoded.pieces)
+    values = encoded.values if names else _varied(run, encoded)
+    fitted = probes.fit(encoded.z, values, encoded.pieces, encoded.music)
     made_of = {
-        "examples_path": training.source,
+        "examples_path": pretrained.short_path(training.source),
         "records": encoded.records,
         "windows": len(encoded.z),
+        "measured_in": "reconstructions",
     }
     made_for = {
         "config": run.name,
@@ -86,12 +94,14 @@ def find(
     return Directions(made_for, made_of, fitted)
 
 
-def _varied(encoded: Encoded) -> dict[str, np.ndarray]:
+def _varied(run: Run, encoded: Encoded) -> dict[str, np.ndarray]:
     """The attributes for which directions can be found; says what the others lack."""
     varied = {}
     for name, value in encoded.values.items():
-        if lacking := probes.lack(value, encoded.pieces):
+        if lacking := probes.lack(encoded.music.get(name, value), encoded.pieces):
             say(f"{name} is left out: {lacking}")
+        elif lacking := probes.lack(value, encoded.pieces):
+            say(f"{name} is left out: in what {run.name} makes of the windows, {lacking}")
         else:
             varied[name] = value
     if not varied:
@@ -146,7 +156,7 @@ def encode(
     names: Sequence[str],
     batch_size: int,
 ) -> Encoded:
-    """Encodes every window of some records and measures its attributes.
+    """Encodes every window of some records, reconstructs it, and measures its attributes.
 
     Args:
       run: the run.
@@ -158,18 +168,21 @@ def encode(
     Raises:
       UserError: where there is no window, or no piece has a label.
     """
-    z, values, pieces = [], collections.defaultdict(list), []
+    z, pieces = [], []
+    values, music = collections.defaultdict(list), collections.defaultdict(list)
     read: list[set[str]] = []
+    of_music = [name for name in names if not is_label(name)]
     progress = Progress("windows encoded")
     for numbers, batch in _batches(run, records, batch_size, read):
         z.append(model.posterior_means(loaded, batch))
-        outputs = batch.padded(batch.outputs, run.config.data_converter.output_depth)
-        for name in names:
-            values[name].append(
-                np.array([name in read[number] for number in numbers])
-                if is_label(name)
-                else measure(run, name, outputs)
-            )
+        if of_music:
+            outputs = batch.padded(batch.outputs, run.config.data_converter.output_depth)
+            played = reconstruct(run, loaded, z[-1])
+        for name in of_music:
+            music[name].append(measure(run, name, outputs))
+            values[name].append(measure(run, name, played))
+        for name in filter(is_label, names):
+            values[name].append(np.array([name in read[number] for number in numbers]))
         pieces += numbers
         progress.update(len(pieces))
     progress.close()
@@ -178,11 +191,27 @@ def encode(
             f"{records.source}: no window for {run.name} in {len(read)} records; give other music "
             "(./run.sh tensors --dry_run says why records give none)"
         )
-    joined = {name: np.concatenate(each) for name, each in values.items()}
+    # In the order of their names, as they are in the file.
+    joined = {name: np.concatenate(values[name]) for name in names}
     for name in names:
         if is_label(name) and not joined[name].any():
             raise _nobody_has(name, records.source, read)
-    return Encoded(np.concatenate(z), joined, np.array(pieces), len(read))
+    of_music_joined = {name: np.concatenate(each) for name, each in music.items()}
+    return Encoded(np.concatenate(z), joined, of_music_joined, np.array(pieces), len(read))
+
+
+def reconstruct(run: Run, loaded, z: np.ndarray) -> np.ndarray:
+    """Decodes latent vectors to their likeliest notes, as edits are decoded by default.
+
+    Args:
+      run: the run.
+      loaded: from `model.load`.
+      z: shaped [n, z_size].
+
+    Returns:
+      Windows shaped [n, steps, depth].
+    """
+    return model.decode(loaded, z, run.config.hparams.max_seq_len, model.THRESHOLD_TEMPERATURE)
 
 
 def _nobody_has(name: str, source: str, read: Sequence[set[str]]) -> UserError:

@@ -219,10 +219,13 @@ class Player:
         self._batch_size = batch_size
         self._model = model.load(run, batch_size, seed, top_p)
         self._restart = model.Restart(self._model, run.checkpoint)
+        self._sha256: str | None = None
 
     def weights_sha256(self) -> str:
-        """Which weights these are: `model.weights_sha256`."""
-        return model.weights_sha256(self._model, self._run.checkpoint)
+        """Which weights these are: `model.weights_sha256`, computed once."""
+        if self._sha256 is None:
+            self._sha256 = model.weights_sha256(self._model, self._run.checkpoint)
+        return self._sha256
 
     def restart(self) -> None:
         """Has the decoder draw again what it drew after loading: equal calls give equal music."""

@@ -23,8 +23,9 @@ class _Probe:
     """A linear function of z that predicts an attribute.
 
     Attributes:
-      coefficients: shaped [z_size], for the attribute in its standard deviations.
-      mean, sd, held_out: as `Attribute` has them.
+      coefficients: shaped [z_size], for the attribute in its standard deviations `sd`.
+      mean, sd: of the values that the probe was fitted to.
+      held_out: as `Attribute` has it.
     """
 
     coefficients: np.ndarray
@@ -34,7 +35,10 @@ class _Probe:
 
 
 def fit(
-    z: np.ndarray, values: Mapping[str, np.ndarray], pieces: np.ndarray
+    z: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    pieces: np.ndarray,
+    units: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Attribute]:
     """Fits the directions of some attributes.
 
@@ -52,18 +56,22 @@ def fit(
     groups = np.unique(pieces, return_inverse=True)[1]
     probes, differences = {}, {}
     for name, value in values.items():
-        if lacking := lack(value, groups):
+        unit = (units or {}).get(name, value)
+        if lacking := lack(value, groups) or lack(unit, groups):
             raise UserError(f"{name}: {lacking}; give other music, or leave it out of --attributes")
         probes[name] = (_label_probe if value.dtype == bool else _measured_probe)(z, value, groups)
         differences[name] = _difference_of_means(z, value)
     projected = _projections(covariance, [probe.coefficients for probe in probes.values()])
     found = {}
     for (name, probe), projection in zip(probes.items(), projected, strict=True):
-        w = probe.coefficients
+        mean, sd = probe.mean, probe.sd
+        if units and name in units:
+            mean, sd = float(np.nanmean(units[name])), float(np.nanstd(units[name]))
+        w = probe.coefficients * (probe.sd / sd)
         kinds = (differences[name], covariance @ w, projection)
         found[name] = Attribute(
-            probe.mean,
-            probe.sd,
+            mean,
+            sd,
             int(_has_value(values[name]).sum()),
             probe.held_out,
             {kind: direction / (w @ direction) for kind, direction in zip(KINDS, kinds)},

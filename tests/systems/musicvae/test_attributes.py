@@ -9,6 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from note_seq.protobuf import music_pb2
 
+from pipelines import representations
 from pipelines.examples import reading
 from pipelines.media import pieces
 from pipelines.music import note_sequence
@@ -54,16 +55,23 @@ def midi_file(path: pathlib.Path, bars: int) -> str:
 
 @pytest.mark.slow
 def test_directions_of_a_linear_encoder(run, records, monkeypatch):
-    """z is (hits a bar, velocity, 0, noise): the density changes along the first alone."""
+    """z is (hits a bar, velocity, 0, noise): the density changes along the first alone.
+
+    The decoder plays all hits half as loud, so that it takes twice the change of z to move their
+    velocity by one standard deviation of the music.
+    """
     rng = np.random.default_rng(0)
+    played = []
 
     def means(model, windows):
         outputs = np.array(windows.outputs)
+        played.append(outputs * np.repeat([1, 0.5, 1], 9))
         hits = outputs[..., :9].sum((1, 2)) / 4
         loud = outputs[..., 9:18].sum((1, 2)) / outputs[..., :9].sum((1, 2))
         return np.stack([hits, loud, 0 * hits, rng.normal(size=len(hits))], axis=1)
 
     monkeypatch.setattr(trained_model, "posterior_means", means)
+    monkeypatch.setattr(attributes, "reconstruct", lambda run, loaded, z: played[-1])
     found = attributes.find(run, records, ["density", "velocity_mean"], batch_size=7)
     density, loud = found.attributes["density"], found.attributes["velocity_mean"]
     assert density.windows == loud.windows == found.made_of["windows"] > 50
@@ -74,19 +82,33 @@ def test_directions_of_a_linear_encoder(run, records, monkeypatch):
     )
     # Velocities are 127 times those of the outputs.
     np.testing.assert_allclose(
-        loud.directions["projected"], [0, loud.sd / 127, 0, 0], atol=0.05 * density.sd
+        loud.directions["projected"], [0, 2 * loud.sd / 127, 0, 0], atol=0.05 * density.sd
     )
+    assert loud.directions["projected"][1] == pytest.approx(2 * loud.sd / 127, rel=0.1)
+    music = [
+        each
+        for piece in records.pieces()
+        for each in representations.of(run.config.data_converter).encode(piece).examples
+    ]
+    velocities = attributes.measure(
+        run, "velocity_mean", np.array([each.outputs for each in music])
+    )
+    assert (loud.mean, loud.sd) == pytest.approx((velocities.mean(), velocities.std()))
+    assert found.made_of["measured_in"] == "reconstructions"
 
 
 @pytest.mark.slow
 def test_by_default_all_that_is_measured(run, records, capsys):
     found = attributes.find(run, records)
     names = set(found.attributes)
-    assert {"density", "syncopation", "velocity_mean"} <= names
+    assert {"density", "velocity_mean"} <= names
     assert "kick_profile" not in names  # A histogram is no number.
     # No bar of these grooves is nearly empty.
     assert "nearly_empty" not in names
-    assert "nearly_empty is left out: all windows have the same value, 0" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nearly_empty is left out: all windows have the same value, 0" in said
+    # A run of three steps plays no syncopation.
+    assert "syncopation" not in names and "in what flat-groove_4bar makes of the windows" in said
     assert found.made_for["config"] == "flat-groove_4bar" and found.made_for["z_size"] == 4
 
 

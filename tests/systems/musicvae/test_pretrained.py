@@ -15,7 +15,7 @@ import pytest
 import configs
 from pipelines import runs
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import pretrained, weights
+from pipelines.systems.musicvae import directions, pretrained, weights
 from tests.support.jobs import ROOT, error_of, job
 
 # Read before any test puts another folder in its place.
@@ -260,6 +260,15 @@ def test_the_list_of_models():
     assert error_of(job("pretrained", "exprt")).endswith("'exprt'; it has export (see --help)")
 
 
+def _attributes_of(name: str) -> pathlib.Path:
+    path = BOX / name / directions.FILE
+    # Whoever reads the README edits with this one.
+    assert path.exists() or name != "groove_4bar"
+    if not path.exists():
+        pytest.skip(f"{name} comes without attributes")
+    return path
+
+
 @pytest.mark.parametrize(
     "name", NAMES or [pytest.param("", marks=pytest.mark.skip(f"there is no model in {BOX.name}"))]
 )
@@ -293,6 +302,34 @@ class TestModelsOfTheProject:
 
         player = generation.Player(open_run(name=name), batch_size=4, seed=1)
         assert all(piece.notes for piece in player.sample(4, 1, 0.5, 120))
+
+    def test_the_file_of_its_attributes_names_no_folder_of_who_made_it(self, name):
+        found = directions.read(_attributes_of(name))
+        assert found.made_for["config"] == pretrained.read(BOX / name).config
+        assert not os.path.isabs(found.made_of["examples_path"])
+
+    @pytest.mark.slow
+    def test_it_is_edited_by_what_lies_beside_it(self, name, groove_records, tmp_path):
+        """As in the README: more hits where more are asked for."""
+        from pipelines.media import reading
+
+        if "groove" not in _attributes_of(name).parent.name:
+            pytest.skip(f"{name} plays no drums")
+        beat = next((groove_records.parent / "corpus").rglob("*_beat_4-4.mid"))
+        flags = [f"--pretrained={name}", "--mode=edit", f"--input={beat}", "--json", "--seed=1"]
+        flags += ["--attribute=density", "--amount=-2..2", "--num_outputs=2", "--nopianoroll"]
+        done = job("generate", *flags, f"--output_dir={tmp_path}")
+        assert done.returncode == 0, done.stderr
+        fewer, more = (reading.read_piece(path) for path in json.loads(done.stdout)["files"])
+        assert 0 < len(fewer.notes) < len(more.notes)
+
+    def test_its_attributes_are_not_overwritten(self, name):
+        for flag in (name, str(BOX / name)):
+            done = job("attributes", f"--pretrained={flag}", "--examples_path=none")
+            assert (
+                f"{flag} comes with the project, where nothing is written over; name"
+                in error_of(done)
+            )
 
 
 def test_copied_weights_are_a_model(tmp_path):

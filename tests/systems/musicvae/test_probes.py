@@ -109,6 +109,18 @@ def test_probes_are_judged_on_other_pieces():
     assert probes.fit(z, by_half, PIECES)["style:a"].held_out < 0.9
 
 
+def test_amounts_in_other_units():
+    """What is played varies half as much as the music: twice the way is one unit of the music."""
+    played, music = X / 2, 10 + 2 * X
+    found = probes.fit(Z, {"a": played}, PIECES, {"a": music})["a"]
+    assert found.mean == pytest.approx(10) and found.sd == pytest.approx(4)
+    # x has the deviation 2, x / 2 changes by 4 where x changes by 8.
+    for kind in ("means", "probe", "projected"):
+        np.testing.assert_allclose(found.directions[kind], [8, 0, 0], rtol=0.01, atol=0.01)
+    with pytest.raises(UserError, match="a: all windows have the same value, 3"):
+        probes.fit(Z, {"a": played}, PIECES, {"a": np.full(1000, 3.0)})
+
+
 @pytest.mark.parametrize(
     "value, message",
     [
