@@ -86,6 +86,8 @@ def add(folder: str | os.PathLike, descriptions: Iterable[Description]) -> None:
 
 def _from_json(entry: Any) -> Description:
     """Checks an entry; raises TypeError, ValueError, KeyError or OverflowError for a wrong one."""
+    if not isinstance(entry, dict):
+        raise TypeError("an entry is an object")
     settings, amounts = entry.get("settings", {}), entry.get("amounts", {})
     if not isinstance(settings, dict) or not isinstance(amounts, dict):
         raise TypeError("settings and amounts are objects")

@@ -88,9 +88,9 @@ def read_input(folder: str, name: str) -> Piece | None:
     path = os.path.realpath(os.path.join(root, name))
     if os.path.commonpath([root, path]) != root or not os.path.isfile(path):
         return None
-    return _read_file(root, os.path.relpath(path, root), set(_names(os.path.dirname(path), False)))[
-        0
-    ]
+    inside = os.path.relpath(os.path.dirname(path), root)
+    present = {os.path.join(inside, each) for each in _names(os.path.join(root, inside), False)}
+    return _read_file(root, os.path.relpath(path, root), present)[0]
 
 
 def _names(folder: str, deep: bool) -> Iterator[str]:

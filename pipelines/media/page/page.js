@@ -101,7 +101,15 @@
     return {
       element: place,
       draw() {
-        const options = { responsive: "resize", staffwidth: Math.max(320, place.clientWidth), wrap: { preferredMeasuresPerLine: 4, minSpacing: 1.2, maxSpacing: 2.7 }, foregroundColor: "currentColor", paddingleft: 0, paddingright: 0 };
+        const options = {
+          add_classes: true,
+          foregroundColor: "currentColor",
+          paddingleft: 0,
+          paddingright: 0,
+          responsive: "resize",
+          staffwidth: Math.max(320, place.clientWidth),
+          wrap: { preferredMeasuresPerLine: 4, minSpacing: 1.2, maxSpacing: 2.7 },
+        };
         const [tune] = ABCJS.renderAbc(place, abc, options);
         const svg = place.querySelector("svg");
         if (!svg || !tune) return () => {};

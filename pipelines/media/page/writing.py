@@ -11,6 +11,7 @@ text of this project, but for the title, which is escaped.
 """
 
 import base64
+import dataclasses
 import hashlib
 import html
 import json
@@ -18,11 +19,11 @@ import os
 import pathlib
 import string
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.media import description
 from pipelines.media.page import cards, compare, folder, roll
-from pipelines.music import midi_writer
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 
@@ -70,12 +71,29 @@ def require_replaceable(path: pathlib.Path, overwrite: bool) -> None:
 def page(directory: str, deep: bool = False) -> bytes:
     """The page of a folder, as HTML in UTF-8; arguments and errors are those of `write`."""
     pieces = folder.read(directory, deep)
-    known = description.read(directory)
+    known = _descriptions(directory, pieces)
     names = {name for said in known.values() for name in said.inputs}
     kept = {name: folder.read_input(directory, name) for name in sorted(names)}
     inputs = {name: piece for name, piece in kept.items() if piece}
     title = os.path.basename(os.path.abspath(directory)) or "music"
     return assemble(title, contents(title, cards.arrange(pieces, known, inputs)))
+
+
+def _descriptions(
+    directory: str, pieces: Sequence[folder.Piece]
+) -> dict[str, description.Description]:
+    """What is known of the pieces, by file, from the descriptions in each of their folders."""
+    known = {}
+    for inside in sorted({os.path.dirname(piece.file) for piece in pieces}):
+        for said in description.read(os.path.join(directory, inside)).values():
+            file = os.path.join(inside, said.file)
+            known[file] = dataclasses.replace(
+                said,
+                file=file,
+                inputs=tuple(os.path.join(inside, each) for each in said.inputs),
+                series=said.series and os.path.join(inside, said.series),
+            )
+    return known
 
 
 def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
@@ -132,6 +150,9 @@ def _downloads(piece: folder.Piece) -> list[list[str]]:
     if piece.is_midi:
         found.append(["MIDI", _url(piece.file), os.path.basename(piece.file)])
     elif piece.sequence is not None and piece.sequence.notes:
+        # Imported here because note-seq, which it imports, takes three seconds.
+        from pipelines.music import midi_writer
+
         try:
             data = base64.b64encode(midi_writer.note_sequence_to_midi(piece.sequence))
             name = f"{piece.title or cards.stem(piece.file)}.mid"

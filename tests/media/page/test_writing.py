@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pipelines.media import description
 from pipelines.media.page import cards, folder, writing
 from pipelines.music import midi_writer
 from pipelines.runtime.app import UserError
@@ -209,6 +210,20 @@ def test_folders_in_the_folder_are_read_where_asked(tmp_path):
         ("y.mid", ""),
         ("a/x.mid", "./a/x.wav"),
     ]
+
+
+def test_descriptions_in_folders_of_the_folder_hold_there(tmp_path):
+    for name in ("one", "two"):
+        place = tmp_path / name
+        (place / "inputs").mkdir(parents=True)
+        write_midi(place / "inputs" / "beat.mid")
+        write_midi(place / "copy.mid")
+        (place / "inputs" / "beat.mp3").touch()
+        said = description.Description("copy.mid", "reconstruct", {}, ("x",), ("inputs/beat.mid",))
+        description.add(place, [said])
+    found = shown(tmp_path, deep=True)["cards"]
+    sounds = [[track["pieces"][0]["sound"] for track in card["tracks"]] for card in found]
+    assert sounds == [["./one/inputs/beat.mp3", ""], ["./two/inputs/beat.mp3", ""]]
 
 
 @pytest.mark.slow
