@@ -34,14 +34,18 @@ def chromium():
 def write_piece(path: pathlib.Path, sequence: NoteSequence, sound: bool = True) -> None:
     """Writes a MIDI file, and beside it a WAV file with a short tone at each onset."""
     path.write_bytes(midi_writer.note_sequence_to_midi(sequence))
-    if not sound:
-        return
+    if sound:
+        write_sound(path.with_suffix(".wav"), sequence)
+
+
+def write_sound(path: pathlib.Path, sequence: NoteSequence) -> None:
+    """Writes a WAV file with a short tone at each onset."""
     samples = np.zeros(int(_RATE * (sequence.total_time + 0.3)))
     tone = 0.3 * np.sin(np.arange(_RATE // 10) / _RATE * 2 * np.pi * 440)
     for note in sequence.notes:
         start = int(_RATE * note.start_time)
         samples[start : start + len(tone)] += tone
-    with wave.open(str(path.with_suffix(".wav")), "wb") as file:
+    with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(_RATE)

@@ -25,8 +25,7 @@
   }
 
   function clock(seconds) {
-    const whole = Math.round(seconds);
-    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+    return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   }
 
   // The piano roll
@@ -96,7 +95,7 @@
 
   // The score
 
-  function score(abc, label) {
+  function score(abc, label, first) {
     const place = element("div", { class: "score", role: "group", tabindex: "0", "aria-label": `Score of ${label}` });
     return {
       element: place,
@@ -116,10 +115,13 @@
         svg.setAttribute("role", "img");
         svg.setAttribute("aria-label", `Score of ${label}`);
         const events = tune.setTiming().filter((event) => event.type === "event" && event.left !== null);
+        // An upbeat begins the score, and comes late in the first bar of the sound.
+        const isNote = (event) => event.elements.flat().some((each) => each.classList.contains("abcjs-note"));
+        const late = first * 1000 - (events.find(isNote) || { milliseconds: 0 }).milliseconds;
         const cursor = drawn("line", { class: "cursor", visibility: "hidden" });
         svg.append(cursor);
         return (seconds) => {
-          const now = seconds * 1000;
+          const now = seconds * 1000 - late;
           let at = events.length - 1;
           while (at > 0 && events[at].milliseconds > now + 1) at--;
           const event = events[at];
@@ -189,7 +191,7 @@
         if (piece.roll.cut) this.body.append(element("p", { class: "problem" }, piece.roll.cut));
       }
       if (piece.abc && window.ABCJS) {
-        const engraved = score(piece.abc, this.label);
+        const engraved = score(piece.abc, this.label, piece.roll.first);
         this.body.append(engraved.element);
         try {
           movers.push(engraved.draw());
@@ -239,7 +241,7 @@
 
     show(seconds) {
       this.position.value = String(seconds);
-      this.time.textContent = `${clock(Math.min(seconds, this.seconds))} / ${clock(this.seconds)}`;
+      this.time.textContent = `${clock(Math.min(seconds, this.seconds))} / ${clock(Math.round(this.seconds))}`;
       this.position.setAttribute("aria-valuetext", this.time.textContent);
       for (const move of this.movers) move(seconds);
     }

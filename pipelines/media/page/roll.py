@@ -35,10 +35,11 @@ def layout(sequence: NoteSequence, marked: Collection[int] = ()) -> dict[str, An
       marked: indices of its notes that are to stand out.
 
     Returns:
-      JSON values. `seconds` and `height`: the size. `rows`: [name, top, height, whether shaded] of
-      each. `marks`: [colour, loudness, whether marked, path] of each group of notes; a colour is an
-      index in `pianoroll.INSTRUMENT_COLOURS`. `bars`, `beats`: where they begin, in seconds.
-      `text`: what a screen reader says. `cut`: "", or what is left out.
+      JSON values. `seconds` and `height`: the size. `first`: where the first note begins. `rows`:
+      [name, top, height, whether shaded] of each. `marks`: [colour, loudness, whether marked, path]
+      of each group of notes; a colour is an index in `pianoroll.INSTRUMENT_COLOURS`. `bars`,
+      `beats`: where they begin, in seconds. `text`: what a screen reader says. `cut`: "", or what
+      is left out.
     """
     quarters = TempoMap(sequence.tempos)
     notes = sorted(enumerate(sequence.notes), key=lambda each: each[1].start_time)
@@ -69,6 +70,7 @@ def layout(sequence: NoteSequence, marked: Collection[int] = ()) -> dict[str, An
     return {
         "seconds": round(seconds, 3),
         "height": rows[-1].bottom,
+        "first": round(notes[0][1].start_time, 3) if notes else 0,
         "rows": [
             [row.name, round(row.top, 2), round(row.bottom - row.top, 2), int(row.shaded)]
             for row in rows

@@ -37,6 +37,10 @@ def page_path(tmp_path_factory):
     (folder / "reel.abc").write_text(
         "X:1\nT:A reel\nM:4/4\nL:1/8\nQ:1/4=120\nK:C\nD2E2^F2^G2|^A2c2d2e2|]\n"
     )
+    # An upbeat of a quarter, which the reader plays in the fourth quarter of a whole bar.
+    upbeat = "X:1\nT:Upbeat\nM:4/4\nL:1/4\nQ:1/4=120\nK:C\nC|DEFG|ABcd|efga|]\n"
+    (folder / "upbeat.abc").write_text(upbeat)
+    browser.write_sound(folder / "upbeat.wav", tune([(60, 0, 64)]))
     browser.write_piece(folder / f"{EVIL}.mid", drums(beat))
     browser.write_piece(folder / "silent.mid", drums(beat), sound=False)
     (folder / "damaged.mid").write_bytes(b"MThd")
@@ -124,16 +128,16 @@ def cursor(place, which=".roll"):
 def test_it_shows_every_piece_and_runs_nothing_of_a_name(opened):
     page = opened()
     scroll_through(page)
-    assert page.locator("#count").inner_text() == "6 pieces"
-    headings = page.locator("h2").all_inner_texts()
+    assert page.locator("#count").inner_text() == "7 pieces"
+    headings = page.locator("h2").all_text_contents()
     assert EVIL in headings and f"From beat.mid to {EVIL}" in headings
     assert page.evaluate("window.ran") is None
     assert page.locator("article img").count() == 0
-    # The roll of each of seven players (a reconstruction has two) but the damaged one.
-    assert page.locator(".roll svg").count() == 6
-    assert page.locator(".score svg").count() == 1
-    assert page.locator(".score svg .abcjs-note").count() == 8
-    assert "A reel" not in page.locator(".score").text_content()
+    # The roll of each of eight players (a reconstruction has two) but the damaged one.
+    assert page.locator(".roll svg").count() == 7
+    assert page.locator(".score svg").count() == 2
+    assert page.locator(".score svg .abcjs-note").count() == 8 + 13
+    assert "A reel" not in page.locator("main").text_content()
 
 
 def test_play_sounds_and_moves_the_cursor_and_pause_stops(opened):
@@ -155,6 +159,22 @@ def test_play_sounds_and_moves_the_cursor_and_pause_stops(opened):
     assert page.evaluate("window.heard.currentTime") == at
     assert cursor(reel) == pytest.approx(shown, abs=0.1)
     assert reel.get_by_role("button", name="Play").is_visible()
+
+
+def test_the_cursor_of_the_score_waits_for_an_upbeat(opened):
+    page = opened()
+    upbeat = card(page, "Upbeat")
+    notes = [
+        (box["x"], box["x"] + box["width"])
+        for box in (note.bounding_box() for note in upbeat.locator(".abcjs-note").all())
+    ]
+    position = upbeat.get_by_label("Position in Upbeat")
+    line = upbeat.locator(".score .cursor")
+    # The upbeat sounds from 1.5 s, and then a note every half second.
+    for seconds, note in ((0.2, 0), (1.4, 0), (1.6, 0), (2.2, 1), (4.2, 5)):
+        position.fill(str(seconds))
+        left = line.bounding_box()["x"]
+        assert notes[note][0] - 8 < left < notes[note][1], (seconds, note)
 
 
 def test_one_piece_sounds_at_a_time(opened):

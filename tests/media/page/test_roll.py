@@ -20,6 +20,7 @@ def test_a_hit_is_a_mark_at_its_time_as_high_as_it_is_hard():
         [TEAL, 0, 0, "M1 66.2h0.05v4.8h-0.05z"],
     ]
     assert laid["height"] == 9 * 18
+    assert laid["first"] == 0.5
     assert laid["rows"][8] == ["Kick", 144, 18, 1]
     assert laid["seconds"] == 1.05
     assert laid["text"] == "2 notes in 1.05 seconds, Closed hi-hat 1, Kick 1"
