@@ -176,9 +176,5 @@ def _first_tune(path: pathlib.Path) -> str:
 
 
 def _text(tune: tunebook.TuneText) -> str:
-    """A tune as text that stands by itself, without its titles, which are the heading.
-
-    A blank line would end it.
-    """
-    lines = (*tune.file_header, *tune.lines)
-    return "\n".join(line for line in lines if line.strip() and not line.startswith("T:"))
+    """A tune as text that stands by itself; a blank line would end it."""
+    return "\n".join(line for line in (*tune.file_header, *tune.lines) if line.strip()) + "\n"

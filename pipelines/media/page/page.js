@@ -109,7 +109,8 @@
           staffwidth: Math.max(320, place.clientWidth),
           wrap: { preferredMeasuresPerLine: 4, minSpacing: 1.2, maxSpacing: 2.7 },
         };
-        const [tune] = ABCJS.renderAbc(place, abc, options);
+        // The titles are the heading of the card.
+        const [tune] = ABCJS.renderAbc(place, abc.replace(/^T:.*$/gm, "%"), options);
         const svg = place.querySelector("svg");
         if (!svg || !tune) return () => {};
         svg.setAttribute("role", "img");
@@ -190,7 +191,7 @@
         movers.push(roll.move);
         if (piece.roll.cut) this.body.append(element("p", { class: "problem" }, piece.roll.cut));
       }
-      if (piece.abc && window.ABCJS) {
+      if (piece.abc && piece.roll && window.ABCJS) {
         const engraved = score(piece.abc, this.label, piece.roll.first);
         this.body.append(engraved.element);
         try {
@@ -201,10 +202,13 @@
       }
       if (piece.problem) this.body.append(element("p", { class: "problem" }, piece.problem));
       if (!piece.sound) {
-        this.body.append(element("p", { class: "problem" }, "There is no sound file beside it. ./run.sh page makes one."));
+        this.body.append(element("p", { class: "problem" }, "There is no sound file (.mp3, .flac or .wav) of this name beside it."));
       }
       for (const [kind, url, name] of piece.downloads) {
-        const link = element("a", { href: url, download: name, "aria-label": `Download ${kind}: ${name}` }, `${kind} ↓`);
+        const href = url || URL.createObjectURL(new Blob([piece.abc], { type: "text/vnd.abc;charset=utf-8" }));
+        // From disk, browsers show a file that they know rather than save it, and not in place of the page.
+        const target = url.startsWith("./") ? "_blank" : false;
+        const link = element("a", { href, target, download: name, "aria-label": `Download ${kind}: ${name}` }, `${kind} ↓`);
         this.files.append(element("li", {}, link));
       }
       this.movers = movers;

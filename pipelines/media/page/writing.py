@@ -139,13 +139,16 @@ def _piece(piece: folder.Piece, marked: set[int]) -> dict[str, Any]:
         "problem": piece.problem,
         "sound": _url(piece.sound),
         "downloads": _downloads(piece),
-        "abc": piece.abc if drawn else "",
+        "abc": piece.abc,
         "roll": roll.layout(piece.sequence, marked) if drawn else None,
     }
 
 
 def _downloads(piece: folder.Piece) -> list[list[str]]:
-    """What can be downloaded: kind, URL and the name of the file."""
+    """What can be downloaded: kind, URL and the name of the file.
+
+    Notation has no URL: it is on the page, a single tune also where it comes from a tunebook.
+    """
     found = []
     if piece.is_midi:
         found.append(["MIDI", _url(piece.file), os.path.basename(piece.file)])
@@ -161,9 +164,12 @@ def _downloads(piece: folder.Piece) -> list[list[str]]:
             pass  # MIDI cannot say it; the page then has its notation alone.
         if not piece.notation:
             found.append(["MusicXML", _url(piece.file), os.path.basename(piece.file)])
-    for kind, file in (("ABC", piece.notation), ("audio", piece.sound)):
-        if file:
-            found.append([kind, _url(file), os.path.basename(file)])
+    if piece.abc and piece.is_midi:
+        found.append(["ABC", "", os.path.basename(piece.notation)])
+    elif piece.abc:
+        found.append(["ABC", "", f"{piece.title or cards.stem(piece.file)}.abc"])
+    if piece.sound:
+        found.append(["audio", _url(piece.sound), os.path.basename(piece.sound)])
     return found
 
 

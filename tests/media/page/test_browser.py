@@ -1,6 +1,7 @@
 """The page in headless Chromium, opened from disk."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -251,7 +252,10 @@ def test_without_sound_the_button_is_off_and_says_why(opened):
     page = opened()
     silent = card(page, "silent")
     assert silent.get_by_role("button", name="Play").is_disabled()
-    assert "There is no sound file beside it" in silent.inner_text()
+    assert (
+        "There is no sound file (.mp3, .flac or .wav) of this name beside it."
+        in silent.inner_text()
+    )
     damaged = card(page, "damaged")
     assert "It cannot be read" in damaged.inner_text()
     assert damaged.get_by_role("link", name="Download MIDI").is_visible()
@@ -260,9 +264,14 @@ def test_without_sound_the_button_is_off_and_says_why(opened):
 def test_downloads_are_the_files(opened, page_path):
     page = opened()
     evil = card(page, EVIL)
-    # From a page of file://, Chromium opens a file rather than downloads it; the link is right.
-    url = evil.get_by_role("link", name="Download MIDI").evaluate("link => link.href")
-    assert url == (page_path.parent / f"{EVIL}.mid").as_uri()
+    link = evil.get_by_role("link", name="Download MIDI")
+    assert link.evaluate("link => link.href") == (page_path.parent / f"{EVIL}.mid").as_uri()
+    upbeat = card(page, "Upbeat")
+    for kind, begin in (("MIDI", b"MThd"), ("ABC", b"X:1\nT:Upbeat\nM:4/4\n")):
+        with page.expect_download() as saving:
+            upbeat.get_by_role("link", name=f"Download {kind}").click()
+        assert saving.value.suggested_filename.startswith("Upbeat.")
+        assert pathlib.Path(saving.value.path()).read_bytes().startswith(begin)
 
 
 def test_the_keyboard_reaches_everything(opened):

@@ -153,11 +153,10 @@ def test_files_beside_a_piece_are_its_sound_and_notation(tmp_path):
     assert piece["sound"] == "./a%20b%231.mp3"
     assert piece["downloads"] == [
         ["MIDI", "./a%20b%231.mid", "a b#1.mid"],
-        ["ABC", "./a%20b%231.abc", "a b#1.abc"],
+        ["ABC", "", "a b#1.abc"],
         ["audio", "./a%20b%231.mp3", "a b#1.mp3"],
     ]
-    # The heading of the card is its title.
-    assert piece["abc"] == "X:1\nM:4/4\nL:1/8\nK:D\nABcd efga|"
+    assert piece["abc"] == TUNE.format("Titled")
 
 
 def test_a_name_is_no_scheme_and_keeps_its_bytes(tmp_path):
@@ -173,8 +172,9 @@ def test_each_tune_of_a_book_is_a_piece_with_its_own_midi(tmp_path):
     found = shown(tmp_path)["cards"]
     assert [card["title"] for card in found] == ["One", "Two"]
     [piece] = found[1]["tracks"][0]["pieces"]
-    kinds = [kind for kind, _, _ in piece["downloads"]]
-    assert kinds == ["MIDI", "ABC"]
+    assert [kind for kind, _, _ in piece["downloads"]] == ["MIDI", "ABC"]
+    assert piece["downloads"][1] == ["ABC", "", "Two.abc"]
+    assert piece["abc"] == TUNE.format("Two")
     data = base64.b64decode(piece["downloads"][0][1].removeprefix("data:audio/midi;base64,"))
     assert data.startswith(b"MThd")
     assert piece["downloads"][0][2] == "Two.mid"
