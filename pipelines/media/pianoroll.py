@@ -227,11 +227,12 @@ def bars_until(
         for s in signatures
         if s.numerator > 0 and s.denominator > 0
     )
+    times = [time for time, _, _ in changes]
     bars = []
     at = 0.0
     while not bars or (at < end and len(bars) < at_most):
         # A meter counts from the bar in which it is announced.
-        _, length, beat = [change for change in changes if change[0] <= at + 1e-3][-1]
+        _, length, beat = changes[bisect.bisect_right(times, at + 1e-3) - 1]
         bars.append(Bar(at, length, beat))
         at += length
     return bars, len(bars) + max(0, math.ceil((end - at) / bars[-1].length))

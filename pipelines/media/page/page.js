@@ -95,6 +95,8 @@
 
   // The score
 
+  const ENGRAVED = 20000; // characters at most: a tune has a few hundred
+
   function score(abc, label, first) {
     const place = element("div", { class: "score", role: "group", tabindex: "0", "aria-label": `Score of ${label}` });
     return {
@@ -191,7 +193,9 @@
         movers.push(roll.move);
         if (piece.roll.cut) this.body.append(element("p", { class: "problem" }, piece.roll.cut));
       }
-      if (piece.abc && piece.roll && window.ABCJS) {
+      const long = piece.abc.length > ENGRAVED;
+      if (long) this.body.append(element("p", { class: "problem" }, "The notation is too long to be shown as a score."));
+      if (piece.abc && piece.roll && !long && window.ABCJS) {
         const engraved = score(piece.abc, this.label, piece.roll.first);
         this.body.append(engraved.element);
         try {

@@ -18,7 +18,7 @@ from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap
 
 # What is beyond these is left out of the roll, and said so; it is heard all the same.
-MAX_SECONDS, MAX_NOTES, MAX_BARS = 900.0, 20_000, 2_000
+MAX_SECONDS, MAX_NOTES, MAX_BARS, MAX_BEATS = 900.0, 20_000, 2_000, 8_000
 # Loudness is shown in so many steps.
 LOUDNESSES = 8
 # A hit has no length that matters: its mark is so much of a sixteenth wide.
@@ -106,7 +106,7 @@ def _grid(
     def seconds_of(places: list[float]) -> list[float]:
         return [round(each, 3) for each in quarters.seconds(np.array(places)).tolist()]
 
-    return seconds_of(starts), seconds_of(beats)
+    return seconds_of(starts), seconds_of(beats[:MAX_BEATS])
 
 
 def _text(sequence: NoteSequence, rows, row_of, length: float) -> str:

@@ -60,8 +60,9 @@ def test_three_hours_are_cut_and_said_to_be():
     assert len(laid["bars"]) == 450
 
 
-@pytest.mark.parametrize("meter", [(1, 64), (4, 4), None])
-def test_it_stays_small_whatever_the_meter(meter):
-    laid = roll.layout(drums([(at, 36, 100) for at in range(0, 900, 2)], meter=meter))
-    assert len(laid["bars"]) <= roll.MAX_BARS
-    assert len(json.dumps(laid)) < 100_000
+@pytest.mark.parametrize("meter, qpm", [((1, 64), 120.0), ((255, 64), 1e6), (None, 120.0)])
+def test_it_stays_small_whatever_the_meter(meter, qpm):
+    hits = [(at, 36, 100) for at in range(0, 900, 2)]
+    laid = roll.layout(drums(hits, meter=meter, qpm=qpm))
+    assert len(laid["bars"]) <= roll.MAX_BARS and len(laid["beats"]) <= roll.MAX_BEATS
+    assert len(json.dumps(laid, allow_nan=False)) < 150_000
