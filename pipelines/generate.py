@@ -9,7 +9,8 @@
 --mode=grid          a square between the first windows of four --input, row by row
 
 An input is a MIDI file, a tune in ABC notation or a score in MusicXML (without drums or repeats).
-Prints the paths of the MIDI files. The same seed and flags give the same bytes.
+Prints the paths of the MIDI files. The same seed and flags give the same bytes. A page to listen to
+all that is in the folder, index.html, opens from disk; pieces.json says how each piece was made.
 
 Examples:
   ./run.sh generate --run_dir=/data/runs/first --mode=sample --output_dir=/tmp/new --num_outputs=8
@@ -168,6 +169,12 @@ flags.DEFINE_bool(
     "json", False, "Print JSON instead of paths: mode, seed and files. (Not in Magenta.)"
 )
 flags.DEFINE_bool("pianoroll", True, "Draw a piano roll beside each MIDI file. (Not in Magenta.)")
+flags.DEFINE_bool(
+    "page",
+    True,
+    "Make a page to listen, index.html, and pieces.json, which says how each piece was made. (Not "
+    "in Magenta.)",
+)
 flags.DEFINE_enum(
     "log",
     "WARN",
@@ -248,6 +255,19 @@ def _read_directions(path: str, names: Iterable[str]) -> tuple[str, directions.D
     return path, found
 
 
+def _page(output_dir: str) -> str | None:
+    """Makes the page to listen; returns its path, or None where it says why there is none."""
+    from pipelines.media.page import writing
+
+    try:
+        path = writing.write(output_dir, overwrite=FLAGS.overwrite)
+    except UserError as error:
+        say(f"warning: no page: {error}")
+        return None
+    say(f"to listen: {path}")
+    return path
+
+
 def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
@@ -293,12 +313,14 @@ def main() -> None:
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
         skip_empty=FLAGS.skip_empty,
+        describe=FLAGS.page,
     )
-    paths = generation.generate(
-        run, FLAGS.mode, required_path_flag("output_dir"), inputs, options, edit
-    )
+    output_dir = required_path_flag("output_dir")
+    paths = generation.generate(run, FLAGS.mode, output_dir, inputs, options, edit)
+    page = _page(output_dir) if FLAGS.page else None
     if FLAGS.json:
-        print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": list(map(str, paths))}))
+        files = list(map(str, paths))
+        print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": files, "page": page}))
         return
     for path in paths:
         print_path(path)

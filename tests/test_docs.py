@@ -61,7 +61,7 @@ def flags(*command: str) -> frozenset[str]:
 def all_flags() -> frozenset[str]:
     """The flags of all commands."""
     parts = {"titles": ("train", "evaluate", "match", "search")}
-    parts["bench"] = ("convert", "input", "sample", "titles", "train", "tunes")
+    parts["bench"] = ("convert", "input", "media", "sample", "titles", "train", "tunes")
     each = [(name, part) for name in COMMANDS for part in parts.get(name, ("",))]
     return frozenset().union(*(flags(*filter(None, command)) for command in each))
 

@@ -56,7 +56,8 @@ def _prepare(scratch: str) -> Comparison:
         batches = f"batches of {FLAGS.max_batch_size}"
     else:
         batches = "batches as by default"
-    ours = [sys.executable, "-m", "pipelines.generate", f"--config={_OURS}", "--nopianoroll"]
+    ours = [sys.executable, "-m", "pipelines.generate", f"--config={_OURS}"]
+    ours += ["--nopianoroll", "--nopage"]
     theirs = [
         *_magenta.python(),
         "-m",

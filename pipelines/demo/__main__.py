@@ -22,8 +22,9 @@ from absl import flags
 
 from pipelines.demo import forked_jobs, grooves, tunes
 from pipelines.runtime import app
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import required_path_flag
+from pipelines.runtime.terminal import print_path
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "reelgroove-demo", "Where everything goes.")
@@ -54,7 +55,8 @@ _IDEAS = 200
 def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
     """Plays a trained model; makes two corpora, and converts, trains, evaluates and plays each."""
     started = time.monotonic()
-    first = _first(os.path.join(output, "first"))
+    trained = os.path.join(output, "first")
+    first = _first(trained)
     drums = _drums(_places(output, "grooves"), num_steps)
     reels = _reels(_places(output, "tunes"), num_tune_steps)
     _title(f"done, in {time.monotonic() - started:.0f} s")
@@ -64,7 +66,11 @@ What to try next:
   ./run.sh tensorboard {shlex.quote(output)}
   ./run.sh train ... --num_steps=3000     the same command as above: the run goes on
   ./run.sh configs                        the other models
-  the Groove MIDI Dataset and tunebooks: see "On real data" in README.md""")
+  the Groove MIDI Dataset and tunebooks: see "On real data" in README.md
+
+To listen, open these pages in a browser, the trained model's last:""")
+    for folder in (_places(output, "tunes")["music"], _places(output, "grooves")["music"], trained):
+        print_path(os.path.abspath(os.path.join(folder, "index.html")))
 
 
 def _places(output: str, kind: str) -> dict[str, str]:
@@ -280,7 +286,6 @@ def main() -> None:
     """Runs the demo in the folder that --output names."""
     output = required_path_flag("output")
     demo(output, FLAGS.num_steps, FLAGS.num_tune_steps)
-    say(f"see {os.path.join(output, 'tunes', 'music')}")
 
 
 if __name__ == "__main__":

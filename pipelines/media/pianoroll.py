@@ -111,7 +111,7 @@ def _figure(sequence, title: str):
     starts = quarters(np.array([note.start_time for note in notes]))
     ends = np.maximum(starts, quarters(np.array([note.end_time for note in notes])))
     drums = np.array([note.is_drum for note in notes], bool)
-    rows, row_of = _rows(notes)
+    rows, row_of = layout_rows(notes)
     timed = list(zip(notes, starts.tolist(), ends.tolist()))
     # A sixteenth of silence, or of a cymbal, after the last bar does not make another bar.
     total = quarters(np.array([sequence.total_time])) - 0.25
@@ -214,28 +214,31 @@ def _add_boxes(axes, boxes: Sequence[tuple], zorder: int) -> None:
     axes.add_collection(filled, autolim=False)
 
 
-def bars_until(end: float, signatures: Sequence, quarters: TempoMap) -> tuple[list[Bar], int]:
+def bars_until(
+    end: float, signatures: Sequence, quarters: TempoMap, at_most: int = MAX_BARS
+) -> tuple[list[Bar], int]:
     """Lays out the bars up to `end` (in quarter notes), at least one; 4/4 where nothing is said.
 
     Returns:
-      The first MAX_BARS bars, and how many there are in all.
+      The first `at_most` bars, and how many there are in all.
     """
     changes = [(0.0, 4.0, 1.0)] + sorted(
         (float(quarters(np.array([s.time]))[0]), 4 * s.numerator / s.denominator, 4 / s.denominator)
         for s in signatures
         if s.numerator > 0 and s.denominator > 0
     )
+    times = [time for time, _, _ in changes]
     bars = []
     at = 0.0
-    while not bars or (at < end and len(bars) < MAX_BARS):
+    while not bars or (at < end and len(bars) < at_most):
         # A meter counts from the bar in which it is announced.
-        _, length, beat = [change for change in changes if change[0] <= at + 1e-3][-1]
+        _, length, beat = changes[bisect.bisect_right(times, at + 1e-3) - 1]
         bars.append(Bar(at, length, beat))
         at += length
     return bars, len(bars) + max(0, math.ceil((end - at) / bars[-1].length))
 
 
-def _rows(notes: Sequence) -> tuple[list[Row], dict[tuple[bool, int], Row]]:
+def layout_rows(notes: Sequence) -> tuple[list[Row], dict[tuple[bool, int], Row]]:
     """The rows from top to bottom, and the row of each (is_drum, pitch)."""
     rows, row_of, top = [], {}, 0.0
     pitches = [note.pitch for note in notes if not note.is_drum]

@@ -65,6 +65,18 @@ class TempoMap:
         at = np.maximum(np.searchsorted(self._times, seconds, "right") - 1, 0)
         return self._quarters[at] + (seconds - self._times[at]) * self._rates[at]
 
+    def seconds(self, quarters: np.ndarray) -> np.ndarray:
+        """Seconds since the begin of the piece: the inverse of calling the map.
+
+        Args:
+          quarters: quarter notes since the begin, of any shape.
+
+        Returns:
+          A float64 array of the same shape.
+        """
+        at = np.maximum(np.searchsorted(self._quarters, quarters, "right") - 1, 0)
+        return self._times[at] + (quarters - self._quarters[at]) / self._rates[at]
+
 
 def _is_valid(tempo: NoteSequence.Tempo) -> bool:
     return math.isfinite(tempo.time) and 0 < tempo.qpm < math.inf

@@ -252,6 +252,17 @@ def test_the_benchmark_of_tunes_converts_as_many_as_it_says(tmp_path):
     assert "| records | 1200 | 30 | 40.000 |  |" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_media_makes_pages_of_both_kinds():
+    done = bench("media", "--pieces=3", "--repeats=1", "--json")
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)["cases"]
+    assert list(cases) == ["3 pieces"]
+    sizes = {name: measured[0]["page MB"] for name, measured in cases["3 pieces"].items()}
+    # The engraver, half a megabyte, is in the page of tunes alone.
+    assert sizes["page of drums"] < 0.5 < sizes["page of tunes"]
+
+
 def test_the_benchmark_of_titles_searches_as_many_as_it_says():
     done = bench("titles", "--titles=400,20", "--dimensions=8", "--queries=3", "--repeats=1")
     assert done.returncode == 0, done.stderr

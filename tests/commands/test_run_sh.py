@@ -23,6 +23,7 @@ COMMANDS = {
     "attributes": "pipelines.attributes",
     "titles": "pipelines.titles",
     "pretrained": "pipelines.pretrained",
+    "page": "pipelines.page",
     "corpora": "pipelines.corpora",
     "configs": "configs",
     "bench": "pipelines.bench",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -28,6 +29,10 @@ def test_the_whole_chain(tmp_path):
         assert "$ ./run.sh titles train " in done.stdout
         assert len(re.findall(r"^\(train: \d+ s\)$", done.stdout, re.MULTILINE)) == 2
         assert re.search(r"^== done, in \d+ s$", done.stdout, re.MULTILINE)
+        pages = done.stdout.splitlines()[-3:]
+        places = (output / "tunes" / "music", output / "grooves" / "music", output / "first")
+        assert pages == [str(place / "index.html") for place in places]
+        assert all(pathlib.Path(page).is_file() for page in pages)
     assert done.stderr.count("nothing left to do") == 3
     # The generated pieces have titles, each of which is either known or new.
     matches = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]

@@ -101,3 +101,11 @@ def test_the_tempo_of_a_piece():
     assert timing.first_qpm(sequence) == 120
     sequence.tempos.extend(tempos((0, 97.5), (2, 60)))
     assert timing.first_qpm(sequence) == 97.5
+
+
+def test_seconds_are_the_inverse_of_quarters():
+    # Two seconds at 60 are two quarters; from there on a quarter takes half a second.
+    quarters = TempoMap(tempos((0, 60), (2, 120)))
+    assert quarters.seconds(np.array([0, 1, 2, 4])).tolist() == [0, 1, 2, 3]
+    times = np.array([-1, 0.3, 2, 7.5])
+    np.testing.assert_allclose(quarters.seconds(quarters(times)), times)

@@ -16,7 +16,7 @@ from pipelines.media import pieces, reading, windows
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import latent, model
+from pipelines.systems.musicvae import describing, latent, model
 from pipelines.systems.musicvae.directions import Directions
 from pipelines.systems.musicvae.run import Run
 
@@ -49,6 +49,7 @@ class Options:
       pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
       skip_empty: whether samples without a note are passed over, and others drawn in their place.
+      describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
     """
 
     num_outputs: int = 5
@@ -61,6 +62,7 @@ class Options:
     pianoroll: bool = True
     overwrite: bool = False
     skip_empty: bool = False
+    describe: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +108,8 @@ def generate(
         checkpoint does not fit the config, or a file with other music is in the way.
     """
     require_unconditioned(run)
-    read = [
-        windows.of_piece(run.config, run.name, reading.read_piece(path), path) for path in inputs
-    ]
+    given = [(path, reading.read_piece(path)) for path in inputs]
+    read = [windows.of_piece(run.config, run.name, piece, path) for path, piece in given]
     qpm = options.qpm or (read[0].qpm if read else DEFAULT_QPM)
     largest = options.max_batch_size or _quick_batch_size(run.config)
     number = _decodings(mode, read, options, edit)
@@ -138,6 +139,16 @@ def generate(
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
         fix = "; --skip_empty draws others in their place" if mode == "sample" else ""
         say(f"warning: {empty[0]}{more}: no note in it{fix}")
+    if options.describe:
+        settings = {
+            **describing.model_settings(run),
+            **({"direction": edit.kind} if edit else {}),
+            "seed": options.seed,
+            "temperature": options.temperature,
+            "qpm": round(qpm, 3),
+        }
+        amounts = edit.amounts if edit else ()
+        describing.write(output_dir, mode, settings, given, paths, amounts)
     return paths
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import configs
 from pipelines import representations
-from pipelines.media import pieces, reading, windows
+from pipelines.media import description, pieces, reading, windows
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import generation
 from pipelines.systems.musicvae import model as trained_model
@@ -444,3 +444,27 @@ def test_the_job(tiny_run, tmp_path):
     [path] = done.stdout.split()
     assert path.endswith("flat-groove_4bar_sample_seed3_000-of-001.mid")
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == 120.0
+
+
+def test_the_command_makes_a_page_that_knows_its_pieces(tiny_run, tmp_path):
+    beat = midi_file(tmp_path / "beat.mid", bars=2)
+    arguments = (f"--run_dir={tiny_run}", "--mode=interpolate", "--seed=7", "--nopianoroll")
+    inputs = (f"--input={beat}", f"--input={beat}", "--num_outputs=3")
+    done = job("generate", *arguments, *inputs, f"--output_dir={tmp_path / 'music'}")
+    assert done.returncode == 0, done.stderr
+    assert f"to listen: {tmp_path}/music/index.html\n" in done.stderr
+    known = description.read(tmp_path / "music")
+    assert [os.path.basename(path) for path in done.stdout.splitlines()] == list(known)
+    assert [each.position for each in known.values()] == [(0,), (1,), (2,)]
+    [first, *_] = known.values()
+    assert first.settings["seed"] == 7 and first.sources == ("beat.mid",) * 2
+    page = (tmp_path / "music" / "index.html").read_text()
+    assert "From beat.mid to beat.mid" in page
+
+    # A page of the user's own stays; the music is written all the same.
+    (tmp_path / "music" / "index.html").write_text("mine")
+    done = job("generate", *arguments, *inputs, f"--output_dir={tmp_path / 'music'}", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["page"] is None
+    assert "warning: no page: " in done.stderr
+    assert (tmp_path / "music" / "index.html").read_text() == "mine"

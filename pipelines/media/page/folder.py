@@ -1,0 +1,180 @@
+"""Finds and reads the pieces of a folder for the page."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+from pipelines.media import description
+from pipelines.music import formats, note_sequence
+from pipelines.music.abc import reader, tunebook
+from pipelines.music.limits import MAX_NOTES, Limits, Rejected
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.runtime.app import UserError, say
+
+# A page is read by people: a piece may last a day.
+LIMITS = Limits(max_seconds=86_400.0, max_notes=MAX_NOTES)
+MAX_PIECES = 5_000
+ABC = (".abc",)
+SOUNDS = (".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a")
+# Here `generate` keeps what it was given; these are parts of its pieces, and no pieces.
+INPUTS = "inputs"
+
+
+@dataclasses.dataclass
+class Piece:
+    """A piece of the page.
+
+    Attributes:
+      file: the path of its file from the folder.
+      sequence: its music; None where it cannot be read.
+      problem: what is wrong with it, "" if nothing.
+      title: its own title, or "".
+      abc: its notation, or "".
+      notation: the path of the file with its notation from the folder, or "".
+      sound: that of the file with its sound, or "".
+    """
+
+    file: str
+    sequence: NoteSequence | None = None
+    problem: str = ""
+    title: str = ""
+    abc: str = ""
+    notation: str = ""
+    sound: str = ""
+
+    @property
+    def is_midi(self) -> bool:
+        """Whether the piece's file is MIDI, rather than notation."""
+        return self.file.lower().endswith(formats.MIDI)
+
+
+def read(folder: str, deep: bool) -> list[Piece]:
+    """Reads the pieces of a folder: MIDI files, MusicXML, and tunes in ABC notation.
+
+    A tune beside a MIDI file of the same name is its notation. A file that cannot be read is a
+    piece with a problem.
+
+    Args:
+      folder: its path.
+      deep: whether pieces in the folders in it are read too.
+
+    Raises:
+      UserError: where it is no folder, or has no music.
+    """
+    if not os.path.isdir(folder):
+        what = "is not a folder" if os.path.exists(folder) else "does not exist"
+        raise UserError(f"{folder} {what}; name a folder with MIDI, ABC or MusicXML files")
+    names = list(_names(folder, deep))
+    present = set(names)
+    pieces: list[Piece] = []
+    for name in names:
+        if not name.lower().endswith((*formats.MIDI, *formats.MUSICXML, *ABC)):
+            continue
+        if name.lower().endswith(ABC) and any(_stem(name) + end in present for end in formats.MIDI):
+            continue
+        if len(pieces) >= MAX_PIECES:
+            say(f"warning: {folder}: the page has the first {MAX_PIECES:,} pieces")
+            break
+        pieces += _read_file(folder, name, present)
+    if not pieces:
+        raise UserError(f"{folder} has no MIDI, ABC or MusicXML file in it; name another folder")
+    return pieces[:MAX_PIECES]
+
+
+def read_input(folder: str, name: str) -> Piece | None:
+    """Reads a piece that `generate` kept; None where it is gone or lies outside the folder."""
+    root = os.path.realpath(folder)
+    path = os.path.realpath(os.path.join(root, name))
+    if os.path.commonpath([root, path]) != root or not os.path.isfile(path):
+        return None
+    inside = os.path.relpath(os.path.dirname(path), root)
+    present = {os.path.join(inside, each) for each in _names(os.path.join(root, inside), False)}
+    return _read_file(root, os.path.relpath(path, root), present)[0]
+
+
+def _names(folder: str, deep: bool) -> Iterator[str]:
+    """The files of a folder by paths from it, sorted; none that is hidden."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(
+            each
+            for each in folders
+            if deep
+            and not each.startswith(".")
+            and not (each == INPUTS and description.FILE in names)
+        )
+        inside = os.path.relpath(place, folder)
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield name if inside == "." else os.path.join(inside, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def _beside(name: str, endings: tuple[str, ...], present: set[str]) -> str:
+    """The first of the files with the same name but for the ending, or ""."""
+    return next((_stem(name) + end for end in endings if _stem(name) + end in present), "")
+
+
+def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
+    """The pieces of a file, at least one."""
+    path = pathlib.Path(folder, name)
+    try:
+        if path.stat().st_size > formats.max_bytes(LIMITS):
+            raise Rejected("too_large", f"{path.stat().st_size / 1e6:.0f} MB")
+        data = path.read_bytes()
+        if name.lower().endswith(ABC):
+            pieces = _tunes(name, data)
+        else:
+            pieces = [
+                Piece(name, sequence, title="".join(note_sequence.titles(sequence)[:1]))
+                for sequence in formats.scores(name, data, LIMITS) or ()
+            ]
+    except Rejected as error:
+        pieces = [Piece(name, problem=f"It cannot be read: {error.detail}.")]
+    except OSError as error:
+        pieces = [Piece(name, problem=f"It cannot be read: {error.strerror}.")]
+    if len(pieces) == 1:
+        pieces[0].sound = _beside(name, SOUNDS, present)
+        if pieces[0].is_midi and (notation := _beside(name, ABC, present)):
+            pieces[0].notation = notation
+            pieces[0].abc = _first_tune(pathlib.Path(folder, notation))
+    for piece in pieces:
+        if piece.sequence is not None and not piece.sequence.notes:
+            piece.problem = "It has no notes."
+    return pieces
+
+
+def _tunes(name: str, data: bytes) -> list[Piece]:
+    """The tunes of a tunebook."""
+    pieces = []
+    for tune in tunebook.tunes(tunebook.decode(data)):
+        piece = Piece(name, abc=_text(tune), notation=name)
+        try:
+            piece.sequence = reader.read(tune)
+            piece.title = "".join(note_sequence.titles(piece.sequence)[:1])
+        except Rejected as error:
+            piece.problem = f"Line {tune.line} and on: {error.detail}."
+        pieces.append(piece)
+    if not pieces:
+        raise Rejected("no_tunes", "it has no tune in it")
+    return pieces
+
+
+def _first_tune(path: pathlib.Path) -> str:
+    """The text of the first tune of a file, or "" where there is none."""
+    try:
+        return next(map(_text, tunebook.tunes(tunebook.decode(path.read_bytes()))), "")
+    except (OSError, Rejected):
+        return ""
+
+
+def _text(tune: tunebook.TuneText) -> str:
+    """A tune as text that stands by itself; a blank line would end it."""
+    return "\n".join(line for line in (*tune.file_header, *tune.lines) if line.strip()) + "\n"
