@@ -21,9 +21,9 @@ from pipelines.systems.musicvae.run import Run
 # As many as `evaluate --samples` compares. In the Groove MIDI Dataset a tenth of the pieces has a
 # third of the windows; a mixture of all of them is nearer to those, and farther from the rest.
 WINDOWS_A_PIECE = 16
-# Directions in which posterior means vary less than this are left standard normal: there the
-# posterior is nearly the prior, so the decoder can have learnt next to nothing from them.
-_LEAST_VARIANCE = 0.1
+# Directions in which the posterior means have a smaller share of the variance than this are left
+# standard normal: there each posterior is nearly the prior, and tells the decoder next to nothing.
+_LEAST_SHARE = 0.1
 # A component needs so many latent vectors for each of its dimensions, lest it be of a few windows.
 _VECTORS_A_DIMENSION = 10
 # More latent vectors than this change nothing but the time that it takes.
@@ -137,9 +137,8 @@ def mix(
     rng = np.random.default_rng(seed)
     means = posteriors.means.astype(np.float64)
     mean = means.mean(axis=0)
-    variances, directions = np.linalg.eigh(np.cov(means.T))
-    dimensions = max(1, int(np.sum(variances > _LEAST_VARIANCE)))
-    basis = directions[:, ::-1][:, :dimensions]
+    basis = _informative(means, posteriors.deviations)
+    dimensions = basis.shape[1]
     drawn = means + posteriors.deviations * rng.standard_normal(means.shape)
     rows = rng.permutation(len(drawn))[:_MOST_VECTORS]
     vectors, pieces = (drawn[rows] - mean) @ basis, posteriors.pieces[rows]
@@ -158,6 +157,14 @@ def mix(
         fitted.means_,
         np.linalg.cholesky(fitted.covariances_),
     )
+
+
+def _informative(means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Principal axes in which posterior means differ, at least one; [z_size, dimensions]."""
+    variances, axes = np.linalg.eigh(np.cov(means.T))
+    noise = np.mean(deviations.astype(np.float64) ** 2, axis=0) @ axes**2
+    shares = variances / (variances + noise)
+    return axes[:, shares >= min(_LEAST_SHARE, shares.max())][:, ::-1]
 
 
 def _mixture(vectors: np.ndarray, components: int, seed: int) -> mixture.GaussianMixture:
