@@ -93,6 +93,26 @@ def overfitting(plot: Any, learning: dict) -> Any:
     return figure
 
 
+def temperatures(plot: Any, learning: dict) -> Any:
+    """How real samples of a trained model are, by temperature and prior."""
+    figure, axes = plot.subplots(1, 3, figsize=(11, 2.6), layout="constrained")
+    panels = {
+        "of_the_yardstick": "overlap with held-out, of training's",
+        "nearly_empty_percent": "nearly empty bars, %",
+        "nearest_f1": "hit F1 with the nearest training window",
+    }
+    for axis, (key, title) in zip(axes, panels.items()):
+        for prior in ("standard", "aggregated"):
+            points = [p for p in learning["groove_4bar, samples"] if p["prior"] == prior]
+            x, y = ([point[name] for point in points] for name in ("temperature", key))
+            axis.plot(x, y, marker="o", label=f"{prior} prior")
+        if held_out := learning["held-out pieces"].get(key):
+            axis.axhline(held_out, color="#6b7280", linestyle=":", label="held-out pieces")
+        axis.set(title=title, xlabel="temperature")
+    axes[1].legend(fontsize=6)
+    return figure
+
+
 def _changed(run: dict) -> str:
     """What a run changed, two hparams in a line."""
     changed = [f"{key}={value}" for key, value in run["changed"].items()]
@@ -158,6 +178,7 @@ def main() -> None:
     figures = {
         "schedules": schedules(plot),
         "overfitting": overfitting(plot, learning),
+        "temperatures": temperatures(plot, learning),
         "hparams": hparams(plot, learning),
         "floors": floors(plot, measured),
     }

@@ -232,7 +232,13 @@ def floors(groove: Groove, seed: int) -> dict:
     follow = ((window[:-1], window[1:], tempo) for window, tempo in zip(bars, qpm))
     result["one drummer's consecutive bars, validation"] = measure(follow)
     counts = {"training": len(training), "validation": len(windows), "takes": len(takes)}
-    return {"seed": seed, "counts": counts, "measured": result}
+    apart = sorted(measure([pair])["velocity_mae"] for pair in of_two_drummers(takes))
+    return {
+        "seed": seed,
+        "counts": counts,
+        "measured": result,
+        "velocity_mae_of_two_takes": [round(each, 1) for each in apart],
+    }
 
 
 def table(measured: dict) -> str:

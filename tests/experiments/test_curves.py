@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def test_what_was_kept_says_what_the_page_of_the_experiment_says():
     for run in kept["flat-reel_2bar, 2,000 steps"]["runs"]:
         right = [f"{run[how]['accuracy']:.3f}" for how in ("teacher_forced", "sampled")]
         assert f"| {right[0]} | {right[1]} |" in page and f"| {run['kl_bits']:.0f} |" in page
+    samples = (HERE.parent / "samples" / "README.md").read_text(encoding="utf-8")
+    for point in kept["groove_4bar, samples"]:
+        row = rf"^\| \**{point['prior']}, {point['temperature']}[ *(].*"
+        values = (point["of_the_yardstick"], point["nearly_empty_percent"], point["nearest_f1"])
+        found = re.search(row, samples, re.MULTILINE)
+        assert found and all(f"{value:g}" in found[0] for value in values)
     measured = json.loads((HERE / "floors.json").read_text(encoding="utf-8"))["measured"]
     for name, each in measured.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
