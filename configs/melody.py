@@ -1,4 +1,4 @@
-"""Melodies of folk tunes, a family of three configs for each kind of meter.
+"""Melodies of folk tunes, a family of four configs for each kind of meter.
 
 A step is a sixteenth note, so a bar of n/d has 16 n / d steps:
 
@@ -58,6 +58,19 @@ _SHORT = dict(
     sampling_rate=1000,
 )
 
+# What had the least loss on reels after 2,000 steps (experiments/dynamics/README.md): the sizes are
+# the demo's, for two cores; small models bear a high learning rate; and beta, which is at its
+# maximum after some 500 steps, keeps the posterior near the prior, which samples are drawn from.
+_SMALL = dict(
+    batch_size=64,
+    z_size=32,
+    enc_rnn_size=[128],
+    dec_rnn_size=[128],
+    max_beta=0.04,
+    beta_rate=0.99,
+    learning_rate=0.008,
+)
+
 # Magenta's 16-bar melodies (flat-mel_16bar, hierdec-mel_16bar) have two encoder layers of 2048
 # units in each direction and decoders of 3 x 2048 (flat) or 2 x 1024 (hierarchical), for the
 # melodies of more than a million MIDI files. Tunebooks have thousands: half of the hierarchical
@@ -93,6 +106,11 @@ def _config(tune, bars, decoder, **hparams):
 def _flat_2bar(tune):
     """2 bars, flat decoder, the sizes of cat-mel_2bar_small"""
     return _config(tune, 2, lstm_models.CategoricalLstmDecoder(), **_SHORT)
+
+
+def _flat_2bar_small(tune):
+    """2 bars, flat decoder, for small corpora and small machines"""
+    return _config(tune, 2, lstm_models.CategoricalLstmDecoder(), **{**_SHORT, **_SMALL})
 
 
 def _flat_16bar(tune):
@@ -140,18 +158,23 @@ def _builder(make, name):
 # Written out, so that the names can be read without importing Magenta (configs/_names.py).
 CONFIGS = {
     "flat-reel_2bar": _builder(_flat_2bar, "reel"),
+    "flat-reel_2bar-small": _builder(_flat_2bar_small, "reel"),
     "flat-reel_16bar": _builder(_flat_16bar, "reel"),
     "hierdec-reel_16bar": _builder(_hierdec_16bar, "reel"),
     "flat-jig_2bar": _builder(_flat_2bar, "jig"),
+    "flat-jig_2bar-small": _builder(_flat_2bar_small, "jig"),
     "flat-jig_16bar": _builder(_flat_16bar, "jig"),
     "hierdec-jig_16bar": _builder(_hierdec_16bar, "jig"),
     "flat-waltz_2bar": _builder(_flat_2bar, "waltz"),
+    "flat-waltz_2bar-small": _builder(_flat_2bar_small, "waltz"),
     "flat-waltz_16bar": _builder(_flat_16bar, "waltz"),
     "hierdec-waltz_16bar": _builder(_hierdec_16bar, "waltz"),
     "flat-polka_2bar": _builder(_flat_2bar, "polka"),
+    "flat-polka_2bar-small": _builder(_flat_2bar_small, "polka"),
     "flat-polka_16bar": _builder(_flat_16bar, "polka"),
     "hierdec-polka_16bar": _builder(_hierdec_16bar, "polka"),
     "flat-slipjig_2bar": _builder(_flat_2bar, "slipjig"),
+    "flat-slipjig_2bar-small": _builder(_flat_2bar_small, "slipjig"),
     "flat-slipjig_16bar": _builder(_flat_16bar, "slipjig"),
     "hierdec-slipjig_16bar": _builder(_hierdec_16bar, "slipjig"),
 }

@@ -97,6 +97,34 @@ def test_flat_groove_2bar_is_groovae_but_for_its_windows(task, stock):
         )
 
 
+# As experiments/dynamics/README.md has them measured.
+SMALL_GROOVE = (
+    "batch_size=32,enc_rnn_size=[256],dec_rnn_size=[256],z_size=64,"
+    "dropout_keep_prob=1.0,learning_rate=0.002"
+)
+SMALL_MELODY = (
+    "batch_size=64,enc_rnn_size=[128],dec_rnn_size=[128],z_size=32,"
+    "max_beta=0.04,beta_rate=0.99,learning_rate=0.008"
+)
+
+
+@pytest.mark.parametrize(
+    "full, hparams",
+    [
+        ("flat-groove_4bar", SMALL_GROOVE),
+        ("flat-groove_4bar-dynamics", SMALL_GROOVE),
+        *((f"flat-{tune}_2bar", SMALL_MELODY) for tune in MELODY),
+    ],
+)
+def test_a_small_config_is_the_full_one_but_for_what_was_measured(full, hparams):
+    small, other = configs.get(f"{full}-small"), configs.get(full)
+    assert small.hparams.values() != other.hparams.values()
+    assert small.hparams.values() == other.hparams.parse(hparams).values()
+    assert type(small.model.decoder) is type(other.model.decoder)
+    assert small.hparams.max_seq_len == small.data_converter.window_steps
+    assert type(small.data_converter) is type(other.data_converter)
+
+
 @pytest.mark.parametrize("tune, steps", MELODY.items())
 @pytest.mark.parametrize("kind, bars", [("flat", 2), ("flat", 16), ("hierdec", 16)])
 def test_melody_arithmetic(kind, bars, tune, steps):
