@@ -14,11 +14,6 @@ from absl import flags
 
 from pipelines.bench import Benchmark, Comparison
 from pipelines.bench._compare import measure, numbers
-from pipelines.corpora import _archives
-from pipelines.demo import grooves, tunes
-from pipelines.media import pieces
-from pipelines.media.page import writing
-from pipelines.music import formats
 
 FLAGS = flags.FLAGS
 
@@ -43,6 +38,8 @@ def _prepare(scratch: str) -> Comparison:
 
 
 def _write_drums(folder: pathlib.Path, scratch: str, size: int) -> None:
+    from pipelines.demo import grooves
+
     corpus = pathlib.Path(scratch, "grooves")
     if not corpus.exists():
         grooves.write_corpus(str(corpus))
@@ -52,6 +49,12 @@ def _write_drums(folder: pathlib.Path, scratch: str, size: int) -> None:
 
 
 def _write_tunes(folder: pathlib.Path, scratch: str, size: int) -> None:
+    # What imports note_seq, and TensorFlow with it, waits until a command line was found good.
+    from pipelines.corpora import _archives
+    from pipelines.demo import tunes
+    from pipelines.media import pieces
+    from pipelines.music import formats
+
     corpus = pathlib.Path(scratch, "tunebooks")
     if not corpus.exists():
         tunes.write_corpus(str(corpus))
@@ -69,6 +72,8 @@ def _write_tunes(folder: pathlib.Path, scratch: str, size: int) -> None:
 
 def _page(folder: pathlib.Path, number: int) -> dict[str, float]:
     """Makes the page by its command."""
+    from pipelines.media.page import writing
+
     command = [sys.executable, "-m", "pipelines.page", str(folder)]
     measured = measure(command, f"{folder}-{number}.log")
     return {**measured, "page MB": round(os.path.getsize(folder / writing.FILE) / 1e6, 2)}
