@@ -12,7 +12,7 @@ import numpy as np
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.media import pieces, reading, windows
+from pipelines.media import pieces, reading, sound, windows
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -50,6 +50,8 @@ class Options:
       overwrite: whether to replace other music of the same name.
       skip_empty: whether samples without a note are passed over, and others drawn in their place.
       describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
+      audio: the ending of the sound files, from `sound.choose`; None writes none.
+      instrument, sound_font: how they sound, as `audio.synthesis.render` takes it.
     """
 
     num_outputs: int = 5
@@ -63,6 +65,9 @@ class Options:
     overwrite: bool = False
     skip_empty: bool = False
     describe: bool = False
+    audio: str | None = None
+    instrument: str | None = None
+    sound_font: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +95,7 @@ def generate(
     options: Options = Options(),
     edit: Edit | None = None,
 ) -> list[str]:
-    """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
+    """Writes MIDI files; beside each a piano roll, its sound and, but for drums, ABC.
 
     Args:
       run: from `run.open_run`.
@@ -132,6 +137,10 @@ def generate(
         words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
         path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
         pieces.write(sequence, path, options.pianoroll, options.overwrite)
+        if options.overwrite:
+            sound.remove(path, kept=options.audio)
+        if options.audio:
+            sound.write(sequence, path, options.audio, options.instrument, options.sound_font)
         paths.append(path)
         if not sequence.notes:
             empty.append(path)
