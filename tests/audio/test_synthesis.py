@@ -52,6 +52,12 @@ def test_velocity_makes_louder(pitch, is_drum):
     assert levels[0] > 0 and levels[-1] > 10 * levels[0]
 
 
+def test_a_drum_kit_and_a_fiddle_are_about_as_loud():
+    beat = drums([(i / 4, (36, 42, 38, 42)[i % 4], 90) for i in range(16)])
+    loud, soft = (np.abs(synthesis.render(piece)[0]).max() for piece in (beat, melody([69] * 8)))
+    assert 0.1 < soft < 0.6 and 0.1 < loud < 0.6 and 1 / 3 < loud / soft < 3
+
+
 def test_drums_are_not_notes_of_an_instrument():
     hit = [(0.0, 38, 100)]
     drum, _ = synthesis.render(drums(hit))

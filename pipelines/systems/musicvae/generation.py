@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -13,6 +14,7 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.media import pieces, reading, sound, windows
+from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -133,14 +135,15 @@ def generate(
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
     paths, empty = [], []
+    play = _sound(options)
     for i, sequence in enumerate(sequences):
         words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
         path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
         pieces.write(sequence, path, options.pianoroll, options.overwrite)
         if options.overwrite:
             sound.remove(path, kept=options.audio)
-        if options.audio:
-            sound.write(sequence, path, options.audio, options.instrument, options.sound_font)
+        if play:
+            play(sequence, path)
         paths.append(path)
         if not sequence.notes:
             empty.append(path)
@@ -157,7 +160,7 @@ def generate(
             "qpm": round(qpm, 3),
         }
         amounts = edit.amounts if edit else ()
-        describing.write(output_dir, mode, settings, given, paths, amounts)
+        describing.write(output_dir, mode, settings, given, paths, amounts, play)
     return paths
 
 
@@ -167,6 +170,18 @@ def _decodings(
     """How many windows a mode decodes."""
     outputs = _outputs(mode, options, edit)
     return outputs * len(read[0].inputs) if mode in ("reconstruct", "edit") else outputs
+
+
+def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
+    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
+    if not options.audio:
+        return None
+    return functools.partial(
+        sound.write,
+        ending=options.audio,
+        instrument=options.instrument,
+        sound_font=options.sound_font,
+    )
 
 
 def _outputs(mode: str, options: Options, edit: Edit | None) -> int:
