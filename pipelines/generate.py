@@ -1,4 +1,4 @@
-"""Generates music with a trained model: MIDI, with a piano roll and, except for drums, ABC.
+"""Generates music with a trained model: MIDI, with sound, a piano roll and, except for drums, ABC.
 
 --mode=sample        new pieces, from latent vectors drawn at random (--prior)
 --mode=reconstruct   --input, every window of it encoded, decoded and joined again
@@ -30,6 +30,8 @@ from absl import flags
 
 import configs
 from pipelines import runs
+from pipelines.audio import instruments
+from pipelines.media import sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
@@ -176,6 +178,26 @@ flags.DEFINE_bool(
     "in Magenta.)",
 )
 flags.DEFINE_enum(
+    "audio",
+    "auto",
+    sound.CHOICES,
+    "Write the sound of each piece beside its MIDI file. auto: MP3 for up to "
+    f"{sound.MOST_BY_ITSELF} pieces, none for more. (Not in Magenta.)",
+)
+flags.DEFINE_enum(
+    "instrument",
+    None,
+    list(instruments.PROGRAMS),
+    "What plays all notes that are not drums; by default what each note says, and where it says "
+    f"nothing a {instruments.DEFAULT}. (Not in Magenta.)",
+)
+flags.DEFINE_string(
+    "sound_font",
+    None,
+    "The sound font (.sf2, .sf3) that sounds come from; one comes with the packages. (Not in "
+    "Magenta.)",
+)
+flags.DEFINE_enum(
     "log",
     "WARN",
     ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
@@ -234,6 +256,11 @@ def _amounts() -> list[dict[str, float]]:
     return directions.series(_parts("attribute"), _parts("amount"), FLAGS.num_outputs)
 
 
+def _pieces(edits: int) -> int:
+    """How many pieces there will be, at most."""
+    return edits or FLAGS.num_outputs ** (2 if FLAGS.mode == "grid" else 1)
+
+
 def _directions(names: Iterable[str]) -> tuple[str, directions.Directions] | None:
     """The path of the file of attributes and what it holds; None where the checkpoint tells it.
 
@@ -282,6 +309,9 @@ def main() -> None:
     device_names.read(FLAGS.devices)
     pretrained.require_from_flags()
     read = _directions(amounts[0]) if amounts else None
+    audio = sound.choose(
+        FLAGS.audio, _pieces(len(amounts)), FLAGS.instrument, path_flag("sound_font")
+    )
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation, model
@@ -314,6 +344,9 @@ def main() -> None:
         overwrite=FLAGS.overwrite,
         skip_empty=FLAGS.skip_empty,
         describe=FLAGS.page,
+        audio=audio,
+        instrument=FLAGS.instrument,
+        sound_font=path_flag("sound_font"),
     )
     output_dir = required_path_flag("output_dir")
     paths = generation.generate(run, FLAGS.mode, output_dir, inputs, options, edit)

@@ -2,33 +2,68 @@
 
 The folder has MIDI files, tunes in ABC notation or scores in MusicXML, also in folders in it. The
 page shows a piano roll of every piece and the score of tunes, and plays the sound files that lie
-beside them (NAME.mp3, .flac or .wav beside NAME.mid). It needs no server and no network. Pieces
-that ./run.sh generate wrote are shown with what they were made of. Prints the path of the page.
+beside them (NAME.mp3, .flac or .wav beside NAME.mid); those that are missing are made, but for
+tunebooks of several tunes. It needs no server and no network. Pieces that ./run.sh generate wrote
+are shown with what they were made of. Prints the path of the page.
 
 Example:
   ./run.sh page music
 """
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 
 from absl import flags
 
-from pipelines.media.page import writing
+from pipelines.media import sound
+from pipelines.media.page import folder, writing
 from pipelines.runtime import app
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.terminal import print_path, shown_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool(
     "overwrite", False, "Replace an index.html that is not from here; pages from here always are."
 )
+flags.DEFINE_enum(
+    "audio",
+    "auto",
+    sound.CHOICES,
+    "Make the sound of pieces that have none. auto: MP3 for up to "
+    f"{sound.MOST_BY_ITSELF} pieces, none for more.",
+)
 flags.DEFINE_bool("json", False, "Print JSON instead of the path.")
+
+
+def _make_sound(directory: str) -> None:
+    """Writes the sound of the pieces of a folder that have none beside them."""
+    pieces = folder.read(directory, deep=True)
+    in_file = Counter(piece.file for piece in pieces)
+    silent = [
+        (os.path.join(directory, piece.file), piece.sequence)
+        for piece in pieces
+        if piece.sequence is not None
+        and piece.sequence.notes
+        and not piece.sound
+        and in_file[piece.file] == 1
+    ]
+    ending = sound.choose(FLAGS.audio, len(silent)) if silent else None
+    if ending is None:
+        return
+    for path, sequence in silent:
+        try:
+            sound.write(sequence, path, ending)
+        except ValueError as error:
+            say(f"warning: {path}: no sound: {error}")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the job from its flags."""
     if len(arguments) != 1:
         raise UserError("name one folder with music: ./run.sh page DIR (see --help)")
+    if FLAGS.audio != "none":
+        _make_sound(arguments[0])
     path = writing.write(arguments[0], deep=True, overwrite=FLAGS.overwrite)
     if FLAGS.json:
         print(shown_json({"page": path}))

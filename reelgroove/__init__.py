@@ -7,6 +7,7 @@
     model = rg.load(run)
     tunes = model.sample(4, seed=1)
     rg.show(tunes[0])
+    samples, rate = rg.render(tunes[0])  # IPython.display.Audio(samples.T, rate=rate) plays it
     rg.save(tunes[0], "tune.mid")
     rg.match("runs/titles", tunes)
 
@@ -23,7 +24,7 @@ from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError as Error
 from reelgroove.jobs import Match, convert, match, train
 from reelgroove.model import Model, load
-from reelgroove.music import Picture, read, save, show
+from reelgroove.music import Picture, read, render, save, show
 
 # `sample(model, 4)` is `model.sample(4)`.
 sample, reconstruct, interpolate = Model.sample, Model.reconstruct, Model.interpolate
@@ -44,6 +45,7 @@ __all__ = [
     "match",
     "read",
     "reconstruct",
+    "render",
     "sample",
     "save",
     "show",

@@ -6,6 +6,10 @@ import pathlib
 import warnings
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
+from pipelines.audio import files as sound_files
+from pipelines.audio import synthesis
 from pipelines.media import reading
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime import files
@@ -50,11 +54,11 @@ def read(path: Path) -> list[NoteSequence]:
 
 
 def save(piece: NoteSequence | Path, path: Path) -> str:
-    """Writes a piece as what the path ends with: .mid, .abc or .png (a piano roll).
+    """Writes a piece as what the path ends with.
 
     Args:
       piece: a NoteSequence, or the path of a file.
-      path: the file to write.
+      path: the file to write: .mid, .abc, .png (a piano roll), .mp3, .flac or .wav.
 
     Returns:
       The path.
@@ -77,14 +81,41 @@ def save(piece: NoteSequence | Path, path: Path) -> str:
             data = writer.write(piece, title).encode("utf-8")
         elif ending == ".png":
             data = bytes(show(piece, title))
+        elif ending[1:] in sound_files.ENDINGS:
+            sound_files.write(path, synthesis.blocks(piece), synthesis.RATE)
+            return path
         else:
-            raise UserError(f"{path}: ends in {ending!r}; save as .mid, .abc or .png")
+            endings = ".mid, .abc, .png, .mp3, .flac or .wav"
+            raise UserError(f"{path}: ends in {ending!r}; save as {endings}")
     except ValueError as error:
         advice = "; save as .mid or .png" if ending == ".abc" else ""
         raise UserError(f"{path}: {error}{advice}") from error
     with files.replacing(path) as file:
         file.write(data)
     return path
+
+
+def render(
+    piece: NoteSequence | Path, instrument: str | None = None, sound_font: Path | None = None
+) -> tuple[np.ndarray, int]:
+    """Plays a piece; `IPython.display.Audio(samples.T, rate=rate)` lets one hear it in a notebook.
+
+    Args:
+      piece: a NoteSequence, or the path of a file.
+      instrument: what plays the notes that are not drums, such as "flute"; docs/sound.md has all.
+      sound_font: the path of another sound font (.sf2, .sf3).
+
+    Returns:
+      Samples, float32 shaped [frames, 2] and between -1 and 1, and the frames a second.
+
+    Raises:
+      Error: where the synthesiser or the sound font cannot be used.
+    """
+    font = None if sound_font is None else os.path.expanduser(sound_font)
+    try:
+        return synthesis.render(piece_of(piece), instrument, font)
+    except ValueError as error:
+        raise UserError(f"the piece cannot be played: {error}") from error
 
 
 def show(piece: NoteSequence | Path, title: str = "") -> Picture:

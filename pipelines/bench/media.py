@@ -74,7 +74,7 @@ def _page(folder: pathlib.Path, number: int) -> dict[str, float]:
     """Makes the page by its command."""
     from pipelines.media.page import writing
 
-    command = [sys.executable, "-m", "pipelines.page", str(folder)]
+    command = [sys.executable, "-m", "pipelines.page", "--audio=none", str(folder)]
     measured = measure(command, f"{folder}-{number}.log")
     return {**measured, "page MB": round(os.path.getsize(folder / writing.FILE) / 1e6, 2)}
 

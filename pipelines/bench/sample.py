@@ -57,7 +57,7 @@ def _prepare(scratch: str) -> Comparison:
     else:
         batches = "batches as by default"
     ours = [sys.executable, "-m", "pipelines.generate", f"--config={_OURS}"]
-    ours += ["--nopianoroll", "--nopage"]
+    ours += ["--nopianoroll", "--nopage", "--audio=none"]
     theirs = [
         *_magenta.python(),
         "-m",

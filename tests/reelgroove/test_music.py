@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import mido
+import numpy as np
 import pytest
+import soundfile
 
 import reelgroove
 from reelgroove import music
@@ -60,6 +62,17 @@ def test_files_are_read_and_written(book, piece, tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.abc", "a.mid", "book.abc"]
 
 
+def test_a_piece_is_heard(piece, tmp_path):
+    pytest.importorskip("tinysoundfont")
+    samples, rate = reelgroove.render(piece, "piano")
+    assert samples.shape[1] == 2 and len(samples) >= 2 * rate and np.abs(samples).max() > 0.01
+    for ending in ("mp3", "flac", "wav"):
+        path = reelgroove.save(piece, tmp_path / f"a.{ending}")
+        assert soundfile.info(path).duration > 2
+    with pytest.raises(reelgroove.Error, match=r"none\.sf2: no such sound font"):
+        reelgroove.render(piece, sound_font=tmp_path / "none.sf2")
+
+
 def test_a_home_folder_is_found(tmp_path, piece, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert reelgroove.save(piece, "~/a.mid") == str(tmp_path / "a.mid")
@@ -77,8 +90,8 @@ def test_a_picture_is_shown_by_notebooks(piece, tmp_path):
 def test_what_is_no_piece_is_an_exception_that_says_so(piece, tmp_path):
     with pytest.raises(reelgroove.Error, match="not list; reelgroove.read gives those of a file"):
         reelgroove.show([piece])
-    with pytest.raises(reelgroove.Error, match="ends in '.wav'; save as .mid, .abc or .png"):
-        reelgroove.save(piece, tmp_path / "a.wav")
+    with pytest.raises(reelgroove.Error, match="ends in '.ogg'; save as .mid, .abc, .png"):
+        reelgroove.save(piece, tmp_path / "a.ogg")
     drums = melody([36])
     drums.notes[0].is_drum = True
     with pytest.raises(reelgroove.Error, match="a.abc"):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.media import description
@@ -25,6 +25,7 @@ def write(
     given: Sequence[tuple[str, NoteSequence]],
     paths: Sequence[str],
     amounts: Sequence[Mapping[str, float]] = (),
+    play: Callable[[NoteSequence, str], object] | None = None,
 ) -> None:
     """Adds the pieces of one command to `pieces.json`, and keeps its inputs beside them.
 
@@ -35,9 +36,10 @@ def write(
       given: the path and the music of each input.
       paths: the MIDI files, in the order of the series; of a grid row by row.
       amounts: of an edit, those of each piece.
+      play: writes the sound of an input beside its MIDI file, whose path it is given.
     """
     sources = tuple(map(_name, (path for path, _ in given)))
-    kept = tuple(filter(None, (_keep(output_dir, path, piece) for path, piece in given)))
+    kept = tuple(filter(None, (_keep(output_dir, path, piece, play) for path, piece in given)))
     command = [mode, dict(settings), sources, kept, list(map(dict, amounts)), len(paths)]
     series = hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()[:16]
     columns = round(len(paths) ** 0.5)
@@ -75,7 +77,12 @@ def _name(path: str) -> str:
     return os.path.basename(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _keep(output_dir: str, path: str, piece: NoteSequence) -> str | None:
+def _keep(
+    output_dir: str,
+    path: str,
+    piece: NoteSequence,
+    play: Callable[[NoteSequence, str], object] | None,
+) -> str | None:
     """Writes an input as MIDI; returns its path from the folder, None where MIDI cannot hold it."""
     try:
         content = midi_writer.note_sequence_to_midi(piece)
@@ -87,4 +94,6 @@ def _keep(output_dir: str, path: str, piece: NoteSequence) -> str | None:
     os.makedirs(os.path.join(output_dir, INPUTS), exist_ok=True)
     with files.replacing(os.path.join(output_dir, INPUTS, name)) as file:
         file.write(content)
+    if play:
+        play(piece, os.path.join(output_dir, INPUTS, name))
     return f"{INPUTS}/{name}"

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -12,7 +13,8 @@ import numpy as np
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.media import pieces, reading, windows
+from pipelines.media import pieces, reading, sound, windows
+from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -50,6 +52,8 @@ class Options:
       overwrite: whether to replace other music of the same name.
       skip_empty: whether samples without a note are passed over, and others drawn in their place.
       describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
+      audio: the ending of the sound files, from `sound.choose`; None writes none.
+      instrument, sound_font: how they sound, as `audio.synthesis.render` takes it.
     """
 
     num_outputs: int = 5
@@ -63,6 +67,9 @@ class Options:
     overwrite: bool = False
     skip_empty: bool = False
     describe: bool = False
+    audio: str | None = None
+    instrument: str | None = None
+    sound_font: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +97,7 @@ def generate(
     options: Options = Options(),
     edit: Edit | None = None,
 ) -> list[str]:
-    """Writes MIDI files; beside each a piano roll and, for music that is not drums, ABC.
+    """Writes MIDI files; beside each a piano roll, its sound and, but for drums, ABC.
 
     Args:
       run: from `run.open_run`.
@@ -128,10 +135,15 @@ def generate(
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
     paths, empty = [], []
+    play = _sound(options)
     for i, sequence in enumerate(sequences):
         words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
         path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
         pieces.write(sequence, path, options.pianoroll, options.overwrite)
+        if options.overwrite:
+            sound.remove(path, kept=options.audio)
+        if play:
+            play(sequence, path)
         paths.append(path)
         if not sequence.notes:
             empty.append(path)
@@ -148,7 +160,7 @@ def generate(
             "qpm": round(qpm, 3),
         }
         amounts = edit.amounts if edit else ()
-        describing.write(output_dir, mode, settings, given, paths, amounts)
+        describing.write(output_dir, mode, settings, given, paths, amounts, play)
     return paths
 
 
@@ -158,6 +170,18 @@ def _decodings(
     """How many windows a mode decodes."""
     outputs = _outputs(mode, options, edit)
     return outputs * len(read[0].inputs) if mode in ("reconstruct", "edit") else outputs
+
+
+def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
+    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
+    if not options.audio:
+        return None
+    return functools.partial(
+        sound.write,
+        ending=options.audio,
+        instrument=options.instrument,
+        sound_font=options.sound_font,
+    )
 
 
 def _outputs(mode: str, options: Options, edit: Edit | None) -> int:

@@ -45,6 +45,17 @@ def test_inputs_are_kept_as_midi_under_names_of_their_own(tmp_path):
     assert [[note.pitch for note in each.sequence.notes] for each in kept] == [[36], [38]]
 
 
+def test_the_sound_of_inputs_lies_beside_them(tmp_path):
+    played = []
+    describing.write(
+        str(tmp_path),
+        *("reconstruct", SETTINGS, [("beat.mid", drums([(0, 36, 100)]))], []),
+        play=lambda sequence, path: played.append((sequence.notes[0].pitch, path)),
+    )
+    [kept] = (tmp_path / "inputs").glob("beat-*.mid")
+    assert played == [(36, str(kept))]
+
+
 def test_the_same_command_says_the_same(tmp_path):
     given = [("x.mid", drums([(0, 36, 100)]))]
     texts = []

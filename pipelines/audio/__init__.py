@@ -1,0 +1,1 @@
+"""Music as sound: NoteSequences to samples, and samples to files."""

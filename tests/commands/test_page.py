@@ -1,0 +1,29 @@
+"""The command `page`: it makes the sound that pieces lack."""
+
+import pytest
+
+from pipelines.media import pieces
+from tests.support.jobs import error_of, job
+from tests.support.pieces import drums, melody
+
+
+def test_the_page_makes_the_sound_that_is_missing(tmp_path):
+    pytest.importorskip("tinysoundfont")
+    for name, piece in (("a", drums([(0.0, 36, 100)])), ("b <é>", melody([60, 62]))):
+        pieces.write(piece, str(tmp_path / f"{name}.mid"), draw=False)
+    pieces.write(drums([]), str(tmp_path / "empty.mid"), draw=False)
+    (tmp_path / "a.wav").write_bytes(b"of its own")
+    (tmp_path / "damaged.mid").write_bytes(b"MThd")
+    (tmp_path / "book.abc").write_text("X:1\nT:A\nK:C\nCDEF|\n\nX:2\nT:B\nK:C\nCDEF|\n")
+    done = job("page", "--audio=none", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob("*.mp3"))
+    done = job("page", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.glob("*.mp3")] == ["b <é>.mp3"]
+    assert (tmp_path / "a.wav").read_bytes() == b"of its own"
+    assert "b%20%3C%C3%A9%3E.mp3" in (tmp_path / "index.html").read_text()
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    assert "does not exist; name a folder" in error_of(job("page", str(tmp_path / "none")))
