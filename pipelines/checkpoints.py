@@ -148,6 +148,7 @@ def find(run_dir: str | None, checkpoint_file: str | None, new_run_dir: bool = F
       run_dir: a run folder, or its folder of checkpoints; the newest checkpoint is taken.
       checkpoint_file: a checkpoint's prefix, one of its files, a folder of checkpoints, or a .tar
         with one checkpoint, as Magenta distributes them. It is taken where both are given.
+        "best" is the best checkpoint of `run_dir`.
       new_run_dir: whether `run_dir` may be absent where `checkpoint_file` is given, because the job
         will make it for its results.
 
@@ -158,7 +159,7 @@ def find(run_dir: str | None, checkpoint_file: str | None, new_run_dir: bool = F
       UserError: where there is no such checkpoint.
     """
     runs.require_checkpoint(run_dir, checkpoint_file, new_run_dir)
-    path = checkpoint_file or run_dir or ""
+    path = runs.named_checkpoint(run_dir, checkpoint_file) or run_dir or ""
     if not os.path.isdir(path):
         return _prefix(path)
     for directory in (runs.train_dir(path), path):

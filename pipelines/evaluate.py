@@ -52,7 +52,10 @@ flags.DEFINE_string(
     "With a --checkpoint_file of no run, any folder for the results; it is made if it is absent.",
 )
 flags.DEFINE_string(
-    "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+    "checkpoint_file",
+    None,
+    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
+    "with the lowest loss on held-out records (see train --validation_path).",
 )
 flags.DEFINE_string(
     "pretrained",

@@ -44,7 +44,10 @@ FLAGS = flags.FLAGS
 # otherwise.
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
 flags.DEFINE_string(
-    "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+    "checkpoint_file",
+    None,
+    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
+    "with the lowest loss on held-out records (see train --validation_path).",
 )
 flags.DEFINE_string(
     "pretrained",

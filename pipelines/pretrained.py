@@ -25,7 +25,8 @@ flags.DEFINE_string("run_dir", None, "Of export: the run's folder; its newest ch
 flags.DEFINE_string(
     "checkpoint_file",
     None,
-    "Of export: another checkpoint: its prefix, one of its files, or Magenta's .tar.",
+    "Of export: another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that "
+    "of the run with the lowest loss on held-out records (see train --validation_path).",
 )
 flags.DEFINE_string("config", None, "Of export: the config, where no run.json tells it.")
 flags.DEFINE_string(

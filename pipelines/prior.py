@@ -28,7 +28,10 @@ from pipelines.systems.musicvae import pretrained, prior
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
 flags.DEFINE_string(
-    "checkpoint_file", None, "Another checkpoint: its prefix, one of its files, or Magenta's .tar."
+    "checkpoint_file",
+    None,
+    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
+    "with the lowest loss on held-out records (see train --validation_path).",
 )
 flags.DEFINE_string("pretrained", None, "Instead of a run: the folder of a trained model.")
 flags.DEFINE_string(

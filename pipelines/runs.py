@@ -2,6 +2,8 @@
 
     RUN_DIR/run.json    what was trained, with what and on what; its "kind" names the system
     RUN_DIR/train/      checkpoints and summaries for TensorBoard
+    RUN_DIR/validation/ summaries of what was measured on held-out records while training
+    RUN_DIR/best/       the checkpoint with the lowest loss on those records
     RUN_DIR/eval/       what `evaluate` measured
 
 A system adds files and folders of its own. `run.json` is data: nothing in a run folder is ever
@@ -26,7 +28,10 @@ from pipelines.runtime.app import UserError, say
 
 METADATA = "run.json"
 
-_TRAIN, _EVAL = "train", "eval"
+# What --checkpoint_file takes for the best checkpoint of the run that --run_dir names.
+BEST = "best"
+
+_TRAIN, _EVAL, _VALIDATION = "train", "eval", "validation"
 _LOCK = ".lock"
 # What a file system says that has no locks, as some in a network have not.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -44,6 +49,39 @@ def train_dir(run_dir: str | os.PathLike) -> str:
 def eval_dir(run_dir: str | os.PathLike, suffix: str = "") -> str:
     """The folder of a run's evaluations."""
     return os.path.join(run_dir, f"{_EVAL}{suffix}")
+
+
+def validation_dir(run_dir: str | os.PathLike) -> str:
+    """The folder of what was measured on held-out records while the run was trained."""
+    return os.path.join(run_dir, _VALIDATION)
+
+
+def best_dir(run_dir: str | os.PathLike) -> str:
+    """The folder of the checkpoint with the lowest loss on held-out records."""
+    return os.path.join(run_dir, BEST)
+
+
+def checkpoint_folders(run_dir: str | os.PathLike) -> list[str]:
+    """The folders of a run that may hold checkpoints, of which it may itself be one."""
+    return [train_dir(run_dir), best_dir(run_dir), os.fspath(run_dir)]
+
+
+def named_checkpoint(run_dir: str | None, checkpoint_file: str | None) -> str | None:
+    """What --checkpoint_file means beside --run_dir: "best" is the best checkpoint of that run.
+
+    Raises:
+      UserError: where that run keeps no best checkpoint.
+    """
+    if checkpoint_file != BEST or not run_dir:
+        return checkpoint_file
+    folder = best_dir(run_dir)
+    if not glob.glob(os.path.join(glob.escape(folder), "*.index")):
+        raise UserError(
+            f"{run_dir}: no best checkpoint in it; ./run.sh train keeps one where "
+            "--validation_path names held-out records. Leave out --checkpoint_file=best to take "
+            "the newest one"
+        )
+    return folder
 
 
 def last_saved(run_dir: str | os.PathLike) -> int:
@@ -86,6 +124,7 @@ def require_checkpoint(
     Args:
       run_dir, checkpoint_file, new_run_dir: as `checkpoints.find` takes them.
     """
+    checkpoint_file = named_checkpoint(run_dir, checkpoint_file)
     for path in filter(None, (run_dir, checkpoint_file)):
         if _URL.match(path):
             raise UserError(
@@ -252,7 +291,7 @@ def _find(run_dir: str | os.PathLike) -> pathlib.Path | None:
     """The run.json of a run folder, or of the run that a folder of checkpoints belongs to."""
     folder = pathlib.Path(run_dir).absolute()
     places = [folder, folder / _TRAIN]
-    if folder.name == _TRAIN:
+    if folder.name in (_TRAIN, BEST):
         places.append(folder.parent)
     return next((place / METADATA for place in places if (place / METADATA).is_file()), None)
 

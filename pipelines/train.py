@@ -88,6 +88,29 @@ flags.DEFINE_string(
     "that comes with the project (./run.sh pretrained), the folder of one, a run's folder or a "
     "checkpoint. A run that has a checkpoint goes on from that. (Not in Magenta.)",
 )
+flags.DEFINE_string(
+    "validation_path",
+    None,
+    "Glob of TFRecord files of NoteSequences, e.g. 'DIR/validation.tfrecord*'. While training, the "
+    "model is measured on them, for TensorBoard, and RUN_DIR/best keeps the checkpoint with the "
+    "lowest loss. (Not in Magenta, where a second job does the first of these.)",
+)
+flags.DEFINE_integer(
+    "validation_every", 500, "Steps between two validations. (Not in Magenta.)", lower_bound=1
+)
+flags.DEFINE_integer(
+    "validation_examples",
+    1024,
+    "Measure on no more windows than this, drawn once; 0 for all. (Not in Magenta.)",
+    lower_bound=0,
+)
+flags.DEFINE_integer(
+    "patience",
+    None,
+    "End after so many validations in a row without a lower loss. By default, train until "
+    "--num_steps. (Not in Magenta.)",
+    lower_bound=1,
+)
 flags.DEFINE_string("mode", "train", "Must be train; for Magenta's eval, use ./run.sh evaluate.")
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")
@@ -123,7 +146,8 @@ def main() -> None:
     given: dict[str, Any] = {
         field.name: FLAGS[field.name].value for field in dataclasses.fields(training.Options)
     }
-    options = training.Options(**{**given, "warm_start": path_flag("warm_start")})
+    given |= {name: path_flag(name) for name in ("warm_start", "validation_path")}
+    options = training.Options(**given)
     training.train(ref, run_dir, _open_examples, FLAGS.num_steps, options)
     if options.task == 0:
         app.say(f"next: {_next_commands(ref, run_dir)}")
@@ -137,6 +161,11 @@ def _look(run_dir: str) -> None:
     warm_start = path_flag("warm_start")
     if warm_start and not runs.has_checkpoint(run_dir):
         pretrained.require_source(warm_start)
+    held_out = path_flag("validation_path")
+    if held_out:
+        manifest.record_files(held_out)
+    elif FLAGS.patience:
+        raise UserError("--patience needs --validation_path, the held-out records to measure on")
     pattern = path_flag("examples_path")
     # A run that has nothing left to do needs no records.
     if pattern and runs.last_saved(run_dir) < FLAGS.num_steps:
@@ -148,7 +177,12 @@ def _next_commands(ref: ConfigRef, run_dir: str) -> str:
     run = f"--run_dir={shlex.quote(run_dir)}"
     if ref.own_file:
         run += f" --config_file={shlex.quote(ref.own_file)}"
-    examples = manifest.held_out(path_flag("examples_path") or "") or "DIR/validation.tfrecord*"
+    examples = path_flag("validation_path")
+    if examples:
+        run += f" --checkpoint_file={runs.BEST}"
+    else:
+        examples = manifest.held_out(path_flag("examples_path") or "")
+    examples = examples or "DIR/validation.tfrecord*"
     return (
         f"./run.sh evaluate {run} --examples_path={shlex.quote(examples)}; "
         f"./run.sh generate {run} --mode=sample --output_dir=music"

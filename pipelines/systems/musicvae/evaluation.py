@@ -15,7 +15,7 @@ from pipelines.representations.contract import Metrics
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import model
+from pipelines.systems.musicvae import model, summaries
 from pipelines.systems.musicvae.losses import Losses
 from pipelines.systems.musicvae.run import Run
 
@@ -193,15 +193,6 @@ def label(examples_path: str) -> str:
 
 def write_summaries(directory: str, result: dict) -> None:
     """Writes the numbers of an evaluation for TensorBoard, at the checkpoint's step."""
-    values = []
-
-    def flatten(prefix, item):
-        for name, value in item.items():
-            if isinstance(value, dict):
-                flatten(f"{prefix}{name}/", value)
-            elif isinstance(value, float):
-                values.append(tf.Summary.Value(tag=prefix + name, simple_value=value))
-
-    flatten("", result)
+    values = list(summaries.scalars(result))
     with tf.Graph().as_default(), tf.summary.FileWriter(directory) as writer:
         writer.add_summary(tf.Summary(value=values), result["step"])

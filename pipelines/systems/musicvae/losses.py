@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import math
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -38,22 +39,25 @@ class _Recorder(BaseDecoder):
         return self._decoder.sample(*args, **kwargs)
 
 
-class Losses:
-    """The teacher-forced loss of a checkpoint, as Magenta's training computes it.
+class TeacherForced:
+    """The teacher-forced loss of a model, as Magenta's training computes it.
 
     It is `MusicVAE._compute_model_loss`, with no dropout and no scheduled sampling, averaged over
     every example: a batch that is not full is padded with examples of length 0, which are not
-    counted.
+    counted. Its variables are to be restored, or loaded, before it is used.
 
     Args:
-      run: from `run.open_run`.
+      config: a Magenta Config with its hparams; it stays as it is.
       batch_size: examples in a batch.
       seed: the seed of z, one draw from the posterior for each example.
+
+    Attributes:
+      variables: the graph's variables by name, with the training step.
     """
 
-    def __init__(self, run: Run, batch_size: int, seed: int):
+    def __init__(self, config, batch_size: int, seed: int):
         tf.disable_v2_behavior()
-        config = copy.deepcopy(run.config)
+        config = copy.deepcopy(config)
         representation = representations.of(config.data_converter)
         representation.set_mode(EVAL)
         config.hparams.batch_size = batch_size
@@ -66,7 +70,7 @@ class Losses:
         with tf.Graph().as_default() as graph:
             tf.set_random_seed(seed)
             decoder = _Recorder(config.model.decoder)
-            model = MusicVAE(config.model.encoder, decoder)
+            model = self._model(config.model.encoder, decoder)
             model.build(config.hparams, converter.output_depth, is_training=False)
             self._inputs, self._outputs, self._controls = (
                 tf.placeholder(tf.float32, [batch_size, None, depth]) for depth in self._depths
@@ -95,10 +99,23 @@ class Losses:
                 for name, (value, _) in metrics.items()
                 if not name.startswith("segment/")
             }
-            saver = tf.train.Saver(tf.global_variables())
+            self.variables = {variable.op.name: variable for variable in tf.global_variables()}
+            self._saver = tf.train.Saver(tf.global_variables())
             self._session = tf.Session(graph=graph)
-            self._session.run(tf.local_variables_initializer())
-            restore(saver, self._session, run)
+            self._begin = tf.local_variables_initializer()
+        self.reset()
+
+    def _model(self, encoder, decoder) -> MusicVAE:
+        """The model whose loss is computed."""
+        return MusicVAE(encoder, decoder)
+
+    def _more(self) -> tuple[dict[str, Any], dict]:
+        """What else is fetched, and fed."""
+        return {}, {}
+
+    def reset(self) -> None:
+        """Forgets what was added."""
+        self._session.run(self._begin)
         self._sums = {name: 0.0 for name in ("reconstruction", "kl_bits", "kl_loss")}
         self._examples = 0
         self._beta = 0.0
@@ -121,12 +138,15 @@ class Losses:
         lengths[:n] = batch.lengths
         feed = dict(zip((self._inputs, self._outputs, self._controls), feeds))
         feed[self._lengths] = lengths
-        values, _ = self._session.run([self._fetches, self._updates], feed)
+        more, fed = self._more()
+        self._values, _ = self._session.run(
+            [{**self._fetches, **more}, self._updates], {**feed, **fed}
+        )
         for name in self._sums:
-            self._sums[name] += float(values[name][:n].sum(dtype=np.float64))
-        self._beta = float(values["beta"])
+            self._sums[name] += float(self._values[name][:n].sum(dtype=np.float64))
+        self._beta = float(self._values["beta"])
         self._examples += n
-        decoded = values["decoded"][:n]
+        decoded = self._values["decoded"][:n]
         return decoded if self._activate is None else self._activate(decoded)
 
     def result(self) -> dict:
@@ -143,6 +163,19 @@ class Losses:
                 name: float(value) for name, value in self._session.run(self._metrics).items()
             },
         }
+
+
+class Losses(TeacherForced):
+    """The teacher-forced loss of a checkpoint.
+
+    Args:
+      run: from `run.open_run`.
+      batch_size, seed: as `TeacherForced` takes them.
+    """
+
+    def __init__(self, run: Run, batch_size: int, seed: int):
+        super().__init__(run.config, batch_size, seed)
+        restore(self._saver, self._session, run)
 
 
 def untrained(run: Run, directory: str, seed: int) -> Run:

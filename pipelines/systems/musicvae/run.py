@@ -64,7 +64,7 @@ class Run:
         """
         folder = os.path.dirname(self.checkpoint)
         places = [folder]
-        if runs.train_dir(os.path.dirname(folder)) == folder:
+        if folder in runs.checkpoint_folders(os.path.dirname(folder)):
             places.append(os.path.dirname(folder))
         paths = (os.path.join(place, name) for place in places)
         return next(filter(os.path.isfile, paths), None)
@@ -251,7 +251,7 @@ def _metadata_of(prefix: str, run_dir: str | None) -> dict:
         return metadata
     if not metadata:
         return read_metadata(run_dir)
-    own = [os.path.realpath(place) for place in (runs.train_dir(run_dir), run_dir)]
+    own = [os.path.realpath(place) for place in runs.checkpoint_folders(run_dir)]
     if os.path.realpath(folder) not in own:
         raise UserError(
             f"--checkpoint_file={prefix} is of another run than --run_dir={run_dir}; give one"

@@ -12,15 +12,25 @@ import tensorflow.compat.v1 as tf
 from configs import ConfigRef
 from models.data_parallel import DataParallelMusicVAE
 from pipelines import checkpoints, runs
+from pipelines.examples import reading
 from pipelines.examples.base import Draw, Examples
 from pipelines.records import leakage
 from pipelines.runtime import cores, devices, magenta_compat
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.runtime.progress import Stages
-from pipelines.systems.musicvae import run, warm_start
+from pipelines.systems.musicvae import (
+    run,
+    summaries,
+    validation_hook,
+    validation_record,
+    warm_start,
+)
 from pipelines.systems.musicvae.checkpoint_timer import CheckpointSaver
 from pipelines.systems.musicvae.progress_hook import ProgressHook
+from pipelines.systems.musicvae.summaries import ThroughputHook
+from pipelines.systems.musicvae.validation import Windows, read_windows
+from pipelines.systems.musicvae.validation_hook import ValidationHook
 from pipelines.systems.musicvae.warm_start import WarmStart
 
 
@@ -36,6 +46,11 @@ class Options:
       cache_dataset: whether converted examples stay in memory.
       save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
         saved, how many of the newest are kept (0: all), and how often one is kept for good.
+      validation_path: the held-out records to measure on while training, if any.
+      validation_every: steps between two validations.
+      validation_examples: how many windows to measure on at most; 0 for all.
+      patience: training ends after so many validations in a row without a better loss; None trains
+        until the last step.
       master, task, num_ps_tasks, num_sync_workers: Magenta's flags, for several machines.
     """
 
@@ -46,6 +61,10 @@ class Options:
     save_checkpoint_secs: int = 60
     checkpoints_to_keep: int = 3
     keep_checkpoint_every_n_hours: int = 1
+    validation_path: str | None = None
+    validation_every: int = 500
+    validation_examples: int = 1024
+    patience: int | None = None
     master: str = ""
     task: int = 0
     num_ps_tasks: int = 0
@@ -58,11 +77,12 @@ class Options:
 
 
 class _Course(NamedTuple):
-    """From which step to which a run is trained, and what it begins with if it is new."""
+    """From which step to which a run is trained, what it begins with if it is new, and hooks."""
 
     start: int
     end: int
     warm: WarmStart | None
+    hooks: Sequence[tf.train.SessionRunHook] = ()
 
 
 def train(
@@ -123,6 +143,10 @@ def _train(
         return 0
     # A run that was stopped early may have a checkpoint of step 0.
     begun = checkpoints.latest(runs.train_dir(run_dir)) is not None
+    held_out = _held_out(ref, run_dir, start if begun else None, options)
+    if held_out and (why := validation_hook.stopped(held_out.record, options.patience, start)):
+        say(f"{run_dir} {why}: nothing left to do; a larger --patience, or none, trains it further")
+        return 0
     examples = open_examples(config)
     with _plain_errors(ref, run_dir, examples):
         warm = _warm_start(run_dir, ref, config, options, begun)
@@ -137,20 +161,75 @@ def _train(
         }
         metadata = run.describe(ref, config, facts, before if begun else {})
         runs.write(run_dir, run.KIND, metadata)
+        summaries.write_settings(run_dir, config.hparams.values(), metadata)
     os.makedirs(runs.train_dir(run_dir), exist_ok=True)
+    hooks = []
+    if held_out:
+        if examples.paths:
+            leakage.warn(held_out.paths, examples.source)
+        hooks.append(held_out.hook(run_dir, options, num_steps, start))
     with _plain_errors(ref, run_dir, examples):
-        course = _Course(start, num_steps, warm)
+        course = _Course(start, num_steps, warm, hooks)
         _run_magenta(music_vae_train, ref, config, run_dir, examples, course, used, options)
     end = checkpoints.last_step(runs.train_dir(run_dir))
+    why = held_out and validation_hook.stopped(held_out.record, options.patience, end)
+    if why:
+        say(why)
     # Only the first task saves checkpoints, perhaps after the others have ended.
-    if options.task == 0 and end < num_steps:
+    elif options.task == 0 and end < num_steps:
         raise UserError(
             f"{examples.source}: the examples ended at step {end} of {num_steps}, and they should "
             "repeat for ever; were its files changed? Make the records again and give the same "
             "command again"
         )
     say(f"finished at step {end}: {runs.train_dir(run_dir)}")
-    return num_steps - start
+    if held_out and held_out.record.best:
+        step, loss = held_out.record.best
+        say(
+            f"best on {held_out.windows.source}: step {step}, loss {loss:.3f}: "
+            f"{runs.best_dir(run_dir)} (--checkpoint_file={runs.BEST})"
+        )
+    return (end if why else num_steps) - start
+
+
+class _HeldOut(NamedTuple):
+    """What a run is validated with."""
+
+    config: Any
+    windows: Windows
+    paths: Sequence[str]
+    record: validation_record.Record
+
+    def hook(self, run_dir: str, options: Options, num_steps: int, start: int) -> ValidationHook:
+        return ValidationHook(
+            run_dir,
+            self.config,
+            self.windows,
+            self.record,
+            options.validation_every,
+            options.patience,
+            num_steps,
+            start,
+        )
+
+
+def _held_out(ref: ConfigRef, run_dir: str, step: int | None, options: Options) -> _HeldOut | None:
+    """Converts the held-out records, and finds what was measured on them up to a step.
+
+    Args:
+      ref: names the config.
+      run_dir: the run's folder.
+      step: the step that the run goes on from; None for a new run.
+      options: name the records; only the first task validates.
+    """
+    if not options.validation_path or options.task:
+        return None
+    held_out = reading.open_note_sequences(options.validation_path)
+    # Training changes the mode of its converter, and this one is used meanwhile.
+    config = ref.build()
+    windows = read_windows(held_out, config, options.validation_examples)
+    record = validation_record.read(runs.validation_dir(run_dir), windows.sha256, step)
+    return _HeldOut(config, windows, held_out.paths, record)
 
 
 def _settle(run_dir: str, ref: ConfigRef, config) -> dict:
@@ -211,7 +290,7 @@ def _run_magenta(
     options: Options,
 ) -> None:
     """Has Magenta's `music_vae_train.train` train along a course."""
-    start, num_steps, warm = course
+    start, num_steps, warm, more_hooks = course
     # A run that goes on must not draw again what it drew first.
     seed = None if options.seed is None else options.seed + start
     draw = Draw(seed, options.cache_dataset, options.task % options.workers, options.workers)
@@ -234,7 +313,10 @@ def _run_magenta(
     stages = Stages()
     progress = ProgressHook(trained.model, num_steps, config.hparams.batch_size, stages, start)
     ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
-    with stages, ordered, _training_session(music_vae_train, options, [progress], warm):
+    hooks = [progress, *more_hooks]
+    if options.task == 0:
+        hooks.append(ThroughputHook(runs.train_dir(run_dir), config.hparams.batch_size))
+    with stages, ordered, _training_session(music_vae_train, options, hooks, warm):
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
         music_vae_train.train(
             runs.train_dir(run_dir),
@@ -342,6 +424,7 @@ def _training_session(
         )
 
     def with_ours(train_op, logdir, **kwargs):
+        summaries.add_training_summaries()
         if options.task == 0:
             say(_about_checkpoints(options))
         scaffold = tf.train.Scaffold(saver=saver(), init_fn=warm and warm.init_fn())

@@ -1,0 +1,138 @@
+"""Writes summaries for TensorBoard: numbers by name, and the settings of a run."""
+
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+from tensorboard.plugins.hparams import summary_v2 as hparams_plugin
+from tensorboard.plugins.text import summary_v2 as text_plugin
+
+from pipelines.systems.musicvae.validation import ACTIVE_VARIANCE
+
+
+def scalars(result: Mapping[str, Any], prefix: str = "") -> Iterator[tf.Summary.Value]:
+    """The numbers of nested JSON values as summaries, named "outer/inner"; whole numbers are left.
+
+    Args:
+      result: JSON values.
+      prefix: what all names begin with.
+    """
+    for name, value in result.items():
+        if isinstance(value, dict):
+            yield from scalars(value, f"{prefix}{name}/")
+        elif isinstance(value, float):
+            yield tf.Summary.Value(tag=prefix + name, simple_value=value)
+
+
+def validation_scalars(result: Mapping[str, Any]) -> list[tf.Summary.Value]:
+    """What `Validation.measure` gives, by the names that training's summaries have.
+
+    The same names in two runs lie over each other in TensorBoard.
+    """
+    named: dict[str, Any] = {
+        "loss": result["loss"],
+        "losses/r_loss": result["reconstruction_loss"],
+        "losses/r_bits": result["reconstruction_bits"],
+        "losses/kl_loss": result["kl_loss"],
+        "losses/kl_bits": result["kl_bits"],
+        "losses/kl_beta": result["kl_beta"],
+        "loss_at_max_beta": result["loss_at_max_beta"],
+    }
+    if "active_units" in result:
+        named["active_units"] = float(result["active_units"])
+    if "teacher_forced" in result:
+        named["teacher_forced"] = result["teacher_forced"]
+    return list(scalars(named))
+
+
+def add_training_summaries() -> None:
+    """Adds to a graph that is built for training what Magenta's summaries lack.
+
+    These are the reconstruction loss in bits, and the active latent units of the batch. Call it
+    after everything else is built: what is drawn depends on how many nodes there were before.
+    """
+    graph = tf.get_default_graph()
+    for summary in tf.get_collection(tf.GraphKeys.SUMMARIES):
+        if summary.op.name.endswith("losses/r_loss"):
+            tf.summary.scalar("losses/r_bits", summary.op.inputs[1] / math.log(2))
+    # One for each device, where several share the batch.
+    means = [
+        operation.outputs[0]
+        for operation in graph.get_operations()
+        if operation.name.endswith("encoder/mu/BiasAdd")
+    ]
+    if means:
+        variances = tf.math.reduce_variance(tf.concat(means, axis=0), axis=0)
+        active = tf.reduce_sum(tf.cast(variances > ACTIVE_VARIANCE, tf.float32))
+        tf.summary.scalar("active_units", active)
+
+
+def write_settings(run_dir: str, hparams: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Writes a run's hparams for the hparams plugin, and its run.json as text.
+
+    They go to the run folder itself, so that the plugin finds the metrics of its folders `train`
+    and `validation` beside them.
+
+    Args:
+      run_dir: the run folder.
+      hparams: as the run is trained with.
+      metadata: JSON values that say what the run is.
+    """
+    values = {
+        name: value if isinstance(value, bool | int | float | str) else str(value)
+        for name, value in {"config": metadata.get("config", ""), **hparams}.items()
+    }
+    table = ["| what | value |", "|---|---|"]
+    table += [f"| {name} | {_cell(value)} |" for name, value in sorted(metadata.items())]
+    summaries = (
+        hparams_plugin.hparams_pb(values, trial_id=os.path.abspath(run_dir)),
+        text_plugin.text_pb("run", "\n".join(table)),
+    )
+    with tf.Graph().as_default(), tf.summary.FileWriter(run_dir) as writer:
+        for summary in summaries:
+            writer.add_summary(tf.Summary.FromString(summary.SerializeToString()), 0)
+
+
+def _cell(value: Any) -> str:
+    return "`" + str(value).replace("|", "\\|").replace("`", "'").replace("\n", " ") + "`"
+
+
+class ThroughputHook(tf.train.SessionRunHook):
+    """Writes how many examples a second training takes.
+
+    Steps a second are in the summaries of TensorFlow's own session.
+
+    Args:
+      folder: of training's summaries.
+      batch_size: examples in a step.
+      every: steps between two summaries.
+    """
+
+    def __init__(self, folder: str, batch_size: int, every: int = 100):
+        self._folder = folder
+        self._batch_size = batch_size
+        self._every = every
+        self._last: tuple[int, float] | None = None
+
+    def begin(self) -> None:
+        """Takes the writer that the session uses."""
+        self._writer = tf.summary.FileWriterCache.get(self._folder)
+        self._step = tf.train.get_global_step()
+
+    def before_run(self, run_context):
+        """Asks for the step of each run."""
+        return tf.train.SessionRunArgs(self._step)
+
+    def after_run(self, run_context, run_values) -> None:
+        """Writes the examples a second, every so many steps."""
+        step, now = int(run_values.results), time.monotonic()
+        if self._last is None:
+            self._last = step, now
+        elif step - self._last[0] >= self._every:
+            speed = (step - self._last[0]) * self._batch_size / (now - self._last[1])
+            value = tf.Summary.Value(tag="global_step/examples_per_sec", simple_value=speed)
+            self._writer.add_summary(tf.Summary(value=[value]), step)
+            self._last = step, now
