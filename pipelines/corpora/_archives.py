@@ -85,7 +85,7 @@ def find_archive(
             if name == marker or name.endswith(f"/{marker}") and name.count("/") == 1
         ]
     else:
-        raise UserError(f"{path} does not exist; give a zip or tar archive or a folder")
+        raise _absent(path, "a zip or tar archive or a folder")
     if not found:
         raise UserError(f"{path} has no {marker}, at its top or one folder down; {otherwise}")
     return open_archive(path), found[0]
@@ -108,7 +108,7 @@ def list_files(path: str) -> tuple[str, list[str], bool]:
         found = _Folder(path)
         return path, [*found.names(""), *found.links()], False
     if not os.path.isfile(path):
-        raise UserError(f"{path} does not exist; give a file, a folder, a zip or tar archive")
+        raise _absent(path, "a file, a folder, a zip or tar archive")
     lower = path.lower()
     is_zip = lower.endswith(".zip") or zipfile.is_zipfile(path) and not lower.endswith(".mxl")
     if is_zip or _tar.is_tar(path):
@@ -116,6 +116,13 @@ def list_files(path: str) -> tuple[str, list[str], bool]:
     # A link to a file is meant, wherever it leads.
     folder, name = os.path.split(os.path.realpath(path))
     return folder, [name], True
+
+
+def _absent(path: str, fix: str) -> UserError:
+    """What to tell of a path at which nothing is."""
+    if "://" in path:
+        return UserError(f"{path} is an address, and nothing is downloaded; download it first")
+    return UserError(f"{path} does not exist; give {fix}")
 
 
 def _require_archive(path: str) -> Archive:

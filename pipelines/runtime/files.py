@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pipelines.runtime.app import UserError
+from pipelines.runtime.terminal import json_escaped
 
 
 @contextlib.contextmanager
@@ -69,6 +70,6 @@ def write_json(path: str | os.PathLike, value: Any, sort_keys: bool = False) -> 
 
 
 def json_line(value: Any, indent: int | None = None, sort_keys: bool = False) -> bytes:
-    """JSON in UTF-8; what UTF-8 cannot encode, as in some names of files, is escaped."""
+    """JSON in UTF-8; what UTF-8 cannot encode, and what a terminal would obey, is escaped."""
     text = json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", errors="backslashreplace")
+    return json_escaped(text).encode()

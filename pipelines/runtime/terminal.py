@@ -7,6 +7,7 @@ Python writes them in a string, e.g. `\\x1b` and `\\u202e`, and everything else 
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 _ESCAPED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Cn"))
 # Persian, Indic scripts and emoji are written with these two.
 _JOINERS = "\u200c\u200d"
+# What may have to be written out in JSON, where only line ends between its values are controls.
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e\n]")
 
 
 def shown(text: str, keep: str = "") -> str:
@@ -51,10 +54,13 @@ def shown_json(value: Any) -> str:
 
     Programs read back exactly the value, whatever the characters.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "".join(
-        json.dumps(letter)[1:-1] if letter != "\n" and _is_obeyed(letter) else letter
-        for letter in text
+    return json_escaped(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def json_escaped(text: str) -> str:
+    """JSON with such characters as JSON's own escapes, which changes nothing in what it says."""
+    return _NOT_PLAIN.sub(
+        lambda letter: json.dumps(letter[0])[1:-1] if _is_obeyed(letter[0]) else letter[0], text
     )
 
 

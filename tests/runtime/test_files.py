@@ -47,6 +47,14 @@ def test_json_is_utf8_and_escapes_the_names_that_are_not(tmp_path):
     assert line == b'"b\\udcff"\n' and json.loads(line) == "b\udcff"
 
 
+def test_nothing_in_a_list_is_obeyed_by_the_terminal_that_shows_it():
+    hostile = "\x1b[2J \x9b2J \u202egpj.exe \u2028 می\u200cخواهم 𝄞"
+    line = files.json_line({"title": hostile})
+    escaped = "\\u001b[2J \\u009b2J \\u202egpj.exe \\u2028 می\u200cخواهم 𝄞"
+    assert line == f'{{"title": "{escaped}"}}\n'.encode()
+    assert json.loads(line) == {"title": hostile}
+
+
 def test_json_replaces_a_file_at_once(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("old")

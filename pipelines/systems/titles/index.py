@@ -37,6 +37,7 @@ import numpy as np
 
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.terminal import json_escaped
 
 VECTORS, ENTRIES, ABOUT = "vectors.npy", "entries.jsonl", "index.json"
 _KINDS = ("titles", "tunes")
@@ -237,7 +238,7 @@ def _write_entries(path: pathlib.Path, entries: Iterable[Mapping[str, Any]], cou
         for entry in entries:
             line = json.dumps(dict(entry), ensure_ascii=False, allow_nan=False) + "\n"
             # A title in a broken encoding may have half of a surrogate pair, which is escaped.
-            file.write(line.encode("utf-8", errors="backslashreplace"))
+            file.write(json_escaped(line).encode())
             written += 1
     if written != count:
         raise ValueError(f"{written} entries for {count} vectors")
