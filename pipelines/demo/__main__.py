@@ -87,6 +87,7 @@ def _first(folder: str) -> str:
         pretrained=_PRETRAINED,
         mode="sample",
         num_outputs=4,
+        temperature=1.0,
         output_dir=folder,
         seed=1,
         overwrite=None,
