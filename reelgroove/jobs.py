@@ -41,7 +41,7 @@ class Match(NamedTuple):
 
     Attributes:
       title: as it is written.
-      score: the cosine of tune and title.
+      score: the higher, the better; no probability (`titles match` says what it is).
       exists: whether a tune of that title is known already.
     """
 

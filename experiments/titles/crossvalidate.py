@@ -3,7 +3,7 @@
     python -m experiments.titles.crossvalidate --examples_path='tfrecords/tunes/*.tfrecord-*' \
         --text_encoder=builtin --loss=infonce --json=experiments/titles/builtin-infonce-folds.json
     python -m experiments.titles.crossvalidate --examples_path='tfrecords/tunes/*.tfrecord-*' \
-        --by=book --loss=hinge --json=experiments/titles/builtin-hinge-books.json
+        --by=book --loss=hinge --json=experiments/titles/builtin-hinge-books.json --work=DIR
 
 A test split of a tenth has few hundred queries, and wide intervals. Here each tune is a query once;
 its candidates are those of its part. All versions of a tune are in one part, and what is nearly in
@@ -13,12 +13,14 @@ Prints a table of the ranks of all parts together.
 """
 
 import collections
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.stats
 from absl import flags
 
 from pipelines.records.manifest import open_records
@@ -27,33 +29,72 @@ from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, required_path_flag
 
 if TYPE_CHECKING:
-    from pipelines.systems.titles.baselines import Scorer
+    from pipelines.systems.titles.neighbours import Scorer
     from pipelines.systems.titles.tunes import Tune, Tunes
 
 FLAGS = flags.FLAGS
 
 
-# What is scored together, beside each by itself.
-SUMS = (
+# What is scored together, beside each by itself and what `titles match` uses.
+COMBINED = (
     ("towers", "ten_nearest_neighbours"),
     ("towers", "ten_nearest_neighbours", "meter_and_mode"),
     ("ten_nearest_neighbours", "meter_and_mode"),
 )
+# How their scores are combined, and the names of that.
+HOW = {"scores": "sum of scores", "ranks": "mean rank", "reciprocal": "reciprocal ranks"}
+# Cormack, Clarke and Buettcher (2009), "Reciprocal rank fusion outperforms Condorcet".
+_RECIPROCAL_RANK = 60
 
 
-class Sum:
-    """The sum of several scorers' scores, each less its mean and divided by its deviation."""
+class Remembered:
+    """A scorer that computes the scores of the same tunes and texts once."""
 
-    def __init__(self, scorers: "Sequence[Scorer]"):
-        self._scorers = scorers
+    def __init__(self, scorer: "Scorer"):
+        self._scorer = scorer
+        self._last: tuple[Any, Any, np.ndarray] | None = None
 
     def scores(self, tunes: "Sequence[Tune]", texts: Sequence[str]) -> np.ndarray:
         """Scores [tunes, texts]."""
-        total = np.zeros((len(tunes), len(texts)))
-        for scorer in self._scorers:
-            scores = np.asarray(scorer.scores(tunes, texts), float)
-            total += (scores - scores.mean()) / (scores.std() or 1.0)
-        return total
+        if self._last is None or self._last[0] is not tunes or self._last[1] is not texts:
+            self._last = tunes, texts, np.asarray(self._scorer.scores(tunes, texts), float)
+        return self._last[2]
+
+
+class Combined:
+    """Several scorers' scores, combined.
+
+    Args:
+      scorers: what is combined.
+      how: "scores" sums scores less their mean, divided by their deviation; "ranks" takes the mean
+        rank among a query's candidates; "reciprocal" sums 1 / (60 + rank).
+      axis: 1 to rank the texts of each tune, 0 to rank the tunes of each text.
+    """
+
+    def __init__(self, scorers: "Sequence[Scorer]", how: str, axis: int):
+        self._scorers = scorers
+        self._how = how
+        self._axis = axis
+
+    def scores(self, tunes: "Sequence[Tune]", texts: Sequence[str]) -> np.ndarray:
+        """Scores [tunes, texts]."""
+        each = (np.asarray(scorer.scores(tunes, texts), float) for scorer in self._scorers)
+        return np.sum([self._comparable(scores) for scores in each], axis=0)
+
+    def _comparable(self, scores: np.ndarray) -> np.ndarray:
+        if self._how == "scores":
+            return (scores - scores.mean()) / (scores.std() or 1.0)
+        ranks = scipy.stats.rankdata(-scores, axis=self._axis)
+        return -ranks if self._how == "ranks" else 1 / (_RECIPROCAL_RANK + ranks)
+
+
+def combined(scorers: "Mapping[str, Scorer]", axis: int) -> dict[str, "Scorer"]:
+    """All combinations of scorers by name; `axis` as `Combined` takes it."""
+    return {
+        f"{' + '.join(names)}, {told}": Combined([scorers[n] for n in names], how, axis)
+        for names in COMBINED
+        for how, told in HOW.items()
+    }
 
 
 def _define_flags() -> None:
@@ -64,13 +105,19 @@ def _define_flags() -> None:
     flags.DEFINE_integer("parts", 10, "How many parts, with --by=part.", lower_bound=2)
     flags.DEFINE_integer("seed", 0, "Seeds the parts and the training.", lower_bound=0)
     flags.DEFINE_string("json", None, "File for the result.")
+    flags.DEFINE_string(
+        "work",
+        None,
+        "Folder that keeps the trained towers of each part, which the next run with the same flags "
+        "takes.",
+    )
 
 
 def main() -> None:
     """Runs the experiment from its flags."""
     tensorflow.start("WARN", with_magenta=False)
     from configs.titles import Hparams
-    from pipelines.systems.titles import baselines, evaluation, tunes
+    from pipelines.systems.titles import baselines, evaluation, neighbours, tunes
     from pipelines.systems.titles import ranks as retrieval
 
     everything = tunes.read(open_records(required_path_flag("examples_path")), guess_keys=True)
@@ -79,17 +126,27 @@ def main() -> None:
     count = int(part_of.max()) + 1
     kept: dict[tuple[str, str], list] = collections.defaultdict(list)
     dropped: collections.Counter[str] = collections.Counter()
-    with tempfile.TemporaryDirectory() as scratch:
+    with contextlib.ExitStack() as stack:
+        scratch = path_flag("work") or stack.enter_context(tempfile.TemporaryDirectory())
         for part in range(count):
             held_out = everything.those(part_of == part)
             training = everything.those(part_of != part).titled()
             run_dir = os.path.join(scratch, str(part))
             trained = _trained(run_dir, scratch, training, Hparams(loss=FLAGS.loss))
-            scorers: dict[str, Any] = {
-                "towers": trained,
-                **baselines.of(training.tunes, FLAGS.seed),
+            scorers: dict[str, Scorer] = {
+                name: Remembered(scorer)
+                for name, scorer in (
+                    ("towers", trained),
+                    *baselines.of(training.tunes, FLAGS.seed).items(),
+                )
             }
-            scorers.update({" + ".join(names): Sum([scorers[n] for n in names]) for names in SUMS})
+            scorers["match"] = neighbours.Together(
+                scorers["towers"], scorers["ten_nearest_neighbours"]
+            )
+            own = list(scorers)
+            by_axis = [combined(scorers, axis) for axis in (0, 1)]
+            for axis, found in enumerate(by_axis):
+                scorers.update({f"{name}, axis {axis}": each for name, each in found.items()})
             ranked: dict[tuple[str, str], Any] = {}
             result = evaluation.evaluate(
                 scorers, held_out, training, FLAGS.seed, resamples=1, keep=ranked
@@ -97,7 +154,12 @@ def main() -> None:
             dropped.update(result["dropped"])
             for name, found in ranked.items():
                 candidates = result["sections"][name[0]][name[1]]["candidates"]
-                kept[name].append((found, candidates))
+                axis = 1 if name[1] == "tune_to_title" else 0
+                ranks = {
+                    each: found.ranks.get(each, found.ranks.get(f"{each}, axis {axis}"))
+                    for each in (*own, *by_axis[axis])
+                }
+                kept[name].append((found._replace(ranks=ranks), candidates))
             say(f"part {part + 1} of {count}: {result['tunes']} tunes measured")
     sections: dict[str, Any] = collections.defaultdict(dict)
     for (section, direction), parts in kept.items():

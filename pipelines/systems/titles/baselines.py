@@ -9,13 +9,10 @@ are MRRs, tune to title and title to tune, the mean of several orders of ties.
 import collections
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
-import scipy.sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
+from pipelines.systems.titles.neighbours import COUNT, POWER, Near, Scorer, Titles
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import similarity
 
@@ -24,27 +21,6 @@ from pipelines.tunes import similarity
 # words the MRR is 0.047 and 0.028. With their mean, or with 100 and 300 pseudo-counts, it was
 # lower, measured before near-duplicates were left out.
 _OF_ANY_METER, _OF_ANY_MODE = 1000, 10000
-
-# Ten neighbours, weighted by the squares of their similarities, titles compared by spelling: 0.073
-# and 0.068. Five neighbours: 0.064 and 0.060; twenty: 0.067 and 0.070; one: 0.047 and 0.047. With
-# titles compared by the encoder `builtin`, ten: 0.061 and 0.055; one: 0.046 and 0.046.
-_NEIGHBOURS, _POWER = 10, 2
-# The lengths of the n-grams of characters, within words.
-_SPELLING = (3, 5)
-# How many similarities are looked at together.
-_BLOCK = 1 << 22
-
-
-class Scorer(Protocol):
-    """What says how well titles fit tunes: trained towers, and each baseline."""
-
-    def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
-        """Scores [tunes, texts], finite; the higher, the better the text fits the tune.
-
-        Args:
-          tunes: whose titles must not be looked at.
-          texts: `Title.text` of titles, or what `title_text.without_rhythm` leaves of them.
-        """
 
 
 def of(training: Sequence[Tune], seed: int = 0) -> dict[str, Scorer]:
@@ -62,7 +38,7 @@ def of(training: Sequence[Tune], seed: int = 0) -> dict[str, Scorer]:
         "most_frequent_words": MostFrequentWords(training),
         "meter_and_mode": MeterAndMode(training),
         "nearest_neighbour": NearestNeighbour(training, neighbours=1),
-        "ten_nearest_neighbours": NearestNeighbour(training, neighbours=_NEIGHBOURS),
+        "ten_nearest_neighbours": NearestNeighbour(training, neighbours=COUNT),
     }
 
 
@@ -175,49 +151,22 @@ class NearestNeighbour:
         self,
         training: Sequence[Tune],
         embed: Callable[[Sequence[str]], np.ndarray] | None = None,
-        neighbours: int = _NEIGHBOURS,
-        power: float = _POWER,
+        neighbours: int = COUNT,
+        power: float = POWER,
     ):
         titled = _titled(training)
         self._neighbours = min(neighbours, len(titled))
-        self._power = power
         self._melodies = similarity.Melodies([tune.melody.degrees() for tune in titled])
-        texts = sorted({title.text for tune in titled for title in tune.titles})
-        places = {text: place for place, text in enumerate(texts)}
-        if embed is None:
-            by_spelling = TfidfVectorizer(analyzer="char_wb", ngram_range=_SPELLING)
-            embed = by_spelling.fit(texts).transform
-        self._embed = embed
-        self._titles = normalize(embed(texts))
-        # The titles of all tunes, tune after tune, and where those of each start.
-        self._own = np.array([places[title.text] for tune in titled for title in tune.titles])
-        self._begins = np.cumsum([0, *(len(tune.titles) for tune in titled)])[:-1]
+        texts = [[title.text for title in tune.titles] for tune in titled]
+        self._titles = Titles(texts, embed, power)
 
     def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:
-        """The neighbours' cosines with a text, those of their best titles, averaged by nearness.
-
-        Returns:
-          [tunes, texts]; 0 where a tune has no n-gram in common with a training tune.
-        """
-        found, near = self._melodies.nearest(
-            [tune.melody.degrees() for tune in tunes], self._neighbours
-        )
-        weights = near**self._power
-        weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-        rows = np.repeat(np.arange(len(tunes)), self._neighbours)
-        shape = (len(tunes), len(self._begins))
-        taken = scipy.sparse.csr_array((weights.ravel(), (rows, found.ravel())), shape=shape)
-        scores = np.zeros((len(tunes), len(texts)))
-        if not scores.size:
-            return scores
-        vectors = normalize(self._embed(texts))
-        step = max(1, _BLOCK // len(self._own))
-        for start in range(0, len(texts), step):
-            alike = self._titles @ vectors[start : start + step].T
-            alike = alike.toarray() if scipy.sparse.issparse(alike) else alike
-            best = np.maximum.reduceat(alike[self._own], self._begins, axis=0)
-            scores[:, start : start + step] = taken @ best
-        return scores
+        """Scores [tunes, texts], as `neighbours.Titles.scores` gives them."""
+        melodies = [tune.melody.degrees() for tune in tunes]
+        near = Near(*self._melodies.nearest(melodies, self._neighbours))
+        if not len(tunes) or not len(texts):
+            return np.zeros((len(tunes), len(texts)))
+        return self._titles.scores(near, self._titles.vectors(texts))
 
 
 def _titled(training: Sequence[Tune]) -> list[Tune]:

@@ -28,11 +28,11 @@ import numpy as np
 
 from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
-from pipelines.systems.titles import baselines, candidates, report, towers
+from pipelines.systems.titles import baselines, candidates, neighbours, report, towers
 from pipelines.systems.titles import ranks as retrieval
 from pipelines.systems.titles import tunes as titled_tunes
-from pipelines.systems.titles.baselines import Scorer
 from pipelines.systems.titles.candidates import AS_THEY_ARE, CHANGES, DIRECTIONS, SAME_SOURCE, Task
+from pipelines.systems.titles.neighbours import Scorer
 from pipelines.systems.titles.tunes import Tune, Tunes
 
 
@@ -76,7 +76,9 @@ def measure(
     held_out = titled_tunes.read(open_records(examples_path))
     say(held_out.summary())
     training = _training(run_dir, training_path or metadata["examples_path"], metadata["records"])
-    scorers = {"towers": trained, **baselines.of(training.tunes, seed)}
+    others = baselines.of(training.tunes, seed)
+    together = neighbours.Together(trained, others["ten_nearest_neighbours"])
+    scorers: dict[str, Scorer] = {"towers": trained, "towers_and_neighbours": together, **others}
     result = {
         "examples_path": examples_path,
         "text_encoder": metadata["text_encoder"]["name"],

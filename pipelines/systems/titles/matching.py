@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,17 +19,21 @@ from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records.manifest import content_digest, open_records
 from pipelines.representations import scale_degrees
+from pipelines.representations.scale_degrees import Melody
 from pipelines.runtime.app import UserError, say
-from pipelines.systems.titles import index
+from pipelines.systems.titles import index, neighbours
 from pipelines.systems.titles import towers as titles_towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.index import Index
+from pipelines.systems.titles.neighbours import Neighbours
 from pipelines.systems.titles.towers import Towers
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes import title_text
 from pipelines.tunes.title_text import Title
 
 _LINES_NAMED = 5
+# Among so many of the highest cosines the titles of similar tunes choose: all, in most books.
+_RANKED = 10_000
 _LINE_END = re.compile(r"\r{0,2}\n|\r")
 
 
@@ -37,7 +41,8 @@ class Match(NamedTuple):
     """A title for a tune.
 
     Attributes:
-      score: the cosine of tune and title.
+      score: the higher, the better: the cosine of tune and title, and `neighbours.WEIGHT` times how
+        similar the titles of similar tunes are.
       title: the title as it is written.
       existing: whether it is taken: by a tune that the run was trained on, or by the user's lists.
     """
@@ -72,6 +77,11 @@ class Matcher:
         # Embeddings of a user's list are not kept in the run; --index keeps their vectors.
         self._towers, _ = titles_towers.open_run(run_dir, keep_embeddings=False)
         own = open_run_index(run_dir, "titles", self._towers)
+        trained = list(open_run_index(run_dir, "tunes", self._towers).entries())
+        self._neighbours = neighbours.read_neighbours(trained)
+        self._of_training = neighbours.read_titles(trained)
+        if self._of_training is None:
+            _say_alone(run_dir)
         self._taken = {entry["fold"] for entry in own.entries()}
         for path in taken_paths:
             lines, _ = read_list(path)
@@ -102,18 +112,18 @@ class Matcher:
                 f"{sequence.id}: {read.chords} notes begin together with a higher one; the highest "
                 "are taken for the melody"
             )
-        vector = self._towers.tune_vectors([read])[0]
         keep = ~self._existing if exclude_existing else None
-        found = self._found(vector, top_k, keep) if keep is None or keep.any() else []
+        found = self._found(read, top_k, keep) if keep is None or keep.any() else []
         if not found:
             raise UserError("all titles to choose from are taken; give others by --titles=FILE.txt")
         return found
 
-    def _found(self, vector: np.ndarray, top_k: int, keep: np.ndarray | None) -> list[Match]:
+    def _found(self, melody: Melody, top_k: int, keep: np.ndarray | None) -> list[Match]:
         """The best titles; only those that do not exist, if `keep` is given."""
+        vector = self._towers.tune_vectors([melody])[0]
         rows = top_k
         while True:
-            nearest = self._index.search(vector, rows, keep)
+            nearest = self._ranked(melody, vector, rows, keep)
             found: dict[str, Match] = {}
             for score, row in nearest:
                 shown = self._index.entry(row)["title"]
@@ -124,6 +134,31 @@ class Matcher:
             if len(found) >= top_k or len(nearest) < rows:
                 return list(found.values())[:top_k]
             rows *= 2
+
+    def _ranked(
+        self, melody: Melody, vector: np.ndarray, rows: int, keep: np.ndarray | None
+    ) -> list[tuple[float, int]]:
+        """Scores and rows of the best titles, the best first."""
+        if self._of_training is None or self._neighbours is None:
+            return self._index.search(vector, rows, keep)
+        nearest = self._index.search(vector, max(rows, _RANKED), keep)
+        near = self._neighbours.nearest([melody.degrees()])
+        added = self._of_training.scores(near, self._spellings([row for _, row in nearest]))[0]
+        return _added(nearest, added, rows)
+
+    def _spellings(self, rows: Sequence[int]) -> Any:
+        """The titles in some rows of the index, as they are compared by their letters."""
+        if len(self._index) <= _RANKED:
+            return self._all_spellings[rows]
+        return self._spelt(self._index.entry(row) for row in rows)
+
+    @functools.cached_property
+    def _all_spellings(self) -> Any:
+        return self._spelt(self._index.entries())
+
+    def _spelt(self, entries: Iterable[Mapping[str, Any]]) -> Any:
+        assert self._of_training is not None
+        return self._of_training.vectors([_text(entry) for entry in entries])
 
     @functools.cached_property
     def _existing(self) -> np.ndarray:
@@ -149,7 +184,7 @@ def search(
       index_dir: where the index of `examples_path` is kept; None to keep none.
 
     Returns:
-      The cosine and the tune's line of the index, for each.
+      The score, as that of a `Match`, and the tune's line of the index, for each.
 
     Raises:
       UserError: as `towers.open_run` and `index_of_tunes`, and for a text without words.
@@ -165,14 +200,31 @@ def search(
     if not words:
         raise UserError(f"{text[:60]!r} has no word in it; search for some words")
     trained, _ = titles_towers.open_run(run_dir, keep_embeddings=False)
+    own = open_run_index(run_dir, "tunes", trained)
+    training = list(own.entries())
+    of_training = neighbours.read_titles(training)
     with tempfile.TemporaryDirectory() as scratch:
+        tunes = own
         if examples_path:
             folder = index_dir or os.path.join(scratch, "tunes")
-            tunes = index_of_tunes(examples_path, trained, folder)
+            tunes = index_of_tunes(
+                examples_path, trained, folder, lambda: neighbours.read_neighbours(training)
+            )
+        vector = trained.title_vectors([words])[0]
+        nearest = tunes.search(vector, max(top_k, _RANKED))
+        entries = [tunes.entry(row) for _, row in nearest]
+        near = neighbours.read_near(entries, len(training))
+        if of_training is None:
+            _say_alone(run_dir)
+        elif near is None:
+            say(
+                f"{index_dir} was made by an earlier version and has no neighbours of the tunes: "
+                "the towers alone rank them; remove it, and it is made again"
+            )
         else:
-            tunes = open_run_index(run_dir, "tunes", trained)
-        found = tunes.search(trained.title_vectors([words])[0], top_k)
-        return [(score, tunes.entry(row)) for score, row in found]
+            added = of_training.scores(near, of_training.vectors([words]))[:, 0]
+            nearest = _added(nearest, added, top_k)
+        return [(score, tunes.entry(row)) for score, row in nearest[:top_k]]
 
 
 def run_index_dir(run_dir: str, kind: str) -> str:
@@ -181,8 +233,16 @@ def run_index_dir(run_dir: str, kind: str) -> str:
 
 
 def has_run_index(run_dir: str) -> bool:
-    """Whether a run has both of its indexes."""
-    return all(os.path.exists(run_index_dir(run_dir, kind)) for kind in ("titles", "tunes"))
+    """Whether a run has both of its indexes, undamaged and with all that is searched for."""
+    titles, tunes = (run_index_dir(run_dir, kind) for kind in ("titles", "tunes"))
+    if not (os.path.exists(titles) and os.path.exists(tunes)):
+        return False
+    try:
+        entry = index.open_index(tunes, "tunes", None).entry(0)
+    except UserError:
+        return False
+    # An earlier version did not keep what similar tunes are found by.
+    return {"near", "melody"} <= entry.keys()
 
 
 def write_run_index(run_dir: str, towers: Towers, tunes: Sequence[Tune]) -> None:
@@ -194,7 +254,11 @@ def write_run_index(run_dir: str, towers: Towers, tunes: Sequence[Tune]) -> None
     titles = list(found.values())
     vectors = towers.title_vectors([title.text for title, _ in titles])
     _write_titles(run_index_dir(run_dir, "titles"), vectors, titles, towers.made_with())
-    _write_tunes(run_index_dir(run_dir, "tunes"), towers, tunes, towers.made_with())
+    melodies = [tune.melody.degrees() for tune in tunes]
+    among = neighbours.Neighbours([tune.id for tune in tunes], melodies)
+    more = [neighbours.melody_field(melody) for melody in melodies]
+    folder = run_index_dir(run_dir, "tunes")
+    _write_tunes(folder, towers, tunes, towers.made_with(), among, more)
 
 
 def open_run_index(run_dir: str, kind: str, towers: Towers) -> Index:
@@ -225,17 +289,27 @@ def index_of_titles(path: str, towers: Towers, folder: str) -> Index:
     return index.open_index(folder, "titles", made_with)
 
 
-def index_of_tunes(examples_path: str, towers: Towers, folder: str) -> Index:
+def index_of_tunes(
+    examples_path: str,
+    towers: Towers,
+    folder: str,
+    among: Callable[[], Neighbours | None] = lambda: None,
+) -> Index:
     """An index of the tunes in NoteSequence records, with or without titles.
 
-    Arguments and errors are those of `index_of_titles`, but for `examples_path`, a glob of records.
+    Arguments and errors are those of `index_of_titles`, but for
+
+    Args:
+      examples_path: a glob of records.
+      among: gives the training tunes of the run, where an index that is written is to keep which
+        of them are near.
     """
     records = open_records(examples_path)
     made_with = {**towers.made_with(), "set_of_records": content_digest(records.paths)}
     if _is_free(folder):
         tunes = titled_tunes.read(records)
         say(tunes.summary())
-        _write_tunes(folder, towers, tunes.tunes, made_with)
+        _write_tunes(folder, towers, tunes.tunes, made_with, among())
     return index.open_index(folder, "tunes", made_with)
 
 
@@ -300,10 +374,46 @@ def _write_titles(
 
 
 def _write_tunes(
-    folder: str, towers: Towers, tunes: Sequence[Tune], made_with: dict[str, str]
+    folder: str,
+    towers: Towers,
+    tunes: Sequence[Tune],
+    made_with: dict[str, str],
+    among: Neighbours | None = None,
+    more: Iterable[Mapping[str, Any]] = (),
 ) -> None:
     vectors = towers.tune_vectors([tune.melody for tune in tunes])
-    index.write(folder, "tunes", vectors, map(_entry, tunes), made_with)
+    entries = [_entry(tune) for tune in tunes]
+    if among is not None:
+        melodies = [tune.melody.degrees() for tune in tunes]
+        near = among.nearest(melodies, [tune.id for tune in tunes])
+        for entry, fields in zip(entries, neighbours.near_fields(near), strict=True):
+            entry |= fields
+    for entry, field in zip(entries, more):
+        entry |= field
+    index.write(folder, "tunes", vectors, entries, made_with)
+
+
+def _added(
+    nearest: Sequence[tuple[float, int]], added: np.ndarray, top_k: int
+) -> list[tuple[float, int]]:
+    """The best once the neighbours' scores are added to the cosines, the best first."""
+    scores = np.array([score for score, _ in nearest]) + neighbours.WEIGHT * added
+    best = np.argsort(-scores, kind="stable")[:top_k]
+    return [(float(scores[at]), nearest[at][1]) for at in best]
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """A title of an index as `Title.text`."""
+    titles = title_text.parse(entry["title"])
+    return next((title.text for title in titles if title.fold == entry["fold"]), "")
+
+
+def _say_alone(run_dir: str) -> None:
+    say(
+        f"{run_dir} was trained by an earlier version, whose index does not have what similar "
+        "tunes are found by: the towers alone rank; give its `titles train` command again, and the "
+        "index is made again in seconds"
+    )
 
 
 def _entry(tune: Tune) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.representations.scale_degrees import NOTE_SIZES, Melody
-from pipelines.systems.titles import baselines
+from pipelines.systems.titles import baselines, neighbours
 from pipelines.systems.titles.tunes import Tune
 from pipelines.tunes.title_text import parse
 
@@ -196,7 +196,7 @@ def test_pieces_of_the_work_make_no_difference(monkeypatch):
     texts = [title.text for query in queries for title in query.titles]
     scorer = baselines.NearestNeighbour(book, bag_of(*words))
     whole = scorer.scores(queries, texts)
-    monkeypatch.setattr(baselines, "_BLOCK", 1)
+    monkeypatch.setattr(neighbours, "_BLOCK", 1)
     np.testing.assert_allclose(scorer.scores(queries, texts), whole, atol=1e-12)
     # In any order of queries and texts.
     mixed = scorer.scores(queries[::-1], texts[::-1])

@@ -17,7 +17,7 @@ from pipelines.music.note_sequence import NoteSequence
 from pipelines.records.manifest import open_records
 from pipelines.representations import scale_degrees
 from pipelines.runtime.app import UserError
-from pipelines.systems.titles import index, matching, towers
+from pipelines.systems.titles import baselines, index, matching, neighbours, towers
 from pipelines.systems.titles import tunes as titled_tunes
 from pipelines.systems.titles.matching import Matcher
 from pipelines.systems.titles.text_encoders import builtin, loading
@@ -66,7 +66,8 @@ def test_a_training_tune_finds_titles(matcher):
     scores = [each.score for each in found]
     assert len(found) == len({each.title for each in found}) == 7
     assert scores == sorted(scores, reverse=True) and np.isfinite(scores).all()
-    assert all(-1.0001 <= score <= 1.0001 for score in scores)
+    # A cosine, and ten times a similarity.
+    assert all(-1.0001 <= score <= 11.0001 for score in scores)
     assert all(each.existing for each in found)
 
 
@@ -116,6 +117,91 @@ def test_what_exists_is_marked_and_left_out(made, tmp_path):
     assert len(chooser.match(piece())) == 5
     assert [each.title for each in chooser.match(piece(), 10, True)] == ["A Brand Like No Other"]
     assert [each.title for each in chooser.match(piece(), 1, True)] == ["A Brand Like No Other"]
+
+
+def training_tunes(made):
+    return titled_tunes.read(open_records(made.examples)).titled().tunes
+
+
+def test_scores_are_those_that_are_measured(matcher, made):
+    """`match` and `search` rank by what `evaluate` and the experiment measure."""
+    training = training_tunes(made)
+    trained, _ = towers.open_run(str(made.run), keep_embeddings=False)
+    both = neighbours.Together(trained, baselines.NearestNeighbour(training))
+    sequence = piece()
+    unknown = titled_tunes.Tune("", (), scale_degrees.read(sequence), None, (), "", "", "", "")
+    texts = {title.shown: title.text for tune in training for title in tune.titles}
+    found = matcher.match(sequence, top_k=20)
+    expected = both.scores([unknown], [texts[each.title] for each in found])[0]
+    np.testing.assert_allclose([each.score for each in found], expected, atol=2e-5)
+    assert len({round(each.score, 3) for each in found}) > 15
+
+
+def test_the_title_of_the_same_notes_is_first(matcher):
+    # The second tune of the book, under a title that names none.
+    known = piece(tune(1, "Nameless", notes=titled.music(2, meter="3/4"), meter="3/4"))
+    first, second = matcher.match(known, top_k=2)
+    assert first.title == "The Miller's Hat" and first.existing
+    # Titles that are spelt alike come next.
+    assert first.score > 9 > second.score
+
+
+def test_a_search_compares_with_the_titles_of_similar_tunes(made, tmp_path):
+    training = training_tunes(made)
+    trained, _ = towers.open_run(str(made.run), keep_embeddings=False)
+    both = neighbours.Together(trained, baselines.NearestNeighbour(training))
+    # Other ids: these tunes are in the run, and may be neighbours of themselves.
+    records = [sequence(name=f"x{seed}", pitches=randomly(seed)) for seed in range(3)]
+    path = write(tmp_path / "more.tfrecord", records)
+    searched = titled_tunes.read(open_records(path)).tunes
+    expected = both.scores(searched, ["sailor"])[:, 0]
+    found = matching.search(str(made.run), "sailor", examples_path=path)
+    order = np.argsort(-expected, kind="stable")
+    assert [entry["id"] for _, entry in found] == [searched[at].id for at in order]
+    np.testing.assert_allclose([score for score, _ in found], expected[order], atol=2e-5)
+
+
+def without_neighbours(folder):
+    """Makes an index of tunes such as earlier versions wrote."""
+    about = json.loads((folder / index.ABOUT).read_text())
+    opened = index.open_index(folder, "tunes", None)
+    old = [
+        {name: value for name, value in entry.items() if name not in ("near", "melody")}
+        for entry in opened.entries()
+    ]
+    index.write(folder, "tunes", np.array(opened.vectors), old, about["made_with"])
+
+
+def test_an_index_of_an_earlier_version_is_searched_by_the_towers_alone(run_copy, made, capsys):
+    without_neighbours(run_copy / "index" / "tunes")
+    trained, _ = towers.open_run(str(run_copy), keep_embeddings=False)
+    vector = trained.tune_vectors([scale_degrees.read(piece())])[0]
+    titles = matching.open_run_index(str(run_copy), "titles", trained)
+    found = Matcher(str(run_copy)).match(piece(), top_k=5)
+    assert [each.score for each in found] == [score for score, _ in titles.search(vector, 5)]
+    assert "the towers alone rank; give its `titles train` command" in capsys.readouterr().err
+    tunes = matching.open_run_index(str(run_copy), "tunes", trained)
+    expected = tunes.search(trained.title_vectors(["waltz"])[0], 10)
+    assert [score for score, _ in matching.search(str(run_copy), "waltz")] == [
+        score for score, _ in expected
+    ]
+    assert not matching.has_run_index(str(run_copy))
+    # As the same `titles train` command does.
+    matching.write_run_index(str(run_copy), trained, training_tunes(made))
+    assert matching.has_run_index(str(run_copy))
+    assert Matcher(str(run_copy)).match(piece()) == Matcher(str(made.run)).match(piece())
+
+
+def test_more_titles_than_are_compared_by_their_letters(made, tmp_path, monkeypatch):
+    """The highest cosines are, and the order is the same where all are."""
+    lines = "".join(f"The {one} Goose of {two}\n" for one in titled.PEOPLE for two in titled.THINGS)
+    path = written(tmp_path / "list.txt", lines)
+    everything = Matcher(str(made.run), path).match(piece(), top_k=40)
+    monkeypatch.setattr(matching, "_RANKED", 39)
+    assert Matcher(str(made.run), path).match(piece(), top_k=40) == everything
+    monkeypatch.setattr(matching, "_RANKED", 10)
+    few = Matcher(str(made.run), path).match(piece(), top_k=3)
+    assert len(few) == 3 and set(few) <= set(everything)
 
 
 def test_a_possessive_is_part_of_a_title(made, tmp_path):

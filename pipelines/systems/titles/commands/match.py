@@ -1,10 +1,11 @@
 """Names a tune: prints the titles that fit a MIDI file or the tunes of a tunebook best.
 
-Each title is a line of fields divided by tabs: the rank, the cosine of tune and title, "exists"
-where a tune of that title is known already, else "new", and the title. A line of "# " and the tune
-stands before the titles of each tune. With --json the same is one JSON document. The cosine is no
-probability: it tells kinds of tunes apart, and a title with a high one is about as likely as any
-other title of the same kind.
+Each title is a line of fields divided by tabs: the rank, the score, "exists" where a tune of that
+title is known already, else "new", and the title. A line of "# " and the tune stands before the
+titles of each tune. With --json the same is one JSON document. The score is the cosine of tune and
+title, and ten times how much the title is spelt like those of the ten most similar training tunes.
+It is no probability: it tells kinds of tunes apart, and a title with a high one is about as likely
+as any other title of the same kind, but where a training tune has nearly the same notes.
 
 Examples:
   ./run.sh titles match music/sample.mid --run_dir=runs/titles
@@ -105,8 +106,8 @@ def main(paths: list[str]) -> None:
     if not matched:
         raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
     say(
-        "the scores are cosines, no probabilities: for a reel, a title at the top is about as "
-        "likely as any other reel's title"
+        "the scores are no probabilities: for a reel, a title at the top is about as likely as any "
+        "other reel's title; far over 1, it is spelt like the title of a tune with nearly its notes"
     )
     if unread:
         raise UserError(

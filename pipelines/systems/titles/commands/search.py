@@ -1,8 +1,9 @@
 """Finds tunes: prints those that fit a title, or other words, best.
 
-Each tune is a line of fields divided by tabs: the rank, the cosine of tune and words, the tune's
-id, its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has none. With
---json the same is one JSON document.
+Each tune is a line of fields divided by tabs: the rank, the score as that of `titles match`, the
+tune's id, its titles divided by " / ", and its rhythm, meter and mode, "-" where its record has
+none. With --json the same is one JSON document. Words are compared with the tune and with the
+titles of the ten training tunes that are most similar to it, not with its own title.
 
 Examples:
   ./run.sh titles search 'lively reel about a fiddle' --run_dir=runs/titles
