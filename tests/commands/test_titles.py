@@ -81,7 +81,7 @@ def matches(stdout):
             rows = found[line[2:]] = []
         else:
             rank, score, status, title = line.split("\t")
-            assert int(rank) == len(rows) + 1 and re.fullmatch(r"-?[01]\.\d{3}", score)
+            assert int(rank) == len(rows) + 1 and re.fullmatch(r"-?\d+\.\d{3}", score)
             assert status in ("exists", "new") and title
             rows.append((int(rank), float(score), status, title))
     return found
