@@ -179,6 +179,14 @@ def test_more_instruments_than_midi_has_channels():
         assert np.abs(samples[int(i * 0.2 * rate) :][: rate // 5]).max() > 0.001
 
 
+@pytest.mark.parametrize("edge, plain", [(22, 42), (26, 46)])
+def test_the_edges_of_hi_hats_sound_as_hi_hats(edge, plain):
+    """Roland's drums have them, and so has the Groove MIDI Dataset; General MIDI has not."""
+    found, expected = (synthesis.render(drums([(0.1, each, 100)]))[0] for each in (edge, plain))
+    assert rms(found) > 0
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_bad_sound_fonts(tmp_path):
     for content in (b"", b"RIFF", b"no sound font" * 100):
         font = tmp_path / "bad.sf2"
@@ -198,5 +206,9 @@ def test_what_cannot_be_played():
         synthesis.render(piece)
     with pytest.raises(ValueError, match="later than a day"):
         synthesis.render(drums([(1e6, 36, 100)]))
+    late = melody([60])
+    late.notes[0].start_time, late.notes[0].end_time = 1e9, 1
+    with pytest.raises(ValueError, match="later than a day"):
+        next(synthesis.blocks(late))
     with pytest.raises(ValueError, match="longer than a day"):
         synthesis.render(NoteSequence(total_time=float("inf")))
