@@ -21,6 +21,7 @@ from pipelines.examples.note_sequences import NoteSequences
 from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.musicvae.losses import TeacherForced
+from pipelines.systems.musicvae.reservoir import Reservoir
 
 # A latent unit is active where the variance of its posterior mean over the data exceeds this
 # (Burda, Grosse and Salakhutdinov, arXiv:1509.00519, section 5).
@@ -64,25 +65,20 @@ def read_windows(held_out: NoteSequences, config, number: int) -> Windows:
     """
     rng = np.random.default_rng(0)
     counts = Counts()
-    kept: list[tuple[int, tuple[float, Example]]] = []
+    drawn: Reservoir[tuple[int, tuple[float, Example]]] = Reservoir(number or None, rng)
     for qpm, examples in held_out.examples_by_piece(config, counts):
         for example in examples:
-            # Reservoir sampling: each window has the same chance, and `number` are in memory.
-            at = counts.examples
-            counts.examples += 1
-            if not number or len(kept) < number:
-                kept.append((at, (qpm, example)))
-            elif (place := int(rng.integers(at + 1))) < number:
-                kept[place] = at, (qpm, example)
-    if not kept:
+            drawn.add((drawn.seen, (qpm, example)))
+    counts.examples = drawn.seen
+    if not drawn.kept:
         raise UserError(f"{held_out.source}: nothing to validate with; {counts.summary()}")
-    kept.sort(key=lambda one: one[0])
+    kept = sorted(drawn.kept, key=lambda one: one[0])
     digest = hashlib.sha256()
     for _, (qpm, example) in kept:
         for array in (np.float64(qpm), *example):
             digest.update(np.ascontiguousarray(array).tobytes())
-    drawn = f", {len(kept)} of them drawn" if len(kept) < counts.examples else ""
-    say(f"validation: {counts.summary()}{drawn}")
+    some = f", {len(kept)} of them drawn" if len(kept) < drawn.seen else ""
+    say(f"validation: {counts.summary()}{some}")
     return Windows(held_out.source, [one for _, one in kept], digest.hexdigest())
 
 

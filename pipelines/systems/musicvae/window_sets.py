@@ -11,6 +11,7 @@ from pipelines.examples.note_sequences import NoteSequences
 from pipelines.representations.contract import Representation
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
+from pipelines.systems.musicvae.reservoir import Reservoir
 
 # Windows measured at once.
 _CHUNK = 1024
@@ -124,7 +125,7 @@ def of_records(
     counts = Counts()
     # Of two generators, so that `number` does not change which windows stay.
     rng, rng_of_kept = rng.spawn(2)
-    kept = _Reservoir(number, rng_of_kept)
+    kept: Reservoir[np.ndarray] = Reservoir(number, rng_of_kept)
     pieces: list[int] = []
     notes: list[np.ndarray] = []
     all_notes: list[np.ndarray] = []
@@ -141,7 +142,8 @@ def of_records(
             all_notes.append(measure.notes(windows))
             notes.append(all_notes[-1][chosen])
             pieces.extend([piece] * stay)
-            kept.add(windows[chosen])
+            for window in windows[chosen]:
+                kept.add(window)
             read += len(examples)
             progress.update(read)
             yield windows[chosen]
@@ -153,7 +155,7 @@ def of_records(
     found = WindowSet(
         pieces=np.array(pieces),
         notes=np.concatenate(notes),
-        windows=np.stack(kept.windows),
+        windows=np.stack(kept.kept),
         **measured,
     )
     return found, np.concatenate(all_notes)
@@ -178,28 +180,6 @@ def random_bars(
     return bars[rng.integers(len(bars), size=[number, steps // steps_per_bar])].reshape(
         number, steps, depth
     )
-
-
-class _Reservoir:
-    """Keeps some windows of a stream; each window has the same chance to be among them.
-
-    J. S. Vitter, "Random sampling with a reservoir", ACM Transactions on Mathematical Software
-    11(1), 1985, algorithm R.
-    """
-
-    def __init__(self, size: int, rng: np.random.Generator):
-        self.windows: list[np.ndarray] = []
-        self._size = size
-        self._rng = rng
-        self._seen = 0
-
-    def add(self, windows: np.ndarray) -> None:
-        for window in windows:
-            self._seen += 1
-            if len(self.windows) < self._size:
-                self.windows.append(window)
-            elif (place := self._rng.integers(self._seen)) < self._size:
-                self.windows[place] = window
 
 
 def _whole(config, records: NoteSequences, window: np.ndarray) -> np.ndarray:

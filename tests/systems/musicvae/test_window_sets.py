@@ -67,18 +67,6 @@ def test_what_stays_is_drawn():
     assert (first != other).any()
 
 
-def test_all_windows_have_the_same_chance_to_be_kept():
-    rng = np.random.default_rng(0)
-    kept = np.zeros(6)
-    for _ in range(3000):
-        reservoir = window_sets._Reservoir(2, rng)
-        reservoir.add(np.arange(6)[:4])
-        reservoir.add(np.arange(6)[4:])
-        kept[reservoir.windows] += 1
-    # Each in a third of 3,000, with a standard deviation of 26.
-    np.testing.assert_allclose(kept, 1000, atol=100)
-
-
 def test_no_more_windows_are_kept_than_asked_for():
     found, _ = of_records(*[[window(step)] for step in range(20)], number=4)
     assert len(found.windows) == 4 and len(found) == 20
