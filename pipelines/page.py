@@ -36,9 +36,8 @@ flags.DEFINE_enum(
 flags.DEFINE_bool("json", False, "Print JSON instead of the path.")
 
 
-def _make_sound(directory: str) -> None:
-    """Writes the sound of the pieces of a folder that have none beside them."""
-    pieces = folder.read(directory, deep=True)
+def _make_sound(directory: str, pieces: Sequence[folder.Piece]) -> bool:
+    """Writes the sound of those pieces of a folder that have none; returns whether there were."""
     in_file = Counter(piece.file for piece in pieces)
     silent = [
         (os.path.join(directory, piece.file), piece.sequence)
@@ -50,21 +49,24 @@ def _make_sound(directory: str) -> None:
     ]
     ending = sound.choose(FLAGS.audio, len(silent)) if silent else None
     if ending is None:
-        return
+        return False
     for path, sequence in silent:
         try:
             sound.write(sequence, path, ending)
         except ValueError as error:
             say(f"warning: {path}: no sound: {error}")
+    return True
 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the job from its flags."""
     if len(arguments) != 1:
         raise UserError("name one folder with music: ./run.sh page DIR (see --help)")
-    if FLAGS.audio != "none":
-        _make_sound(arguments[0])
-    path = writing.write(arguments[0], deep=True, overwrite=FLAGS.overwrite)
+    [directory] = arguments
+    pieces = folder.read(directory, deep=True)
+    if FLAGS.audio != "none" and _make_sound(directory, pieces):
+        pieces = folder.read(directory, deep=True)  # With the sound that is there now.
+    path = writing.write(directory, deep=True, overwrite=FLAGS.overwrite, pieces=pieces)
     if FLAGS.json:
         print(shown_json({"page": path}))
     else:

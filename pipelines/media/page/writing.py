@@ -35,13 +35,19 @@ _MARK = b'<meta name="generator" content="reelgroove">'
 _LOOKED_AT = 2_000
 
 
-def write(directory: str, deep: bool = False, overwrite: bool = False) -> str:
+def write(
+    directory: str,
+    deep: bool = False,
+    overwrite: bool = False,
+    pieces: Sequence[folder.Piece] | None = None,
+) -> str:
     """Writes the page of a folder, in place of an older one.
 
     Args:
       directory: the folder with the music.
       deep: whether music in the folders in it is shown too.
       overwrite: whether an `index.html` of the user's own is replaced.
+      pieces: what `folder.read` gives for the folder, where it was read already.
 
     Returns:
       The path of the page.
@@ -51,7 +57,7 @@ def write(directory: str, deep: bool = False, overwrite: bool = False) -> str:
     """
     path = pathlib.Path(directory, FILE)
     require_replaceable(path, overwrite)
-    content = page(directory, deep)
+    content = page(directory, deep, pieces)
     with files.replacing(path) as file:
         file.write(content)
     return os.fspath(path)
@@ -68,9 +74,10 @@ def require_replaceable(path: pathlib.Path, overwrite: bool) -> None:
             )
 
 
-def page(directory: str, deep: bool = False) -> bytes:
+def page(directory: str, deep: bool = False, pieces: Sequence[folder.Piece] | None = None) -> bytes:
     """The page of a folder, as HTML in UTF-8; arguments and errors are those of `write`."""
-    pieces = folder.read(directory, deep)
+    if pieces is None:
+        pieces = folder.read(directory, deep)
     known = _descriptions(directory, pieces)
     names = {name for said in known.values() for name in said.inputs}
     kept = {name: folder.read_input(directory, name) for name in sorted(names)}
