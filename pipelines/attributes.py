@@ -27,21 +27,12 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
-from pipelines.systems.musicvae import directions, pretrained
+from pipelines.systems.musicvae import directions, model_flags, pretrained
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
-    "with the lowest loss on held-out records (see train --validation_path).",
-)
-flags.DEFINE_string(
-    "pretrained",
-    None,
-    "Instead of a run: a model that comes with the project (./run.sh pretrained lists them), or "
-    "the folder of one.",
+model_flags.define(
+    pretrained="Instead of a run: a model that comes with the project (./run.sh pretrained lists "
+    "them), or the folder of one."
 )
 flags.DEFINE_string(
     "examples_path",
@@ -59,23 +50,8 @@ flags.DEFINE_string(
     "The file to write; by default attributes.json beside the checkpoint. For a model that comes "
     "with the project it must be given: generate takes it as --attributes_file.",
 )
-flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
-flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
-flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
 flags.DEFINE_integer("batch_size", 256, "Windows encoded at once.", lower_bound=1)
-flags.DEFINE_string(
-    "devices",
-    "",
-    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
-    "TensorFlow finds one, else the CPU.",
-)
 flags.DEFINE_bool("json", False, "Print JSON instead of lines.")
-flags.DEFINE_enum(
-    "log",
-    "WARN",
-    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
-    "The least severe messages of Magenta and TensorFlow to show.",
-)
 
 
 def _require_output() -> None:

@@ -42,46 +42,26 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
-from pipelines.systems.musicvae import pretrained, prior
+from pipelines.systems.musicvae import model_flags, pretrained, prior
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
-    "run_dir",
-    None,
-    "The run's folder; its newest checkpoint is measured, and the results go to its folder eval. "
-    "With a --checkpoint_file of no run, any folder for the results; it is made if it is absent.",
-)
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
-    "with the lowest loss on held-out records (see train --validation_path).",
-)
-flags.DEFINE_string(
-    "pretrained",
-    None,
-    "Instead of --run_dir: a model that comes with the project (./run.sh pretrained lists them), "
-    "or the folder of one. The results go to stdout alone.",
+model_flags.define(
+    run_dir="The run's folder; its newest checkpoint is measured, and the results go to its folder "
+    "eval. With a --checkpoint_file of no run, any folder for the results; it is made if it is "
+    "absent.",
+    pretrained="Instead of --run_dir: a model that comes with the project (./run.sh pretrained "
+    "lists them), or the folder of one. The results go to stdout alone.",
 )
 flags.DEFINE_string(
     "examples_path",
     None,
     "Glob of TFRecord files of NoteSequences, e.g. 'DIR/validation.tfrecord*'.",
 )
-flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
-flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
-flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
 flags.DEFINE_float("temperature", 0.5, "For sampling; generate's default.", lower_bound=1e-6)
 flags.DEFINE_integer("batch_size", 64, "Examples measured at once.", lower_bound=1)
 flags.DEFINE_integer("eval_num_batches", None, "Measure no more batches than this.", lower_bound=1)
 flags.DEFINE_string("eval_dir_suffix", "", "Added to the name of the folder eval.")
 flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the same numbers.")
-flags.DEFINE_string(
-    "devices",
-    "",
-    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
-    "TensorFlow finds one, else the CPU.",
-)
 flags.DEFINE_string(
     "baseline",
     None,
@@ -111,12 +91,6 @@ flags.DEFINE_string(
     "space the Fréchet distance is taken.",
 )
 flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
-flags.DEFINE_enum(
-    "log",
-    "WARN",
-    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
-    "The least severe messages of Magenta and TensorFlow to show.",
-)
 
 
 def main() -> None:

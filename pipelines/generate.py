@@ -36,19 +36,14 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.musicvae import directions, pretrained, prior
+from pipelines.systems.musicvae import directions, model_flags, pretrained, prior
 
 FLAGS = flags.FLAGS
 
 # Names, meanings and defaults are those of Magenta's music_vae_generate, unless a flag's help says
 # otherwise.
 flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
-    "with the lowest loss on held-out records (see train --validation_path).",
-)
+flags.DEFINE_string("checkpoint_file", None, model_flags.CHECKPOINT_FILE)
 flags.DEFINE_string(
     "pretrained",
     None,

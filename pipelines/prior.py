@@ -23,17 +23,10 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.musicvae import pretrained, prior
+from pipelines.systems.musicvae import model_flags, pretrained, prior
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The run's folder; its newest checkpoint is used.")
-flags.DEFINE_string(
-    "checkpoint_file",
-    None,
-    "Another checkpoint: its prefix, one of its files, or Magenta's .tar; or best, that of the run "
-    "with the lowest loss on held-out records (see train --validation_path).",
-)
-flags.DEFINE_string("pretrained", None, "Instead of a run: the folder of a trained model.")
+model_flags.define(pretrained="Instead of a run: the folder of a trained model.")
 flags.DEFINE_string(
     "examples_path",
     None,
@@ -50,24 +43,9 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "output", None, f"The file to write; by default {prior.FILE} beside the checkpoint."
 )
-flags.DEFINE_string("config", None, "The config, where no run.json tells it.")
-flags.DEFINE_string("config_file", None, "The Python file with the run's config, if it has one.")
-flags.DEFINE_string("hparams", "", "Changed hparams, where no run.json tells them.")
 flags.DEFINE_integer("batch_size", 256, "Windows encoded at once.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seeds what is drawn: the same seed gives the same file.")
-flags.DEFINE_string(
-    "devices",
-    "",
-    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
-    "TensorFlow finds one, else the CPU.",
-)
 flags.DEFINE_bool("json", False, "Print JSON instead of the path.")
-flags.DEFINE_enum(
-    "log",
-    "WARN",
-    ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
-    "The least severe messages of Magenta and TensorFlow to show.",
-)
 
 
 def main() -> None:

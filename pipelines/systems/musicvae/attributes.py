@@ -6,7 +6,6 @@ music, and an edit can move only what the decoder makes of z. Labels are those o
 
 import collections
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -84,13 +83,7 @@ def find(
         "windows": len(encoded.z),
         "measured_in": "reconstructions",
     }
-    made_for = {
-        "config": run.name,
-        "checkpoint": os.path.basename(run.checkpoint),
-        "step": run.step,
-        "weights_sha256": model.weights_sha256(loaded, run.checkpoint),
-        "z_size": run.config.hparams.z_size,
-    }
+    made_for = {**model.made_for(run, loaded), "z_size": run.config.hparams.z_size}
     return Directions(made_for, made_of, fitted)
 
 

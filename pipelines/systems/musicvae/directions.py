@@ -33,6 +33,7 @@ import numpy as np
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.nearest import PART, did_you_mean
+from pipelines.systems.musicvae.weights import require_made_for
 
 FILE = "attributes.json"
 KINDS = ("means", "probe", "projected")
@@ -90,12 +91,13 @@ class Directions:
           checkpoint: the checkpoint's prefix.
           weights_sha256: of its weights, as `model.weights_sha256` gives it.
         """
-        if self.made_for.get("weights_sha256") != weights_sha256:
-            of = f"{self.made_for.get('config')}, {self.made_for.get('checkpoint')}"
-            raise UserError(
-                f"{path}: made for another checkpoint ({of}) than {checkpoint}; make it again with "
-                "./run.sh attributes, or name another file with --attributes_file"
-            )
+        require_made_for(
+            self.made_for,
+            path,
+            checkpoint,
+            weights_sha256,
+            "make it again with ./run.sh attributes, or name another file with --attributes_file",
+        )
 
     def shift(self, amounts: Mapping[str, float], kind: str) -> np.ndarray:
         """The change of z, shaped [z_size], that moves each attribute by its amount.

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -115,6 +116,21 @@ def weights_sha256(model: trained_model.TrainedModel, checkpoint: str) -> str:
         with np.errstate(over="ignore"):
             digest.update(f"{name}{tensor.shape}".encode() + tensor.astype("<f2").tobytes())
     return digest.hexdigest()
+
+
+def made_for(run: Run, model: trained_model.TrainedModel) -> dict[str, Any]:
+    """What a file says of the checkpoint that it was computed of, as JSON values.
+
+    Args:
+      run: the run.
+      model: from `load`.
+    """
+    return {
+        "config": run.name,
+        "checkpoint": os.path.basename(run.checkpoint),
+        "step": run.step,
+        "weights_sha256": weights_sha256(model, run.checkpoint),
+    }
 
 
 def prior_of(run: Run, model: trained_model.TrainedModel, kind: str | None) -> prior.Prior:

@@ -20,13 +20,12 @@ from scipy import special
 
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
+from pipelines.systems.musicvae.weights import FACTS, divide, require_made_for
 
 FILE = "prior.safetensors"
 STANDARD, AGGREGATED = KINDS = ("standard", "aggregated")
 _MAKE = "./run.sh prior"
 _FORMAT = 1
-# safetensors writes several facts in an order that changes, so all of them are the JSON of one.
-_FACTS = "reelgroove"
 
 
 class Prior(Protocol):
@@ -112,12 +111,13 @@ class Aggregated:
           source: what users know the checkpoint by.
           weights_sha256: of its weights, as `model.weights_sha256` gives it.
         """
-        if self.made_for.get("weights_sha256") != weights_sha256:
-            of = f"{self.made_for.get('config')}, {self.made_for.get('checkpoint')}"
-            raise UserError(
-                f"{path}: made for another checkpoint ({of}) than {source}; make it again with "
-                f"{_MAKE}; what is drawn with --prior={STANDARD} needs no file"
-            )
+        require_made_for(
+            self.made_for,
+            path,
+            source,
+            weights_sha256,
+            f"make it again with {_MAKE}; what is drawn with --prior={STANDARD} needs no file",
+        )
 
 
 _SHAPES = {
@@ -140,7 +140,7 @@ def write(path: str | os.PathLike, prior: Aggregated) -> None:
         name: np.ascontiguousarray(getattr(prior, name), dtype=np.float32) for name in _SHAPES
     }
     with files.replacing(path) as file:
-        file.write(safetensors.numpy.save(tensors, {_FACTS: json.dumps(facts, sort_keys=True)}))
+        file.write(safetensors.numpy.save(tensors, {FACTS: json.dumps(facts, sort_keys=True)}))
 
 
 def read(path: str | os.PathLike, z_size: int) -> Aggregated:
@@ -159,8 +159,8 @@ def read(path: str | os.PathLike, z_size: int) -> Aggregated:
             name: tensor.astype(np.float64)
             for name, tensor in safetensors.numpy.load(content).items()
         }
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        facts = json.loads(header["__metadata__"][_FACTS])
+        header, _ = divide(content)
+        facts = json.loads(header["__metadata__"][FACTS])
         if facts["format"] != _FORMAT:
             raise UserError(
                 f"{path}: written by another version (format {facts['format']}, not {_FORMAT}); "

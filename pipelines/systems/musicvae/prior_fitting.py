@@ -1,7 +1,6 @@
 """Fits the aggregated posterior of a checkpoint: the work of the job `prior`."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -68,17 +67,11 @@ def fit(
         raise UserError(f"{run.name} has no latent vectors")
     loaded = model.load(run, batch_size, seed)
     posteriors = encode(run, loaded, training, batch_size, np.random.default_rng(seed))
-    made_for = {
-        "config": run.name,
-        "checkpoint": os.path.basename(run.checkpoint),
-        "step": run.step,
-        "weights_sha256": model.weights_sha256(loaded, run.checkpoint),
-    }
     made_of = {
         "examples_path": pretrained.short_path(training.source),
         "windows": len(posteriors.means),
     }
-    return mix(posteriors, components, seed, made_for, made_of)
+    return mix(posteriors, components, seed, model.made_for(run, loaded), made_of)
 
 
 def encode(

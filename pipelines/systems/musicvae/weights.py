@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -19,8 +20,9 @@ import safetensors.numpy
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 
-# safetensors writes several facts in an order that changes, so all of them are the JSON of one.
-_FACTS = "reelgroove"
+# The fact of a header that holds ours: safetensors writes several in an order that changes, so all
+# of them are the JSON of one.
+FACTS = "reelgroove"
 _PRECISIONS = ("F16", "F32")
 
 
@@ -55,10 +57,10 @@ def write(
       UserError: for a variable with a number that float16 cannot hold.
     """
     halves = {name: _half(path, name, tensor) for name, tensor in tensors.items()}
-    _, numbers = _divide(safetensors.numpy.save(halves))
+    _, numbers = divide(safetensors.numpy.save(halves))
     facts = {"config": config, "step": step, "sha256": hashlib.sha256(numbers).hexdigest()}
     with files.replacing(path) as file:
-        file.write(safetensors.numpy.save(halves, {_FACTS: json.dumps(facts, sort_keys=True)}))
+        file.write(safetensors.numpy.save(halves, {FACTS: json.dumps(facts, sort_keys=True)}))
 
 
 def _half(path: str | os.PathLike, name: str, tensor: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ def read(path: str | os.PathLike) -> Weights:
         ) from error
     except KeyError as error:  # A precision that NumPy does not have.
         raise UserError(_other(path, f"has numbers of the type {error.args[0]}")) from error
-    header, numbers = _divide(content)
+    header, numbers = divide(content)
     facts = _facts(path, header.pop("__metadata__", {}))
     sha256 = hashlib.sha256(numbers).hexdigest()
     if sha256 != facts["sha256"]:
@@ -108,7 +110,7 @@ def read(path: str | os.PathLike) -> Weights:
 def _facts(path: str | os.PathLike, metadata: Mapping[str, str]) -> dict:
     """What the header says of the weights."""
     try:
-        facts = json.loads(metadata.get(_FACTS, "null"))
+        facts = json.loads(metadata.get(FACTS, "null"))
     except (ValueError, RecursionError):
         facts = None
     kinds = {"config": str, "step": int, "sha256": str}
@@ -126,7 +128,24 @@ def _other(path: str | os.PathLike, why: str) -> str:
     )
 
 
-def _divide(content: bytes) -> tuple[dict, bytes]:
-    """The header and the numbers of a safetensors file that was found to be whole."""
+def divide(content: bytes) -> tuple[dict, bytes]:
+    """The header, as JSON values, and the numbers of a safetensors file that is whole."""
     length = int.from_bytes(content[:8], "little")
     return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def require_made_for(
+    made_for: Mapping[str, Any], path: str, source: str, weights_sha256: str, fix: str
+) -> None:
+    """Raises UserError where a file that was computed of a checkpoint is for other weights.
+
+    Args:
+      made_for: what the file says of its checkpoint, as `model.made_for` gives it.
+      path: the file's.
+      source: what users know the checkpoint by.
+      weights_sha256: of its weights, as `model.weights_sha256` gives it.
+      fix: what to do about it.
+    """
+    if made_for.get("weights_sha256") != weights_sha256:
+        of = f"{made_for.get('config')}, {made_for.get('checkpoint')}"
+        raise UserError(f"{path}: made for another checkpoint ({of}) than {source}; {fix}")

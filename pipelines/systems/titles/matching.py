@@ -297,7 +297,7 @@ def index_of_tunes(
 ) -> Index:
     """An index of the tunes in NoteSequence records, with or without titles.
 
-    Arguments and errors are those of `index_of_titles`, but for
+    `towers`, `folder` and the errors are those of `index_of_titles`.
 
     Args:
       examples_path: a glob of records.
