@@ -3,6 +3,7 @@
     RUN_DIR/run.json    what was trained, with what and on what; its "kind" names the system
     RUN_DIR/train/      checkpoints and summaries for TensorBoard
     RUN_DIR/validation/ summaries of what was measured on held-out records while training
+    RUN_DIR/media/      pictures and sound of what the model plays, for TensorBoard
     RUN_DIR/best/       the checkpoint with the lowest loss on those records
     RUN_DIR/eval/       what `evaluate` measured
 
@@ -31,7 +32,7 @@ METADATA = "run.json"
 # What --checkpoint_file takes for the best checkpoint of the run that --run_dir names.
 BEST = "best"
 
-_TRAIN, _EVAL, _VALIDATION = "train", "eval", "validation"
+_TRAIN, _EVAL, _VALIDATION, _MEDIA = "train", "eval", "validation", "media"
 _LOCK = ".lock"
 # What a file system says that has no locks, as some in a network have not.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -54,6 +55,11 @@ def eval_dir(run_dir: str | os.PathLike, suffix: str = "") -> str:
 def validation_dir(run_dir: str | os.PathLike) -> str:
     """The folder of what was measured on held-out records while the run was trained."""
     return os.path.join(run_dir, _VALIDATION)
+
+
+def media_dir(run_dir: str | os.PathLike) -> str:
+    """The folder of pictures and sound of what the model plays, for TensorBoard."""
+    return os.path.join(run_dir, _MEDIA)
 
 
 def best_dir(run_dir: str | os.PathLike) -> str:

@@ -111,6 +111,13 @@ flags.DEFINE_integer(
     "--num_steps. (Not in Magenta.)",
     lower_bound=1,
 )
+flags.DEFINE_integer(
+    "media_every",
+    1000,
+    "Steps between two times that TensorBoard gets piano rolls and sound of held-out windows, as "
+    "they are and as the model plays them, and of samples; 0 for none. (Not in Magenta.)",
+    lower_bound=0,
+)
 flags.DEFINE_string("mode", "train", "Must be train; for Magenta's eval, use ./run.sh evaluate.")
 flags.DEFINE_string("master", "", "The TensorFlow master to use.")
 flags.DEFINE_integer("task", 0, "The task number of this worker.")

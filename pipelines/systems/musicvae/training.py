@@ -20,6 +20,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.ordered_loops import ordered_loops
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae import (
+    media_hook,
     run,
     summaries,
     validation_hook,
@@ -27,6 +28,7 @@ from pipelines.systems.musicvae import (
     warm_start,
 )
 from pipelines.systems.musicvae.checkpoint_timer import CheckpointSaver
+from pipelines.systems.musicvae.media_hook import MediaHook
 from pipelines.systems.musicvae.progress_hook import ProgressHook
 from pipelines.systems.musicvae.summaries import ThroughputHook
 from pipelines.systems.musicvae.validation import Windows, read_windows
@@ -51,6 +53,7 @@ class Options:
       validation_examples: how many windows to measure on at most; 0 for all.
       patience: training ends after so many validations in a row without a better loss; None trains
         until the last step.
+      media_every: steps between two times that music is written for TensorBoard; 0 writes none.
       master, task, num_ps_tasks, num_sync_workers: Magenta's flags, for several machines.
     """
 
@@ -65,6 +68,7 @@ class Options:
     validation_every: int = 500
     validation_examples: int = 1024
     patience: int | None = None
+    media_every: int = 1000
     master: str = ""
     task: int = 0
     num_ps_tasks: int = 0
@@ -163,11 +167,19 @@ def _train(
         runs.write(run_dir, run.KIND, metadata)
         summaries.write_settings(run_dir, config.hparams.values(), metadata)
     os.makedirs(runs.train_dir(run_dir), exist_ok=True)
-    hooks = []
+    hooks: list[tf.train.SessionRunHook] = []
     if held_out:
         if examples.paths:
             leakage.warn(held_out.paths, examples.source)
         hooks.append(held_out.hook(run_dir, options, num_steps, start))
+    if (
+        options.media_every
+        and options.task == 0
+        and media_hook.told(run_dir, config, options.media_every)
+    ):
+        windows = held_out.windows.examples if held_out else ()
+        every = options.media_every
+        hooks.append(MediaHook(run_dir, ref.name, ref.build(), windows, every, start))
     with _plain_errors(ref, run_dir, examples):
         course = _Course(start, num_steps, warm, hooks)
         _run_magenta(music_vae_train, ref, config, run_dir, examples, course, used, options)

@@ -8,7 +8,7 @@ stops at the same step.
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.musicvae.losses import TeacherForced
 from pipelines.systems.musicvae.reservoir import Reservoir
+from pipelines.systems.musicvae.variable_values import assign
 
 # A latent unit is active where the variance of its posterior mean over the data exceeds this
 # (Burda, Grosse and Salakhutdinov, arXiv:1509.00519, section 5).
@@ -171,23 +172,3 @@ def active_units(means: np.ndarray) -> int:
       means: the means of the posteriors, shaped [n, z_size].
     """
     return int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
-
-
-def assign(
-    session: tf.Session, variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]
-) -> None:
-    """Gives variables their values, without adding to the graph.
-
-    Args:
-      session: a session of their graph.
-      variables: by name.
-      values: by the same names; others are passed over.
-    """
-    feed = {variable.initializer.inputs[1]: values[name] for name, variable in variables.items()}
-    session.run([variable.initializer for variable in variables.values()], feed)
-
-
-def values_of(session, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The values of variables of a session's graph, by name."""
-    found = {v.op.name: v for v in session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)}
-    return session.run({name: found[name] for name in names})

@@ -10,7 +10,8 @@ import tensorflow.compat.v1 as tf
 from pipelines import checkpoints, runs
 from pipelines.runtime.app import say
 from pipelines.systems.musicvae import summaries, validation_record
-from pipelines.systems.musicvae.validation import Validation, Windows, values_of
+from pipelines.systems.musicvae.validation import Validation, Windows
+from pipelines.systems.musicvae.variable_values import values_of
 
 
 class ValidationHook(tf.train.SessionRunHook):
@@ -98,7 +99,7 @@ class ValidationHook(tf.train.SessionRunHook):
     def _validate(self, session, step: int) -> None:
         if self._validation is None:
             self._validation = Validation(self._config, self._windows)
-        self._validation.load(values_of(session, list(self._validation.variables)))
+        self._validation.load(values_of(session, self._validation.variables))
         result = self._validation.measure()
         loss = result["loss_at_max_beta"]
         better = math.isfinite(loss) and self._record.add(step, loss)
