@@ -45,7 +45,7 @@ def read(run, records: str, splits: Sequence[str], spread: bool) -> tuple[Window
     from pipelines import representations
     from pipelines.examples import reading
     from pipelines.representations.contract import EVAL
-    from pipelines.systems.musicvae import attributes
+    from pipelines.systems.musicvae.labels import labels_of
 
     representation = representations.of(run.config.data_converter)
     representation.set_mode(EVAL)
@@ -57,7 +57,7 @@ def read(run, records: str, splits: Sequence[str], spread: bool) -> tuple[Window
             found = [found[i] for i in _spread(len(found), bars)] if spread else found
             examples += found
             name, player = piece.id or piece.filename, piece.sequence_metadata.artist
-            of_each += [(name, player, attributes.labels_of(piece))] * len(found)
+            of_each += [(name, player, labels_of(piece))] * len(found)
     outputs = np.array([example.outputs for example in examples], np.float32)
     pieces, drummers, labels = zip(*of_each)
     return Windows(outputs, np.array(pieces), np.array(drummers), list(labels)), examples

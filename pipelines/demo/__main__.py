@@ -63,7 +63,7 @@ def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
     print(f"{first}\n\n{drums}\n\n{reels}")
     print(f"""
 What to try next:
-  ./run.sh tensorboard {shlex.quote(output)}
+  ./run.sh tensorboard {shlex.quote(output)}     curves, pictures and sound of the training
   ./run.sh train ... --num_steps=3000     the same command as above: the run goes on
   ./run.sh configs                        the other models
   the Groove MIDI Dataset and tunebooks: see "On real data" in README.md
@@ -222,6 +222,7 @@ def _train(config: str, hparams: str, place: dict[str, str], num_steps: int) -> 
         "train",
         config=config,
         examples_path=_records(place, "train"),
+        validation_path=_records(place, "validation"),
         run_dir=place["run"],
         num_steps=num_steps,
         hparams=hparams,

@@ -65,7 +65,9 @@ class NoteSequences(Examples):
         progress.close()
         return counts
 
-    def examples_by_piece(self, config, counts: Counts) -> Iterator[tuple[float, list[Example]]]:
+    def examples_by_piece(
+        self, config, counts: Counts
+    ) -> Iterator[tuple[music_pb2.NoteSequence, list[Example]]]:
         """Yields the held-out examples of each record, in the order of the records.
 
         Args:
@@ -73,12 +75,12 @@ class NoteSequences(Examples):
           counts: is updated to what has been read so far, but for its `examples`.
 
         Yields:
-          The tempo of the piece in quarters a minute, and its examples; there may be none.
+          The piece and its examples; there may be none.
         """
         representation = representations.of(config.data_converter)
         representation.set_mode(EVAL)
         for piece, encoded in _encode(representation, self.pieces(), counts):
-            yield first_qpm(piece), encoded.examples
+            yield piece, encoded.examples
 
     def batches(
         self, config, batch_size: int, counts: Counts, num_batches: int | None = None
@@ -92,8 +94,8 @@ class NoteSequences(Examples):
           num_batches: stop after so many batches, if given.
         """
         remaining = (
-            (qpm, example)
-            for qpm, examples in self.examples_by_piece(config, counts)
+            (first_qpm(piece), example)
+            for piece, examples in self.examples_by_piece(config, counts)
             for example in examples
         )
         for _ in range(num_batches) if num_batches else itertools.count():

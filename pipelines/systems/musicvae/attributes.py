@@ -10,23 +10,21 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.examples.base import Batch
+from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
-from pipelines.music.note_sequence import labels
 from pipelines.music.timing import first_qpm
-from pipelines.representations.contract import EVAL, Example, Feature
+from pipelines.representations.contract import Example, Feature
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import PART, did_you_mean
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import model, pretrained, probes
 from pipelines.systems.musicvae.directions import Directions, is_label
 from pipelines.systems.musicvae.generation import require_unconditioned
+from pipelines.systems.musicvae.labels import labels_of
 from pipelines.systems.musicvae.run import Run
 
-_MODES = music_pb2.NoteSequence.KeySignature.Mode
 # A message names no more labels than this.
 _NAMED = 12
 
@@ -127,21 +125,6 @@ def measure(run: Run, name: str, windows: np.ndarray) -> np.ndarray:
     return measured(run)[name].measure(windows, steps_per_bar)
 
 
-def labels_of(piece: music_pb2.NoteSequence) -> set[str]:
-    """The labels of a piece, such as "style:jazz", "drummer:drummer1", "mode:minor".
-
-    The style is the genre of its metadata: the drummer's style in the Groove MIDI Dataset, and the
-    rhythm of a tune. The mode is that of its first key signature. Other labels are annotations
-    (`note_sequence.add_label`).
-    """
-    found = {f"style:{genre}" for genre in piece.sequence_metadata.genre}
-    if piece.sequence_metadata.artist:
-        found.add(f"drummer:{piece.sequence_metadata.artist}")
-    for signature in piece.key_signatures[:1]:
-        found.add(f"mode:{_MODES.Name(signature.mode).lower()}")
-    return found | {f"{name}:{value}" for name, value in labels(piece)}
-
-
 def encode(
     run: Run,
     loaded,
@@ -224,13 +207,12 @@ def _batches(
     run: Run, records: NoteSequences, batch_size: int, read: list[set[str]]
 ) -> Iterator[tuple[list[int], Batch]]:
     """Yields batches of windows with the numbers of their pieces; fills in the labels of these."""
-    representation = representations.of(run.config.data_converter)
-    representation.set_mode(EVAL)
 
     def windows() -> Iterator[tuple[int, tuple[float, Example]]]:
-        for number, piece in enumerate(records.pieces()):
+        by_piece = records.examples_by_piece(run.config, Counts())
+        for number, (piece, examples) in enumerate(by_piece):
             read.append(labels_of(piece))
-            for example in representation.encode(piece).examples:
+            for example in examples:
                 yield number, (first_qpm(piece), example)
 
     remaining = windows()

@@ -67,6 +67,7 @@ class MediaHook(tf.train.SessionRunHook):
             return  # A worker that lost its session got another one.
         # Saved when the session was made, by the hook that saves checkpoints.
         checkpoint = checkpoints.latest(runs.train_dir(self._run_dir))
+        assert checkpoint is not None
         run = dataclasses.replace(self._run, checkpoint=checkpoint)
         self._preview = Preview(run, self._held_out, NUMBER)
         os.makedirs(runs.media_dir(self._run_dir), exist_ok=True)

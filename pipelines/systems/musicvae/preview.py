@@ -66,9 +66,9 @@ class Preview:
         at = len(played) - len(self._z)
         return played[:at], played[at:]
 
-    def _played(self, tensors: Sequence[np.ndarray]) -> list[music_pb2.NoteSequence]:
+    def _played(self, tensors: Sequence[np.ndarray] | np.ndarray) -> list[music_pb2.NoteSequence]:
         """Music at its tempo; the held-out windows come first."""
-        decoded = self._representation.decode(tensors)
+        decoded = self._representation.decode(list(tensors))
         return [
             pieces.end_at(
                 pieces.at_tempo(sequence, qpm),

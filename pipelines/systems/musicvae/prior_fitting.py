@@ -9,6 +9,7 @@ from sklearn import mixture
 
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
+from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -93,11 +94,11 @@ def encode(
     pieces: list[int] = []
 
     def windows() -> Iterator[tuple[float, Example]]:
-        for number, (qpm, examples) in enumerate(records.examples_by_piece(run.config, counts)):
+        for number, (piece, examples) in enumerate(records.examples_by_piece(run.config, counts)):
             stay = min(len(examples), WINDOWS_A_PIECE)
             pieces.extend([number] * stay)
             for i in sorted(rng.choice(len(examples), stay, replace=False)) if stay else ():
-                yield qpm, examples[i]
+                yield first_qpm(piece), examples[i]
 
     found = []
     remaining = windows()

@@ -18,8 +18,10 @@ from magenta.models.music_vae.base_model import MusicVAE
 from pipelines import representations
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
+from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError, say
+from pipelines.systems.musicvae.labels import facts_of
 from pipelines.systems.musicvae.losses import TeacherForced
 from pipelines.systems.musicvae.reservoir import Reservoir
 from pipelines.systems.musicvae.variable_values import assign
@@ -37,11 +39,13 @@ class Windows(NamedTuple):
     Attributes:
       source: the records that they are of, as the user named them.
       examples: the windows.
+      facts: what is known of the piece of each window, by name (`labels.facts_of`).
       sha256: of all their numbers.
     """
 
     source: str
     examples: list[tuple[float, Example]]
+    facts: list[dict[str, str]]
     sha256: str
 
     def batches(self, size: int) -> list[Batch]:
@@ -66,21 +70,25 @@ def read_windows(held_out: NoteSequences, config, number: int) -> Windows:
     """
     rng = np.random.default_rng(0)
     counts = Counts()
-    drawn: Reservoir[tuple[int, tuple[float, Example]]] = Reservoir(number or None, rng)
-    for qpm, examples in held_out.examples_by_piece(config, counts):
-        for example in examples:
-            drawn.add((drawn.seen, (qpm, example)))
+    drawn: Reservoir[tuple[int, tuple[float, Example], dict[str, str]]]
+    drawn = Reservoir(number or None, rng)
+    for piece, examples in held_out.examples_by_piece(config, counts):
+        facts = facts_of(piece)
+        for place, example in enumerate(examples, 1):
+            told = {**facts, "window": str(place)}
+            drawn.add((drawn.seen, (first_qpm(piece), example), told))
     counts.examples = drawn.seen
     if not drawn.kept:
         raise UserError(f"{held_out.source}: nothing to validate with; {counts.summary()}")
     kept = sorted(drawn.kept, key=lambda one: one[0])
     digest = hashlib.sha256()
-    for _, (qpm, example) in kept:
+    for _, (qpm, example), _ in kept:
         for array in (np.float64(qpm), *example):
             digest.update(np.ascontiguousarray(array).tobytes())
     some = f", {len(kept)} of them drawn" if len(kept) < drawn.seen else ""
     say(f"validation: {counts.summary()}{some}")
-    return Windows(held_out.source, [one for _, one in kept], digest.hexdigest())
+    _, windows, told_of_each = zip(*kept)
+    return Windows(held_out.source, list(windows), list(told_of_each), digest.hexdigest())
 
 
 class _Observed(MusicVAE):
@@ -106,6 +114,10 @@ class Validation(TeacherForced):
     Args:
       config: a Magenta Config with its hparams; it stays as it is.
       windows: what to measure on.
+
+    Attributes:
+      means: the means of the windows' posteriors when they were last measured, shaped
+        [windows, z_size]; None before, and for a model without latent vectors.
     """
 
     def __init__(self, config, windows: Windows):
@@ -114,6 +126,7 @@ class Validation(TeacherForced):
         self._size = min(_BATCH_SIZE, len(windows.examples))
         self._windows = windows
         self._number = 0
+        self.means: np.ndarray | None = None
         super().__init__(config, self._size, seed=0)
 
     def _model(self, encoder, decoder) -> MusicVAE:
@@ -159,7 +172,8 @@ class Validation(TeacherForced):
             result["reconstruction_loss"] + self._max_beta * result["kl_loss"]
         )
         if means:
-            result["active_units"] = active_units(np.concatenate(means))
+            self.means = np.concatenate(means)
+            result["active_units"] = active_units(self.means)
         if metrics is not None:
             result["teacher_forced"] = metrics.result()
         return result

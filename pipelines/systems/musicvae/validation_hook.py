@@ -8,6 +8,7 @@ import pathlib
 import tensorflow.compat.v1 as tf
 
 from pipelines import checkpoints, runs
+from pipelines.media import projector
 from pipelines.runtime.app import say
 from pipelines.systems.musicvae import summaries, validation_record
 from pipelines.systems.musicvae.validation import Validation, Windows
@@ -107,6 +108,7 @@ class ValidationHook(tf.train.SessionRunHook):
             prefix = os.path.join(runs.best_dir(self._run_dir), "model.ckpt")
             os.makedirs(os.path.dirname(prefix), exist_ok=True)
             self._saver.save(session, prefix, global_step=step, write_meta_graph=False)
+            self._write_points()
         # The checkpoint comes first: a record never names one that is not there.
         self._record.save()
         assert self._writer is not None
@@ -114,6 +116,17 @@ class ValidationHook(tf.train.SessionRunHook):
         self._writer.add_summary(tf.Summary(value=values), step)
         self._writer.flush()
         say(self._said(step, result, better))
+
+    def _write_points(self) -> None:
+        """Puts the latent vectors of the windows, and what they are of, into the projector."""
+        if self._validation is None or self._validation.means is None:
+            return
+        every = math.ceil(len(self._windows.facts) / projector.MAX_POINTS)
+        facts = self._windows.facts[::every]
+        columns = list(dict.fromkeys(["id", *(name for each in facts for name in each)]))
+        points = [[each.get(column, "") for column in columns] for each in facts]
+        spaces = {"latent_means": self._validation.means[::every]}
+        projector.write(runs.validation_dir(self._run_dir), columns, points, spaces)
 
     def _said(self, step: int, result: dict, better: bool) -> str:
         text = (

@@ -16,9 +16,26 @@ from pipelines.music import note_sequence
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import attributes, directions, generation
 from pipelines.systems.musicvae import model as trained_model
+from pipelines.systems.musicvae.labels import facts_of, labels_of
 from pipelines.systems.musicvae.run import open_run
 from tests.support.jobs import error_of, job
 from tests.support.pieces import drums
+
+
+def test_facts_of_a_piece():
+    piece = drums([(0.0, 36, 90)], qpm=97.6, meter=(6, 8))
+    piece.id = "a/1"
+    piece.sequence_metadata.title = "Trip"
+    piece.sequence_metadata.genre.extend(["latin", "samba"])
+    note_sequence.add_label(piece, "take", "2")
+    assert facts_of(piece) == {
+        "style": "latin, samba",
+        "take": "2",
+        "title": "Trip",
+        "meter": "6/8",
+        "tempo": "98",
+        "id": "a/1",
+    }
 
 
 def test_labels_of_a_piece():
@@ -29,7 +46,7 @@ def test_labels_of_a_piece():
     piece.key_signatures.add(key=2, mode=music_pb2.NoteSequence.KeySignature.MINOR, time=5)
     note_sequence.add_label(piece, "beat_type", "fill")
     note_sequence.add_field(piece, "T", "The a=b Reel")
-    assert attributes.labels_of(piece) == {
+    assert labels_of(piece) == {
         *("style:jazz", "style:fusion", "drummer:drummer1", "mode:dorian", "beat_type:fill")
     }
 

@@ -124,6 +124,33 @@ def test_curves_and_the_best_checkpoint(groove_records, held_out, tmp_path, caps
 
 
 @pytest.mark.slow
+def test_the_projector_has_a_point_for_each_window(groove_records, held_out, tmp_path):
+    train_run(groove_records, tmp_path, validation_path=held_out, validation_examples=9)
+    folder = tmp_path / "validation"
+    head, *points = [
+        line.split("\t") for line in (folder / "projector-points.tsv").read_text().splitlines()
+    ]
+    records = reading.open_note_sequences(held_out)
+    config = ConfigRef("flat-groove_4bar", hparams=TINY).build()
+    windows = read_windows(records, config, 9)
+    assert [dict(zip(head, point, strict=True))["id"] for point in points] == [
+        facts["id"] for facts in windows.facts
+    ]
+    styles = {piece.id: set(piece.sequence_metadata.genre) for piece in records.pieces()}
+    for point in points:
+        facts = dict(zip(head, point))
+        assert set(facts["style"].split(", ")) == styles[facts["id"]] and facts["meter"] == "4/4"
+        assert facts["drummer"] and int(facts["tempo"]) > 40 and int(facts["window"]) > 0
+    # The means are those of the best checkpoint.
+    measured = Validation(config, windows)
+    measured.load(variables_of(open_run(str(tmp_path), "best").checkpoint))
+    measured.measure()
+    written = np.loadtxt(folder / "projector-latent_means.tsv", delimiter="\t")
+    np.testing.assert_allclose(written, measured.means, atol=1e-5)
+    assert "projector-latent_means.tsv" in (folder / "projector_config.pbtxt").read_text()
+
+
+@pytest.mark.slow
 def test_patience_ends_a_run_and_a_kill_changes_nothing(
     groove_records, held_out, tmp_path, capsys, monkeypatch
 ):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines import representations
+from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.contract import Example
 from pipelines.representations.groove_converter import GrooveConverter
 from pipelines.runtime.app import UserError
@@ -35,7 +36,10 @@ class Records:
     def examples_by_piece(self, config, counts):
         for windows in self._pieces:
             counts.records += 1
-            yield 120.0, [Example(each, each, np.zeros((STEPS, 0)), STEPS) for each in windows]
+            yield (
+                NoteSequence(),
+                [Example(each, each, np.zeros((STEPS, 0)), STEPS) for each in windows],
+            )
 
 
 def of_records(*pieces, windows_a_piece=3, number=100, seed=0):

@@ -476,7 +476,7 @@ def test_odd_titles_do_no_harm_to_the_projector(run, dozen, tmp_path, monkeypatc
     assert len(points) == len(tunes) == len(rows_of(tmp_path / "projector-tunes.tsv"))
     assert {len(row) for row in points} == {5}
     assert [row[0] for row in points[:3]] == ["A B", "C D", 'said "E"']
-    monkeypatch.setattr(projector, "MAX_POINTS", 3)
+    monkeypatch.setattr("pipelines.media.projector.MAX_POINTS", 3)
     projector.write(tmp_path, trained, tunes, 0)
     files = [f"projector-{name}.tsv" for name in ("points", "tunes", "titles")]
     assert [len(rows_of(tmp_path / name)) for name in files] == [4, 3, 3]
