@@ -13,6 +13,9 @@ from pipelines.media import pianoroll
 # Mono at half the frames of a CD: a quarter of the disk space, and loops sound as they do. WAV is
 # the one encoding that TensorBoard names to the browser.
 RATE = synthesis.RATE // 2
+# Of longer pieces the begin is enough to hear how training goes.
+MAX_SECONDS = 15
+_FADE = RATE // 10  # Frames.
 
 
 def picture(tag: str, sequence: music_pb2.NoteSequence, title: str) -> tf.Summary.Value:
@@ -31,7 +34,7 @@ def picture(tag: str, sequence: music_pb2.NoteSequence, title: str) -> tf.Summar
 
 
 def audio(tag: str, sequence: music_pb2.NoteSequence) -> tf.Summary.Value:
-    """The sound of a piece, as `audio.synthesis` plays it, in mono.
+    """The sound of the first `MAX_SECONDS` of a piece, as `audio.synthesis` plays it, in mono.
 
     Args:
       tag: as `picture` takes it.
@@ -45,6 +48,9 @@ def audio(tag: str, sequence: music_pb2.NoteSequence) -> tf.Summary.Value:
 
     samples, _ = synthesis.render(sequence)
     mono = signal.resample_poly(samples.mean(axis=1), RATE, synthesis.RATE).astype(np.float32)
+    if len(mono) > MAX_SECONDS * RATE:
+        mono = mono[: MAX_SECONDS * RATE]
+        mono[-_FADE:] *= np.linspace(1, 0, _FADE, dtype=np.float32)
     wav = io.BytesIO()
     soundfile.write(wav, mono, RATE, format="WAV", subtype="PCM_16")
     sound = tf.Summary.Audio(

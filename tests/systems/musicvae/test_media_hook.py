@@ -165,6 +165,18 @@ def test_where_music_cannot_be_shown_it_is_said(control_depth, z_size, shown, ca
     assert ("no music in TensorBoard" in told) is not shown
 
 
+def test_long_pieces_are_cut_and_faded_out():
+    sequence = drums([(i / 4, 42, 110) for i in range(120)])
+    value = media_summaries.audio("a", sequence)
+    samples, rate = soundfile.read(io.BytesIO(value.audio.encoded_audio_string))
+    assert len(samples) == value.audio.length_frames == 15 * rate
+    assert samples[-1] == 0 and np.abs(samples[-2 * rate :]).max() > 0.02
+    short, _ = soundfile.read(
+        io.BytesIO(media_summaries.audio("a", drums([(0.0, 42, 110)])).audio.encoded_audio_string)
+    )
+    assert len(short) < 5 * rate
+
+
 def test_the_title_stands_over_the_picture():
     sequence = drums([(0.0, 36, 90)])
     first, same, other = (media_summaries.picture("a", sequence, title) for title in "xxy")
