@@ -35,6 +35,7 @@ setup(
         "protobuf>=6,<7",
         "psutil",
         "scipy",
+        "tqdm",  # bars of progress; the lock has it for note-seq and others anyway
     ],
     extras_require={
         "train": [

@@ -58,11 +58,10 @@ class NoteSequences(Examples):
         representation = representations.of(config.data_converter)
         representation.set_mode(TRAIN)
         counts = Counts()
-        progress = Progress("records counted")
-        for _, encoded in _encode(representation, self.pieces(), counts):
-            counts.examples += len(encoded.tensors.inputs)
-            progress.update(counts.records, f"({counts.examples} examples)")
-        progress.close()
+        with Progress("records counted") as progress:
+            for _, encoded in _encode(representation, self.pieces(), counts):
+                counts.examples += len(encoded.tensors.inputs)
+                progress.update(counts.records, f"({counts.examples} examples)")
         return counts
 
     def examples_by_piece(

@@ -99,18 +99,18 @@ def _message_for_people(error: Exception) -> str:
 @contextlib.contextmanager
 def _progress(folder: Folder, total: int, what: str) -> Iterator[None]:
     """Counts the parts as they appear, which works whatever process or machine makes them."""
-    progress = Progress(what, total)
     done = threading.Event()
 
-    def watch():
+    def watch(progress: Progress):
         while not done.wait(_PROGRESS_SECONDS):
             progress.update(parts.sources_done(folder.parts))
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        progress.close()
+    with Progress(what, total) as progress:
+        thread = threading.Thread(target=watch, args=(progress,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        progress.update(parts.sources_done(folder.parts))

@@ -138,19 +138,18 @@ def merge(
         (key, SPLITS[split], record)
         for split, (key, record) in zip(assigned, parts.merged(files[parts.UNDECIDED]), strict=True)
     )
-    progress = Progress("records written", sum(records.values()))
-    with contextlib.ExitStack() as stack:
-        for one in shards.values():
-            stack.enter_context(one)
-        everything = heapq.merge(*map(with_split, SPLITS), undecided)
-        last, before = (b"", ""), b""
-        for written, (key, split, record) in enumerate(everything, start=1):
-            if (key, split) == last:
-                raise DuplicateKey(key[8:].decode(), (before, record))
-            last, before = (key, split), record
-            shards[split].add(record)
-            progress.update(written)
-    progress.close()
+    with Progress("records written", sum(records.values())) as progress:
+        with contextlib.ExitStack() as stack:
+            for one in shards.values():
+                stack.enter_context(one)
+            everything = heapq.merge(*map(with_split, SPLITS), undecided)
+            last, before = (b"", ""), b""
+            for written, (key, split, record) in enumerate(everything, start=1):
+                if (key, split) == last:
+                    raise DuplicateKey(key[8:].decode(), (before, record))
+                last, before = (key, split), record
+                shards[split].add(record)
+                progress.update(written)
     return shards
 
 

@@ -8,6 +8,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from pipelines.runtime.progress import on_terminal
+
 # Seconds to wait for a connection, and then for the first bytes.
 _PATIENCE = (5, 20)
 
@@ -31,7 +33,7 @@ def careful() -> Iterator[None]:
             requests.get(url, stream=True, timeout=_PATIENCE, **kwargs).close()
         return open_url(url, **kwargs)
 
-    if not sys.stderr.isatty():
+    if not on_terminal():
         tfds.disable_progress_bar()
     downloader._open_url = open_reachable_url
     try:

@@ -148,20 +148,19 @@ def encode(
     values, music = collections.defaultdict(list), collections.defaultdict(list)
     read: list[set[str]] = []
     of_music = [name for name in names if not is_label(name)]
-    progress = Progress("windows encoded")
-    for numbers, batch in _batches(run, records, batch_size, read):
-        z.append(model.posterior_means(loaded, batch))
-        if of_music:
-            outputs = batch.padded(batch.outputs, run.config.data_converter.output_depth)
-            played = reconstruct(run, loaded, z[-1])
-        for name in of_music:
-            music[name].append(measure(run, name, outputs))
-            values[name].append(measure(run, name, played))
-        for name in filter(is_label, names):
-            values[name].append(np.array([name in read[number] for number in numbers]))
-        pieces += numbers
-        progress.update(len(pieces))
-    progress.close()
+    with Progress("windows encoded") as progress:
+        for numbers, batch in _batches(run, records, batch_size, read):
+            z.append(model.posterior_means(loaded, batch))
+            if of_music:
+                outputs = batch.padded(batch.outputs, run.config.data_converter.output_depth)
+                played = reconstruct(run, loaded, z[-1])
+            for name in of_music:
+                music[name].append(measure(run, name, outputs))
+                values[name].append(measure(run, name, played))
+            for name in filter(is_label, names):
+                values[name].append(np.array([name in read[number] for number in numbers]))
+            pieces += numbers
+            progress.update(len(pieces))
     if not pieces:
         raise UserError(
             f"{records.source}: no window for {run.name} in {len(read)} records; give other music "

@@ -56,12 +56,11 @@ def evaluate(run: Run, held_out: NoteSequences, options: Options = Options()) ->
     batches = held_out.batches(config, options.batch_size, counts, options.num_batches)
     loss = Losses(run, options.batch_size, options.seed)
     decoded = _Decoded(run, options)
-    progress = Progress("examples measured")
-    for batch in batches:
-        forced = loss.update(batch)
-        progress.update(counts.examples)
-        decoded.update(batch, forced)
-    progress.close()
+    with Progress("examples measured") as progress:
+        for batch in batches:
+            forced = loss.update(batch)
+            progress.update(counts.examples)
+            decoded.update(batch, forced)
     say(counts.summary())
     _require_examples(held_out, counts)
     return {**_facts(run, held_out, counts, options.seed), **loss.result(), **decoded.result()}

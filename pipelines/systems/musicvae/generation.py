@@ -384,26 +384,25 @@ class Player:
         Two batches at a time are in memory. With `on` it goes on beyond `number`, and decodes only
         what is asked for.
         """
-        progress = Progress("pieces decoded", number)
-        size, length = self._batch_size, self._config.hparams.max_seq_len
-        batches = [(start, min(start + size, number)) for start in range(0, number, size)]
+        with Progress("pieces decoded", number) as progress:
+            size, length = self._batch_size, self._config.hparams.max_seq_len
+            batches = [(start, min(start + size, number)) for start in range(0, number, size)]
 
-        def decode(batch):
-            return model.decode(self._model, latents(*batch), length, temperature)
+            def decode(batch):
+                return model.decode(self._model, latents(*batch), length, temperature)
 
-        def played(tensors):
-            for sequence in self._representation.decode(tensors):
-                yield pieces.end_at(pieces.at_tempo(sequence, qpm), self._seconds(qpm))
+            def played(tensors):
+                for sequence in self._representation.decode(tensors):
+                    yield pieces.end_at(pieces.at_tempo(sequence, qpm), self._seconds(qpm))
 
-        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
-            following = decoder.submit(decode, batches[0])
-            for i, (_, end) in enumerate(batches):
-                tensors = following.result()
-                if i + 1 < len(batches):
-                    following = decoder.submit(decode, batches[i + 1])
-                yield from played(tensors)
-                progress.update(end)
-        progress.close()
+            with concurrent.futures.ThreadPoolExecutor(max_workers=1) as decoder:
+                following = decoder.submit(decode, batches[0])
+                for i, (_, end) in enumerate(batches):
+                    tensors = following.result()
+                    if i + 1 < len(batches):
+                        following = decoder.submit(decode, batches[i + 1])
+                    yield from played(tensors)
+                    progress.update(end)
         for start in itertools.count(number, size) if on else ():
             yield from played(decode((start, start + size)))
 

@@ -102,11 +102,10 @@ def encode(
 
     found = []
     remaining = windows()
-    progress = Progress("windows encoded")
-    while batch := list(itertools.islice(remaining, batch_size)):
-        found.append(model.posteriors(loaded, Batch.of(batch)))
-        progress.update(sum(len(means) for means, _ in found))
-    progress.close()
+    with Progress("windows encoded") as progress:
+        while batch := list(itertools.islice(remaining, batch_size)):
+            found.append(model.posteriors(loaded, Batch.of(batch)))
+            progress.update(sum(len(means) for means, _ in found))
     if len(pieces) < 2:
         raise UserError(f"{records.source}: too little music for {run.name}; {counts.summary()}")
     means, deviations = map(np.concatenate, zip(*found, strict=True))

@@ -28,7 +28,7 @@ class ProgressHook(tf.train.SessionRunHook):
         self._batch_size = batch_size
         self._stages = stages
         self._start = start
-        self._progress = Progress("steps", num_steps)
+        self._progress: Progress | None = None
         self._begun = False
         self._first: tuple[int, float] | None = None
 
@@ -90,20 +90,27 @@ class ProgressHook(tf.train.SessionRunHook):
             # Speed counts from here: the first step also pays for the start.
             self._first = step, now
             self._stages.end("first step done")
+            self._progress = Progress("steps", self._num_steps, first=step)
             return
         first_step, first_time = self._first
         speed = (step - first_step) / (now - first_time)
-        if speed:
+        if speed and self._progress:
             left = (self._num_steps - step) / speed
+            examples = f"{speed * self._batch_size:.0f} examples/s"
             self._progress.update(
                 step,
-                f"loss {loss:.3f}, {speed:.2f} steps/s ({speed * self._batch_size:.0f} "
-                f"examples/s), {duration(left)} left",
+                f"loss {loss:.3f}, {speed:.2f} steps/s ({examples}), {duration(left)} left",
+                bar_note=f"{examples}, loss {loss:.3f}",
             )
 
     def end(self, session) -> None:
-        """Ends the progress line."""
-        self._progress.close()
+        """Ends the progress."""
+        self.close()
+
+    def close(self) -> None:
+        """Ends what is shown, also where training ends by an error."""
+        if self._progress:
+            self._progress.close()
 
 
 def _calling(function: Callable[[], None]) -> tf.data.Dataset:

@@ -79,13 +79,12 @@ def draw(run: Run, options: Options) -> tuple[np.ndarray, str]:
     loaded = model.load(run, options.batch_size, options.seed, options.top_p)
     prior = model.prior_of(run, loaded, options.prior)
     z = prior.draw(options.number, np.random.default_rng(options.seed))
-    progress = Progress("samples drawn")
-    decoded = []
-    for start in range(0, len(z), options.batch_size):
-        batch = z[start : start + options.batch_size]
-        decoded.append(model.decode(loaded, batch, steps, options.temperature))
-        progress.update(start + len(batch))
-    progress.close()
+    with Progress("samples drawn") as progress:
+        decoded = []
+        for start in range(0, len(z), options.batch_size):
+            batch = z[start : start + options.batch_size]
+            decoded.append(model.decode(loaded, batch, steps, options.temperature))
+            progress.update(start + len(batch))
     return np.concatenate(decoded), prior.kind
 
 

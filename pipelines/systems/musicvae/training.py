@@ -328,7 +328,8 @@ def _run_magenta(
     hooks = [progress, *more_hooks]
     if options.task == 0:
         hooks.append(ThroughputHook(runs.train_dir(run_dir), config.hparams.batch_size))
-    with stages, ordered, _training_session(music_vae_train, options, hooks, warm):
+    session = _training_session(music_vae_train, options, hooks, warm)
+    with stages, contextlib.closing(progress), ordered, session:
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
         music_vae_train.train(
             runs.train_dir(run_dir),

@@ -131,23 +131,24 @@ def of_records(
     all_notes: list[np.ndarray] = []
 
     def staying() -> Iterator[np.ndarray]:
-        progress = Progress(f"windows of {records.source} read")
-        read = 0
-        for piece, (_, examples) in enumerate(records.examples_by_piece(config, counts)):
-            if not examples:
-                continue
-            windows = np.stack([_whole(config, records, example.outputs) for example in examples])
-            stay = min(len(windows), windows_a_piece)
-            chosen = np.sort(rng.choice(len(windows), stay, replace=False))
-            all_notes.append(measure.notes(windows))
-            notes.append(all_notes[-1][chosen])
-            pieces.extend([piece] * stay)
-            for window in windows[chosen]:
-                kept.add(window)
-            read += len(examples)
-            progress.update(read)
-            yield windows[chosen]
-        progress.close()
+        with Progress(f"windows of {records.source} read") as progress:
+            read = 0
+            for piece, (_, examples) in enumerate(records.examples_by_piece(config, counts)):
+                if not examples:
+                    continue
+                windows = np.stack(
+                    [_whole(config, records, example.outputs) for example in examples]
+                )
+                stay = min(len(windows), windows_a_piece)
+                chosen = np.sort(rng.choice(len(windows), stay, replace=False))
+                all_notes.append(measure.notes(windows))
+                notes.append(all_notes[-1][chosen])
+                pieces.extend([piece] * stay)
+                for window in windows[chosen]:
+                    kept.add(window)
+                read += len(examples)
+                progress.update(read)
+                yield windows[chosen]
 
     measured = measure.measure(_chunks(staying()))
     if not pieces:

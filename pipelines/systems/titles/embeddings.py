@@ -77,16 +77,15 @@ class Embeddings:
         """The vectors of texts: float32 [n, dimensions]; those not known yet are encoded."""
         texts = list(texts)
         missing = list(dict.fromkeys(text for text in texts if text not in self._places))
-        progress = Progress("texts encoded", len(missing))
-        for start in range(0, len(missing), _PART):
-            part = missing[start : start + _PART]
-            vectors = np.empty((len(part), self.dimensions), np.float32)
-            for step in range(0, len(part), _STEP):
-                vectors[step : step + _STEP] = self.encoder(part[step : step + _STEP])
-                progress.update(start + min(step + _STEP, len(part)))
-            self._keep(part, vectors)
-            self._add(part, vectors)
-        progress.close()
+        with Progress("texts encoded", len(missing)) as progress:
+            for start in range(0, len(missing), _PART):
+                part = missing[start : start + _PART]
+                vectors = np.empty((len(part), self.dimensions), np.float32)
+                for step in range(0, len(part), _STEP):
+                    vectors[step : step + _STEP] = self.encoder(part[step : step + _STEP])
+                    progress.update(start + min(step + _STEP, len(part)))
+                self._keep(part, vectors)
+                self._add(part, vectors)
         result = np.empty((len(texts), self.dimensions), np.float32)
         for row, text in enumerate(texts):
             number, at = self._places[text]

@@ -78,12 +78,11 @@ class Towers:
           Float32 [texts, dimensions], each of length one.
         """
         embed = self.embeddings if remember else self.embeddings.encoder
-        progress = Progress("titles encoded", len(texts))
-        vectors = []
-        for start in range(0, len(texts), _TITLES):
-            vectors.append(self._titles(embed(texts[start : start + _TITLES])))
-            progress.update(start)
-        progress.close()
+        with Progress("titles encoded", len(texts)) as progress:
+            vectors = []
+            for start in range(0, len(texts), _TITLES):
+                vectors.append(self._titles(embed(texts[start : start + _TITLES])))
+                progress.update(min(start + _TITLES, len(texts)))
         return np.concatenate(vectors)
 
     def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:

@@ -249,23 +249,22 @@ def fit(
     )
     measured = Towers(state.model, embeddings)
     writer = tf.summary.create_file_writer(directory)
-    progress = Progress("epochs", hparams.num_epochs)
-    saved = time.monotonic()
-    for epoch in range(state.epochs + 1, hparams.num_epochs + 1):
-        loss = state.train(pairs.epoch(epoch - 1))
-        with writer.as_default(step=epoch):
-            tf.summary.scalar("loss", loss)
-            if hparams.loss == "infonce":
-                tf.summary.scalar("temperature", state.model.contrast.temperature())
-            if monitor is not None:
-                for name, value in monitor(measured).items():
-                    tf.summary.scalar(f"validation/{name}", value)
-        writer.flush()
-        if time.monotonic() - saved > _SAVE_SECONDS or epoch == hparams.num_epochs:
-            state.save()
-            saved = time.monotonic()
-        progress.update(epoch, f"loss {loss:.3f}")
-    progress.close()
+    with Progress("epochs", hparams.num_epochs, first=state.epochs) as progress:
+        saved = time.monotonic()
+        for epoch in range(state.epochs + 1, hparams.num_epochs + 1):
+            loss = state.train(pairs.epoch(epoch - 1))
+            with writer.as_default(step=epoch):
+                tf.summary.scalar("loss", loss)
+                if hparams.loss == "infonce":
+                    tf.summary.scalar("temperature", state.model.contrast.temperature())
+                if monitor is not None:
+                    for name, value in monitor(measured).items():
+                        tf.summary.scalar(f"validation/{name}", value)
+            writer.flush()
+            if time.monotonic() - saved > _SAVE_SECONDS or epoch == hparams.num_epochs:
+                state.save()
+                saved = time.monotonic()
+            progress.update(epoch, f"loss {loss:.3f}")
     writer.close()
     return measured
 

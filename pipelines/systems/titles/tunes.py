@@ -102,18 +102,17 @@ def read(records: RecordFiles, guess_keys: bool = False) -> Tunes:
     found: list[Tune] = []
     left_out: collections.Counter[str] = collections.Counter()
     untitled: collections.Counter[str] = collections.Counter()
-    progress = Progress("records read")
-    for count, (sequence, keys) in enumerate(_sequences(records.paths), start=1):
-        progress.update(count)
-        try:
-            tune, why_untitled = of_sequence(sequence, guess_keys, keys)
-        except melody.NoMelodyError as error:
-            left_out[error.reason] += 1
-            continue
-        if why_untitled:
-            untitled[why_untitled] += 1
-        found.append(tune)
-    progress.close()
+    with Progress("records read") as progress:
+        for count, (sequence, keys) in enumerate(_sequences(records.paths), start=1):
+            progress.update(count)
+            try:
+                tune, why_untitled = of_sequence(sequence, guess_keys, keys)
+            except melody.NoMelodyError as error:
+                left_out[error.reason] += 1
+                continue
+            if why_untitled:
+                untitled[why_untitled] += 1
+            found.append(tune)
     if not found:
         reasons = ", ".join(f"{count} with {reason}" for reason, count in left_out.items())
         raise UserError(
