@@ -20,6 +20,7 @@ from pipelines.media import sound
 from pipelines.media.page import folder, writing
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.runtime.terminal import print_path, shown_json
 
 FLAGS = flags.FLAGS
@@ -50,11 +51,13 @@ def _make_sound(directory: str, pieces: Sequence[folder.Piece]) -> bool:
     ending = sound.choose(FLAGS.audio, len(silent)) if silent else None
     if ending is None:
         return False
-    for path, sequence in silent:
-        try:
-            sound.write(sequence, path, ending)
-        except ValueError as error:
-            say(f"warning: {path}: no sound: {error}")
+    with Progress("sounds made", len(silent)) as progress:
+        for number, (path, sequence) in enumerate(silent, start=1):
+            try:
+                sound.write(sequence, path, ending)
+            except ValueError as error:
+                say(f"warning: {path}: no sound: {error}")
+            progress.update(number)
     return True
 
 

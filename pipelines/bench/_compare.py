@@ -17,6 +17,7 @@ from absl import flags
 
 from pipelines.bench import Benchmark
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 
 _POLL_SECONDS = 0.1
 _PACKAGES = ("apache-beam", "tensorflow", "note-seq", "numpy", "protobuf")
@@ -63,15 +64,21 @@ def compare(
             "better": dict(benchmark.better),
             "cases": {title: {name: [] for name in runs} for title, runs in cases.items()},
         }
-        for number in range(repeats):
-            for title, runs in cases.items():
-                for name, run in runs.items():
-                    what = ", ".join(filter(None, [title, name]))
-                    say(f"round {number + 1} of {repeats}: {what} ...")
-                    measured = dict(run(number))
-                    say(", ".join(f"{key} {value:g}" for key, value in measured.items()))
-                    report["cases"][title][name].append(measured)
-                    save(report)
+        turns = [
+            (number, title, name)
+            for number in range(repeats)
+            for title, runs in cases.items()
+            for name in runs
+        ]
+        with Progress("runs measured", len(turns)) as progress:
+            for done, (number, title, name) in enumerate(turns, start=1):
+                what = ", ".join(filter(None, [title, name]))
+                say(f"round {number + 1} of {repeats}: {what} ...")
+                measured = dict(cases[title][name](number))
+                say(", ".join(f"{key} {value:g}" for key, value in measured.items()))
+                report["cases"][title][name].append(measured)
+                save(report)
+                progress.update(done)
     return report
 
 

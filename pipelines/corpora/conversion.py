@@ -17,6 +17,7 @@ from pipelines.records.parts import Part
 from pipelines.records.shards import DuplicateKey
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 from pipelines.tunes import splits
 
 DEFAULT_LIMITS = Limits()
@@ -142,7 +143,7 @@ def _list_sources(corpus: Corpus, paths: Sequence[str], labels: str | None, part
     """Lists the sources at the paths; puts what else the corpus finds in a part of its own."""
     sources: list[Source] = []
     counts: dict[str, dict[str, int]] = {}
-    with Part(parts, "listed") as part:
+    with Part(parts, "listed") as part, Progress("sources listed") as progress:
         for found in _listed(corpus, paths, labels):
             if isinstance(found, Skipped):
                 part.reject(*found)
@@ -152,6 +153,7 @@ def _list_sources(corpus: Corpus, paths: Sequence[str], labels: str | None, part
                 counts[found.name] = found.counts
             else:
                 sources.append(found)
+                progress.update(len(sources))
     decided = corpus.has_splits
     if decided is None:
         decided = any(source.split for source in sources)

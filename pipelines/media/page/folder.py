@@ -11,6 +11,7 @@ from pipelines.music.abc import reader, tunebook
 from pipelines.music.limits import MAX_NOTES, Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
 
 # A page is read by people: a piece may last a day.
 LIMITS = Limits(max_seconds=86_400.0, max_notes=MAX_NOTES)
@@ -68,15 +69,17 @@ def read(folder: str, deep: bool) -> list[Piece]:
     names = list(_names(folder, deep))
     present = set(names)
     pieces: list[Piece] = []
-    for name in names:
-        if not name.lower().endswith((*formats.MIDI, *formats.MUSICXML, *ABC)):
-            continue
-        if name.lower().endswith(ABC) and any(_stem(name) + end in present for end in formats.MIDI):
-            continue
-        if len(pieces) >= MAX_PIECES:
-            say(f"warning: {folder}: the page has the first {MAX_PIECES:,} pieces")
-            break
-        pieces += _read_file(folder, name, present)
+    with Progress("files read", len(names)) as progress:
+        for number, name in enumerate(names, start=1):
+            progress.update(number)
+            if not name.lower().endswith((*formats.MIDI, *formats.MUSICXML, *ABC)):
+                continue
+            if name.lower().endswith(ABC) and _is_notation(name, present):
+                continue
+            if len(pieces) >= MAX_PIECES:
+                say(f"warning: {folder}: the page has the first {MAX_PIECES:,} pieces")
+                break
+            pieces += _read_file(folder, name, present)
     if not pieces:
         raise UserError(f"{folder} has no MIDI, ABC or MusicXML file in it; name another folder")
     return pieces[:MAX_PIECES]
@@ -120,6 +123,11 @@ def _stem(name: str) -> str:
 def _beside(name: str, endings: tuple[str, ...], present: set[str]) -> str:
     """The first of the files with the same name but for the ending, or ""."""
     return next((_stem(name) + end for end in endings if _stem(name) + end in present), "")
+
+
+def _is_notation(name: str, present: set[str]) -> bool:
+    """Whether a file of ABC notation lies beside a MIDI file of the same name."""
+    return any(_stem(name) + end in present for end in formats.MIDI)
 
 
 def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:

@@ -26,6 +26,7 @@ from pipelines.media import description
 from pipelines.media.page import cards, compare, folder, roll
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
 
 FILE = "index.html"
 _HERE = pathlib.Path(__file__).parent
@@ -110,7 +111,12 @@ def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
       `title`; `cards`: each with `title`, `facts` (pairs of texts), `axes` (each with `label` and
       `stops`), `compared` and `tracks`: each with `label` and `pieces`, those of `_piece`.
     """
-    return {"title": title, "cards": [_card(card) for card in arranged]}
+    drawn = []
+    with Progress("pieces drawn", len(arranged)) as progress:
+        for number, card in enumerate(arranged, start=1):
+            drawn.append(_card(card))
+            progress.update(number)
+    return {"title": title, "cards": drawn}
 
 
 def _card(card: cards.Card) -> dict[str, Any]:

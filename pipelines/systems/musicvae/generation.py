@@ -136,17 +136,19 @@ def generate(
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
     paths, empty = [], []
     play = _sound(options)
-    for i, sequence in enumerate(sequences):
-        words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
-        path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
-        pieces.write(sequence, path, options.pianoroll, options.overwrite)
-        if options.overwrite:
-            sound.remove(path, kept=options.audio)
-        if play:
-            play(sequence, path)
-        paths.append(path)
-        if not sequence.notes:
-            empty.append(path)
+    with Progress("pieces written", number) as progress:
+        for i, sequence in enumerate(sequences):
+            words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
+            path = os.path.join(output_dir, f"{'_'.join(words)}_{i:03d}-of-{number:03d}.mid")
+            pieces.write(sequence, path, options.pianoroll, options.overwrite)
+            if options.overwrite:
+                sound.remove(path, kept=options.audio)
+            if play:
+                play(sequence, path)
+            paths.append(path)
+            if not sequence.notes:
+                empty.append(path)
+            progress.update(i + 1)
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
         fix = "; --skip_empty draws others in their place" if mode == "sample" else ""

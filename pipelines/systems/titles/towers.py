@@ -63,8 +63,13 @@ class Towers:
 
     def tune_vectors(self, melodies: Sequence[Melody]) -> np.ndarray:
         """The vectors of melodies: float32 [melodies, dimensions], each of length one."""
-        batches = (melodies[start : start + _BATCH] for start in range(0, len(melodies), _BATCH))
-        return np.concatenate([self._tunes(arrays(batch)).numpy() for batch in batches])
+        vectors = []
+        with Progress("tunes encoded", len(melodies)) as progress:
+            for start in range(0, len(melodies), _BATCH):
+                batch = melodies[start : start + _BATCH]
+                vectors.append(self._tunes(arrays(batch)).numpy())
+                progress.update(start + len(batch))
+        return np.concatenate(vectors)
 
     def title_vectors(self, texts: Sequence[str], remember: bool = True) -> np.ndarray:
         """The vectors of titles.
@@ -81,8 +86,9 @@ class Towers:
         with Progress("titles encoded", len(texts)) as progress:
             vectors = []
             for start in range(0, len(texts), _TITLES):
-                vectors.append(self._titles(embed(texts[start : start + _TITLES])))
-                progress.update(min(start + _TITLES, len(texts)))
+                batch = texts[start : start + _TITLES]
+                vectors.append(self._titles(embed(batch)))
+                progress.update(start + len(batch))
         return np.concatenate(vectors)
 
     def scores(self, tunes: Sequence[Tune], texts: Sequence[str]) -> np.ndarray:

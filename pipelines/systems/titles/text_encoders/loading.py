@@ -12,6 +12,7 @@ import platformdirs
 import tensorflow as tf
 
 from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Stages
 from pipelines.systems.titles.text_encoders import OFFLINE
 
 # A server that sends nothing for so long is given up; TF-Hub itself would wait forever.
@@ -126,7 +127,10 @@ def load(handle: str, expected: str | None = None) -> TextEncoder:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
-        folder = hub.resolve(os.path.expanduser(handle))
+        with Stages() as stages:
+            if "://" in handle:
+                stages.begin(f"getting the text encoder {handle}")
+            folder = hub.resolve(os.path.expanduser(handle))
         found = fingerprint(folder)
         if found != (expected or found):
             raise OtherEncoderError(handle)
