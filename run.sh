@@ -19,6 +19,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   titles       train, evaluate, match, search: titles for tunes, tunes for titles
   pretrained   lists the trained models that come with the project; makes one of a run
   page         a page to listen to a folder of music, which opens from disk
+  plot         curves and metrics of runs beside each other, as figures for papers
   corpora      lists the corpora that convert reads
   configs      lists the configs that train takes
   bench        measures this project beside stock Magenta
@@ -186,7 +187,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | prior | attributes | titles | pretrained | page | corpora | bench | tensorboard)
+  demo | convert | tensors | train | evaluate | generate | prior | attributes | titles | pretrained | page | plot | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

@@ -248,6 +248,24 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
     Raises:
       UserError: where run.json is damaged, or describes a run of another system.
     """
+    metadata = read_any(run_dir)
+    if metadata and metadata["kind"] != kind:
+        folder = _find(run_dir).parent  # type: ignore[union-attr]
+        raise UserError(
+            f"{folder} is a run of {metadata['kind']}, not of {kind}; name another --run_dir"
+        )
+    return metadata
+
+
+def read_any(run_dir: str | os.PathLike) -> dict[str, Any]:
+    """Reads run.json, whatever system the run is of, which it says under "kind".
+
+    Returns:
+      What run.json says; {} where there is none.
+
+    Raises:
+      UserError: where run.json is damaged.
+    """
     path = _find(run_dir)
     if path is None:
         return {}
@@ -259,9 +277,7 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
         ) from error
     if not isinstance(metadata, dict):
         raise UserError(f"{path}: not a JSON object; restore it, or train in another folder")
-    found = metadata.setdefault("kind", _KIND_BEFORE)
-    if found != kind:
-        raise UserError(f"{path.parent} is a run of {found}, not of {kind}; name another --run_dir")
+    metadata.setdefault("kind", _KIND_BEFORE)
     return metadata
 
 

@@ -42,6 +42,16 @@ class Bar(tqdm):
                 file=Bar._file, dynamic_ncols=True, miniters=0, smoothing=0, **settings
             )
 
+    def display(self, *args, **kwargs):
+        """Draws the bar, and puts the cursor at its beginning.
+
+        What TensorFlow's C++ writes past Python then stands where the bar was, not behind it.
+        """
+        drawn = super().display(*args, **kwargs)
+        self.fp.write("\r")
+        self.fp.flush()
+        return drawn
+
     def close(self) -> None:
         """Draws the bar for the last time, or removes it where it does not stay."""
         with tqdm.get_lock():

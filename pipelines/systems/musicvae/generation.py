@@ -403,8 +403,8 @@ class Player:
                     tensors = following.result()
                     if i + 1 < len(batches):
                         following = decoder.submit(decode, batches[i + 1])
-                    yield from played(tensors)
                     progress.update(end)
+                    yield from played(tensors)
         for start in itertools.count(number, size) if on else ():
             yield from played(decode((start, start + size)))
 
