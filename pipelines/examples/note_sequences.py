@@ -16,6 +16,7 @@ from pipelines.examples.base import Batch, Counts, Draw, Examples
 from pipelines.music.note_sequence import parse, rhythm
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
+from pipelines.records.manifest import number_in
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Example, Representation
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
@@ -35,6 +36,13 @@ class NoteSequences(Examples):
         Raises:
           UserError: for records that are not NoteSequences.
         """
+        # Beside what a job counts, which has no total, and whose plain lines are enough.
+        with Progress("records read", number_in(self.paths), plain=False) as progress:
+            for number, piece in enumerate(self._parsed(), start=1):
+                progress.update(number)
+                yield piece
+
+    def _parsed(self) -> Iterator[music_pb2.NoteSequence]:
         for path in self.paths:
             for record in tfrecord.read(path):
                 try:
@@ -58,8 +66,8 @@ class NoteSequences(Examples):
         representation = representations.of(config.data_converter)
         representation.set_mode(TRAIN)
         counts = Counts()
-        with Progress("records counted") as progress:
-            for _, encoded in _encode(representation, self.pieces(), counts):
+        with Progress("records counted", bar_total=number_in(self.paths)) as progress:
+            for _, encoded in _encode(representation, self._parsed(), counts):
                 counts.examples += len(encoded.tensors.inputs)
                 progress.update(counts.records, f"({counts.examples} examples)")
         return counts

@@ -24,7 +24,7 @@ class TfdsExamples(NoteSequences):
     def __init__(self, name: str):
         super().__init__(name)
 
-    def pieces(self) -> Iterator[music_pb2.NoteSequence]:
+    def _parsed(self) -> Iterator[music_pb2.NoteSequence]:
         """Yields the NoteSequences in the order of the dataset.
 
         Raises:

@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.runtime.app import UserError
@@ -168,6 +168,23 @@ def count_in(path: str | os.PathLike, manifest: Mapping[str, Any]) -> int:
         )
     shard, shards, records = int(name[2]), split["shards"], split["records"]
     return shard_end(shard, shards, records) - shard_end(shard - 1, shards, records)
+
+
+def number_in(paths: Sequence[str]) -> int | None:
+    """How many records files have, by the manifests beside them; None where those do not tell."""
+    manifests: dict[str, dict[str, Any]] = {}
+    number = 0
+    if not paths:
+        return None
+    for path in paths:
+        folder = os.path.dirname(path) or "."
+        try:
+            if folder not in manifests:
+                manifests[folder] = read_manifest(folder)
+            number += count_in(path, manifests[folder])
+        except (UserError, LookupError, TypeError, AttributeError):
+            return None
+    return number
 
 
 def content_digest(paths: Iterable[str]) -> str:

@@ -34,18 +34,37 @@ class Progress:
       total: how many there will be, if that is known.
       every: seconds between plain lines.
       first: the count that this begins at.
+      bar_total: the total for the bar alone; by default `total`.
+      plain: whether there are plain lines where no bar can be, rather than nothing.
     """
 
-    def __init__(self, what: str, total: int | None = None, every: float = 10.0, first: int = 0):
+    def __init__(
+        self,
+        what: str,
+        total: int | None = None,
+        every: float = 10.0,
+        first: int = 0,
+        bar_total: int | None = None,
+        plain: bool = True,
+    ):
         self._what = what
         self._total = total
         self._every = every
+        self._plain = plain
         self._begun = self._last = time.monotonic()
         self._bar: Any = None
-        if on_terminal():
-            from pipelines.runtime import bars
+        self._live = on_terminal()
+        self._settings = shown(what), bar_total or total, first
+        # A bar without a total waits for the first count: until then, a library may show a bar of
+        # its own, as of a download.
+        if self._live and self._settings[1]:
+            self._open()
 
-            self._bar = bars.counting(shown(what), total, first)
+    def _open(self) -> None:
+        from pipelines.runtime import bars
+
+        self._bar = bars.counting(*self._settings)
+        self._bar.start_t -= time.monotonic() - self._begun
 
     def __enter__(self):
         return self
@@ -62,11 +81,13 @@ class Progress:
           bar_note: what the bar says, which tells the rate and the time left itself; by default
             the same.
         """
-        if self._bar is not None:
+        if self._live:
+            if self._bar is None:
+                self._open()
             self._bar.postfix = shown(note if bar_note is None else bar_note)
             self._bar.update(count - self._bar.n)
             return
-        if time.monotonic() - self._last < self._every:
+        if not self._plain or time.monotonic() - self._last < self._every:
             return
         self._last = time.monotonic()
         of = f" of {self._total}" if self._total is not None else ""

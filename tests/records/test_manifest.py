@@ -10,6 +10,7 @@ from pipelines.records.manifest import (
     count_in,
     held_out,
     kind_of,
+    number_in,
     read_manifest,
     record_files,
     require_whole,
@@ -23,6 +24,11 @@ def test_shards_are_counted_by_their_names(tmp_path, count, num_shards):
     manifest = make(tmp_path / "r", {"one": entries(count)}, num_shards=num_shards)
     for path in record_files(f"{tmp_path}/r/train.tfrecord*"):
         assert count_in(path, manifest) == len(list(tfrecord.read(path)))
+    paths = record_files(f"{tmp_path}/r/train.tfrecord*")
+    assert number_in(paths) == count
+    assert number_in(paths[1:]) == count - count_in(paths[0], manifest) or len(paths) == 1
+    assert number_in([*paths, str(tmp_path / "others.tfrecord")]) is None
+    assert number_in([]) is None
     for name in (
         "train.tfrecord-00000-of-00099",
         f"train.tfrecord-00099-of-{manifest['splits']['train']['shards']:05d}",

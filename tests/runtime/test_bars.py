@@ -105,7 +105,10 @@ def test_a_narrow_terminal_without_unicode():
 
 
 def test_ctrl_c_leaves_the_terminal_clean():
-    seen = _run(interrupt_at=r"1[345]/16")
+    # Sooner the bar would not be worth keeping.
+    wait = 'time.sleep(0.6); progress.update(12, bar_note="waiting"); time.sleep(60)'
+    job = _JOB.replace("if count == 12:", f"if count == 12:\n                    {wait}")
+    seen = _run(job, interrupt_at="waiting")
     assert seen.status == 130
     *_, bar, last = seen.lines
     assert re.match(r"tunes read: +\d+%\|", bar)

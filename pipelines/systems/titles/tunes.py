@@ -11,7 +11,7 @@ from pipelines.media import reading
 from pipelines.music import note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
-from pipelines.records.manifest import RecordFiles
+from pipelines.records.manifest import RecordFiles, number_in
 from pipelines.records.tune_list import read_tunes
 from pipelines.representations import scale_degrees as melody
 from pipelines.representations.scale_degrees import Melody
@@ -102,7 +102,7 @@ def read(records: RecordFiles, guess_keys: bool = False) -> Tunes:
     found: list[Tune] = []
     left_out: collections.Counter[str] = collections.Counter()
     untitled: collections.Counter[str] = collections.Counter()
-    with Progress("records read") as progress:
+    with Progress("records read", bar_total=number_in(records.paths)) as progress:
         for count, (sequence, keys) in enumerate(_sequences(records.paths), start=1):
             progress.update(count)
             try:
