@@ -24,6 +24,7 @@ COMMANDS = {
     "titles": "pipelines.titles",
     "pretrained": "pipelines.pretrained",
     "page": "pipelines.page",
+    "plot": "pipelines.plot",
     "corpora": "pipelines.corpora",
     "configs": "configs",
     "bench": "pipelines.bench",
