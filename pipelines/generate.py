@@ -30,7 +30,7 @@ from absl import flags
 
 import configs
 from pipelines import runs
-from pipelines.audio import instruments
+from pipelines.audio import instruments, synthesizers
 from pipelines.media import sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
@@ -196,6 +196,12 @@ flags.DEFINE_string(
     "Magenta.)",
 )
 flags.DEFINE_enum(
+    "synthesizer",
+    None,
+    list(synthesizers.NAMES),
+    "What plays the sound font; by default the first of these that is installed. (Not in Magenta.)",
+)
+flags.DEFINE_enum(
     "log",
     "WARN",
     ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
@@ -308,7 +314,11 @@ def main() -> None:
     pretrained.require_from_flags()
     read = _directions(amounts[0]) if amounts else None
     audio = sound.choose(
-        FLAGS.audio, _pieces(len(amounts)), FLAGS.instrument, path_flag("sound_font")
+        FLAGS.audio,
+        _pieces(len(amounts)),
+        FLAGS.instrument,
+        path_flag("sound_font"),
+        FLAGS.synthesizer,
     )
     tensorflow.start(FLAGS.log)
     from pipelines.runtime import devices
@@ -345,6 +355,7 @@ def main() -> None:
         audio=audio,
         instrument=FLAGS.instrument,
         sound_font=path_flag("sound_font"),
+        synthesizer=FLAGS.synthesizer,
     )
     output_dir = required_path_flag("output_dir")
     paths = generation.generate(run, FLAGS.mode, output_dir, inputs, options, edit)

@@ -96,7 +96,10 @@ def save(piece: NoteSequence | Path, path: Path) -> str:
 
 
 def render(
-    piece: NoteSequence | Path, instrument: str | None = None, sound_font: Path | None = None
+    piece: NoteSequence | Path,
+    instrument: str | None = None,
+    sound_font: Path | None = None,
+    synthesizer: str | None = None,
 ) -> tuple[np.ndarray, int]:
     """Plays a piece; `IPython.display.Audio(samples.T, rate=rate)` lets one hear it in a notebook.
 
@@ -104,6 +107,7 @@ def render(
       piece: a NoteSequence, or the path of a file.
       instrument: what plays the notes that are not drums, such as "flute"; docs/sound.md has all.
       sound_font: the path of another sound font (.sf2, .sf3).
+      synthesizer: "tinysoundfont" or "fluidsynth"; by default the first that is installed.
 
     Returns:
       Samples, float32 shaped [frames, 2] and between -1 and 1, and the frames a second.
@@ -113,7 +117,7 @@ def render(
     """
     font = None if sound_font is None else os.path.expanduser(sound_font)
     try:
-        return synthesis.render(piece_of(piece), instrument, font)
+        return synthesis.render(piece_of(piece), instrument, font, synthesizer)
     except ValueError as error:
         raise UserError(f"the piece cannot be played: {error}") from error
 

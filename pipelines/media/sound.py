@@ -12,14 +12,18 @@ MOST_BY_ITSELF = 100
 
 
 def choose(
-    audio: str, number: int, instrument: str | None = None, sound_font: str | None = None
+    audio: str,
+    number: int,
+    instrument: str | None = None,
+    sound_font: str | None = None,
+    synthesizer: str | None = None,
 ) -> str | None:
     """The ending of the sound files of some pieces: "mp3", "wav", "flac", or None for none.
 
     Args:
       audio: one of `CHOICES`; "auto" is MP3 for up to `MOST_BY_ITSELF` pieces.
       number: how many pieces there are.
-      instrument, sound_font: as `synthesis.render` takes them.
+      instrument, sound_font, synthesizer: as `synthesis.render` takes them.
 
     Raises:
       UserError: where sound is wanted and cannot be made. With "auto" a missing synthesiser gives
@@ -27,10 +31,10 @@ def choose(
     """
     if audio == "none" or (audio == "auto" and number > MOST_BY_ITSELF):
         return None
-    if audio == "auto" and not synthesis.is_installed():
-        say("no sound: the synthesiser tinysoundfont is not installed (docs/sound.md)")
+    if audio == "auto" and synthesizer is None and not synthesis.is_installed():
+        say("no sound: neither tinysoundfont nor FluidSynth is installed (docs/sound.md)")
         return None
-    synthesis.require(instrument, sound_font)
+    synthesis.require(instrument, sound_font, synthesizer)
     return "mp3" if audio == "auto" else audio
 
 
@@ -40,6 +44,7 @@ def write(
     ending: str,
     instrument: str | None = None,
     sound_font: str | None = None,
+    synthesizer: str | None = None,
 ) -> str:
     """Writes the sound of a piece beside its MIDI file, with the same name but for the ending.
 
@@ -47,7 +52,7 @@ def write(
       sequence: the piece.
       midi_path: where its MIDI file is.
       ending: "wav", "flac" or "mp3".
-      instrument, sound_font: as `synthesis.render` takes them.
+      instrument, sound_font, synthesizer: as `synthesis.render` takes them.
 
     Returns:
       The path of the sound file.
@@ -57,7 +62,8 @@ def write(
       OSError: where the file cannot be written.
     """
     path = pathlib.Path(midi_path).with_suffix(f".{ending}")
-    files.write(path, synthesis.blocks(sequence, instrument, sound_font), synthesis.RATE)
+    blocks = synthesis.blocks(sequence, instrument, sound_font, synthesizer)
+    files.write(path, blocks, synthesis.RATE)
     return os.fspath(path)
 
 

@@ -19,7 +19,7 @@ def test_what_is_chosen(monkeypatch, capsys):
     monkeypatch.setattr(synthesis, "is_installed", lambda: False)
     assert capsys.readouterr().err == ""
     assert sound.choose("auto", 1) is None
-    assert "tinysoundfont is not installed" in capsys.readouterr().err
+    assert "neither tinysoundfont nor FluidSynth is installed" in capsys.readouterr().err
 
 
 def test_a_missing_sound_font_is_found_before_the_music_is_made():

@@ -53,7 +53,7 @@ class Options:
       skip_empty: whether samples without a note are passed over, and others drawn in their place.
       describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
       audio: the ending of the sound files, from `sound.choose`; None writes none.
-      instrument, sound_font: how they sound, as `audio.synthesis.render` takes it.
+      instrument, sound_font, synthesizer: how they sound, as `audio.synthesis.render` takes it.
     """
 
     num_outputs: int = 5
@@ -70,6 +70,7 @@ class Options:
     audio: str | None = None
     instrument: str | None = None
     sound_font: str | None = None
+    synthesizer: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +184,7 @@ def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
         ending=options.audio,
         instrument=options.instrument,
         sound_font=options.sound_font,
+        synthesizer=options.synthesizer,
     )
 
 

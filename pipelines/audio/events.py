@@ -1,0 +1,105 @@
+"""What a synthesiser plays of a NoteSequence: a program for each channel, and notes by frames."""
+
+import collections
+import math
+from typing import Any, NamedTuple
+
+from pipelines.audio import instruments
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.runtime.app import UserError
+
+RATE = 44_100  # Frames a second.
+DRUM_BANK = 128
+_MOST_SECONDS = 24 * 3600
+_DRUM_CHANNEL = 9
+# Drums sound until they have died away, however short their notes are.
+_DRUM_SECONDS = 1.0
+# Pitches of Roland's drums, which the Groove MIDI Dataset was played on, and what they sound as.
+# General MIDI has no sound for the edges of hi-hats (22, 26). For the rim of the third tom (58) it
+# has a vibraslap, which rattles for three seconds; representations of drums read it as this tom.
+_ROLAND = {22: 42, 26: 46, 58: 43}
+
+
+class Event(NamedTuple):
+    """The begin or the end of a note; at one frame ends come first."""
+
+    frame: int
+    on: bool
+    channel: int
+    pitch: int
+    velocity: int
+
+
+class Part(NamedTuple):
+    """What is to be played.
+
+    Attributes:
+      programs: what each channel plays, (bank, program).
+      events: in order.
+      frames: how long the piece is.
+    """
+
+    programs: dict[int, tuple[int, int]]
+    events: collections.deque[Event]
+    frames: int
+
+
+def of(sequence: NoteSequence, instrument: str | None = None) -> Part:
+    """The events of a piece.
+
+    Args:
+      sequence: its notes.
+      instrument: a name of `instruments.PROGRAMS` for all notes that are not drums, or None for
+        what the notes say.
+
+    Raises:
+      UserError: for another instrument.
+      ValueError: for a note that MIDI cannot represent, and for more than a day of music.
+    """
+    if instrument is not None and instrument not in instruments.PROGRAMS:
+        names = ", ".join(instruments.PROGRAMS)
+        raise UserError(f"--instrument={instrument}: no such instrument; there are {names}")
+    channels: dict[tuple[int, int], int] = {}
+    events = []
+    end = sequence.total_time
+    for note in sequence.notes:
+        _require_playable(note)
+        end = max(end, note.start_time, note.end_time)
+        if not note.velocity:
+            continue
+        key = (DRUM_BANK, 0) if note.is_drum else (0, _program(note.program, instrument))
+        channel = channels.setdefault(key, _channel(key, len(channels)))
+        start = max(round(note.start_time * RATE), 0)
+        held = (
+            max(note.end_time, note.start_time + _DRUM_SECONDS) if note.is_drum else note.end_time
+        )
+        until = max(round(held * RATE), start + 1)
+        pitch = _ROLAND.get(note.pitch, note.pitch) if note.is_drum else note.pitch
+        events.append(Event(start, True, channel, pitch, note.velocity))
+        events.append(Event(until, False, channel, pitch, 0))
+    if end > _MOST_SECONDS or not math.isfinite(end):
+        raise ValueError(f"a piece of {end:g} seconds is longer than a day")
+    programs = {channel: key for key, channel in channels.items()}
+    return Part(programs, collections.deque(sorted(events)), round(end * RATE))
+
+
+def _require_playable(note: Any) -> None:
+    """Raises ValueError for a note that MIDI cannot represent."""
+    if not (0 <= note.pitch < 128 and 0 <= note.velocity < 128 and 0 <= note.program < 128):
+        raise ValueError("a note's pitch, velocity or program is not from 0 to 127")
+    times = (note.start_time, note.end_time)
+    if not (all(map(math.isfinite, times)) and max(times) <= _MOST_SECONDS):
+        raise ValueError("a note's time is not finite, or later than a day")
+
+
+def _program(program: int, instrument: str | None) -> int:
+    if instrument is None and program:
+        return program
+    return instruments.PROGRAMS[instrument or instruments.DEFAULT]
+
+
+def _channel(key: tuple[int, int], number: int) -> int:
+    """Drums are on channel 10 of MIDI, which is 9 from 0; what else there is takes the others."""
+    if key[0] == DRUM_BANK:
+        return _DRUM_CHANNEL
+    return number if number < _DRUM_CHANNEL else number + 1
