@@ -64,6 +64,8 @@ setup(
         # Music as sound. tinysoundfont has wheels for these systems only, and elsewhere needs a
         # C++ compiler. It asks for PyAudio, which the lock leaves out: nothing here plays aloud.
         "sound": [
+            "lameenc",  # MP3: its LAME is four times as fast as the one that soundfile brings
+            "pyfluidsynth",  # plays by FluidSynth, where the system has it
             "soundfile",
             "tinysoundfont>=0.3.7,<0.4; python_version < '3.13' and " + _WHEELS,
         ],

@@ -1,4 +1,4 @@
-"""Sound files, written by soundfile: libsndfile comes in its wheels, with the encoder of MP3."""
+"""Sound files: WAV and FLAC by soundfile, whose wheels bring libsndfile, MP3 by lameenc."""
 
 import os
 import pathlib
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pipelines.audio import mp3
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 
@@ -13,9 +14,8 @@ from pipelines.runtime.app import UserError
 _FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-ENDINGS = tuple(_FORMATS)
+ENDINGS = (*_FORMATS, "mp3")
 
 
 def write(path: str | os.PathLike, samples: np.ndarray | Iterable[np.ndarray], rate: int) -> None:
@@ -32,18 +32,29 @@ def write(path: str | os.PathLike, samples: np.ndarray | Iterable[np.ndarray], r
     """
     path = pathlib.Path(path)
     ending = path.suffix.lower().removeprefix(".")
-    if ending not in _FORMATS:
+    if ending not in ENDINGS:
         raise UserError(f"{path}: sound is written as {', '.join('.' + name for name in ENDINGS)}")
+    blocks = [samples] if isinstance(samples, np.ndarray) else samples
+    with files.replacing(path) as file:
+        if ending == "mp3":
+            mp3.write(file, blocks)
+        else:
+            _write(file.name, path, ending, blocks, rate)
+
+
+def _write(
+    name: str, path: pathlib.Path, ending: str, blocks: Iterable[np.ndarray], rate: int
+) -> None:
+    """Writes the file of a name, in a format of libsndfile; errors name the path."""
     import soundfile
 
     kind, subtype = _FORMATS[ending]
-    with files.replacing(path) as file:
-        # By its name: soundfile loses the error of a full disk in a file that Python has opened.
-        try:
-            with soundfile.SoundFile(
-                file.name, "w", samplerate=rate, channels=2, format=kind, subtype=subtype
-            ) as sound:
-                for block in [samples] if isinstance(samples, np.ndarray) else samples:
-                    sound.write(block)
-        except soundfile.LibsndfileError as error:
-            raise OSError(None, f"cannot be written: {error.error_string}", str(path)) from error
+    # By its name: soundfile loses the error of a full disk in a file that Python has opened.
+    try:
+        with soundfile.SoundFile(
+            name, "w", samplerate=rate, channels=2, format=kind, subtype=subtype
+        ) as sound:
+            for block in blocks:
+                sound.write(block)
+    except soundfile.LibsndfileError as error:
+        raise OSError(None, f"cannot be written: {error.error_string}", str(path)) from error
