@@ -2,24 +2,27 @@
 
 The folder has MIDI files, tunes in ABC notation or scores in MusicXML, also in folders in it. The
 page shows a piano roll of every piece and the score of tunes, and plays the sound files that lie
-beside them (NAME.mp3, .flac or .wav beside NAME.mid); those that are missing are made, but for
-tunebooks of several tunes. It needs no server and no network. Pieces that ./run.sh generate wrote
-are shown with what they were made of. Prints the path of the page.
+beside them (NAME.mp3, .flac or .wav beside NAME.mid). Those that are missing are made; those of a
+tunebook of several tunes are in a folder NAME-sound beside it. The page needs no server and no
+network. Pieces that ./run.sh generate wrote are shown with what they were made of. Prints the path
+of the page.
 
 Example:
   ./run.sh page music
 """
 
 import os
-from collections import Counter
+import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
+from pipelines.audio import instruments, synthesizers
 from pipelines.media import sound
 from pipelines.media.page import folder, writing
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.terminal import print_path, shown_json
 
@@ -34,29 +37,50 @@ flags.DEFINE_enum(
     "Make the sound of pieces that have none. auto: MP3 for up to "
     f"{sound.MOST_BY_ITSELF} pieces, none for more.",
 )
+flags.DEFINE_enum(
+    "instrument",
+    None,
+    list(instruments.PROGRAMS),
+    "What plays all notes that are not drums in the sound that is made; by default what each note "
+    f"says, and where it says nothing a {instruments.DEFAULT}.",
+)
+flags.DEFINE_string(
+    "sound_font",
+    None,
+    "The sound font (.sf2, .sf3) that sounds come from; one comes with the packages.",
+)
+flags.DEFINE_enum(
+    "synthesizer",
+    None,
+    list(synthesizers.NAMES),
+    "What plays the sound font; by default the first of these that is installed.",
+)
 flags.DEFINE_bool("json", False, "Print JSON instead of the path.")
 
 
 def _make_sound(directory: str, pieces: Sequence[folder.Piece]) -> bool:
     """Writes the sound of those pieces of a folder that have none; returns whether there were."""
-    in_file = Counter(piece.file for piece in pieces)
-    silent = [
-        (os.path.join(directory, piece.file), piece.sequence)
+    silent = {
+        os.path.join(directory, piece.sound_stem): piece
         for piece in pieces
-        if piece.sequence is not None
-        and piece.sequence.notes
-        and not piece.sound
-        and in_file[piece.file] == 1
-    ]
-    ending = sound.choose(FLAGS.audio, len(silent)) if silent else None
+        if piece.sequence is not None and piece.sequence.notes and not piece.sound
+    }
+    if not silent:
+        return False
+    how = (FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer)
+    ending = sound.choose(FLAGS.audio, len(silent), *how)
     if ending is None:
+        if len(silent) > sound.MOST_BY_ITSELF:
+            say(f"{len(silent)} pieces have no sound; --audio=mp3 makes it")
         return False
     with Progress("sounds made", len(silent)) as progress:
-        for number, (path, sequence) in enumerate(silent, start=1):
+        for number, (stem, piece) in enumerate(silent.items(), start=1):
+            pathlib.Path(stem).parent.mkdir(exist_ok=True)
             try:
-                sound.write(sequence, path, ending)
+                # A name may have dots: what follows the last of them is no ending here.
+                sound.write(piece.sequence, f"{stem}.mid", ending, *how)
             except ValueError as error:
-                say(f"warning: {path}: no sound: {error}")
+                say(f"warning: {os.path.join(directory, piece.file)}: no sound: {error}")
             progress.update(number)
     return True
 

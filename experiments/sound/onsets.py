@@ -147,13 +147,18 @@ def _alone(hits: Sequence[Any]) -> NoteSequence:
     return piece
 
 
-def measure(records: str, split: str) -> dict[str, Any]:
-    """Renders a minute of each piece, and each of its drums alone; counts the hits that are found.
+def measure(records: str, split: str, causes: bool) -> dict[str, Any]:
+    """Renders a minute of each piece and counts the onsets that are found.
+
+    Args:
+      records: folder of records.
+      split: which of its splits.
+      causes: whether each drum is also rendered alone, which takes ten times as long.
 
     Returns:
-      `pieces`: the scores of each; `drums`: by pitch, its hits, those that are the only drum of
-      their onset and found in the mix, and those found where the drum plays alone; `missed`: of
-      the onsets that are not found in the mix, how many are found where their drum plays alone.
+      `pieces`: the scores of each. With `causes`, `drums` by pitch: the onsets that have no other
+      drum, how many of them are found in the mix, and how many onsets are found where the drum
+      plays alone; `missed`: how many onsets that are missed in the mix are found in that way.
     """
     pieces = []
     drums: dict[int, Counter] = defaultdict(Counter)
@@ -163,29 +168,8 @@ def measure(records: str, split: str) -> dict[str, Any]:
         if not hits:
             continue
         score = compare(hits, detect(synthesis.render(_alone(hits))[0]))
-        heard: set[tuple[int, float]] = set()
-        by_pitch = defaultdict(list)
-        for hit in hits:
-            by_pitch[hit.pitch].append(hit)
-        for pitch, own in by_pitch.items():
-            alone = compare(own, detect(synthesis.render(_alone(own))[0]))
-            drums[pitch]["onsets alone"] += len(alone.groups)
-            drums[pitch]["found alone"] += sum(alone.found)
-            heard |= {
-                (pitch, note.start_time)
-                for group, is_found in zip(alone.groups, alone.found)
-                for note in group
-                if is_found
-            }
-        for group, found in zip(score.groups, score.found):
-            if len({note.pitch for note in group}) == 1:
-                drums[group[0].pitch]["onsets by itself"] += 1
-                drums[group[0].pitch]["found by itself"] += found
-            if not found:
-                heard_alone = any((note.pitch, note.start_time) in heard for note in group)
-                missed[
-                    "found where its drum plays alone" if heard_alone else "not found alone either"
-                ] += 1
+        if causes:
+            _explain(hits, score, drums, missed)
         pieces.append(
             {
                 "id": piece.id or piece.filename,
@@ -202,6 +186,28 @@ def measure(records: str, split: str) -> dict[str, Any]:
         "attack ms": {str(pitch): attack(pitch) for pitch in sorted(drums)},
         "missed": dict(missed),
     }
+
+
+def _explain(hits: Sequence[Any], score: Score, drums: dict[int, Counter], missed: Counter) -> None:
+    """Renders each drum alone, and counts what is found so."""
+    by_pitch = defaultdict(list)
+    for hit in hits:
+        by_pitch[hit.pitch].append(hit)
+    heard = set()
+    for pitch, own in by_pitch.items():
+        alone = compare(own, detect(synthesis.render(_alone(own))[0]))
+        drums[pitch]["onsets alone"] += len(alone.groups)
+        drums[pitch]["found alone"] += sum(alone.found)
+        for group, found in zip(alone.groups, alone.found):
+            if found:
+                heard |= {(pitch, note.start_time) for note in group}
+    for group, found in zip(score.groups, score.found):
+        if len({note.pitch for note in group}) == 1:
+            drums[group[0].pitch]["onsets by itself"] += 1
+            drums[group[0].pitch]["found by itself"] += found
+        if not found:
+            alone_too = any((note.pitch, note.start_time) in heard for note in group)
+            missed["found where its drum is alone" if alone_too else "not found alone either"] += 1
 
 
 def table(measured: dict[str, Any]) -> str:
@@ -223,6 +229,10 @@ def table(measured: dict[str, Any]) -> str:
         "| split | pieces | onsets | mean F1 | median | over 0.95 | precision | recall | F1 |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         f"| {measured['split']} | {' | '.join(cells)} |",
+    ]
+    if not measured["drums"]:
+        return "\n".join(lines)
+    lines += [
         "",
         f"missed: {measured['missed']}",
         "",
@@ -246,9 +256,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", required=True, help="folder of records that convert made")
     parser.add_argument("--split", default="validation")
+    parser.add_argument("--causes", action="store_true", help="render each drum alone, too")
     parser.add_argument("--output", help="JSON of what was measured")
     given = parser.parse_args()
-    measured = measure(given.records, given.split)
+    measured = measure(given.records, given.split, given.causes)
     if given.output:
         files.write_json(given.output, measured)
     print(table(measured))

@@ -92,6 +92,8 @@ def arrange(
             cards.append(_single(known[piece.file], piece, inputs))
         else:
             facts = [("file", piece.file)] if piece.title else []
+            if piece.number:
+                facts = [("file", piece.file), ("tune", str(piece.number))]
             cards.append(Card(piece.title or stem(piece.file), facts, [Track("", [piece])]))
     return cards
 

@@ -1,6 +1,7 @@
 """Finds and reads the pieces of a folder for the page."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Piece:
       abc: its notation, or "".
       notation: the path of the file with its notation from the folder, or "".
       sound: that of the file with its sound, or "".
+      number: which tune of a tunebook of several it is, from 1; 0 for the only piece of its file.
     """
 
     file: str
@@ -43,6 +45,20 @@ class Piece:
     abc: str = ""
     notation: str = ""
     sound: str = ""
+    number: int = 0
+
+    @property
+    def sound_stem(self) -> str:
+        """Where its sound lies, by the path from the folder without the ending.
+
+        That of a tune in a tunebook is named by a hash of its notation: a tune that is put into the
+        book, or changed, gives no other tune its sound.
+        """
+        stem = _stem(self.file)
+        if not self.number:
+            return stem
+        digest = hashlib.sha256(self.abc.encode("utf-8", "surrogatepass")).hexdigest()
+        return os.path.join(f"{stem}-sound", digest[:16])
 
     @property
     def is_midi(self) -> bool:
@@ -120,9 +136,9 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def _beside(name: str, endings: tuple[str, ...], present: set[str]) -> str:
-    """The first of the files with the same name but for the ending, or ""."""
-    return next((_stem(name) + end for end in endings if _stem(name) + end in present), "")
+def _with_ending(stem: str, endings: tuple[str, ...], present: set[str]) -> str:
+    """The first file that is there of this name with one of these endings, or ""."""
+    return next((stem + end for end in endings if stem + end in present), "")
 
 
 def _is_notation(name: str, present: set[str]) -> bool:
@@ -149,11 +165,12 @@ def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
     except OSError as error:
         pieces = [Piece(name, problem=f"It cannot be read: {error.strerror}.")]
     if len(pieces) == 1:
-        pieces[0].sound = _beside(name, SOUNDS, present)
-        if pieces[0].is_midi and (notation := _beside(name, ABC, present)):
+        if pieces[0].is_midi and (notation := _with_ending(_stem(name), ABC, present)):
             pieces[0].notation = notation
             pieces[0].abc = _first_tune(pathlib.Path(folder, notation))
-    for piece in pieces:
+    for number, piece in enumerate(pieces, 1):
+        piece.number = number if len(pieces) > 1 else 0
+        piece.sound = _with_ending(piece.sound_stem, SOUNDS, present)
         if piece.sequence is not None and not piece.sequence.notes:
             piece.problem = "It has no notes."
     return pieces

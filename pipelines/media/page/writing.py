@@ -182,7 +182,10 @@ def _downloads(piece: folder.Piece) -> list[list[str]]:
     elif piece.abc:
         found.append(["ABC", "", f"{piece.title or cards.stem(piece.file)}.abc"])
     if piece.sound:
-        found.append(["audio", _url(piece.sound), os.path.basename(piece.sound)])
+        name = os.path.basename(piece.sound)
+        if piece.number:
+            name = (piece.title or f"tune {piece.number}") + os.path.splitext(name)[1]
+        found.append(["audio", _url(piece.sound), name])
     return found
 
 
