@@ -2,6 +2,7 @@
 
 import collections
 import math
+import re
 from typing import Any, NamedTuple
 
 from pipelines.audio import instruments
@@ -18,6 +19,10 @@ _DRUM_SECONDS = 1.0
 # General MIDI has no sound for the edges of hi-hats (22, 26). For the rim of the third tom (58) it
 # has a vibraslap, which rattles for three seconds; representations of drums read it as this tom.
 _ROLAND = {22: 42, 26: 46, 58: 43}
+# What a track with a piano is called. note-seq and pretty_midi call every track of program 0, but
+# the first, by the name that General MIDI has for it, which so says nothing.
+_PIANO = re.compile(r"piano|klavier|keyboard", re.IGNORECASE)
+_SAYS_NOTHING = "Acoustic Grand Piano"
 
 
 class Event(NamedTuple):
@@ -50,7 +55,9 @@ def of(sequence: NoteSequence, instrument: str | None = None) -> Part:
     Args:
       sequence: its notes.
       instrument: a name of `instruments.PROGRAMS` for all notes that are not drums, or None for
-        what the notes say.
+        what the notes say. Program 0 is a piano where the piece says so: where its track is called
+        one, or where other notes have other programs. Elsewhere it is what a MIDI file and a
+        NoteSequence have that say nothing, and so a fiddle.
 
     Raises:
       UserError: for another instrument.
@@ -59,6 +66,7 @@ def of(sequence: NoteSequence, instrument: str | None = None) -> Part:
     if instrument is not None and instrument not in instruments.PROGRAMS:
         names = ", ".join(instruments.PROGRAMS)
         raise UserError(f"--instrument={instrument}: no such instrument; there are {names}")
+    pianos = _pianos(sequence)
     channels: dict[tuple[int, int], int] = {}
     events = []
     end = sequence.total_time
@@ -67,7 +75,7 @@ def of(sequence: NoteSequence, instrument: str | None = None) -> Part:
         end = max(end, note.start_time, note.end_time)
         if not note.velocity:
             continue
-        key = (DRUM_BANK, 0) if note.is_drum else (0, _program(note.program, instrument))
+        key = (DRUM_BANK, 0) if note.is_drum else (0, _program(note, instrument, pianos))
         channel = channels.setdefault(key, _channel(key, len(channels)))
         start = max(round(note.start_time * RATE), 0)
         held = (
@@ -92,10 +100,23 @@ def _require_playable(note: Any) -> None:
         raise ValueError("a note's time is not finite, or later than a day")
 
 
-def _program(program: int, instrument: str | None) -> int:
-    if instrument is None and program:
-        return program
-    return instruments.PROGRAMS[instrument or instruments.DEFAULT]
+def _pianos(sequence: NoteSequence) -> set[int]:
+    """The instruments of a NoteSequence (tracks) whose notes of program 0 are a piano's."""
+    if any(note.program and not note.is_drum for note in sequence.notes):
+        return {note.instrument for note in sequence.notes}
+    return {
+        info.instrument
+        for info in sequence.instrument_infos
+        if _PIANO.search(info.name) and info.name != _SAYS_NOTHING
+    }
+
+
+def _program(note: Any, instrument: str | None, pianos: set[int]) -> int:
+    if instrument is not None:
+        return instruments.PROGRAMS[instrument]
+    if note.program or note.instrument in pianos:
+        return note.program
+    return instruments.PROGRAMS[instruments.DEFAULT]
 
 
 def _channel(key: tuple[int, int], number: int) -> int:
