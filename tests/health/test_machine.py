@@ -36,13 +36,24 @@ def test_the_name_of_the_user_is_not_told(monkeypatch):
     assert without_home("/data/x") == "/data/x"
 
 
+def test_fluidsynth_is_its_library_and_its_package(monkeypatch):
+    monkeypatch.setattr(optional, "installed_version", lambda name: "1.4.0")
+    monkeypatch.setattr(optional.ctypes.util, "find_library", {"fluidsynth": "lib.so.3"}.get)
+    assert optional.fluidsynth()[1:3] == ("ok", "--synthesizer=fluidsynth, lib.so.3")
+    monkeypatch.setattr(optional.ctypes.util, "find_library", {}.get)
+    assert optional.fluidsynth().status == "note"
+    assert "apt install libfluidsynth3" in optional.fluidsynth().advice
+    monkeypatch.setattr(optional, "installed_version", {}.get)
+    assert "pip install --no-deps pyfluidsynth" in optional.fluidsynth().advice
+
+
 def test_optional_parts_have_advice_where_they_are_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     found = {each.name: each for each in optional.look()}
-    for name in ("FluidSynth", "abc2midi", "git", "encoders of TF-Hub", "datasets of TFDS"):
+    for name in ("abc2midi", "git", "encoders of TF-Hub", "datasets of TFDS"):
         assert found[name].status == "note" and found[name].advice
     program = tmp_path / "abc2midi"
     program.write_text("#!/bin/sh\necho 4.84 abc2midi\nexit 1\n")
