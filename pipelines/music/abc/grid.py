@@ -94,11 +94,8 @@ class _Clock:
         return [int(place) for place in places]
 
 
-class Music:
-    """A sequence in parts of a whole note.
-
-    Raises:
-      ValueError: where its times are not on the grid, or ABC cannot write its meters.
+class Music(NamedTuple):
+    """Music in parts of a whole note, as it is written.
 
     Attributes:
       tempos: places and quarter notes a minute.
@@ -109,27 +106,45 @@ class Music:
       unit: the unit note length.
     """
 
-    def __init__(self, sequence: NoteSequence):
-        clock = _Clock(sequence)
-        self.tempos = clock.tempos
-        self.voices = _voices(sequence, clock)
-        sounds = [sound for voice in self.voices for sound in voice.sounds]
-        end = max(sound.end for sound in sounds)
-        self.keys = _keys(sequence, clock, self.voices)
-        self.bars = _bars(_meters(sequence, clock), self.tempos, self.voices, end)
-        self.chord_symbols = [
-            (clock.place(annotation.time), text)
-            for annotation in sorted(sequence.text_annotations, key=lambda one: one.time)
-            if annotation.annotation_type == _CHORD
-            and (text := fields.write_chord_symbol(annotation.text))
-        ]
-        # An eighth of a triplet counts as an eighth.
-        short = sum(sound.end - sound.start < WHOLE // 12 for sound in sounds)
-        self.unit = WHOLE // (16 if 2 * short > len(sounds) else 8)
+    tempos: list[tuple[int, float]]
+    keys: list[tuple[int, spelling.Key]]
+    bars: list[Bar]
+    voices: list[Voice]
+    chord_symbols: list[tuple[int, str]]
+    unit: int
 
     def meter_at(self, place: int) -> Meter | None:
         """The meter of the bar at a place."""
         return self.bars[bisect.bisect_right(self.bars, place, key=lambda bar: bar.start) - 1].meter
+
+
+def of_sequence(sequence: NoteSequence) -> Music:
+    """Puts a sequence on the grid.
+
+    Raises:
+      ValueError: where its times are not on the grid, or ABC cannot write its meters.
+    """
+    clock = _Clock(sequence)
+    voices = _voices(sequence, clock)
+    sounds = [sound for voice in voices for sound in voice.sounds]
+    end = max(sound.end for sound in sounds)
+    keys = _keys(sequence, clock, voices)
+    bars = _bars(_meters(sequence, clock), clock.tempos, voices, end)
+    chord_symbols = [
+        (clock.place(annotation.time), text)
+        for annotation in sorted(sequence.text_annotations, key=lambda one: one.time)
+        if annotation.annotation_type == _CHORD
+        and (text := fields.write_chord_symbol(annotation.text))
+    ]
+    unit = unit_for([sound.end - sound.start for sound in sounds])
+    return Music(clock.tempos, keys, bars, voices, chord_symbols, unit)
+
+
+def unit_for(lengths: Sequence[int]) -> int:
+    """The unit note length that suits notes of these lengths: an eighth or a sixteenth."""
+    # An eighth of a triplet counts as an eighth.
+    short = sum(length < WHOLE // 12 for length in lengths)
+    return WHOLE // (16 if 2 * short > len(lengths) else 8)
 
 
 def _voices(sequence: NoteSequence, clock: _Clock) -> list[Voice]:

@@ -51,6 +51,17 @@ def read(
     score = notate(tune, max_notes)
     if score.notes() <= _PLACEHOLDER_NOTES and is_placeholder(tune.lines):
         raise Rejected("placeholder", "its notes are only the begin of the alphabet")
+    return perform(score, max_seconds, max_notes)
+
+
+def perform(
+    score: Score, max_seconds: float = MAX_SECONDS, max_notes: int = MAX_NOTES
+) -> NoteSequence:
+    """Plays a score out; arguments and result as those of `read`.
+
+    Raises:
+      Rejected: "no_notes", "too_long" or "too_many_notes".
+    """
     played = play(score, max_notes)
     clock = _Clock(played.tempos)
     seconds = clock.seconds(max(note.end for note in played.notes))

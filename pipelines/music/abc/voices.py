@@ -22,7 +22,17 @@ def voice_lines(music: Music, voice: Voice, is_first: bool) -> Iterator[str]:
       voice: one of its voices.
       is_first: whether tempos and chord symbols are written in this voice.
     """
-    return _Writer(music, voice, is_first).lines()
+    return _Writer(music, is_first).lines(voice)
+
+
+def bar_texts(music: Music, bars: Iterable[tuple[Bar, Sequence[Piece]]]) -> Iterator[str]:
+    """Writes bars that are cut already, one after another, each without its bar lines.
+
+    Args:
+      music: the whole piece; its `voices` are not looked at.
+      bars: each bar with its notes and rests, which fill it.
+    """
+    return _Writer(music, is_first=True).bars(bars)
 
 
 class _Token(NamedTuple):
@@ -37,9 +47,8 @@ class _Token(NamedTuple):
 class _Writer:
     """Writes one voice."""
 
-    def __init__(self, music: Music, voice: Voice, is_first: bool):
+    def __init__(self, music: Music, is_first: bool):
         self._music = music
-        self._voice = voice
         self._accidentals = keys.Accidentals(music.keys[0][1])
         # What stands before the note at a place: fields and chord symbols; and the keys that begin.
         self._fields: dict[int, str] = defaultdict(str)
@@ -60,12 +69,15 @@ class _Writer:
                 self._chords[max(place, begin)] += f'"{text}"'
         self._places = sorted({*self._fields, *self._chords})
 
-    def lines(self) -> Iterator[str]:
-        """The lines, each with its bar lines."""
-        written = []
-        for bar, pieces in cut(self._music.bars, self._voice.sounds, self._places):
-            written.append(self._bar(bar, pieces))
+    def bars(self, bars: Iterable[tuple[Bar, Sequence[Piece]]]) -> Iterator[str]:
+        """The bars as text, each without its bar lines."""
+        for bar, pieces in bars:
+            yield self._bar(bar, pieces)
             self._accidentals.bar()
+
+    def lines(self, voice: Voice) -> Iterator[str]:
+        """The lines of a voice, each with its bar lines."""
+        written = list(self.bars(cut(self._music.bars, voice.sounds, self._places)))
         pickup = int(self._music.bars[0].begin > self._music.bars[0].start)
         at = 0
         while at < len(written):

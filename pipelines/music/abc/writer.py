@@ -7,8 +7,8 @@ Times have to be on the grid of musical time (`grid`): a free performance is ref
 """
 
 from pipelines.music import note_sequence
-from pipelines.music.abc import fields
-from pipelines.music.abc.grid import WHOLE, Music, Voice
+from pipelines.music.abc import fields, grid
+from pipelines.music.abc.grid import WHOLE, Voice
 from pipelines.music.abc.voices import voice_lines
 from pipelines.music.melody import is_pitched
 from pipelines.music.note_sequence import NoteSequence
@@ -33,7 +33,7 @@ def write(sequence: NoteSequence, title: str = "") -> str:
     """
     if not is_pitched(sequence):
         raise ValueError("only music with notes and without drums can be written as ABC")
-    music = Music(sequence)
+    music = grid.of_sequence(sequence)
     head = _header(sequence, title)
     head.append(f"M:{fields.write_meter(music.bars[0].meter)}")
     head.append(f"L:1/{WHOLE // music.unit}")
