@@ -8,12 +8,16 @@ class attribute `representation`.
 
 import functools
 import sys
+from typing import TYPE_CHECKING
 
-from pipelines.representations.contract import Representation
 from pipelines.runtime.registry import modules_of
 
+if TYPE_CHECKING:
+    # It imports TensorFlow and Magenta, which the tokens of tunes and the titles do not need.
+    from pipelines.representations.contract import Representation
 
-def of(converter) -> Representation:
+
+def of(converter) -> "Representation":
     """The representation of a config's converter, by its class or the nearest class above that.
 
     Args:
@@ -28,7 +32,7 @@ def of(converter) -> Representation:
 
 
 @functools.cache
-def _registered() -> dict[type, type[Representation]]:
+def _registered() -> "dict[type, type[Representation]]":
     """Representations by the classes of their converters."""
     found: dict[type, type[Representation]] = {}
     for module in modules_of(sys.modules[__name__]):
