@@ -207,6 +207,41 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
             raise
         yield Ignored(file, rejected.detail)
         return
+    empty = True
+    for name, tune in _named(facts, text, header):
+        empty = False
+        yield _piece(corpus, file, name, tune, limits)
+    if empty:
+        nothing = "there is no tune in it"
+        yield Skipped(file, "no_tune", nothing) if required else Ignored(file, nothing)
+
+
+def texts(paths: Sequence[str]) -> Iterator[tuple[str, tunebook.TuneText]]:
+    """The tunes as they are written in whatever tunebooks are at some paths.
+
+    Records have tunes as they are played; this finds what they were made of.
+
+    Args:
+      paths: those that `--input` of the records named.
+
+    Yields:
+      The id that the record of a tune has, and its text; none of a file that has no tunes.
+    """
+    for book in _any_books(paths):
+        if isinstance(book, Skipped):
+            continue
+        for source in _slices(book):
+            try:
+                text, header = _text(source.facts)
+            except Rejected:
+                continue
+            yield from _named(source.facts, text, header)
+
+
+def _named(
+    facts: dict[str, Any], text: str, header: tuple[str, ...]
+) -> Iterator[tuple[str, tunebook.TuneText]]:
+    """The tunes of a source with the ids of their records."""
     names: set[str] = set()
     before = facts.get("line", 1) - 1
     for tune in tunebook.tunes(text):
@@ -220,10 +255,7 @@ def _sequences(corpus: str, source: Source, limits: Limits) -> Iterator[Piece | 
         if name in names or "start" in facts:
             name = f"{name}:{tune.line}"
         names.add(name)
-        yield _piece(corpus, file, f"{file}/{name}", tune, limits)
-    if not names:
-        nothing = "there is no tune in it"
-        yield Skipped(file, "no_tune", nothing) if required else Ignored(file, nothing)
+        yield f"{facts['file']}/{name}", tune
 
 
 def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -6,3 +6,5 @@ CORPUS = _tunebooks.any_tunebooks(
     name="abc",
     summary="tunebooks in ABC notation; --input is a file, a folder, a zip or a tar, or several",
 )
+
+texts = _tunebooks.texts
