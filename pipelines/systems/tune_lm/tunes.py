@@ -1,0 +1,96 @@
+"""The tunes of records as they are written.
+
+Records have tunes as they are played, with the splits and what versions of a tune are recognised
+by. The text of each is found in the tunebooks that the records were made of, by the record's id.
+"""
+
+import collections
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.corpora import abc
+from pipelines.music.abc.notation import notate
+from pipelines.music.limits import Rejected
+from pipelines.records.tune_list import read_tunes
+from pipelines.representations.abc_tokens import steps, written
+from pipelines.representations.abc_tokens.steps import Given, Steps
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
+from pipelines.tunes import splits
+
+
+class Tune(NamedTuple):
+    """A tune.
+
+    Attributes:
+      id: that of its record.
+      corpus: the folder of its tunebook, "" where that is in none.
+      split: "train", "validation" or "test".
+      group: the same number for versions of one tune.
+      given, steps: the tune as tokens.
+    """
+
+    id: str
+    corpus: str
+    split: str
+    group: int
+    given: Given
+    steps: Steps
+
+
+class Tunes(NamedTuple):
+    """Tunes, and how many were left out, by reason."""
+
+    tunes: list[Tune]
+    left_out: collections.Counter[str]
+
+    def of(self, split: str) -> list[Tune]:
+        """Those of a split."""
+        return [tune for tune in self.tunes if tune.split == split]
+
+
+def read(records: str | os.PathLike, tunebooks: Sequence[str], highest: bool = False) -> Tunes:
+    """Reads the tunes of a folder of records.
+
+    Args:
+      records: the folder, made by `convert --corpus=abc`.
+      tunebooks: what its `--input` named.
+      highest: as of `written.from_score`.
+
+    Raises:
+      UserError: where the records have no list of tunes, or a record's tune is not in the
+        tunebooks.
+    """
+    listed = list(read_tunes(records))
+    if not listed:
+        raise UserError(f"{records} has no list of tunes; make it with ./run.sh convert")
+    hashes = np.array([key for tune in listed for key in tune.keys], np.uint64)
+    groups = splits.join(hashes, np.array([len(tune.keys) for tune in listed])).groups
+    place = {tune.id: i for i, tune in enumerate(listed)}
+    found: dict[int, Tune] = {}
+    left_out: collections.Counter[str] = collections.Counter()
+    progress = Progress("tunes read")
+    for count, (name, text) in enumerate(abc.texts(tunebooks), start=1):
+        progress.update(count)
+        i = place.pop(name, None)
+        if i is None:
+            continue  # It was rejected, or was in another corpus.
+        try:
+            tune = written.from_score(notate(text), highest)
+            made = steps.encode(tune)
+        except (written.LeftOut, Rejected) as why:
+            left_out[why.reason] += 1
+            continue
+        split = listed[i].split
+        corpus = name.rpartition("/")[0].rpartition("/")[0]
+        found[i] = Tune(name, corpus, split, int(groups[i]), steps.given(tune), made)
+    progress.close()
+    if place:
+        raise UserError(
+            f"{records} has {len(place)} tunes that are not in the tunebooks, such as "
+            f"{next(iter(place))}; name those that the records were made of"
+        )
+    return Tunes([found[i] for i in sorted(found)], left_out)
