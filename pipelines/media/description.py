@@ -17,6 +17,7 @@ from pipelines.runtime.app import say
 FILE = "pieces.json"
 _VERSION = 1
 _MAX_BYTES = 1 << 28
+_MOST_PLACES = 1 << 31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +52,14 @@ def read(folder: str | os.PathLike) -> dict[str, Description]:
     """
     path = pathlib.Path(folder, FILE)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        given = json.loads(path.read_bytes())
+        given = json.loads(files.read_regular(path, _MAX_BYTES))
         if not isinstance(given, dict) or not isinstance(given.get("pieces"), list):
             raise ValueError("it has no list of pieces")
     except FileNotFoundError:
         return {}
-    except (ValueError, RecursionError) as error:
-        say(f"warning: {path} is passed over: {error}; ./run.sh generate writes it anew")
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        say(f"warning: {path} is passed over: {why}; ./run.sh generate writes it anew")
         return {}
     found, damaged = {}, 0
     for entry in given["pieces"]:
@@ -99,8 +99,15 @@ def _from_json(entry: Any) -> Description:
         inputs=tuple(map(_string, entry.get("inputs", []))),
         amounts={_string(name): float(amount) for name, amount in amounts.items()},
         series=_string(entry.get("series", "")),
-        position=tuple(map(int, entry.get("position", []))),
+        position=tuple(map(_place, entry.get("position", []))),
     )
+
+
+def _place(value: Any) -> int:
+    place = int(value)
+    if not 0 <= place < _MOST_PLACES:
+        raise ValueError("a position is a non-negative number")
+    return place
 
 
 def _string(value: Any) -> str:

@@ -1,16 +1,46 @@
 """Writes files and folders so that they appear as a whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pipelines.runtime.app import UserError
 from pipelines.runtime.terminal import json_escaped
+
+
+def read_regular(path: str | os.PathLike, most: int) -> bytes:
+    """Reads a file from a folder that may come from strangers.
+
+    A pipe there might never give a byte, and a device never end: only regular files are read, or
+    links to them.
+
+    Args:
+      path: the file.
+      most: the bytes that it may have.
+
+    Raises:
+      OSError: where it cannot be read, is not a regular file, or is larger.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        content = file.read(most) if found.st_size <= most else b""
+        if file.read(1):
+            raise OSError(errno.EFBIG, f"larger than {most / 1e6:.0f} MB", os.fspath(path))
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens a file; one that is a pipe without waiting until somebody writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """pieces.json: what is written is read, and what is damaged is passed over with a word."""
 
 import json
+import os
 
 import pytest
 
@@ -43,6 +44,15 @@ def test_a_damaged_file_is_passed_over(tmp_path, capsys, content):
     assert line.startswith(f"warning: {tmp_path}/pieces.json is passed over: ")
 
 
+def test_what_is_not_a_file_is_passed_over(tmp_path, capsys):
+    for make in (os.mkfifo, os.mkdir):
+        folder = tmp_path / make.__name__
+        folder.mkdir()
+        make(folder / description.FILE)
+        assert description.read(folder) == {}
+        assert "pieces.json is passed over: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -54,6 +64,8 @@ def test_a_damaged_file_is_passed_over(tmp_path, capsys, content):
         {"file": "x", "sources": 1},
         {"file": "x", "amounts": {"swing": "much"}},
         {"file": "x", "position": [float("inf")]},
+        {"file": "x", "position": [10**4299]},
+        {"file": "x", "position": [-1]},
         {"file": "x", "series": None},
     ],
 )

@@ -1,6 +1,7 @@
 """Files and folders appear as a whole or not at all."""
 
 import json
+import os
 
 import pytest
 
@@ -101,3 +102,24 @@ def test_an_error_names_the_file(tmp_path):
     with pytest.raises(OSError) as caught, files.writing(tmp_path / "x"):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(tmp_path / "x")
+
+
+def test_pipes_devices_folders_and_large_files_are_not_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    assert files.read_regular(tmp_path / "file", 5) == b"12345"
+    assert files.read_regular(tmp_path / "link", 9) == b"12345"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(10 << 30)
+    for name, reason in (
+        ("pipe", "not a regular file"),
+        ("device", "not a regular file"),
+        (".", "Is a directory|not a regular file"),
+        ("file", "larger than 0 MB"),
+        ("sparse", "larger than 0 MB"),
+    ):
+        with pytest.raises(OSError, match=reason) as caught:
+            files.read_regular(tmp_path / name, 4)
+        assert caught.value.filename == str(tmp_path / name)

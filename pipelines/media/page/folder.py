@@ -11,6 +11,7 @@ from pipelines.music import formats, note_sequence
 from pipelines.music.abc import reader, tunebook
 from pipelines.music.limits import MAX_NOTES, Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence
+from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 
@@ -104,12 +105,15 @@ def read(folder: str, deep: bool) -> list[Piece]:
 def read_input(folder: str, name: str) -> Piece | None:
     """Reads a piece that `generate` kept; None where it is gone or lies outside the folder."""
     root = os.path.realpath(folder)
-    path = os.path.realpath(os.path.join(root, name))
+    try:
+        path = os.path.realpath(os.path.join(root, name))
+    except ValueError:  # A name that no file can have.
+        return None
     if os.path.commonpath([root, path]) != root or not os.path.isfile(path):
         return None
     inside = os.path.relpath(os.path.dirname(path), root)
     present = {os.path.join(inside, each) for each in _names(os.path.join(root, inside), False)}
-    return _read_file(root, os.path.relpath(path, root), present)[0]
+    return next(iter(_read_file(root, os.path.relpath(path, root), present)), None)
 
 
 def _names(folder: str, deep: bool) -> Iterator[str]:
@@ -150,9 +154,7 @@ def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
     """The pieces of a file, at least one."""
     path = pathlib.Path(folder, name)
     try:
-        if path.stat().st_size > formats.max_bytes(LIMITS):
-            raise Rejected("too_large", f"{path.stat().st_size / 1e6:.0f} MB")
-        data = path.read_bytes()
+        data = files.read_regular(path, formats.max_bytes(LIMITS))
         if name.lower().endswith(ABC):
             pieces = _tunes(name, data)
         else:
@@ -195,7 +197,8 @@ def _tunes(name: str, data: bytes) -> list[Piece]:
 def _first_tune(path: pathlib.Path) -> str:
     """The text of the first tune of a file, or "" where there is none."""
     try:
-        return next(map(_text, tunebook.tunes(tunebook.decode(path.read_bytes()))), "")
+        data = files.read_regular(path, formats.max_bytes(LIMITS))
+        return next(map(_text, tunebook.tunes(tunebook.decode(data))), "")
     except (OSError, Rejected):
         return ""
 

@@ -27,6 +27,7 @@ from pipelines.media.page import cards, compare, folder, roll
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
+from pipelines.runtime.terminal import shown
 
 FILE = "index.html"
 _HERE = pathlib.Path(__file__).parent
@@ -68,6 +69,8 @@ def require_replaceable(path: pathlib.Path, overwrite: bool) -> None:
     """Raises UserError where a page would take the place of one that is not from here."""
     if overwrite or not path.exists():
         return
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; move it away, and give the same command again")
     with open(path, "rb") as file:
         if _MARK not in file.read(_LOOKED_AT):
             raise UserError(
@@ -80,7 +83,8 @@ def page(directory: str, deep: bool = False, pieces: Sequence[folder.Piece] | No
     if pieces is None:
         pieces = folder.read(directory, deep)
     known = _descriptions(directory, pieces)
-    names = {name for said in known.values() for name in said.inputs}
+    # Cards show the first of what a piece was made from, and no other.
+    names = {name for said in known.values() for name in said.inputs[:1]}
     kept = {name: folder.read_input(directory, name) for name in sorted(names)}
     inputs = {name: piece for name, piece in kept.items() if piece}
     title = os.path.basename(os.path.abspath(directory)) or "music"
@@ -92,9 +96,12 @@ def _descriptions(
 ) -> dict[str, description.Description]:
     """What is known of the pieces, by file, from the descriptions in each of their folders."""
     known = {}
-    for inside in sorted({os.path.dirname(piece.file) for piece in pieces}):
+    present = {piece.file for piece in pieces}
+    for inside in sorted({os.path.dirname(file) for file in present}):
         for said in description.read(os.path.join(directory, inside)).values():
             file = os.path.join(inside, said.file)
+            if file not in present:
+                continue
             known[file] = dataclasses.replace(
                 said,
                 file=file,
@@ -107,6 +114,9 @@ def _descriptions(
 def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
     """What the script of the page draws, as JSON values.
 
+    What a browser would obey in a text rather than show, such as right-to-left marks, is written
+    out. Notation is left as it is, since it is also what is downloaded.
+
     Returns:
       `title`; `cards`: each with `title`, `facts` (pairs of texts), `axes` (each with `label` and
       `stops`), `compared` and `tracks`: each with `label` and `pieces`, those of `_piece`.
@@ -116,7 +126,7 @@ def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
         for number, card in enumerate(arranged, start=1):
             drawn.append(_card(card))
             progress.update(number)
-    return {"title": title, "cards": drawn}
+    return {"title": shown(title), "cards": drawn}
 
 
 def _card(card: cards.Card) -> dict[str, Any]:
@@ -134,11 +144,14 @@ def _card(card: cards.Card) -> dict[str, Any]:
                     marked[id(original)] = missing
     for track in card.tracks:
         pieces = [_piece(piece, marked.get(id(piece), set())) for piece in track.pieces]
-        tracks.append({"label": track.label, "pieces": pieces})
+        tracks.append({"label": shown(track.label), "pieces": pieces})
     return {
-        "title": card.title,
-        "facts": [list(fact) for fact in card.facts],
-        "axes": [{"label": axis.label, "stops": axis.stops} for axis in card.axes],
+        "title": shown(card.title),
+        "facts": [list(map(shown, fact)) for fact in card.facts],
+        "axes": [
+            {"label": shown(axis.label), "stops": list(map(shown, axis.stops))}
+            for axis in card.axes
+        ],
         "compared": card.compared,
         "tracks": tracks,
     }
@@ -148,10 +161,10 @@ def _piece(piece: folder.Piece, marked: set[int]) -> dict[str, Any]:
     """A piece: `name`, `problem`, `sound` (a URL or ""), `downloads`, `abc` and `roll`."""
     drawn = piece.sequence is not None and bool(piece.sequence.notes)
     return {
-        "name": piece.file,
-        "problem": piece.problem,
+        "name": shown(piece.file),
+        "problem": shown(piece.problem),
         "sound": _url(piece.sound),
-        "downloads": _downloads(piece),
+        "downloads": [[kind, url, shown(name)] for kind, url, name in _downloads(piece)],
         "abc": piece.abc,
         "roll": roll.layout(piece.sequence, marked) if drawn else None,
     }
@@ -203,23 +216,23 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def assemble(title: str, shown: dict[str, Any]) -> bytes:
+def assemble(title: str, content: dict[str, Any]) -> bytes:
     """Puts the page together; the engraver of scores is in it only where there are tunes."""
     has_scores = any(
         piece["abc"]
-        for card in shown["cards"]
+        for card in content["cards"]
         for track in card["tracks"]
         for piece in track["pieces"]
     )
     script, style = _asset("page.js"), _asset("page.css")
     engraver = _asset(_ABCJS) if has_scores else ""
     values = {
-        "title": html.escape(title.encode("utf-8", "replace").decode()),
+        "title": html.escape(shown(title)),
         "script": script,
         "style": style,
         "engraver": f"<script>{engraver}</script>" if has_scores else "",
         "scripts": " ".join(_hash(each) for each in (script, engraver) if each),
-        "data": script_json(shown),
+        "data": script_json(content),
     }
     return string.Template(_asset("page.html")).substitute(values).encode("utf-8")
 

@@ -18,6 +18,7 @@ from tests.support.jobs import error_of, job
 from tests.support.pieces import drums, tune
 
 EVIL = "</script><script>alert(1)</script><!--\"'\n&amp;\u2028 Ó Cadhla 曲"
+WRITTEN_OUT = EVIL.replace("\n", "\\n").replace("\u2028", "\\u2028")
 TUNE = "X:1\nT:{}\nM:4/4\nL:1/8\nK:D\nABcd efga|\n"
 
 
@@ -100,10 +101,27 @@ def test_what_a_card_says_is_text(tmp_path):
         {"type": "application/json", "id": "data"},
         {},
     ]
-    assert parsed.title == EVIL
+    assert parsed.title == WRITTEN_OUT
     [shown_card] = json.loads(parsed.scripts[0][1])["cards"]
-    assert shown_card["title"] == shown_card["tracks"][0]["label"] == EVIL
-    assert shown_card["facts"] == [[EVIL, EVIL]]
+    [track] = shown_card["tracks"]
+    assert shown_card["title"] == track["label"] == WRITTEN_OUT
+    assert shown_card["facts"] == [[WRITTEN_OUT, WRITTEN_OUT]]
+    [piece] = track["pieces"]
+    assert piece["name"] == piece["problem"] == WRITTEN_OUT
+
+
+def test_marks_that_turn_a_name_around_are_written_out(tmp_path):
+    place = tmp_path / "exe\u202egnos"
+    place.mkdir()
+    (place / "a.abc").write_text(TUNE.format("\x1b[2J\u202eleeR\u2066"))
+    assert Elements(writing.page(str(place))).title == "exe\\u202egnos"
+    [card] = shown(place)["cards"]
+    assert card["title"] == "\\x1b[2J\\u202eleeR\\u2066"
+    [piece] = players(place)
+    assert [name for _, _, name in piece["downloads"]] == [
+        "\\x1b[2J\\u202eleeR\\u2066.mid",
+        "\\x1b[2J\\u202eleeR\\u2066.abc",
+    ]
 
 
 def test_json_in_a_script_has_nothing_that_html_reads():
@@ -189,6 +207,30 @@ def test_what_cannot_be_read_is_on_the_page_with_the_reason(tmp_path):
     assert set(problems) == {"empty.mid", "damaged.mid", "nothing.abc", "sound.mid"}
     assert problems.pop("sound.mid") == ""
     assert all(problem.startswith("It ") for problem in problems.values())
+
+
+def test_a_pipe_or_a_device_does_not_hang_the_page(tmp_path):
+    write_midi(tmp_path / "a.mid")
+    for name in ("a.abc", "b.mid", "pieces.json"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "c.abc").symlink_to("/dev/zero")
+    first, second, third = players(tmp_path)
+    assert first["roll"] and not first["abc"]
+    for piece in (second, third):
+        assert piece["problem"] == "It cannot be read: not a regular file."
+    os.mkfifo(tmp_path / "index.html")
+    with pytest.raises(UserError, match="index.html is not a file; move it away"):
+        writing.write(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "words.txt", "/etc/passwd", "..", "gone.mid"])
+def test_an_original_that_is_no_music_here_is_left_out(tmp_path, name):
+    write_midi(tmp_path / "a.mid")
+    (tmp_path / "words.txt").write_text("words")
+    entry = {"file": "a.mid", "mode": "reconstruct", "inputs": [name]}
+    (tmp_path / description.FILE).write_text(json.dumps({"pieces": [entry]}))
+    [card] = shown(tmp_path)["cards"]
+    assert [[piece["name"] for piece in track["pieces"]] for track in card["tracks"]] == [["a.mid"]]
 
 
 def test_a_piece_of_three_hours_is_shown(tmp_path):
