@@ -40,6 +40,8 @@ def latest(directory: str) -> str | None:
 
 def _stated(directory: str) -> str | None:
     """The newest checkpoint by TensorFlow's file `checkpoint`; None where that is no use."""
+    if not os.path.isfile(os.path.join(directory, "checkpoint")):
+        return None  # TensorFlow would wait for ever at a pipe.
     try:
         return tf.train.latest_checkpoint(directory)
     except DAMAGE:
@@ -59,7 +61,9 @@ def _complete(directory: str) -> list[str]:
 def _is_complete(prefix: str) -> bool:
     """Whether all files of a checkpoint are there."""
     parts = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
-    return os.path.isfile(f"{prefix}.index") and bool(parts) and len(parts) == int(parts[0][-5:])
+    if not parts or len(parts) != int(parts[0][-5:]):
+        return False
+    return all(map(os.path.isfile, [f"{prefix}.index", *parts]))
 
 
 def settle(directory: str) -> None:

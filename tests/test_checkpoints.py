@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 
 import pytest
@@ -76,3 +77,11 @@ def test_an_archive_without_one_checkpoint_is_no_damage(tmp_path):
 def test_a_prefix_without_files_is_still_asked_for_by_its_index(tmp_path):
     with pytest.raises(UserError, match=r"model.ckpt-9: no checkpoint; .*\.index does not exist"):
         checkpoints.find(None, str(tmp_path / "model.ckpt-9"))
+
+
+def test_a_pipe_among_the_files_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint")
+    assert checkpoints.latest(str(tmp_path)) is None
+    (tmp_path / "model.ckpt-3.index").write_bytes(b"")
+    os.mkfifo(tmp_path / "model.ckpt-3.data-00000-of-00001")
+    assert checkpoints.latest(str(tmp_path)) is None

@@ -24,7 +24,6 @@ import dataclasses
 import json
 import math
 import os
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +37,7 @@ from pipelines.systems.musicvae.weights import require_made_for
 FILE = "attributes.json"
 KINDS = ("means", "probe", "projected")
 _FORMAT = 1
+_MAX_BYTES = 1 << 28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,19 +225,26 @@ def read(path: str | os.PathLike) -> Directions:
       UserError: where it is none, or damaged.
     """
     try:
-        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        content = json.loads(files.read_regular(path, _MAX_BYTES))
         if content["format"] != _FORMAT:
             raise UserError(
                 f"{path}: written by another version (format {content['format']}, not {_FORMAT}); "
                 "make it again with ./run.sh attributes"
             )
         made_for = dict(content["made_for"])
-        size = int(made_for["z_size"])
+        made_for["z_size"] = size = int(made_for["z_size"])
         attributes = {
             str(name): _attribute(one, size) for name, one in content["attributes"].items()
         }
         return Directions(made_for, dict(content["made_of"]), attributes)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise UserError(
             f"{path}: no file of attributes, or a damaged one ({type(error).__name__}: {error}); "
             "make it again with ./run.sh attributes"

@@ -10,7 +10,6 @@ estimation). `prior_fitting` fits it.
 import dataclasses
 import json
 import os
-import pathlib
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -26,6 +25,7 @@ FILE = "prior.safetensors"
 STANDARD, AGGREGATED = KINDS = ("standard", "aggregated")
 _MAKE = "./run.sh prior"
 _FORMAT = 1
+_MAX_BYTES = 1 << 30
 
 
 class Prior(Protocol):
@@ -153,7 +153,7 @@ def read(path: str | os.PathLike, z_size: int) -> Aggregated:
     Raises:
       UserError: where it is damaged, not of this kind, or for latent vectors of another size.
     """
-    content = pathlib.Path(path).read_bytes()
+    content = files.read_regular(path, _MAX_BYTES)
     try:
         tensors = {
             name: tensor.astype(np.float64)
@@ -168,7 +168,13 @@ def read(path: str | os.PathLike, z_size: int) -> Aggregated:
             )
         prior = Aggregated(dict(facts["made_for"]), dict(facts["made_of"]), **tensors)
         _check(prior, z_size)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise UserError(
             f"{path}: no prior, or a damaged one ({type(error).__name__}: {error}); make it again "
             f"with {_MAKE}"

@@ -6,6 +6,7 @@ had happened.
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 
 HISTORY = "history.json"
+_MAX_BYTES = 1 << 28
 
 
 class Measured(NamedTuple):
@@ -88,13 +90,13 @@ def read(folder: str | os.PathLike, windows: str, step: int | None) -> Record:
     if step is None:
         return record
     try:
-        content = json.loads(record.path.read_text(encoding="utf-8"))
+        content = json.loads(files.read_regular(record.path, _MAX_BYTES))
         history = [_measured(each) for each in content["history"]]
         best = _measured(content["best"]) if content["best"] else None
         before = content["windows"]
     except FileNotFoundError:
         return record
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise UserError(
             f"{record.path}: damaged ({type(error).__name__}); remove it to begin validation anew"
         ) from error
@@ -111,4 +113,6 @@ def read(folder: str | os.PathLike, windows: str, step: int | None) -> Record:
 
 def _measured(values) -> Measured:
     step, loss = values
+    if not math.isfinite(loss):
+        raise ValueError(f"a loss of {loss}")
     return Measured(int(step), float(loss))

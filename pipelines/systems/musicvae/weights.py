@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipelines.runtime.app import UserError
 # of them are the JSON of one.
 FACTS = "reelgroove"
 _PRECISIONS = ("F16", "F32")
+_MAX_BYTES = 1 << 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read(path: str | os.PathLike) -> Weights:
     Raises:
       UserError: for a file that is truncated, damaged or not of this kind.
     """
-    content = pathlib.Path(path).read_bytes()
+    content = files.read_regular(path, _MAX_BYTES)
     try:
         tensors = safetensors.numpy.load(content)
     except safetensors.SafetensorError as error:

@@ -42,6 +42,13 @@ def test_the_file_is_read_back(found, tmp_path):
             np.testing.assert_allclose(again.directions[kind], one.directions[kind], rtol=1e-5)
 
 
+def test_a_size_that_is_written_otherwise_is_a_size(found, tmp_path):
+    found.made_for["z_size"] = 3.0
+    directions.write(tmp_path / "a.json", found)
+    shift = directions.read(tmp_path / "a.json").shift({"density": 1}, "means")
+    np.testing.assert_allclose(shift, [1, 0, 2])
+
+
 def test_a_shift_is_the_sum_of_amounts_times_directions(found):
     # 2 x (1, 0, 2) - 3 x (0, -1, 1/3)
     shift = found.shift({"density": 2, "style:jazz": -3}, "means")
@@ -122,6 +129,8 @@ def break_it(content, path, value):
         (["format"], 2, "written by another version (format 2, not 1); make it again with ./run"),
         (["attributes"], None, "no file of attributes, or a damaged one (AttributeError"),
         (["made_for"], {}, "no file of attributes, or a damaged one (KeyError: 'z_size')"),
+        (["made_for", "z_size"], float("inf"), "no file of attributes, or a damaged one (Overfl"),
+        (["attributes", "density", "windows"], float("inf"), "no file of attributes, or a damaged"),
         (["attributes", "density", "sd"], "x", "no file of attributes, or a damaged one (Value"),
         (
             ["attributes", "density", "directions", "probe"],

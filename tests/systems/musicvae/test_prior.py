@@ -119,6 +119,7 @@ def damaged(path, **changed):
     [
         {"mean": np.zeros(5, np.float32)},
         {"basis": np.zeros((4, 2), np.float32)},
+        {"basis": np.zeros((), np.float32)},
         {"weights": np.array([0.5, 0.6], np.float32)},
         {"weights": np.array([-0.5, 1.5], np.float32)},
         {"weights": np.zeros((0,), np.float32)},

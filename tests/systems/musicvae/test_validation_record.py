@@ -70,7 +70,18 @@ def test_losses_of_other_windows_are_not_compared(tmp_path, capsys):
     assert "history.json is of other held-out windows" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"windows": "w", "history": [1], "best": 0}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"windows": "w", "history": [1], "best": 0}',
+        '{"windows": "w", "history": [[1e999, 1.0]], "best": null}',
+        # Nothing would be better than a best loss of NaN, or everything.
+        '{"windows": "w", "history": [], "best": [10, NaN]}',
+    ],
+)
 def test_a_damaged_record_is_named(tmp_path, content):
     (tmp_path / "history.json").write_text(content)
     with pytest.raises(UserError, match=r"history\.json: damaged .*remove it"):
