@@ -16,7 +16,7 @@ from pipelines.runtime.app import say
 
 FILE = "pieces.json"
 _VERSION = 1
-_MAX_BYTES = 1 << 28
+_MAX_BYTES = 1 << 26
 _MOST_PLACES = 1 << 31
 
 
@@ -91,6 +91,8 @@ def _from_json(entry: Any) -> Description:
     settings, amounts = entry.get("settings", {}), entry.get("amounts", {})
     if not isinstance(settings, dict) or not isinstance(amounts, dict):
         raise TypeError("settings and amounts are objects")
+    if any(isinstance(value, (list, dict)) for value in settings.values()):
+        raise TypeError("a setting is a text or a number")
     return Description(
         file=_string(entry["file"]),
         mode=_string(entry.get("mode", "")),

@@ -14,7 +14,8 @@ from pipelines.media.description import Description
 from pipelines.media.page.folder import Piece
 
 _SLIDERS = ("interpolate", "edit", "grid")
-_WITH_ORIGINAL = ("reconstruct", "edit")
+# Of these modes the page shows the first input as well.
+WITH_ORIGINAL = ("reconstruct", "edit")
 
 
 @dataclasses.dataclass
@@ -146,7 +147,7 @@ def _single(said: Description, piece: Piece, inputs: dict[str, Piece]) -> Card:
 def _with_original(card: Card, said: Description, inputs: dict[str, Piece]) -> Card:
     """The card with the piece that it was made from before it, where that was kept."""
     original = inputs.get(said.inputs[0]) if said.inputs else None
-    if said.mode in _WITH_ORIGINAL and original:
+    if said.mode in WITH_ORIGINAL and original:
         card.tracks[0].label = "copy" if said.mode == "reconstruct" else "edited"
         card.tracks.insert(0, Track("original", [original]))
         card.compared = True

@@ -19,6 +19,8 @@ from pipelines.runtime.progress import Progress
 LIMITS = Limits(max_seconds=86_400.0, max_notes=MAX_NOTES)
 MAX_PIECES = 5_000
 ABC = (".abc",)
+# Notation beside a MIDI file: a tune has a few hundred bytes.
+_MAX_NOTATION = 1 << 20
 SOUNDS = (".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a")
 # Here `generate` keeps what it was given; these are parts of its pieces, and no pieces.
 INPUTS = "inputs"
@@ -151,7 +153,7 @@ def _is_notation(name: str, present: set[str]) -> bool:
 
 
 def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
-    """The pieces of a file, at least one."""
+    """The pieces of a file; none where it is neither called music nor is any."""
     path = pathlib.Path(folder, name)
     try:
         data = files.read_regular(path, formats.max_bytes(LIMITS))
@@ -197,7 +199,7 @@ def _tunes(name: str, data: bytes) -> list[Piece]:
 def _first_tune(path: pathlib.Path) -> str:
     """The text of the first tune of a file, or "" where there is none."""
     try:
-        data = files.read_regular(path, formats.max_bytes(LIMITS))
+        data = files.read_regular(path, _MAX_NOTATION)
         return next(map(_text, tunebook.tunes(tunebook.decode(data))), "")
     except (OSError, Rejected):
         return ""

@@ -96,6 +96,8 @@
   // The score
 
   const ENGRAVED = 20000; // characters at most: a tune has a few hundred
+  // Controls and right-to-left marks, which make a text read as another one.
+  const OBEYED = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
 
   function score(abc, label, first) {
     const place = element("div", { class: "score", role: "group", tabindex: "0", "aria-label": `Score of ${label}` });
@@ -112,7 +114,7 @@
           wrap: { preferredMeasuresPerLine: 4, minSpacing: 1.2, maxSpacing: 2.7 },
         };
         // The titles are the heading of the card.
-        const [tune] = ABCJS.renderAbc(place, abc.replace(/^T:.*$/gm, "%"), options);
+        const [tune] = ABCJS.renderAbc(place, abc.replace(OBEYED, "").replace(/^T:.*$/gm, "%"), options);
         const svg = place.querySelector("svg");
         if (!svg || !tune) return () => {};
         svg.setAttribute("role", "img");

@@ -67,10 +67,12 @@ def write(
 
 def require_replaceable(path: pathlib.Path, overwrite: bool) -> None:
     """Raises UserError where a page would take the place of one that is not from here."""
-    if overwrite or not path.exists():
+    if not path.exists():
         return
     if not path.is_file():
         raise UserError(f"{path} is not a file; move it away, and give the same command again")
+    if overwrite:
+        return
     with open(path, "rb") as file:
         if _MARK not in file.read(_LOOKED_AT):
             raise UserError(
@@ -84,7 +86,8 @@ def page(directory: str, deep: bool = False, pieces: Sequence[folder.Piece] | No
         pieces = folder.read(directory, deep)
     known = _descriptions(directory, pieces)
     # Cards show the first of what a piece was made from, and no other.
-    names = {name for said in known.values() for name in said.inputs[:1]}
+    shown_inputs = [each.inputs for each in known.values() if each.mode in cards.WITH_ORIGINAL]
+    names = {name for inputs in shown_inputs for name in inputs[:1]}
     kept = {name: folder.read_input(directory, name) for name in sorted(names)}
     inputs = {name: piece for name, piece in kept.items() if piece}
     title = os.path.basename(os.path.abspath(directory)) or "music"
