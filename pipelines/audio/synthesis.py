@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipelines.audio import events, synthesizers
+from pipelines.audio import events, sound_fonts, synthesizers
 from pipelines.audio.events import RATE, Event
 from pipelines.audio.synthesizers import Synthesizer
 from pipelines.music.note_sequence import NoteSequence
@@ -65,6 +65,8 @@ def blocks(
     """
     part = events.of(sequence, instrument)
     font = find_sound_font(sound_font)
+    if sound_font and (synthesizer or synthesizers.default()) == "tinysoundfont":
+        sound_fonts.require_harmless(os.path.abspath(font))
     with synthesizers.opened(synthesizer, font, part.programs) as synth:
         yield from (
             _blocks(synth, part.events, part.frames) if part.events else _silence(part.frames)
