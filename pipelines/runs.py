@@ -34,6 +34,7 @@ BEST = "best"
 
 _TRAIN, _EVAL, _VALIDATION, _MEDIA = "train", "eval", "validation", "media"
 _LOCK = ".lock"
+_MAX_BYTES = 1 << 26  # Of run.json.
 # What a file system says that has no locks, as some in a network have not.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -270,7 +271,7 @@ def read_any(run_dir: str | os.PathLike) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(files.read_regular(path, _MAX_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: not JSON ({error}); restore it, or move it away and train in another folder"

@@ -37,6 +37,14 @@ def test_what_is_no_object_is_named(tmp_path, text):
         runs.read(tmp_path, "musicvae")
 
 
+def test_a_file_of_ten_gigabytes_is_not_read(tmp_path):
+    with open(tmp_path / "run.json", "wb") as file:
+        file.truncate(10 << 30)
+    with pytest.raises(OSError, match="larger than 67 MB") as raised:
+        runs.read(tmp_path, "musicvae")
+    assert raised.value.filename == str(tmp_path / "run.json")
+
+
 @pytest.mark.parametrize("kind", [None, 5, ["musicvae"], {"a": 1}, math.nan, "\x1b[31mred\u202e"])
 def test_another_kind_is_named_and_shown_escaped(tmp_path, kind):
     (tmp_path / "run.json").write_text(json.dumps({**SOUND, "kind": kind}))

@@ -44,6 +44,7 @@ _KINDS = ("titles", "tunes")
 # Rows that are taken to double precision at a time, and bytes in which line ends are looked for at
 # a time: both bound the memory.
 _ROWS, _BYTES = 1 << 15, 1 << 24
+_MAX_BYTES = 1 << 26  # Of index.json.
 _LENGTH_TOLERANCE = 1e-4
 
 
@@ -271,7 +272,7 @@ def _read_about(path: pathlib.Path) -> dict[str, Any]:
             f"{path.parent} holds no index ({ABOUT} is missing); name one, or a new folder"
         )
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(files.read_regular(path, _MAX_BYTES).decode("utf-8"))
         sound = about["format"] == 1 and about["kind"] in _KINDS
         sound = sound and isinstance(about["made_with"], dict) and isinstance(about["files"], dict)
         about["count"], about["dimensions"]

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import os
 import pathlib
 import random
 import shutil
@@ -247,6 +248,14 @@ def test_a_fingerprint_does_not_depend_on_the_folder(builtin, tmp_path, monkeypa
     assert print_of("moved") == one
     (tmp_path / "moved" / ".DS_Store").write_text("left by a file manager")
     assert print_of(tmp_path / "moved") == one
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_in_an_encoder_is_named_and_not_waited_for(tmp_path, make):
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
+    make(tmp_path / "vocabulary")
+    with pytest.raises(UserError, match="vocabulary: not a file"):
+        loading.fingerprint(str(tmp_path))
 
 
 def test_every_byte_and_every_name_counts(builtin, tmp_path):

@@ -172,6 +172,9 @@ def fingerprint(folder: str) -> str:
         if not name.startswith(".")
     ]
     for name, path in sorted((os.path.relpath(path, folder), path) for path in paths):
+        # A pipe would be waited for. Paths such as gs://BUCKET/FILE do not exist here.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UserError(f"{path}: not a file, in the folder of a text encoder; remove it")
         content = hashlib.sha256()
         with tf.io.gfile.GFile(path, "rb") as file:
             while piece := file.read(_READ_BYTES):
