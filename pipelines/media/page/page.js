@@ -98,6 +98,21 @@
   const ENGRAVED = 20000; // characters at most: a tune has a few hundred
   // Controls and right-to-left marks, which make a text read as another one.
   const OBEYED = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+  // What abcjs would stand still at, some of it in a line of 60 characters: hundreds of ledger lines
+  // or staff lines, chords of hundreds of notes, and hundreds of overlays.
+  const DENSE = [
+    /\boctave\s*=(?!\s*[-+]?[0-4]\b)/,
+    /\bstafflines\s*=(?!\s*\d\b)/,
+    /[',]{9}/,
+    /\[[^\]|\n]{300}/,
+    /(?:&[^&]*){200}/,
+  ];
+
+  function notEngraved(abc) {
+    if (abc.length > ENGRAVED) return "The notation is too long to be shown as a score.";
+    if (DENSE.some((shape) => shape.test(abc.replace(OBEYED, "")))) return "The notation is too dense to be shown as a score.";
+    return "";
+  }
 
   function score(abc, label, first) {
     const place = element("div", { class: "score", role: "group", tabindex: "0", "aria-label": `Score of ${label}` });
@@ -195,9 +210,9 @@
         movers.push(roll.move);
         if (piece.roll.cut) this.body.append(element("p", { class: "problem" }, piece.roll.cut));
       }
-      const long = piece.abc.length > ENGRAVED;
-      if (long) this.body.append(element("p", { class: "problem" }, "The notation is too long to be shown as a score."));
-      if (piece.abc && piece.roll && !long && window.ABCJS) {
+      const why = notEngraved(piece.abc);
+      if (why) this.body.append(element("p", { class: "problem" }, why));
+      if (piece.abc && piece.roll && !why && window.ABCJS) {
         const engraved = score(piece.abc, this.label, piece.roll.first);
         this.body.append(engraved.element);
         try {

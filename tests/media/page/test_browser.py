@@ -340,3 +340,34 @@ def test_of_a_thousand_pieces_those_that_are_scrolled_to_are_drawn(opened, tmp_p
     page.get_by_label("Find").fill("0512")
     assert page.locator("#count").inner_text() == "1 of 1000 pieces"
     page.locator("article:not([hidden]) .track").wait_for()
+
+
+@pytest.mark.parametrize(
+    "key, notes",
+    [
+        ("C octave=9999999", "CDEF|"),
+        ("C oct\u200bave=9999999", "CDEF|"),
+        ("C stafflines=999999", "CDEF|"),
+        ("C", "[" + "CDEFGAB" * 1_000 + "]|"),
+        ("C", "(&C&D)" * 1_000 + "|"),
+        ("C", "c" + "'" * 9_000 + "|"),
+    ],
+    ids=["octave", "hidden octave", "staff lines", "chord", "overlays", "ledger lines"],
+)
+def test_notation_that_would_stand_the_page_still_is_not_engraved(
+    opened, tmp_path_factory, request, key, notes
+):
+    folder = tmp_path_factory.getbasetemp() / "pages0" / request.node.callspec.id
+    folder.mkdir()
+    text = f"X:1\nT:A\nM:4/4\nL:1/8\nK:{key}\n{notes}\n"
+    (folder / "a.abc").write_text(text)
+    plain = "X:1\nT:B\nM:4/4\nL:1/8\nK:C octave=-1\nCDEF GABc|\"^[a long remark\"c''b''|\n"
+    (folder / "b.abc").write_text(plain)
+    browser.write_piece(folder / "a.mid", drums([(0.0, 36, 100)]))
+    writing.write(str(folder))
+    page = opened(folder / "index.html")
+    dense = page.locator("article").first
+    dense.locator(".track").first.wait_for()
+    assert "too dense to be shown as a score" in dense.inner_text()
+    assert not dense.locator(".score").count()
+    assert card(page, "B").locator(".score svg").count() == 1
