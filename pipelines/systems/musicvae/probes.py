@@ -57,8 +57,13 @@ def fit(
     probes, differences = {}, {}
     for name, value in values.items():
         unit = (units or {}).get(name, value)
-        if lacking := lack(value, groups) or lack(unit, groups):
+        if lacking := lack(unit, groups):
             raise UserError(f"{name}: {lacking}; give other music, or leave it out of --attributes")
+        if lacking := lack(value, groups):
+            raise UserError(
+                f"{name}: in what the model makes of the windows, {lacking}; train it for more "
+                "steps, or leave it out of --attributes"
+            )
         probes[name] = (_label_probe if value.dtype == bool else _measured_probe)(z, value, groups)
         differences[name] = _difference_of_means(z, value)
     projected = _projections(covariance, [probe.coefficients for probe in probes.values()])

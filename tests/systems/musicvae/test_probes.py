@@ -121,6 +121,16 @@ def test_amounts_in_other_units():
         probes.fit(Z, {"a": played}, PIECES, {"a": np.full(1000, 3.0)})
 
 
+def test_a_model_that_was_hardly_trained_is_told_to_be():
+    """It plays nothing, where the music has something."""
+    with pytest.raises(UserError) as caught:
+        probes.fit(Z, {"a": np.zeros(1000)}, PIECES, {"a": X})
+    assert str(caught.value) == (
+        "a: in what the model makes of the windows, all windows have the same value, 0; train it "
+        "for more steps, or leave it out of --attributes"
+    )
+
+
 @pytest.mark.parametrize(
     "value, message",
     [
