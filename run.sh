@@ -160,7 +160,7 @@ make_environment() {
     if [ -e "$venv" ] && ! [ -e "$begun" ] && ! [ -e "$stamp" ]; then
       fail "$venv was not made by run.sh; move it away"
     fi
-    say "making .venv with $("$python" -V) ($python); this happens once and takes 3 GB of disk"
+    say "making .venv with $("$python" -V) ($python); this happens once and takes 4 GB of disk"
     trap remove_unfinished EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -170,7 +170,7 @@ make_environment() {
     cp "$lock" "$begun"
     if ! { step "$python" -I -m venv "$venv" && step "$in_venv" -I "$install" "$begun" "$venv"; }; then
       fail "making .venv failed, see above. It needs a network that reaches PyPI (or pip's" \
-        "configuration to name a mirror) and 4 GB of disk; free at $here:" \
+        "configuration to name a mirror) and 5 GB of disk; free at $here:" \
         "$(df -Ph "$here" | awk 'END { print $4 }')"
     fi
     mv "$begun" "$stamp"

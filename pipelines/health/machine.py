@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pipelines.health import OK, ROOT, WARNING, Finding, size, without_home
 
-# An environment takes 3 GB, and the checkpoints of a run some hundred megabytes.
+# An environment takes 4 GB, and the checkpoints of a run some hundred megabytes.
 _LITTLE_DISK, _LITTLE_MEMORY = 5e9, 3e9
 _VARIABLES = re.compile(
     # Terraform's variables, which may be secrets, begin with TF_ too.
@@ -61,7 +61,7 @@ def disks() -> Iterator[Finding]:
         usage = shutil.disk_usage(path)
         found = f"{size(usage.free)} free of {size(usage.total)} ({without_home(path)})"
         if usage.free < _LITTLE_DISK:
-            advice = "free some of it: an environment takes 3 GB, and a run some hundred megabytes"
+            advice = "free some of it: an environment takes 4 GB, and a run some hundred megabytes"
             yield Finding(f"disk, {what}", WARNING, found, advice)
         else:
             yield Finding(f"disk, {what}", OK, found)
