@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from pipelines import checkpoints, runs
 from pipelines.media import projector
-from pipelines.runtime.app import say
+from pipelines.runtime.app import UserError, say
 from pipelines.systems.musicvae import summaries, validation_record
 from pipelines.systems.musicvae.validation import Validation, Windows
 from pipelines.systems.musicvae.variable_values import values_of
@@ -143,7 +143,15 @@ def keep_only(folder: str, step: int | None) -> None:
     """Removes the checkpoints of a folder but that of one step; None removes all.
 
     A kill may leave one that the record does not know.
+
+    Raises:
+      UserError: for a link, behind which checkpoints of another run may lie.
     """
+    if os.path.islink(folder):
+        raise UserError(
+            f"{folder} is a link, and training removes older checkpoints there; put a folder in "
+            "its place, or remove it"
+        )
     for path in glob.glob(os.path.join(glob.escape(folder), "model.ckpt-*")):
         if step is None or not pathlib.Path(path).name.startswith(f"model.ckpt-{step}."):
             pathlib.Path(path).unlink()

@@ -14,6 +14,7 @@ from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import evaluation
 from pipelines.systems.musicvae.run import open_run
 from pipelines.systems.musicvae.validation import Validation, active_units, read_windows
+from pipelines.systems.musicvae.validation_hook import keep_only
 from tests.support.datasets import write
 from tests.support.jobs import error_of, job
 from tests.support.pieces import drums
@@ -77,6 +78,16 @@ def test_it_measures_what_evaluate_measures(tiny_run, held_out):
         expected["teacher_forced"]["f1"], abs=0.02
     )
     assert 0 <= result["active_units"] <= 4
+
+
+def test_checkpoints_behind_a_link_stay(tmp_path):
+    (tmp_path / "other").mkdir()
+    kept = tmp_path / "other" / "model.ckpt-7.index"
+    kept.touch()
+    (tmp_path / "best").symlink_to("other")
+    with pytest.raises(UserError, match="best is a link"):
+        keep_only(str(tmp_path / "best"), None)
+    assert kept.exists()
 
 
 @pytest.mark.slow
