@@ -2,12 +2,23 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 
 from pipelines.runtime import magenta_compat  # noqa: F401  before any test imports TensorFlow
 
 pytest_plugins = ["tests.support.keras_processes"]
+
+
+def pytest_configure() -> None:
+    """Lets programs that tests start be interrupted.
+
+    A shell has what it starts in the background ignore interruptions, and all programs that this
+    starts in turn.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
