@@ -15,7 +15,8 @@ _BAR = re.compile(r"[A-Za-z ]+: +\d+%\|")
 def shown(verb, *flags, **settings):
     """What the user of a job sees, once it was checked that no line tore a bar."""
     command = [sys.executable, "-m", f"pipelines.{verb}", *flags]
-    seen = pseudo_terminal.run(command, columns=120, **settings)
+    # So wide that the path of a temporary folder fits in a line.
+    seen = pseudo_terminal.run(command, columns=240, **settings)
     assert seen.status == 0, seen.lines
     assert seen.cursor_is_ready
     for line in seen.lines:

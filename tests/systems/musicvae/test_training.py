@@ -203,7 +203,8 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
             "computing the first step ...",
             "first step done in S s",
         ]
-        assert re.search(r"examples from .*; counted in \d+\.\d s$", lines[begin - 1])
+        assert re.search(r"examples from .*; counted in \d+\.\d s$", lines[begin - 2])
+        assert lines[begin - 1].startswith("piano rolls and sound for TensorBoard every 1000 steps")
 
 
 def test_the_graph_is_optimised_once(groove_records, tmp_path, monkeypatch):
