@@ -7,6 +7,7 @@ from tests.support.jobs import error_of, job
 from tests.support.pieces import drums, melody
 
 
+@pytest.mark.slow
 def test_the_page_makes_the_sound_that_is_missing(tmp_path):
     pytest.importorskip("tinysoundfont")
     for name, piece in (("a", drums([(0.0, 36, 100)])), ("b <é>", melody([60, 62]))):

@@ -80,6 +80,7 @@ def measured(place):
     return json.loads((place / "run" / "eval" / "validation-step-2.json").read_text())["sampled"]
 
 
+@pytest.mark.slow
 def test_a_failing_job_ends_the_demo(tmp_path):
     (tmp_path / "grooves" / "corpus").mkdir(parents=True)
     done = job("demo", f"--output={tmp_path}")

@@ -216,6 +216,7 @@ def test_a_run_killed_after_training_is_finished(
     assert len(matching.Matcher(run_dir).match(read_sequences(dozen)[0])) == 10
 
 
+@pytest.mark.slow
 def test_what_a_run_without_run_json_left_is_made_again(dozen, tmp_path):
     """Its exported encoder has another hash the next time, so its embeddings go with it."""
     run_dir = tmp_path / "run"
@@ -403,6 +404,7 @@ def test_no_titles_and_no_notes(sequences, encoder, tmp_path):
             training.train(path, str(tmp_path / "run"), encoder, None, TINY)
 
 
+@pytest.mark.slow
 def test_two_tunes_are_enough(sequences, encoder, tmp_path):
     """A batch of two; and, where it is asked for, batches of one, which teach nothing."""
     path = write(tmp_path / "two.tfrecord", sequences["reels"][20:22])
@@ -465,6 +467,7 @@ def test_the_projector_has_a_row_for_each_tune(run, dozen):
     assert text.count('metadata_path: "projector-points.tsv"') == 2
 
 
+@pytest.mark.slow
 def test_odd_titles_do_no_harm_to_the_projector(run, dozen, tmp_path, monkeypatch):
     trained, _ = towers.open_run(run, keep_embeddings=False)
     one = titled_tunes.read(open_records(dozen)).tunes[0]
