@@ -56,6 +56,7 @@ class MediaHook(tf.train.SessionRunHook):
         self._sounds = synthesis.is_installed()
         self._preview: Preview | None = None
         self._pending: concurrent.futures.Future | None = None
+        self._failed = False
 
     def begin(self) -> None:
         """Finds the training step; Magenta calls it before there is a session."""
@@ -100,19 +101,39 @@ class MediaHook(tf.train.SessionRunHook):
         if step != self._shown:
             self._play(session, step)
         self._thread.shutdown()
-        if self._pending:
-            self._pending.result()
+        self._wait()
         self._writer.close()
 
     def _play(self, session, step: int) -> None:
         """Has the thread play the model as it is now."""
-        if self._pending:
-            # Raises what went wrong there.
-            self._pending.result()
+        self._wait()
         self._shown = step
+        if self._failed:
+            return
         assert self._preview is not None
         values = values_of(session, self._preview.variables)
         self._pending = self._thread.submit(self._write_played, values, step)
+
+    def _wait(self) -> None:
+        """Waits for the thread. What it could not play is told, and training goes on without music.
+
+        Raises:
+          OSError: where its files cannot be written; checkpoints could not be, either.
+        """
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        try:
+            pending.result()
+        except OSError:
+            raise
+        except Exception as error:
+            # Hours of training are worth more than a picture.
+            self._failed = True
+            say(
+                "warning: no more music for TensorBoard, training goes on: "
+                f"{type(error).__name__}: {error}"
+            )
 
     def _write_originals(self) -> None:
         assert self._preview is not None

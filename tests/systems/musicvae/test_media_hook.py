@@ -94,7 +94,20 @@ def test_training_is_the_same_with_and_without_media(groove_records, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_error_while_drawing_ends_training(groove_records, tmp_path, monkeypatch):
+def test_training_goes_on_without_what_cannot_be_drawn(
+    groove_records, tmp_path, monkeypatch, capsys
+):
+    def odd(*_):
+        raise ValueError("odd music")
+
+    monkeypatch.setattr(media_summaries, "picture", odd)
+    assert train_run(groove_records, tmp_path, media_every=1) == 3
+    warning = "warning: no more music for TensorBoard, training goes on: ValueError: odd music"
+    assert capsys.readouterr().err.count(warning) == 1
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_ends_training(groove_records, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
