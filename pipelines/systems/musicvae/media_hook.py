@@ -25,7 +25,8 @@ NUMBER = 3
 class MediaHook(tf.train.SessionRunHook):
     """Plays held-out windows and samples every so many steps, and after the last one.
 
-    Training only waits while the variables are copied: a thread decodes, draws and renders.
+    A thread decodes, draws and renders. Training waits while the model is loaded and the variables
+    are copied, and where the thread has not finished what was due before.
 
     Args:
       run_dir: the run folder.
@@ -79,7 +80,7 @@ class MediaHook(tf.train.SessionRunHook):
         self._writer.add_session_log(began, self._start + 1)
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._pending = self._thread.submit(self._write_originals)
-        if not self._start:
+        if self._start % self._every == 0:
             self._play(session, 0)
 
     def before_run(self, run_context):
@@ -115,18 +116,12 @@ class MediaHook(tf.train.SessionRunHook):
         self._pending = self._thread.submit(self._write_played, values, step)
 
     def _wait(self) -> None:
-        """Waits for the thread. What it could not play is told, and training goes on without music.
-
-        Raises:
-          OSError: where its files cannot be written; checkpoints could not be, either.
-        """
+        """Waits for the thread; tells what it could not do, and training goes on without music."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
         try:
             pending.result()
-        except OSError:
-            raise
         except Exception as error:
             # Hours of training are worth more than a picture.
             self._failed = True
@@ -138,6 +133,7 @@ class MediaHook(tf.train.SessionRunHook):
     def _write_originals(self) -> None:
         assert self._preview is not None
         self._write("original", self._preview.originals(), self._start)
+        self._writer.flush()
 
     def _write_played(self, values: Mapping[str, np.ndarray], step: int) -> None:
         assert self._preview is not None

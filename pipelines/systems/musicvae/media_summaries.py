@@ -13,7 +13,7 @@ from pipelines.media import pianoroll
 # Mono at half the frames of a CD: a quarter of the disk space, and loops sound as they do. WAV is
 # the one encoding that TensorBoard names to the browser.
 RATE = synthesis.RATE // 2
-# Of longer pieces the begin is enough to hear how training goes.
+# The beginning of a longer piece is enough to hear how training goes.
 MAX_SECONDS = 15
 _FADE = RATE // 10  # Frames.
 

@@ -55,7 +55,7 @@ class ValidationHook(tf.train.SessionRunHook):
         """Adds the saver of the best checkpoint; Magenta calls it before there is a session."""
         os.makedirs(runs.validation_dir(self._run_dir), exist_ok=True)
         # All variables, so that training can go on from the best checkpoint, too.
-        self._saver = tf.train.Saver(save_relative_paths=True, max_to_keep=1)
+        self._saver = tf.train.Saver(save_relative_paths=True, max_to_keep=2)
         best = self._record.best
         keep_only(runs.best_dir(self._run_dir), best.step if best else None)
         if kept := checkpoints.latest(runs.best_dir(self._run_dir)):
@@ -108,9 +108,12 @@ class ValidationHook(tf.train.SessionRunHook):
             prefix = os.path.join(runs.best_dir(self._run_dir), "model.ckpt")
             os.makedirs(os.path.dirname(prefix), exist_ok=True)
             self._saver.save(session, prefix, global_step=step, write_meta_graph=False)
-            self._write_points()
-        # The checkpoint comes first: a record never names one that is not there.
+        # The checkpoint comes first, and the one before goes last: whenever a run is killed, the
+        # record names one that is there.
         self._record.save()
+        if better:
+            keep_only(runs.best_dir(self._run_dir), step)
+            self._write_points()
         assert self._writer is not None
         values = summaries.validation_scalars(result)
         self._writer.add_summary(tf.Summary(value=values), step)

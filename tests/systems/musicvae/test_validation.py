@@ -15,6 +15,7 @@ from pipelines.systems.musicvae import evaluation
 from pipelines.systems.musicvae.run import open_run
 from pipelines.systems.musicvae.validation import Validation, active_units, read_windows
 from pipelines.systems.musicvae.validation_hook import keep_only
+from pipelines.systems.musicvae.validation_record import Record
 from tests.support.datasets import write
 from tests.support.jobs import error_of, job
 from tests.support.pieces import drums
@@ -78,6 +79,25 @@ def test_it_measures_what_evaluate_measures(tiny_run, held_out):
         expected["teacher_forced"]["f1"], abs=0.02
     )
     assert 0 <= result["active_units"] <= 4
+
+
+@pytest.mark.slow
+def test_a_kill_while_the_best_is_kept_leaves_it(groove_records, held_out, tmp_path, monkeypatch):
+    options = {"validation_path": held_out, "validation_every": 1}
+    train_run(groove_records, tmp_path, num_steps=1, **options)
+    before = json.loads((tmp_path / "validation" / "history.json").read_text())["best"]
+
+    def killed(self):
+        raise OSError("killed")
+
+    monkeypatch.setattr(Validation, "measure", lambda self: {**measured, "loss_at_max_beta": 0.0})
+    zero = ("loss", "reconstruction_loss", "reconstruction_bits", "kl_loss", "kl_bits", "kl_beta")
+    measured = dict.fromkeys(zero, 0.0)
+    monkeypatch.setattr(Record, "save", killed)
+    with pytest.raises(OSError, match="killed"):
+        train_run(groove_records, tmp_path, num_steps=2, **options)
+    # What the record names is there, beside the one that it does not know yet.
+    assert list((tmp_path / "best").glob(f"model.ckpt-{before[0]}.index"))
 
 
 def test_checkpoints_behind_a_link_stay(tmp_path):
