@@ -16,6 +16,7 @@ from pipelines.examples.base import Batch
 from pipelines.representations.contract import EVAL
 from pipelines.systems.musicvae.model import build_variables, restore, seeded
 from pipelines.systems.musicvae.run import Run
+from pipelines.systems.musicvae.variable_values import variables_of
 
 
 class _Recorder(BaseDecoder):
@@ -99,7 +100,7 @@ class TeacherForced:
                 for name, (value, _) in metrics.items()
                 if not name.startswith("segment/")
             }
-            self.variables = {variable.op.name: variable for variable in tf.global_variables()}
+            self.variables = variables_of(graph)
             self._saver = tf.train.Saver(tf.global_variables())
             self._session = tf.Session(graph=graph)
             self._begin = tf.local_variables_initializer()

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from pipelines import checkpoints, runs
 from pipelines.audio import synthesis
 from pipelines.representations.contract import Example
 from pipelines.runtime.app import say
-from pipelines.systems.musicvae import media_summaries
+from pipelines.systems.musicvae import media_summaries, summaries
 from pipelines.systems.musicvae.preview import Preview
 from pipelines.systems.musicvae.run import Run
 from pipelines.systems.musicvae.variable_values import values_of
@@ -64,7 +63,7 @@ class MediaHook(tf.train.SessionRunHook):
         self._step = tf.train.get_global_step()
 
     def after_create_session(self, session, coord) -> None:
-        """Loads the model; in a new run, plays what it does before the first step."""
+        """Loads the model; plays what it does before the first step, where that is due."""
         if self._preview is not None:
             return  # A worker that lost its session got another one.
         # Saved when the session was made, by the hook that saves checkpoints.
@@ -72,16 +71,11 @@ class MediaHook(tf.train.SessionRunHook):
         assert checkpoint is not None
         run = dataclasses.replace(self._run, checkpoint=checkpoint)
         self._preview = Preview(run, self._held_out, NUMBER)
-        os.makedirs(runs.media_dir(self._run_dir), exist_ok=True)
-        with tf.Graph().as_default():
-            self._writer = tf.summary.FileWriter(runs.media_dir(self._run_dir))
-        # What was written of later steps, before the run was killed, is not to be shown.
-        began = tf.SessionLog(status=tf.SessionLog.START)
-        self._writer.add_session_log(began, self._start + 1)
+        self._writer = summaries.open_writer(runs.media_dir(self._run_dir), self._start)
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._pending = self._thread.submit(self._write_originals)
         if self._start % self._every == 0:
-            self._play(session, 0)
+            self._play(session, self._start)
 
     def before_run(self, run_context):
         """Asks for the step of each run."""

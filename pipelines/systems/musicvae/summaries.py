@@ -13,6 +13,22 @@ from tensorboard.plugins.text import summary_v2 as text_plugin
 from pipelines.systems.musicvae.validation import ACTIVE_VARIANCE
 
 
+def open_writer(folder: str, start: int) -> tf.summary.FileWriter:
+    """Opens a file of summaries for a run that goes on from a step.
+
+    What was written of later steps, before the run was killed, is then not shown.
+
+    Args:
+      folder: of the summaries; made where it does not exist.
+      start: the step that the run goes on from.
+    """
+    # In training's graph, the writer would add that graph to its file.
+    with tf.Graph().as_default():
+        writer = tf.summary.FileWriter(folder)
+    writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), start + 1)
+    return writer
+
+
 def scalars(result: Mapping[str, Any], prefix: str = "") -> Iterator[tf.Summary.Value]:
     """The numbers of nested JSON values as summaries, named "outer/inner"; whole numbers are left.
 

@@ -67,11 +67,7 @@ class ValidationHook(tf.train.SessionRunHook):
         """Measures before the first step, where that is due."""
         if self._writer is not None:
             return  # A worker that lost its session got another one.
-        with tf.Graph().as_default():
-            self._writer = tf.summary.FileWriter(runs.validation_dir(self._run_dir))
-        # What was written of later steps, before the run was killed, is not to be shown.
-        began = tf.SessionLog(status=tf.SessionLog.START)
-        self._writer.add_session_log(began, self._start + 1)
+        self._writer = summaries.open_writer(runs.validation_dir(self._run_dir), self._start)
         if self._start % self._every == 0 and not self._record.has(self._start):
             self._validate(session, self._start)
 

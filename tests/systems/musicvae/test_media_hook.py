@@ -2,6 +2,7 @@
 
 import collections
 import io
+import shutil
 import types
 
 import numpy as np
@@ -75,6 +76,12 @@ def test_pictures_and_sound_of_held_out_windows_and_samples(groove_records, held
     images, _ = written(tmp_path)
     assert [len(each) for each in images["samples/1"].values()] == [1, 1, 1, 1, 1]
     assert list(images["samples/1"]) == [0, 2, 4, 5, 6]
+    # What was due when a run was killed is played by the one that goes on.
+    shutil.rmtree(tmp_path / "media")
+    train_run(groove_records, tmp_path, num_steps=7, **options)
+    images, _ = written(tmp_path)
+    assert list(images["samples/1"]) == [6, 7]
+    assert list(images["held_out/1a_original"]) == [6]
 
 
 @pytest.mark.slow
