@@ -45,6 +45,17 @@ def test_importing_it_imports_nothing_heavy_and_picks_keras_2():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_pyfluidsynth_prints_nothing_where_ci_is_set(tmp_path):
+    (tmp_path / "fluidsynth.py").write_text("import os\nif os.getenv('CI'): print('found at')\n")
+    done = run_python(
+        f"import os, sys\nos.environ['CI'] = 'true'\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        "import pipelines.runtime.magenta_compat\n"
+        "import fluidsynth\n"
+        "print(os.environ['CI'], fluidsynth.__file__)\n"
+    )
+    assert done.stdout.strip() == f"true {tmp_path / 'fluidsynth.py'}", done.stderr
+
+
 @pytest.mark.parametrize("keras, works", [("", False), ("0", False), ("1", True)])
 def test_tensorflow_imported_with_the_wrong_keras_is_refused(keras, works):
     done = run_python(
