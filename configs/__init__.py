@@ -16,15 +16,25 @@ import os
 import pathlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from configs import hparams as config_hparams
-from configs._names import require_file, require_known
+from configs._names import require_file, require_known, system_of, systems
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
 from pipelines.runtime.registry import Registry, modules_of
 
-__all__ = ["ConfigRef", "builders", "file_sha256", "get", "require_file", "require_known"]
+__all__ = [
+    "ConfigRef",
+    "builders",
+    "file_sha256",
+    "get",
+    "hyperparameters",
+    "require_file",
+    "require_known",
+    "system_of",
+    "systems",
+]
 
 
 class ConfigRef(NamedTuple):
@@ -117,6 +127,14 @@ def get(name: str, config_file: str | None = None):
         representations.of(config.data_converter).keep_every_example()
         config_hparams.check_levels(config, f"{config_file}: {name}" if config_file else name)
     return config._replace(model=accelerated.accelerated(config.model))
+
+
+def hyperparameters() -> Mapping[str, Any]:
+    """The hyperparameters of the systems beside MusicVAE, by the names of their configs."""
+    registry: Registry[Any] = Registry("config")
+    for module in modules_of(importlib.import_module(__name__)):
+        registry.update(getattr(module, "HPARAMS", {}))
+    return registry
 
 
 def file_sha256(config_file: str) -> str:

@@ -44,8 +44,8 @@ def names(config_file: str | None = None) -> set[str] | None:
     Args:
       config_file: the user's Python file, if there is one.
     """
-    families = sorted(pathlib.Path(__file__).parent.glob("[!_]*.py"))
-    defining = [(path, "CONFIGS") for path in families if path.name != "magenta.py"]
+    defining = [(path, "CONFIGS") for path in _families() if path.name != "magenta.py"]
+    defining += [(path, "HPARAMS") for path in _families()]
     magenta = importlib.util.find_spec("magenta")
     if magenta is None:
         return None
@@ -61,6 +61,20 @@ def names(config_file: str | None = None) -> set[str] | None:
             return None
         found |= keys
     return found
+
+
+def systems() -> list[str]:
+    """The systems beside MusicVAE whose configs `train` takes, each the name of a file here."""
+    return [path.stem for path in _families() if _keys(path, "HPARAMS")]
+
+
+def system_of(name: str) -> str | None:
+    """The system beside MusicVAE that has a config of this name; None where none has."""
+    return next((p.stem for p in _families() if name in (_keys(p, "HPARAMS") or ())), None)
+
+
+def _families() -> list[pathlib.Path]:
+    return sorted(pathlib.Path(__file__).parent.glob("[!_]*.py"))
 
 
 def _keys(path: pathlib.Path, variable: str) -> set[str] | None:

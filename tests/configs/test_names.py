@@ -11,7 +11,11 @@ from tests.support.jobs import error_of, without_tensorflow
 
 
 def test_the_names_that_are_read_are_those_that_can_be_built():
-    assert _names.names() == set(configs.builders())
+    hyperparameters = configs.hyperparameters()
+    assert _names.names() == set(configs.builders()) | set(hyperparameters)
+    systems = {name: configs.system_of(name) for name in hyperparameters}
+    assert set(systems.values()) == set(configs.systems()) and None not in systems.values()
+    assert configs.system_of("flat-groove_4bar") is None
 
 
 OWN = """
@@ -25,7 +29,8 @@ def test_a_users_file_adds_its_names(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(OWN)
     assert _names.names(str(path)) == _names.names() | {"mine", "also-mine"}
-    assert _names.names(str(path)) == set(configs.builders(str(path)))
+    built = set(configs.builders(str(path))) | set(configs.hyperparameters())
+    assert _names.names(str(path)) == built
     configs.require_known("also-mine", str(path))
     configs.require_known("flat-groove_4bar", str(path))
     with pytest.raises(UserError, match="no config is named 'mien'; did you mean mine"):

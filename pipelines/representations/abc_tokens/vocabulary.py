@@ -1,8 +1,9 @@
 """The tokens of written tunes, which are the same for every corpus.
 
 A token is a note (a pitch above or below the tonic, a length, and whether a tie holds it), a rest,
-or a sign. It has two forms, so that models may take either: `joined`, one id for all of it, and a
-pair of `what` (the sign, a rest, or the pitch) and `length`.
+or a sign. It has three forms, so that models may take any of them: `joined`, one id for all of it;
+a pair of `what` (the sign, a rest, or the pitch) and `length`; and a pair of `kind` (the sign, or
+whether it is a rest, its length and tie) and `pitch`, the rhythm before the melody.
 """
 
 import itertools
@@ -70,6 +71,12 @@ REST = SIGNS
 WHATS = SIGNS + 1 + PITCHES
 LENGTH_IDS = 1 + 2 * len(LENGTHS)
 SIZE = SIGNS + len(LENGTHS) + PITCHES * 2 * len(LENGTHS)
+
+# The sizes of `kind` and of `pitch`, whose last value is that of signs and rests.
+FIRST_REST = SIGNS
+FIRST_NOTE = FIRST_REST + len(LENGTHS)
+KINDS = FIRST_NOTE + 2 * len(LENGTHS)
+NO_PITCH = PITCHES
 
 _LENGTH_INDEX = {length: index for index, length in enumerate(LENGTHS)}
 
@@ -139,6 +146,24 @@ def split(identifier: int) -> Token:
         return Token(REST, 1 + 2 * identifier)
     row, length = divmod(identifier - len(LENGTHS), 2 * len(LENGTHS))
     return Token(REST + 1 + row, 1 + length)
+
+
+def kind_and_pitch(token: Token) -> tuple[int, int]:
+    """The kind and the pitch of a token, as indices below KINDS and PITCHES; NO_PITCH if none."""
+    if token.what < SIGNS:
+        return token.what, NO_PITCH
+    if token.what == REST:
+        return FIRST_REST + (token.length - 1) // 2, NO_PITCH
+    return FIRST_NOTE + token.length - 1, token.what - REST - 1
+
+
+def of_kind_and_pitch(kind: int, pitch: int) -> Token:
+    """The token of a kind and a pitch, which does not count for signs and rests."""
+    if kind < FIRST_REST:
+        return Token(kind)
+    if kind < FIRST_NOTE:
+        return Token(REST, 1 + 2 * (kind - FIRST_REST))
+    return Token(REST + 1 + pitch, 1 + kind - FIRST_NOTE)
 
 
 def rhythm(text: str) -> int:

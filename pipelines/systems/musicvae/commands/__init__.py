@@ -1,0 +1,1 @@
+"""The commands of MusicVAE: a program each."""
