@@ -1,7 +1,9 @@
 """Merges `--hparams` into a config, and checks what no model works with."""
 
+import dataclasses
 import math
 import re
+from typing import Any
 
 from pipelines.runtime.app import UserError
 from pipelines.runtime.nearest import did_you_mean
@@ -34,6 +36,35 @@ def merge(config, name: str, hparams: str) -> None:
         _check(config, source)
     _check_windows(config, source)
     check_levels(config, source)
+
+
+def replaced(values: Any, name: str, hparams: str) -> Any:
+    """The hyperparameters of a config that is a dataclass, with `--hparams` in place of its own.
+
+    Args:
+      values: an instance of a dataclass with fields that are str, int or float.
+      name: the config's name, for messages.
+      hparams: "name=value,...".
+
+    Raises:
+      UserError: for an unknown name, or a value of another type.
+    """
+    own = {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
+    changes = {}
+    for pair in filter(None, (each.strip() for each in hparams.split(","))):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or key not in own:
+            hint = did_you_mean(key, own) or f"; the hparams of {name} are {', '.join(own)}"
+            raise UserError(f"--hparams={hparams}: no hparam is named {key!r}{hint}")
+        kind = type(own[key])
+        try:
+            changes[key] = kind(value)
+        except ValueError as error:
+            wanted = "whole number" if kind is int else "number"
+            raise UserError(f"--hparams={hparams}: {key} must be a {wanted}") from error
+        if kind is float and not math.isfinite(changes[key]):
+            raise UserError(f"--hparams={hparams}: {key} must be finite")
+    return dataclasses.replace(values, **changes)
 
 
 def require_usable(config, source: str) -> None:

@@ -61,7 +61,7 @@ class TuneLM(keras.Model):
         flat = ops.reshape(embedded, (*ops.shape(rows)[:-1], self._width))
         return self._enter(self._drop(flat, training=training))
 
-    def call(self, rows, training: bool = False):
+    def hidden(self, rows, training: bool = False):
         """Hidden vectors shaped [batch, time, units] of rows shaped [batch, time, columns]."""
         entered = self.inputs(rows, training)
         return self._outputs(entered, self.sequence(entered, training), training)
@@ -71,7 +71,7 @@ class TuneLM(keras.Model):
         return self._drop(self._leave(both), training=training)
 
     def step(self, rows, state):
-        """One step of `call`: hidden vectors shaped [batch, units], and the state after it."""
+        """One step of `hidden`: hidden vectors shaped [batch, units], and the state after it."""
         entered = self.inputs(rows)
         hidden, state = self.advance(entered, state)
         return self._outputs(entered, hidden), state
@@ -95,7 +95,7 @@ class TuneLM(keras.Model):
         Returns:
           Float tensor shaped [batch, time].
         """
-        hidden = self(rows, training=training)
+        hidden = self.hidden(rows, training=training)
         kind = _log_probability(self.kind_logits(hidden), kinds)
         pitch = _log_probability(self.pitch_logits(hidden, kinds), pitches)
         return kind + ops.where(pitches < self._pitch.units, pitch, 0.0)
@@ -162,7 +162,7 @@ class TransformerTuneLM(TuneLM):
 
     def sequence(self, entered, training: bool):
         """All steps at once."""
-        steps = ops.arange(entered.shape[1])
+        steps = ops.arange(ops.shape(entered)[1])
         distance = steps[:, None] - steps[None, :]
         hidden = entered
         for block in self._blocks:

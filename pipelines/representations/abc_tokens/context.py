@@ -23,6 +23,7 @@ _PLACE = WHOLE // 96
 _PLACES = 192
 
 _TOKEN = (("kind", vocabulary.KINDS + 1), ("pitch", vocabulary.PITCHES + 1))
+_LINES = frozenset(vocabulary.LINES.values())
 _NOTHING = (vocabulary.KINDS, vocabulary.NO_PITCH)
 
 # The columns of a row, in their order: what the values of each mean, and how many there are. The
@@ -54,7 +55,7 @@ class Context:
         self._recent: tuple[int, ...] = ()
         self._followed: dict[tuple[int, ...], tuple[int, int]] = {}
         self._stood: dict[tuple[int, ...], tuple[int, int]] = {}
-        # How many signs stand at this place before the next token.
+        # How many signs but bar lines stand at this place before the next token.
         self._signs = 0
         self._known = self._follower.known()
 
@@ -86,7 +87,7 @@ class Context:
         self._before = pair
         self._follower.add(token)
         self._known = self._follower.known()
-        is_mark = token.what < vocabulary.SIGNS and self._known[:3] == (strain, bar, place)
+        is_mark = token.what < vocabulary.SIGNS and token.what not in _LINES
         self._signs = self._signs + 1 if is_mark else 0
 
     def _match(self) -> tuple[int, tuple[int, int]]:

@@ -16,6 +16,8 @@ from pipelines.representations.abc_tokens.steps import Steps
 RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)
 _LAST_STRAIN = 3
+# The written bars that a continuation has, where the eight before them are given.
+_CONTINUED = range(8, 16)
 
 
 class Priced(NamedTuple):
@@ -45,7 +47,8 @@ def report(priced: Priced, seed: int = 1) -> dict[str, Any]:
     Returns:
       For each selection of tokens, `bits_per_note`, the `interval` in which 95% of resamplings of
       groups lie, `notes`, and `share`, that of all bits. "bars" is by whether a bar has the same
-      notes as an earlier one of the tune; "tokens" is by kinds, all of them per written note.
+      notes as an earlier one of the tune, and those that continue eight given ones; "tokens" is by
+      kinds, all of them per written note.
     """
     cost = np.concatenate(list(priced.bits))
     notes = np.concatenate([steps.is_note for steps in priced.steps])
@@ -54,6 +57,7 @@ def report(priced: Priced, seed: int = 1) -> dict[str, Any]:
     corpus = np.repeat(np.array(priced.corpora), sizes)
     strain = np.minimum(np.concatenate([steps.strain for steps in priced.steps]), _LAST_STRAIN)
     again = np.concatenate([repeats(steps) for steps in priced.steps])
+    continued = np.isin(np.concatenate([bars(steps) for steps in priced.steps]), _CONTINUED)
     what = np.concatenate([steps.what for steps in priced.steps])
 
     def of(chosen: np.ndarray, noted: np.ndarray | None = None) -> dict[str, Any]:
@@ -79,7 +83,11 @@ def report(priced: Priced, seed: int = 1) -> dict[str, Any]:
         },
         "bars": {
             name: of(chosen)
-            for name, chosen in (("first time", ~again), ("repeated", again))
+            for name, chosen in (
+                ("first time", ~again),
+                ("repeated", again),
+                ("9 to 16", continued),
+            )
             if notes[chosen].any()
         },
         "tokens": {name: of(chosen, notes) for name, chosen in kinds.items()},
@@ -92,6 +100,19 @@ def gain(first: Priced, second: Priced, seed: int = 1) -> dict[str, Any]:
     group = np.repeat(first.groups, [len(steps.tokens) for steps in first.steps])
     saved = np.concatenate(list(first.bits)) - np.concatenate(list(second.bits))
     return _ratio(saved, notes, group, seed, saved.sum())
+
+
+def bars(steps: Steps) -> np.ndarray:
+    """How many written bars are over before each token; a pickup is not one: int array [tokens]."""
+    is_sign = steps.what < vocabulary.SIGNS
+    is_line = np.isin(steps.what, list(vocabulary.LINES.values()))
+    after_notes = np.concatenate([[False], ~is_sign[:-1]])
+    ends = is_line & after_notes
+    # `left` is what the bar lacks, so a first bar that lacks some is a pickup.
+    first = np.flatnonzero(ends)[:1]
+    if len(first) and steps.left[first[0]]:
+        ends[first[0]] = False
+    return np.concatenate([[0], np.cumsum(ends)[:-1]])
 
 
 def repeats(steps: Steps) -> np.ndarray:

@@ -6,7 +6,8 @@ by. The text of each is found in the tunebooks that the records were made of, by
 
 import collections
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from pipelines.corpora import abc
 from pipelines.music.abc.notation import notate
 from pipelines.music.limits import Rejected
+from pipelines.records import manifest
 from pipelines.records.tune_list import read_tunes
 from pipelines.representations.abc_tokens import steps, written
 from pipelines.representations.abc_tokens.steps import Given, Steps
@@ -52,13 +54,34 @@ class Tunes(NamedTuple):
         return [tune for tune in self.tunes if tune.split == split]
 
 
-def read(records: str | os.PathLike, tunebooks: Sequence[str], highest: bool = False) -> Tunes:
+def splits_of(pattern: str) -> tuple[str, set[str]]:
+    """The folder of the records that a pattern names, and the splits of these records.
+
+    Raises:
+      UserError: where no file matches, or files of several folders do.
+    """
+    paths = [pathlib.Path(path) for path in manifest.record_files(pattern)]
+    folders = sorted({path.parent for path in paths})
+    if len(folders) > 1:
+        raise UserError(
+            f"{pattern!r} names records of {len(folders)} folders; convert all tunebooks into one"
+        )
+    return str(folders[0]), {path.name.partition(".")[0] for path in paths}
+
+
+def read(
+    records: str | os.PathLike,
+    tunebooks: Sequence[str],
+    highest: bool = False,
+    wanted: Collection[str] = manifest.SPLITS,
+) -> Tunes:
     """Reads the tunes of a folder of records.
 
     Args:
       records: the folder, made by `convert --corpus=abc`.
       tunebooks: what its `--input` named.
       highest: as of `written.from_score`.
+      wanted: the splits of which tunes are read.
 
     Raises:
       UserError: where the records have no list of tunes, or a record's tune is not in the
@@ -76,8 +99,8 @@ def read(records: str | os.PathLike, tunebooks: Sequence[str], highest: bool = F
     for count, (name, text) in enumerate(abc.texts(tunebooks), start=1):
         progress.update(count)
         i = place.pop(name, None)
-        if i is None:
-            continue  # It was rejected, or was in another corpus.
+        if i is None or listed[i].split not in wanted:
+            continue  # It was rejected, or was in another corpus, or nobody asked for it.
         try:
             tune = written.from_score(notate(text), highest)
             made = steps.encode(tune)

@@ -1,0 +1,1 @@
+"""The commands of the language models of tunes: a program each."""

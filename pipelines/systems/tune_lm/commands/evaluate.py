@@ -1,0 +1,122 @@
+"""Measures a language model of tunes on held-out tunes: bits a written note.
+
+All tokens are paid for, over the full vocabulary and without a grammar: bar lines, repeats, endings
+and the end. Meter, mode, rhythm and tempo are given. "model+ppm" is the model mixed with what the
+tune so far says by itself. Intervals are of a bootstrap over groups of versions of a tune. Prints
+JSON on stdout and writes the same to RUN_DIR/eval; tables go to stderr.
+
+With --baseline it also measures that, and what the model saves beside it, tune for tune: unigram,
+kneser_ney (of order 5) or kneser_ney+ppm.
+
+Example:
+  ./run.sh evaluate --run_dir=runs/tunes --tunebooks=tunebooks \\
+      --examples_path='tfrecords/tunes/test.tfrecord*' --baseline=kneser_ney+ppm
+"""
+
+import os
+from typing import Any
+
+from absl import flags
+
+from pipelines import runs
+from pipelines.records import leakage, manifest
+from pipelines.runtime import app, device_names, files, tensorflow
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
+from pipelines.runtime.terminal import shown_json
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "The run's folder; the results go to its folder eval.")
+flags.DEFINE_string(
+    "checkpoint_file",
+    None,
+    "best, or a checkpoint; by default the best on the validation tunes.",
+)
+flags.DEFINE_string("config", None, "Needs not be given: the run says it.")
+flags.DEFINE_string(
+    "examples_path", None, "Glob of the records of the tunes to measure, e.g. 'DIR/test.tfrecord*'."
+)
+flags.DEFINE_multi_string(
+    "tunebooks", [], "What the records were made of, as --input of convert had it."
+)
+flags.DEFINE_string(
+    "baseline",
+    None,
+    "Measure this too: unigram, kneser_ney or kneser_ney+ppm, counted on the run's training tunes.",
+)
+flags.DEFINE_integer("seed", 1, "Seeds the bootstrap.", lower_bound=0)
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
+    "TensorFlow finds one, else the CPU.",
+)
+flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case.")
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    run_dir, examples_path = required_path_flag("run_dir"), required_path_flag("examples_path")
+    tunebooks = path_flags("tunebooks")
+    if not tunebooks:
+        raise UserError("missing --tunebooks, the tunebooks that the records were made of")
+    # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
+    device_names.read(FLAGS.devices)
+    runs.require_checkpoint(run_dir, path_flag("checkpoint_file"))
+    paths = manifest.record_files(examples_path)
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.runtime import devices
+    from pipelines.systems.tune_lm import evaluation, model, tunes
+
+    evaluation.require_baseline(FLAGS.baseline)
+    opened = model.open_run(run_dir, path_flag("checkpoint_file"))
+    devices.use(FLAGS.devices)
+    metadata = opened.metadata
+    leakage.warn(paths, f"{metadata['examples_path']},{metadata['validation_path']}")
+    folder, splits = tunes.splits_of(examples_path)
+    if FLAGS.baseline:
+        _require_trained_on(folder, metadata)
+    learnt, tuned = set(metadata["splits"]), set(metadata["validation_splits"])
+    wanted = splits | tuned | (learnt if FLAGS.baseline else set())
+    found = tunes.read(folder, tunebooks, metadata["highest"], wanted)
+
+    def those(of: set[str]) -> list[tunes.Tune]:
+        return [tune for tune in found.tunes if tune.split in of]
+
+    held_out, validation = those(splits), those(tuned)
+    if not held_out:
+        raise UserError(f"{examples_path}: no tune of one voice in these records")
+    probabilities = evaluation.measured(opened, held_out, validation)
+    if FLAGS.baseline:
+        baseline = evaluation.of_baseline(FLAGS.baseline, held_out, those(learnt), validation)
+        probabilities = {FLAGS.baseline: baseline, **probabilities}
+    result = {
+        "step": opened.step,
+        "weights": model.weights_of(opened.network),
+        "left_out": dict(sorted(found.left_out.items())),
+        **evaluation.report(probabilities, held_out, FLAGS.seed),
+    }
+    evaluation.say_table(result)
+    label = "-".join(sorted(splits))
+    eval_dir = runs.eval_dir(run_dir)
+    os.makedirs(eval_dir, exist_ok=True)
+    path = os.path.join(eval_dir, f"{label}-step-{opened.step}.json")
+    files.write_json(path, result, sort_keys=True)
+    print(shown_json(result))
+    say(f"written to {eval_dir}")
+
+
+def _require_trained_on(folder: str, metadata: dict[str, Any]) -> None:
+    """Raises UserError unless a folder has the records that a run was trained on."""
+    patterns = [manifest.split_pattern(folder, split) for split in metadata["splits"]]
+    training = manifest.record_files(",".join(patterns))
+    if manifest.content_digest(training) != metadata["records"]:
+        raise UserError(
+            f"{folder}: not the records that the run was trained on, in which --baseline is "
+            "counted; leave out --baseline, or name test records beside those"
+        )
+
+
+if __name__ == "__main__":
+    app.run(main, required=["run_dir", "examples_path"])
