@@ -2,6 +2,11 @@
 
 import dataclasses
 
+from pipelines.runtime.app import UserError
+
+# Those of `models.tune_lm`, which imports Keras.
+_NETWORKS = ("lstm", "transformer")
+
 
 @dataclasses.dataclass(frozen=True)
 class Hparams:
@@ -9,7 +14,7 @@ class Hparams:
 
     Attributes:
       summary: the line that `./run.sh configs` shows.
-      network: a name of `models.tune_lm.NETWORKS`.
+      network: "lstm" or "transformer".
       units: the size of the hidden vectors.
       depth: how many layers of LSTM, or blocks of the Transformer.
       heads: of attention; does not count for an LSTM.
@@ -21,6 +26,9 @@ class Hparams:
       warmup: see `learning_rate`.
       weight_decay: AdamW's.
       clip: the norm to which gradients are clipped.
+
+    Raises:
+      UserError: for values that no model works with.
     """
 
     summary: str
@@ -36,6 +44,20 @@ class Hparams:
     warmup: int = 200
     weight_decay: float = 0.01
     clip: float = 1.0
+
+    def __post_init__(self):
+        for name in ("units", "depth", "heads", "embedding", "batch_tokens", "num_epochs"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout must be from 0 to less than 1, not {self.dropout}")
+        for name in ("learning_rate", "clip"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.network not in _NETWORKS:
+            raise UserError(f"network must be {' or '.join(_NETWORKS)}, not {self.network!r}")
+        if self.network == "transformer" and self.units % self.heads:
+            raise UserError(f"{self.heads} heads do not divide {self.units} units")
 
 
 HPARAMS = {

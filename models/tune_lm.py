@@ -200,7 +200,11 @@ class _Block(layers.Layer):
     def __init__(self, heads: int, units: int, dropout: float, name: str):
         super().__init__(name=name)
         self._heads, self._size = heads, units // heads
-        self._norms = [layers.LayerNormalization(epsilon=1e-5) for _ in range(2)]
+        # Names are given, since those that Keras gives depend on what was made before.
+        self._norms = [
+            layers.LayerNormalization(epsilon=1e-5, name=f"{part}_norm")
+            for part in ("attend", "widen")
+        ]
         self._attend = layers.Dense(3 * units, name="attend")
         self._bias = layers.Embedding(_BUCKETS, heads, name="bias")
         self._project = layers.Dense(units, name="project")

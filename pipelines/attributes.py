@@ -22,6 +22,7 @@ import os
 from absl import flags
 
 import configs
+from pipelines.exported import folders
 from pipelines.records import manifest
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
@@ -57,11 +58,7 @@ flags.DEFINE_bool("json", False, "Print JSON instead of lines.")
 def _require_output() -> None:
     """Raises UserError where the file would be written among those that come with the project."""
     name = path_flag("pretrained")
-    if (
-        name
-        and not path_flag("output")
-        and pretrained.find(name).resolve().parent == pretrained.BOX
-    ):
+    if name and not path_flag("output") and folders.find(name).resolve().parent == folders.BOX:
         raise UserError(
             f"{name} comes with the project, where nothing is written over; name the file to "
             "write with --output, and give it to ./run.sh generate as --attributes_file"

@@ -8,17 +8,22 @@ Examples:
   ./run.sh pretrained export --run_dir=/data/runs/first --output=/data/models/first
 """
 
+import importlib.util
+import pathlib
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
 import configs
 from pipelines import runs
+from pipelines.exported import folders
 from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.systems import programs
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Of export: the run's folder; its newest checkpoint is taken.")
@@ -51,13 +56,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _list() -> None:
     """Prints the name, config, step and size of each model of the project."""
-    from pipelines.systems.musicvae import pretrained
-
     rows, lines = [], []
-    for name in pretrained.names():
-        folder = pretrained.find(name)
-        found = pretrained.read(folder)
-        size = (folder / pretrained.WEIGHTS).stat().st_size
+    for name in folders.names():
+        folder = folders.find(name)
+        found = folders.read(folder)
+        size = (folder / folders.WEIGHTS).stat().st_size
         facts = {"name": name, "config": found.config, "step": found.step}
         rows.append({**facts, "bytes": size, "folder": str(folder)})
         lines.append(f"{name:16} {found.config}, step {found.step:,}, {size / 1e6:.1f} MB")
@@ -74,15 +77,27 @@ def _export() -> None:
     if not FLAGS.output:
         raise UserError("missing --output (see --help)")
     configs.require_known(FLAGS.config, path_flag("config_file"))
-    runs.require_checkpoint(path_flag("run_dir"), path_flag("checkpoint_file"))
-    tensorflow.start("WARN")
-    from pipelines.systems.musicvae import exporting
-    from pipelines.systems.musicvae.run import open_from_flags
-
-    folder = exporting.export(open_from_flags(FLAGS), required_path_flag("output"))
+    source = path_flag("run_dir"), path_flag("checkpoint_file")
+    runs.require_checkpoint(*source)
+    system = programs.system(sys.argv[1:])
+    tensorflow.start("WARN", with_magenta=system == programs.DEFAULT)
+    folder = _exporter(system)(*source, required_path_flag("output"))
     print_path(str(folder))
     flag = f"--pretrained={shlex.quote(str(folder))}"
     say(f"complete its CARD.md; ./run.sh generate {flag} --output_dir=music plays it")
+
+
+def _exporter(system: str) -> Callable[..., pathlib.Path]:
+    """What exports a run of a system: a function of run, checkpoint and folder."""
+    if system != programs.DEFAULT:
+        module = f"pipelines.systems.{system}.exporting"
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"runs of {system} cannot be exported")
+        return importlib.import_module(module).export_run
+    from pipelines.systems.musicvae import exporting
+    from pipelines.systems.musicvae.run import open_from_flags
+
+    return lambda run_dir, checkpoint_file, folder: exporting.export(open_from_flags(FLAGS), folder)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,16 @@ What is of no such system is MusicVAE's.
 
 import contextlib
 import os
-import pathlib
 import runpy
 import sys
 from collections.abc import Sequence
 
 import configs
-import models
 from pipelines import runs
+from pipelines.exported import folders
 from pipelines.runtime.app import UserError
 
-_DEFAULT = "musicvae"
-_PRETRAINED = pathlib.Path(models.__file__).resolve().parent / "pretrained"
+DEFAULT = "musicvae"
 
 
 def run(command: str) -> None:
@@ -38,18 +36,18 @@ def system(arguments: Sequence[str]) -> str:
     Whatever is wrong with the command line, or with the run, is left to the program to say.
     """
     if name := _value(arguments, "config"):
-        return configs.system_of(name) or _DEFAULT
+        return configs.system_of(name) or DEFAULT
     systems = configs.systems()
     for flag in ("pretrained", "run_dir", "checkpoint_file"):
         folder = os.path.expanduser(_value(arguments, flag) or "")
-        if flag == "pretrained" and (_PRETRAINED / folder).is_dir():
-            folder = os.fspath(_PRETRAINED / folder)
+        if flag == "pretrained" and folder in folders.names():
+            folder = os.fspath(folders.find(folder))
         if os.path.isdir(folder):
             with contextlib.suppress(UserError, OSError):
                 kind = runs.read_any(folder).get("kind")
                 if kind in systems:
                     return kind
-    return _DEFAULT
+    return DEFAULT
 
 
 def _module(of: str, command: str) -> str:

@@ -119,7 +119,7 @@ def test_what_beam_workers_install_has_no_trained_models(tmp_path):
     (archive,) = (tmp_path / "dist").iterdir()
     with tarfile.open(archive) as packed:
         names = [name.partition("/")[2] for name in packed.getnames()]
-    assert "pipelines/systems/musicvae/pretrained.py" in names
+    assert "pipelines/exported/folders.py" in names
     assert not [name for name in names if name.startswith("models/pretrained")]
     assert not [name for name in names if name.endswith(".safetensors")]
 

@@ -14,12 +14,13 @@ import numpy as np
 from pipelines import representations
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
+from pipelines.exported import folders
 from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import Example, Feature
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import PART, did_you_mean
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import model, pretrained, probes
+from pipelines.systems.musicvae import model, probes
 from pipelines.systems.musicvae.directions import Directions, is_label
 from pipelines.systems.musicvae.generation import require_unconditioned
 from pipelines.systems.musicvae.labels import labels_of
@@ -76,7 +77,7 @@ def find(
     values = encoded.values if names else _varied(run, encoded)
     fitted = probes.fit(encoded.z, values, encoded.pieces, encoded.music)
     made_of = {
-        "examples_path": pretrained.short_path(training.source),
+        "examples_path": folders.short_path(training.source),
         "records": encoded.records,
         "windows": len(encoded.z),
         "measured_in": "reconstructions",

@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.exported.weights import require_made_for
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
 from pipelines.runtime.nearest import PART, did_you_mean
-from pipelines.systems.musicvae.weights import require_made_for
 
 FILE = "attributes.json"
 KINDS = ("means", "probe", "projected")

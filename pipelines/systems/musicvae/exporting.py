@@ -1,7 +1,5 @@
 """Makes a small folder of a run, to share: the work of the job `pretrained export`."""
 
-import dataclasses
-import hashlib
 import os
 import pathlib
 import shutil
@@ -10,48 +8,23 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from pipelines import checkpoints, runs
+from pipelines.exported import cards, folders, weights
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import pretrained, weights
+from pipelines.systems.musicvae import pretrained
 from pipelines.systems.musicvae.model import weight_shapes
 from pipelines.systems.musicvae.run import KIND, Run
 
-_CARD = """\
-# {name}
-
-| what | |
-|---|---|
-| config | `{config}` |
-| training step | {step:,} |
-| trained on | {trained_on} |
-| trained with | {trained_with} |
-| numbers | {numbers:,}, as float16 |
-| `weights.safetensors` | {size:.2f} MB, sha256 `{sha256}` |
-
-`run.json` has the hparams.
-
-## How to use it
-
+# What the card says of commands, in which {name} is the model and {config} its config.
+_COMMANDS = """\
     ./run.sh generate --pretrained={name} --num_outputs=8 --output_dir=music
     ./run.sh evaluate --pretrained={name} --examples_path='DIR/validation.tfrecord*'
     ./run.sh train --warm_start={name} --config={config} --examples_path='DIR/train.tfrecord*' \\
-        --run_dir=runs/mine
-
-Where the folder does not come with reelgroove, the name is its path.
-
-## Data and licence
-
-To be written: which music it was trained on, whose that is, under which licence, and under which
-licence the weights are.
-
-## Metrics
-
-To be written: what `./run.sh evaluate` gives, and on which records.
-"""
+        --run_dir=runs/mine"""
 
 
 def export(run: Run, folder: str | os.PathLike) -> pathlib.Path:
-    """Makes a folder that `pretrained.find` takes.
+    """Makes a folder that `folders.find` takes.
 
     It gets the variables that encoding and decoding need, as float16; run.json, in which the paths
     of the training records are shortened to their last two parts; a CARD.md to complete; and what
@@ -71,7 +44,7 @@ def export(run: Run, folder: str | os.PathLike) -> pathlib.Path:
     tensors = _variables(run)
     step = run.step if run.step is not None else checkpoints.saved_step(run.checkpoint)
     with files.new_folder(folder) as unfinished:
-        path = unfinished / pretrained.WEIGHTS
+        path = unfinished / folders.WEIGHTS
         weights.write(path, tensors, run.name, step)
         metadata = _metadata(run)
         runs.write(unfinished, KIND, metadata)
@@ -79,10 +52,8 @@ def export(run: Run, folder: str | os.PathLike) -> pathlib.Path:
             found = run.companion(name)
             if found:
                 shutil.copyfile(found, unfinished / name)
-        numbers = sum(tensor.size for tensor in tensors.values())
         name = pathlib.Path(folder).absolute().name
-        card = _card(name, dataclasses.replace(run, step=step), metadata, numbers, path)
-        (unfinished / pretrained.CARD).write_text(card, encoding="utf-8")
+        cards.write(unfinished, name, metadata, _trained_on(metadata), _COMMANDS)
     return pathlib.Path(folder)
 
 
@@ -111,25 +82,12 @@ def _metadata(run: Run) -> dict:
     starts = [dict(start) for start in metadata.get("starts", [])]
     for start in starts:
         if start.get("examples_path"):
-            start["examples_path"] = pretrained.short_path(start["examples_path"])
+            start["examples_path"] = folders.short_path(start["examples_path"])
     return {**metadata, "starts": starts}
 
 
-def _card(name: str, run: Run, metadata: dict, numbers: int, path: pathlib.Path) -> str:
-    """What CARD.md says before people complete it."""
-    content = path.read_bytes()
+def _trained_on(metadata: dict) -> list[str]:
+    """The records that a run was trained on."""
     starts = metadata["starts"]
-    sources = [start.get("examples_path") or start.get("tfds_name") for start in starts]
-    versions = starts[-1].get("versions", {}) if starts else {}
-    packages = ("magenta", "tensorflow")
-    return _CARD.format(
-        name=name,
-        config=run.name,
-        step=run.step,
-        trained_on=", ".join(f"`{each}`" for each in dict.fromkeys(sources) if each) or "unknown",
-        trained_with=", ".join(f"{each} {versions[each]}" for each in packages if each in versions)
-        or "unknown",
-        numbers=numbers,
-        size=len(content) / 1e6,
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    sources = (start.get("examples_path") or start.get("tfds_name") for start in starts)
+    return [each for each in dict.fromkeys(sources) if each]

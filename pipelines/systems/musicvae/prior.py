@@ -17,9 +17,9 @@ import safetensors
 import safetensors.numpy
 from scipy import special
 
+from pipelines.exported.weights import FACTS, divide, require_made_for
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae.weights import FACTS, divide, require_made_for
 
 FILE = "prior.safetensors"
 STANDARD, AGGREGATED = KINDS = ("standard", "aggregated")

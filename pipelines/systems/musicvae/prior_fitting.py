@@ -9,11 +9,12 @@ from sklearn import mixture
 
 from pipelines.examples.base import Batch, Counts
 from pipelines.examples.note_sequences import NoteSequences
+from pipelines.exported import folders
 from pipelines.music.timing import first_qpm
 from pipelines.representations.contract import Example
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import model, pretrained
+from pipelines.systems.musicvae import model
 from pipelines.systems.musicvae.generation import require_unconditioned
 from pipelines.systems.musicvae.prior import Aggregated
 from pipelines.systems.musicvae.run import Run
@@ -69,7 +70,7 @@ def fit(
     loaded = model.load(run, batch_size, seed)
     posteriors = encode(run, loaded, training, batch_size, np.random.default_rng(seed))
     made_of = {
-        "examples_path": pretrained.short_path(training.source),
+        "examples_path": folders.short_path(training.source),
         "windows": len(posteriors.means),
     }
     return mix(posteriors, components, seed, model.made_for(run, loaded), made_of)

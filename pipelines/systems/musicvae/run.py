@@ -9,6 +9,7 @@ import configs
 from configs import ConfigRef
 from configs import hparams as config_hparams
 from pipelines import checkpoints, runs
+from pipelines.exported import folders
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag
 from pipelines.systems.musicvae import pretrained
@@ -54,7 +55,7 @@ class Run:
         """What users know the checkpoint by, for messages."""
         if self.model_folder is None:
             return self.checkpoint
-        return os.fspath(self.model_folder / pretrained.WEIGHTS)
+        return os.fspath(self.model_folder / folders.WEIGHTS)
 
     def companion(self, name: str) -> str | None:
         """The path of a file beside the checkpoint or in its run folder; None where it is absent.
@@ -178,15 +179,15 @@ def open_run(
       given: what the flags say of the config. Its name and hparams are needed only without a
         run.json; with one, the two must agree. Its file is needed for a user's own config.
       new_run_dir: as `checkpoints.find` takes it.
-      name: instead of a run or a checkpoint, a model as `pretrained.find` takes it.
+      name: instead of a run or a checkpoint, a model as `folders.find` takes it.
 
     Raises:
       UserError: where there is no checkpoint, or nothing says which config it is of, or the run
         and the arguments disagree.
     """
     if name:
-        pretrained.require(run_dir, checkpoint_file, name)
-        return _open_pretrained(pretrained.find(name), given)
+        folders.require(run_dir, checkpoint_file, name)
+        return _open_pretrained(folders.find(name), given)
     prefix = checkpoints.find(run_dir, checkpoint_file, new_run_dir)
     metadata = _metadata_of(prefix, run_dir)
     if not metadata and not given.name:
@@ -200,9 +201,9 @@ def open_run(
 
 def _open_pretrained(folder: pathlib.Path, given: ConfigRef) -> Run:
     """Opens a model in a folder of `pretrained`; its weights are checked first."""
-    path = folder / pretrained.WEIGHTS
+    path = folder / folders.WEIGHTS
     metadata = read_metadata(os.fspath(folder))
-    found = pretrained.read(folder)
+    found = folders.read(folder)
     if found.config != metadata["config"]:
         raise UserError(
             f"{path}: these are weights of {found.config}, and {runs.METADATA} beside them is of "

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from configs import ConfigRef
 from pipelines import checkpoints
+from pipelines.exported import folders
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import pretrained
 from pipelines.systems.musicvae.model import weight_shapes
@@ -61,7 +62,7 @@ def find(source: str, ref: ConfigRef, config) -> WarmStart:
     """Finds the variables of a model that fit a config, by their names and shapes.
 
     Args:
-      source: a model as `pretrained.find` takes it, a run's folder, or a checkpoint as
+      source: a model as `folders.find` takes it, a run's folder, or a checkpoint as
         `checkpoints.find` takes it.
       ref: names the config.
       config: the config, with the hparams of the run to start.
@@ -95,9 +96,9 @@ def _open(source: str) -> tuple[str, dict[str, Any]]:
     """The prefix of the checkpoint that a source names, and what it is, as JSON values."""
     pretrained.require_source(source)
     step: int | None
-    if pretrained.is_model(source):
-        folder = pretrained.find(source)
-        weights = pretrained.read(folder)
+    if folders.is_model(source):
+        folder = folders.find(source)
+        weights = folders.read(folder)
         prefix = pretrained.write_checkpoint(folder, weights)
         metadata = read_metadata(os.fspath(folder))
         step, sha256 = weights.step, weights.sha256

@@ -10,7 +10,7 @@ A run's folder holds
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -20,6 +20,7 @@ import tensorflow as tf
 from configs.tune_lm import Hparams
 from models.tune_lm import NETWORKS, TuneLM
 from pipelines import checkpoints, runs
+from pipelines.exported import folders
 from pipelines.representations.abc_tokens import context, vocabulary
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
@@ -71,7 +72,15 @@ def build(hparams: Hparams) -> TuneLM:
 
 def checkpoint_of(network: TuneLM, step: tf.Variable) -> tf.train.Checkpoint:
     """What a checkpoint has that is only played or measured."""
-    return tf.train.Checkpoint(model=network, step=step)
+    return tf.train.Checkpoint(weights=values(network.weights), step=step)
+
+
+def values(variables: Iterable[keras.Variable]) -> dict[str, tf.Variable]:
+    """TensorFlow's variables by the paths of Keras's.
+
+    TensorFlow's checkpoints do not find the variables of layers that stand in a list.
+    """
+    return {variable.path: variable.value for variable in variables}
 
 
 def open_run(run_dir: str | os.PathLike, checkpoint_file: str | None = None) -> Model:
@@ -102,6 +111,33 @@ def open_run(run_dir: str | os.PathLike, checkpoint_file: str | None = None) -> 
     return Model(network, hparams, metadata, prefix, int(step.numpy()))
 
 
+def open_pretrained(name: str) -> Model:
+    """Opens a model that was exported, as `folders.find` takes it.
+
+    Raises:
+      UserError: where there is none of the name, it is damaged, or of another system.
+    """
+    folder = folders.find(name)
+    metadata = runs.read(folder, KIND)
+    hparams = read_hparams(metadata, folder)
+    found = folders.read(folder)
+    network = build(hparams)
+    shapes = {weight.path: tuple(weight.shape) for weight in network.weights}
+    if {name: tensor.shape for name, tensor in found.tensors.items()} != shapes:
+        raise UserError(
+            f"{folder / folders.WEIGHTS}: these are not the weights of the network that "
+            f"{runs.METADATA} beside them describes; export the model again"
+        )
+    for weight in network.weights:
+        weight.assign(found.tensors[weight.path].astype(np.float32))
+    return Model(network, hparams, metadata, str(folder / folders.WEIGHTS), found.step)
+
+
+def open_model(run_dir: str | None, checkpoint_file: str | None, pretrained: str | None) -> Model:
+    """Opens what the flags --run_dir, --checkpoint_file and --pretrained name."""
+    return open_pretrained(pretrained) if pretrained else open_run(run_dir or "", checkpoint_file)
+
+
 def read_hparams(metadata: dict[str, Any], source: str | os.PathLike) -> Hparams:
     """The hyperparameters that a run.json tells.
 
@@ -109,11 +145,8 @@ def read_hparams(metadata: dict[str, Any], source: str | os.PathLike) -> Hparams
       UserError: where they are damaged, or of another version.
     """
     try:
-        hparams = Hparams(**metadata["hparams"])
-        if hparams.network not in NETWORKS:
-            raise KeyError(hparams.network)
-        return hparams
-    except (KeyError, TypeError) as error:
+        return Hparams(**metadata["hparams"])
+    except (KeyError, TypeError, UserError) as error:
         raise UserError(
             f"{os.path.join(source, runs.METADATA)} is damaged ({error!r}); restore it, or train "
             "again in another folder"

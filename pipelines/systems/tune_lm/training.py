@@ -240,13 +240,13 @@ class _State:
         self._fewest = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         weights = {id(weight) for weight in self.network.weights}
         state = tf.train.Checkpoint(
-            model=self.network,
+            weights=model.values(self.network.weights),
             step=self._step,
             epoch=self._epoch,
             in_epoch=self._in_epoch,
             fewest=self._fewest,
-            optimizer=self._optimizer,
-            # What dropout draws next, which TensorFlow does not find by itself.
+            optimizer=[one.value for one in self._optimizer.variables],
+            # What dropout draws next.
             drawing=[one.value for one in self.network.variables if id(one) not in weights],
         )
         self._manager = tf.train.CheckpointManager(state, runs.train_dir(run_dir), 1)

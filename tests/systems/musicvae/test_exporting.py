@@ -9,8 +9,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from configs import ConfigRef
+from pipelines.exported import weights
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import exporting, losses, model, weights
+from pipelines.systems.musicvae import exporting, losses, model
 from pipelines.systems.musicvae.run import Run, open_run
 from tests.support.jobs import error_of, job
 

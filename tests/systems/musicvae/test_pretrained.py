@@ -14,12 +14,13 @@ import pytest
 
 import configs
 from pipelines import runs
+from pipelines.exported import folders, weights
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import directions, pretrained, weights
+from pipelines.systems.musicvae import directions, pretrained
 from tests.support.jobs import ROOT, error_of, job
 
 # Read before any test puts another folder in its place.
-BOX, NAMES = pretrained.BOX, pretrained.names()
+BOX, NAMES = folders.BOX, folders.names()
 RUN_JSON = {"config": "flat-groove_4bar", "hparams": {}, "kind": "musicvae"}
 
 
@@ -45,21 +46,21 @@ def box(tmp_path, monkeypatch):
     for name in ("groove_4bar", "reel_2bar"):
         folder_of(tmp_path / "box" / name, "weights.safetensors", "run.json")
     folder_of(tmp_path / "box" / "unfinished", "CARD.md")
-    monkeypatch.setattr(pretrained, "BOX", tmp_path / "box")
+    monkeypatch.setattr(folders, "BOX", tmp_path / "box")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "box"
 
 
 def test_models_are_found_by_name_and_by_path(box):
-    assert pretrained.names() == ["groove_4bar", "reel_2bar"]
-    assert pretrained.find("reel_2bar") == box / "reel_2bar"
+    assert folders.names() == ["groove_4bar", "reel_2bar"]
+    assert folders.find("reel_2bar") == box / "reel_2bar"
     mine = folder_of(pathlib.Path("mine"), "weights.safetensors", "run.json")
-    assert pretrained.find("mine") == mine and pretrained.is_model("mine")
+    assert folders.find("mine") == mine and folders.is_model("mine")
     # The project's model has the name, and one of the user's its path.
     folder_of(pathlib.Path("reel_2bar"), "weights.safetensors", "run.json")
-    assert pretrained.find("reel_2bar") == box / "reel_2bar"
-    assert pretrained.find("./reel_2bar") == pathlib.Path("reel_2bar")
+    assert folders.find("reel_2bar") == box / "reel_2bar"
+    assert folders.find("./reel_2bar") == pathlib.Path("reel_2bar")
 
 
 @pytest.mark.parametrize(
@@ -81,27 +82,27 @@ def test_what_is_no_model_is_answered_with_what_to_do(name, message, box):
     here = pathlib.Path.cwd()
     folder_of(here, "file", "empty/x", "half/weights.safetensors", "run/train/model.ckpt-3.index")
     with pytest.raises(UserError, match=re.escape(message)):
-        pretrained.find(name)
+        folders.find(name)
 
 
 def test_without_models_none_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "BOX", tmp_path / "absent")
-    assert pretrained.names() == []
+    monkeypatch.setattr(folders, "BOX", tmp_path / "absent")
+    assert folders.names() == []
     with pytest.raises(UserError, match="^no pretrained model or folder is named 'xyz'$"):
-        pretrained.find("xyz")
+        folders.find("xyz")
 
 
 def test_one_model_is_named(box):
     folder_of(pathlib.Path("run"), "train/model.ckpt-3.index")
-    pretrained.require("run", None, None)
-    pretrained.require(None, None, "groove_4bar")
-    pretrained.require("new", "run/train/model.ckpt-3", None, new_run_dir=True)
+    folders.require("run", None, None)
+    folders.require(None, None, "groove_4bar")
+    folders.require("new", "run/train/model.ckpt-3", None, new_run_dir=True)
     with pytest.raises(UserError, match="^give --run_dir, --checkpoint_file or --pretrained$"):
-        pretrained.require(None, None, None)
+        folders.require(None, None, None)
     with pytest.raises(UserError, match="--pretrained and --run_dir name a model each; give one"):
-        pretrained.require("run", None, "groove_4bar")
+        folders.require("run", None, "groove_4bar")
     with pytest.raises(UserError, match="--pretrained and --checkpoint_file name a model each"):
-        pretrained.require(None, "run/train/model.ckpt-3", "groove_4bar")
+        folders.require(None, "run/train/model.ckpt-3", "groove_4bar")
 
 
 def test_a_warm_start_is_from_a_model_a_run_or_a_checkpoint(box):
@@ -143,7 +144,7 @@ def test_weights_of_other_shapes_are_named(folder):
     from pipelines.systems.musicvae import model
     from pipelines.systems.musicvae.run import open_run
 
-    found = pretrained.read(folder)
+    found = folders.read(folder)
     changed = {**found.tensors, "decoder/output_projection/bias": np.ones(5)}
     del changed["encoder/mu/bias"]
     weights.write(folder / "weights.safetensors", changed, found.config, found.step)
@@ -172,7 +173,7 @@ def test_it_opens_as_a_run_with_a_checkpoint_of_magentas(folder, tiny_run):
     saved = tf.train.load_checkpoint(first.checkpoint)
     assert saved.get_tensor("global_step") == 3
     trained = tf.train.load_checkpoint(str(tiny_run / "train" / "model.ckpt-3"))
-    for name, tensor in pretrained.read(folder).tensors.items():
+    for name, tensor in folders.read(folder).tensors.items():
         assert saved.get_tensor(name).dtype == np.float32
         rounded = trained.get_tensor(name).astype(np.float16).astype(np.float32)
         np.testing.assert_array_equal(saved.get_tensor(name), rounded)
@@ -211,7 +212,7 @@ def test_the_checkpoint_goes_when_its_process_ends(folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_is_named(folder, tmp_path, monkeypatch):
-    found = pretrained.read(folder)
+    found = folders.read(folder)
     place = tmp_path / "place"
     place.touch()  # No folder, so nothing can be written in it.
     monkeypatch.setattr(pretrained.tempfile, "mkdtemp", lambda prefix: str(place))
@@ -277,15 +278,15 @@ class TestModelsOfTheProject:
         assert sum(path.stat().st_size for path in (BOX / name).iterdir()) <= 9e6
 
     def test_its_card_has_the_sha256_and_is_complete(self, name):
-        card = (BOX / name / pretrained.CARD).read_text(encoding="utf-8")
-        content = (BOX / name / pretrained.WEIGHTS).read_bytes()
+        card = (BOX / name / folders.CARD).read_text(encoding="utf-8")
+        content = (BOX / name / folders.WEIGHTS).read_bytes()
         assert hashlib.sha256(content).hexdigest() in card
         assert "To be written" not in card
         for part in ("## Data and licence", "## Metrics", f"--pretrained={name}"):
             assert part in card
 
     def test_its_weights_are_of_a_config_of_the_project(self, name):
-        found = pretrained.read(BOX / name)
+        found = folders.read(BOX / name)
         metadata = runs.read(BOX / name, "musicvae")
         assert found.config == metadata["config"]
         configs.require_known(found.config, None)
@@ -305,7 +306,7 @@ class TestModelsOfTheProject:
 
     def test_the_file_of_its_attributes_names_no_folder_of_who_made_it(self, name):
         found = directions.read(_attributes_of(name))
-        assert found.made_for["config"] == pretrained.read(BOX / name).config
+        assert found.made_for["config"] == folders.read(BOX / name).config
         assert not os.path.isabs(found.made_of["examples_path"])
 
     @pytest.mark.slow
@@ -339,4 +340,4 @@ def test_copied_weights_are_a_model(tmp_path):
     runs.write(folder, "musicvae", RUN_JSON)
     weights.write(folder / "weights.safetensors", {"x": np.ones(4)}, "flat-groove_4bar", 1)
     shutil.copytree(folder, tmp_path / "two")
-    assert pretrained.read(pretrained.find(str(tmp_path / "two"))).step == 1
+    assert folders.read(folders.find(str(tmp_path / "two"))).step == 1

@@ -31,6 +31,7 @@ from absl import flags
 import configs
 from pipelines import runs
 from pipelines.audio import instruments, synthesizers
+from pipelines.exported import folders
 from pipelines.media import sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
@@ -275,7 +276,7 @@ def _directions(names: Iterable[str]) -> tuple[str, directions.Directions] | Non
     if not path and run_dir:
         path = directions.find([runs.train_dir(run_dir), run_dir])
     elif not path and model:
-        path = directions.find([os.fspath(pretrained.find(model))])
+        path = directions.find([os.fspath(folders.find(model))])
     return _read_directions(path, names) if path else None
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from absl import flags
 
 from pipelines import runs
+from pipelines.exported import folders
 from pipelines.records import leakage, manifest
 from pipelines.runtime import app, device_names, files, tensorflow
 from pipelines.runtime.app import UserError, say
@@ -32,6 +33,12 @@ flags.DEFINE_string(
     "checkpoint_file",
     None,
     "best, or a checkpoint; by default the best on the validation tunes.",
+)
+flags.DEFINE_string(
+    "pretrained",
+    None,
+    "Instead of --run_dir: a model that comes with the project (./run.sh pretrained lists them), "
+    "or the folder of one. The results go to stdout alone.",
 )
 flags.DEFINE_string("config", None, "Needs not be given: the run says it.")
 flags.DEFINE_string(
@@ -57,20 +64,21 @@ flags.DEFINE_bool("json", False, "Print JSON, as this command does in any case."
 
 def main() -> None:
     """Runs the job from its flags."""
-    run_dir, examples_path = required_path_flag("run_dir"), required_path_flag("examples_path")
+    examples_path = required_path_flag("examples_path")
+    source = path_flag("run_dir"), path_flag("checkpoint_file"), path_flag("pretrained")
     tunebooks = path_flags("tunebooks")
     if not tunebooks:
         raise UserError("missing --tunebooks, the tunebooks that the records were made of")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
-    runs.require_checkpoint(run_dir, path_flag("checkpoint_file"))
+    folders.require(*source)
     paths = manifest.record_files(examples_path)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
     from pipelines.systems.tune_lm import evaluation, model, tunes
 
     evaluation.require_baseline(FLAGS.baseline)
-    opened = model.open_run(run_dir, path_flag("checkpoint_file"))
+    opened = model.open_model(*source)
     devices.use(FLAGS.devices)
     metadata = opened.metadata
     leakage.warn(paths, f"{metadata['examples_path']},{metadata['validation_path']}")
@@ -98,12 +106,17 @@ def main() -> None:
         **evaluation.report(probabilities, held_out, FLAGS.seed),
     }
     evaluation.say_table(result)
-    label = "-".join(sorted(splits))
-    eval_dir = runs.eval_dir(run_dir)
-    os.makedirs(eval_dir, exist_ok=True)
-    path = os.path.join(eval_dir, f"{label}-step-{opened.step}.json")
-    files.write_json(path, result, sort_keys=True)
     print(shown_json(result))
+    if not FLAGS.pretrained:  # Which has no folder for results.
+        _write(result, "-".join(sorted(splits)))
+
+
+def _write(result: dict[str, Any], label: str) -> None:
+    """Writes results into the run's folder."""
+    eval_dir = runs.eval_dir(required_path_flag("run_dir"))
+    os.makedirs(eval_dir, exist_ok=True)
+    path = os.path.join(eval_dir, f"{label}-step-{result['step']}.json")
+    files.write_json(path, result, sort_keys=True)
     say(f"written to {eval_dir}")
 
 
@@ -119,4 +132,4 @@ def _require_trained_on(folder: str, metadata: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, required=["run_dir", "examples_path"])
+    app.run(main, required=["examples_path"])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from pipelines.exported import weights
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import weights
 
 TENSORS = {
     "decoder/kernel": np.array([[1 / 3, -2.0], [65504.0, 0.0]], np.float32),

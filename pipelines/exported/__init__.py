@@ -1,0 +1,1 @@
+"""Trained models in small folders, to share: their files, and how they are found by name."""

@@ -1,0 +1,231 @@
+"""Training language models of tunes: what is learnt, the same again, going on, bad input."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import hparams as config_hparams
+from configs.tune_lm import HPARAMS
+from pipelines import runs
+from pipelines.representations.abc_tokens import vocabulary
+from pipelines.runtime.app import UserError
+from pipelines.systems.tune_lm import batches, evaluation, exporting, model, training, tunes
+from tests.support import tune_corpus
+
+pytestmark = pytest.mark.keras3
+
+CONFIG = "tune_lm-lstm"
+TINY = dataclasses.replace(
+    HPARAMS[CONFIG], units=12, depth=2, embedding=4, batch_tokens=512, dropout=0.2, num_epochs=3
+)
+SMALL_TRANSFORMER = dataclasses.replace(TINY, network="transformer", heads=2)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return tune_corpus.make(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory):
+    """A run of a few steps."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    train(corpus, run_dir)
+    return run_dir
+
+
+def train(corpus, run_dir, hparams=TINY, config=CONFIG, **options):
+    training.train(
+        config,
+        hparams,
+        str(run_dir),
+        corpus.examples("train"),
+        [str(corpus.books)],
+        corpus.examples("validation"),
+        training.Options(**{"save_checkpoint_secs": 1e-9, **options}),
+    )
+
+
+def weights_of(run_dir, checkpoint=None):
+    network = model.open_run(run_dir, checkpoint or str(runs.train_dir(run_dir))).network
+    return {weight.path: weight.numpy() for weight in network.weights}
+
+
+def tunes_of(corpus, split):
+    return tunes.read(corpus.records, [str(corpus.books)]).of(split)
+
+
+def test_batches_have_each_tune_once_and_nothing_else(corpus):
+    training_tunes = tunes_of(corpus, "train")
+    examples = batches.Examples(training_tunes, 512)
+    assert examples.notes == sum(int(each.steps.is_note.sum()) for each in training_tunes)
+    for epoch in (0, 1):
+        found = examples.epoch(5, epoch)
+        assert sorted(np.concatenate(found).tolist()) == list(range(len(training_tunes)))
+        assert [x.tolist() for x in found] == [x.tolist() for x in examples.epoch(5, epoch)]
+    assert len(examples.epoch(5, 0)) > 1
+    for batch in examples.in_order():
+        assert len(batch.tunes) * max(examples.steps[batch.tunes]) <= 512
+        for row, tune in enumerate(batch.tunes):
+            steps = training_tunes[tune].steps
+            size = len(steps.tokens)
+            assert batch.there[row].tolist() == [1.0] * size + [0.0] * (batch.there.shape[1] - size)
+            pairs = zip(batch.kinds[row, :size].tolist(), batch.pitches[row, :size].tolist())
+            made = [vocabulary.joined(vocabulary.of_kind_and_pitch(*pair)) for pair in pairs]
+            assert made == steps.tokens.tolist()
+
+
+@pytest.mark.parametrize("hparams", [TINY, SMALL_TRANSFORMER], ids=["lstm", "transformer"])
+def test_a_few_tunes_are_learnt_by_heart(hparams, corpus, tmp_path):
+    learnt = tunes_of(corpus, "train")[:4]
+    fast = dataclasses.replace(
+        hparams, units=32, dropout=0.0, learning_rate=0.02, num_epochs=60, warmup=5
+    )
+    training.fit(str(tmp_path), learnt, learnt, fast, training.Options())
+    runs.write(tmp_path, model.KIND, {"hparams": model.as_json(fast)})
+    found = model.probabilities(model.open_run(tmp_path).network, learnt)
+    bits = sum(-np.log2(each).sum() for each in found) / sum(each.size for each in found)
+    assert bits < 0.5  # Before training it is about log2(290 * 61), which is 14.
+
+
+def test_the_same_seed_gives_the_same_weights(run, corpus, tmp_path):
+    train(corpus, tmp_path / "again")
+    one, other = weights_of(run), weights_of(tmp_path / "again")
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+    train(corpus, tmp_path / "seeded", seed=1)
+    assert any(
+        (values != one[name]).any() for name, values in weights_of(tmp_path / "seeded").items()
+    )
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 9])
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not(step, run, corpus, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    take = training._State.train
+
+    def killed(self, batch):
+        if self.step == step:
+            raise Killed
+        return take(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._State, "train", killed)
+        with pytest.raises(Killed):
+            train(corpus, tmp_path / "run")
+    train(corpus, tmp_path / "run")
+    assert runs.read(tmp_path / "run", model.KIND)["finished"] is True
+    for checkpoint in (None, "best"):
+        again = weights_of(tmp_path / "run", checkpoint)
+        for name, values in weights_of(run, checkpoint).items():
+            np.testing.assert_array_equal(values, again[name])
+
+
+def test_the_best_checkpoint_is_the_best_on_the_validation_tunes(run, corpus):
+    held_out = tunes_of(corpus, "validation")
+    notes = sum(int(each.steps.is_note.sum()) for each in held_out)
+    curve = []
+    for path in sorted((run / "validation").glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                curve.append((float(tf.make_ndarray(value.tensor)), event.step))
+    assert len(curve) == TINY.num_epochs
+    best = model.open_run(run)
+    assert (best.step, best.source) == (min(curve)[1], str(run / "best" / f"ckpt-{best.step}"))
+    found = model.probabilities(best.network, held_out)
+    bits = sum(-np.log2(each).sum() for each in found) / notes
+    assert bits == pytest.approx(min(curve)[0], rel=1e-4)
+
+
+def test_a_finished_run_has_nothing_left_to_do(run, corpus, capsys):
+    train(corpus, run)
+    assert "nothing left to do" in capsys.readouterr().err
+
+
+def test_another_seed_or_config_is_another_run(run, corpus):
+    with pytest.raises(UserError, match=r"was begun with another seed \(seed 0\); name another"):
+        train(corpus, run, seed=3)
+    with pytest.raises(UserError, match="another hparams"):
+        train(corpus, run, dataclasses.replace(TINY, units=13))
+
+
+def test_num_steps_end_the_run(corpus, tmp_path):
+    train(corpus, tmp_path / "run", num_steps=2)
+    assert model.open_run(tmp_path / "run").step == 2
+
+
+def test_bad_input_ends_in_one_line(corpus, run, tmp_path):
+    with pytest.raises(UserError, match="is to train and to validate on"):
+        training._read(
+            corpus.examples("train"), corpus.examples("train"), [str(corpus.books)], False
+        )
+    with pytest.raises(UserError, match="the loss is nan"):
+        train(corpus, tmp_path / "nan", dataclasses.replace(TINY, learning_rate=1e30))
+    runs.write(tmp_path / "other", "titles", {})
+    with pytest.raises(UserError, match="is a run of titles, not of tune_lm"):
+        model.open_run(tmp_path / "other")
+    runs.write(tmp_path / "damaged", model.KIND, {"hparams": {"units": 3}})
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
+        model.open_run(tmp_path / "damaged")
+
+
+def test_a_checkpoint_of_another_config_is_named(run, corpus, tmp_path):
+    runs.write(tmp_path, model.KIND, {"hparams": model.as_json(dataclasses.replace(TINY, units=5))})
+    with pytest.raises(UserError, match="damaged or of another config"):
+        model.open_run(tmp_path, str(run / "best"))
+
+
+def test_an_exported_model_is_the_run_in_half_precision(run, corpus, tmp_path):
+    folder = exporting.export_run(str(run), None, tmp_path / "mine")
+    opened, before = model.open_pretrained(str(folder)), model.open_run(run)
+    assert (opened.step, opened.hparams) == (before.step, before.hparams)
+    for one, other in zip(opened.network.weights, before.network.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy().astype(np.float16))
+    assert opened.metadata["examples_path"] == "records/train.tfrecord*"
+    assert "--pretrained=mine" in (folder / "CARD.md").read_text()
+    runs.write(folder, model.KIND, {"hparams": model.as_json(dataclasses.replace(TINY, units=5))})
+    with pytest.raises(UserError, match="these are not the weights of the network"):
+        model.open_pretrained(str(folder))
+
+
+def test_models_are_measured_beside_baselines(run, corpus):
+    held_out, validation = tunes_of(corpus, "test"), tunes_of(corpus, "validation")
+    found = evaluation.measured(model.open_run(run), held_out, validation)
+    baseline = evaluation.of_baseline("kneser_ney", held_out, tunes_of(corpus, "train"), validation)
+    result = evaluation.report({"kneser_ney": baseline, **found}, held_out, seed=1)
+    assert list(result["bits"]) == ["kneser_ney", "model", "model+ppm"]
+    notes = sum(int(each.steps.is_note.sum()) for each in held_out)
+    for name, each in {"kneser_ney": baseline, **found}.items():
+        bits = sum(-math.log2(p) for tune in each for p in tune) / notes
+        assert result["bits"][name]["all"]["bits_per_note"] == pytest.approx(bits, abs=1e-4)
+        if name != "kneser_ney":
+            saved = result["bits"]["kneser_ney"]["all"]["bits_per_note"] - bits
+            assert result["saved"][name]["bits_per_note"] == pytest.approx(saved, abs=1e-3)
+    with pytest.raises(UserError, match="did you mean kneser_ney"):
+        evaluation.require_baseline("kneser-ney")
+
+
+def test_hparams_are_replaced_by_their_types():
+    made = config_hparams.replaced(TINY, CONFIG, "units=8, dropout=0.5,network=transformer")
+    assert (made.units, made.dropout, made.network) == (8, 0.5, "transformer")
+    assert config_hparams.replaced(TINY, CONFIG, "") == TINY
+    for text, message in (
+        ("unit=7", "no hparam is named 'unit'; did you mean units"),
+        ("units", "no hparam is named 'units'"),
+        ("units=0.5", "units must be a whole number"),
+        ("dropout=much", "dropout must be a number"),
+        ("dropout=nan", "dropout must be finite"),
+        ("units=0", "units must be 1 or more, not 0"),
+        ("dropout=1", "dropout must be from 0 to less than 1, not 1.0"),
+        ("network=gru", "network must be lstm or transformer, not 'gru'"),
+        ("learning_rate=0", "learning_rate must be more than 0"),
+        ("network=transformer,heads=5", "5 heads do not divide 12 units"),
+    ):
+        with pytest.raises(UserError, match=message):
+            config_hparams.replaced(TINY, CONFIG, text)
