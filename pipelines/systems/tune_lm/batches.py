@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from pipelines.representations.abc_tokens import context, vocabulary
 from pipelines.runtime.progress import Progress
@@ -13,6 +14,16 @@ from pipelines.systems.tune_lm.tunes import Tune
 _MULTIPLE = 16
 # How much the lengths by which an epoch is sorted are changed at random, so that other tunes meet.
 _SHAKEN = 0.1
+
+
+# What TensorFlow is told of the first fields of a batch, whatever its size: a program for some
+# sizes alone would round otherwise than one for all, and a run that goes on would differ.
+SPECS = (
+    tf.TensorSpec((None, None, len(context.COLUMNS)), tf.int32),
+    tf.TensorSpec((None, None), tf.int32),
+    tf.TensorSpec((None, None), tf.int32),
+    tf.TensorSpec((None, None), tf.float32),
+)
 
 
 class Batch(NamedTuple):

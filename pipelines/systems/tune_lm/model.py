@@ -24,7 +24,7 @@ from pipelines.exported import folders
 from pipelines.representations.abc_tokens import context, vocabulary
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
-from pipelines.systems.tune_lm.batches import Examples
+from pipelines.systems.tune_lm.batches import SPECS, Examples
 from pipelines.systems.tune_lm.tunes import Tune
 
 KIND = "tune_lm"
@@ -64,8 +64,8 @@ def build(hparams: Hparams) -> TuneLM:
         dropout=hparams.dropout,
         **heads,
     )
-    # Layers make their variables when they are called.
-    rows = np.zeros((1, 1, len(context.COLUMNS)), np.int32)
+    # Layers make their variables when they are called. Keras warns of attention to a single step.
+    rows = np.zeros((1, 2, len(context.COLUMNS)), np.int32)
     network.log_probabilities(rows, rows[..., 0], rows[..., 0])
     return network
 
@@ -171,7 +171,7 @@ def probabilities(network: TuneLM, tunes: Sequence[Tune]) -> list[np.ndarray]:
       For each tune a float64 array shaped [tokens].
     """
     examples = Examples(tunes, _BATCH_TOKENS)
-    logarithms = tf.function(network.log_probabilities, reduce_retracing=True)
+    logarithms = tf.function(network.log_probabilities, input_signature=SPECS[:3])
     found: list[np.ndarray] = [np.empty(0)] * len(tunes)
     done = 0
     with Progress("tunes measured", len(tunes)) as progress:

@@ -17,7 +17,7 @@ from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.tune_lm import model, tunes
-from pipelines.systems.tune_lm.batches import Batch, Examples
+from pipelines.systems.tune_lm.batches import SPECS, Batch, Examples
 
 _PACKAGES = ("keras", "tensorflow", "numpy")
 # AdamW's; its default of 0.999 averages over more steps than an epoch has.
@@ -232,8 +232,8 @@ class _State:
             global_clipnorm=hparams.clip,
         )
         self._optimizer.build(self.network.trainable_variables)
-        self._train = tf.function(self._take_step, reduce_retracing=True)
-        self._measure = tf.function(self.network.log_probabilities, reduce_retracing=True)
+        self._train = tf.function(self._take_step, input_signature=SPECS)
+        self._measure = tf.function(self.network.log_probabilities, input_signature=SPECS[:3])
         self._step, self._epoch, self._in_epoch = (
             tf.Variable(0, trainable=False, dtype=tf.int64) for _ in range(3)
         )

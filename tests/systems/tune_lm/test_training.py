@@ -78,17 +78,19 @@ def test_batches_have_each_tune_once_and_nothing_else(corpus):
             assert made == steps.tokens.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hparams", [TINY, SMALL_TRANSFORMER], ids=["lstm", "transformer"])
 def test_a_few_tunes_are_learnt_by_heart(hparams, corpus, tmp_path):
-    learnt = tunes_of(corpus, "train")[:4]
+    learnt = tunes_of(corpus, "train")[:2]
     fast = dataclasses.replace(
-        hparams, units=32, dropout=0.0, learning_rate=0.02, num_epochs=60, warmup=5
+        hparams, units=32, dropout=0.0, learning_rate=0.01, num_epochs=100, warmup=5
     )
     training.fit(str(tmp_path), learnt, learnt, fast, training.Options())
     runs.write(tmp_path, model.KIND, {"hparams": model.as_json(fast)})
     found = model.probabilities(model.open_run(tmp_path).network, learnt)
     bits = sum(-np.log2(each).sum() for each in found) / sum(each.size for each in found)
-    assert bits < 0.5  # Before training it is about log2(290 * 61), which is 14.
+    # Each step of these random walks has 2.5 bits or more, and an untrained model some 14.
+    assert bits < 1
 
 
 def test_the_same_seed_gives_the_same_weights(run, corpus, tmp_path):
@@ -103,7 +105,7 @@ def test_the_same_seed_gives_the_same_weights(run, corpus, tmp_path):
     )
 
 
-@pytest.mark.parametrize("step", [1, 4, 5, 9])
+@pytest.mark.parametrize("step", [1, 4, 5, 6])
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not(step, run, corpus, tmp_path, monkeypatch):
     class Killed(Exception):
         pass
