@@ -19,7 +19,7 @@ from pipelines.representations.abc_tokens import vocabulary
 # What a model is told of its place goes so far (`abc_tokens.context`).
 MAX_STRAINS, MAX_BARS = 8, 32
 _TIME = re.compile(r"([A-Z])('?)")
-_LINE = vocabulary.LINES[False, False, False]
+LINE = vocabulary.LINES[False, False, False]
 _CLOSE = vocabulary.LINES[True, False, False]
 _DOUBLE = vocabulary.LINES[False, False, True]
 
@@ -169,7 +169,7 @@ def _in_parts(letters: str, strains: Sequence[_Strain], sizes: dict[str, list[in
     made: list[Bar] = []
     for letter, lengths in sizes.items():
         before = (*[_DOUBLE] * bool(made), vocabulary.PART)
-        of_strain = [Bar(lengths[0], before), *(Bar(length, (_LINE,)) for length in lengths[1:])]
+        of_strain = [Bar(lengths[0], before), *(Bar(length, (LINE,)) for length in lengths[1:])]
         if letter == strains[-1].letter:
             of_strain[-1] = of_strain[-1]._replace(cadence=True)
         made += of_strain
@@ -188,11 +188,11 @@ def _repeated(
         line = vocabulary.LINES[closes, opens, not (closes or opens)]
         # A tune that does not begin with a repeat begins with its first note.
         before = (line,) if made or opens else ()
-        of_strain = [Bar(lengths[0], before), *(Bar(length, (_LINE,)) for length in lengths[1:])]
+        of_strain = [Bar(lengths[0], before), *(Bar(length, (LINE,)) for length in lengths[1:])]
         if strain.endings:
             first = of_strain[-ending_bars:]
             second = list(first)
-            first[0] = first[0]._replace(before=(_LINE, FIRST_ENDING))
+            first[0] = first[0]._replace(before=(LINE, FIRST_ENDING))
             second[0] = second[0]._replace(before=(_CLOSE, SECOND_ENDING))
             of_strain[-ending_bars:] = [*first, *second]
         made += of_strain
