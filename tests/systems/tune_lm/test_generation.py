@@ -133,7 +133,9 @@ BAD = [
     (["--mode=vary", "--input=a.abc", "--nogrammar"], "--nogrammar does not go with --mode=vary"),
     (["--mode=continue", "--input=a.abc", "--form=A", "--bars=1"], "fills the form A already"),
     (["--mode=continue", "--input=none.abc"], "none.abc"),
-    (["--run_dir=other"], "other"),
+    (["--run_dir=other"], "other is a run of titles"),
+    (["--run_dir=none"], "none has no run.json: no run of tune_lm is there"),
+    (["--pretrained=none"], "give one of them"),
 ]
 
 

@@ -29,6 +29,7 @@ from absl import flags
 
 from pipelines import runs
 from pipelines.audio import instruments, synthesizers
+from pipelines.exported import folders
 from pipelines.media import sound
 from pipelines.music.abc import fields, reader
 from pipelines.representations.abc_tokens import written
@@ -51,6 +52,12 @@ flags.DEFINE_string(
     "checkpoint_file",
     None,
     "Another checkpoint than the best one: its prefix, one of its files, or a folder.",
+)
+flags.DEFINE_string(
+    "pretrained",
+    None,
+    "Instead of --run_dir: a model that comes with the project (./run.sh pretrained lists them), "
+    "or the folder of one.",
 )
 flags.DEFINE_string("config", None, "The run's config; its run.json tells it, too.")
 flags.DEFINE_string("output_dir", None, "Where the files go.")
@@ -248,7 +255,8 @@ def _settings(task: tasks.Task, metadata: dict, step: int) -> dict:
     """What pieces.json says of the tunes."""
     given = task.given
     key = f"{_spelled(given.key)} {given.key.mode.lower()}"
-    run = os.path.basename(os.path.abspath(required_path_flag("run_dir")))
+    named = path_flag("pretrained") or required_path_flag("run_dir")
+    run = os.path.basename(os.path.abspath(named))
     asked = {"form": FLAGS.form, "keep": FLAGS.keep}
     return {
         "model": run,
@@ -277,8 +285,10 @@ def main() -> None:
     require_finite("temperature", "top_p", "repetition", "qpm")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
-    run_dir = required_path_flag("run_dir")
-    runs.require(run_dir, KIND, "train --config=tune_lm-lstm")
+    source = path_flag("run_dir"), path_flag("checkpoint_file"), path_flag("pretrained")
+    if FLAGS.run_dir:
+        runs.require(required_path_flag("run_dir"), KIND, "train --config=tune_lm-lstm")
+    folders.require(*source)
     number = FLAGS.num_outputs
     audio = sound.choose(
         FLAGS.audio, number, FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer
@@ -291,10 +301,10 @@ def main() -> None:
     from pipelines.systems.tune_lm.decoding import Sampling
 
     devices.use(FLAGS.devices)
-    opened = model.open_run(run_dir, path_flag("checkpoint_file"))
+    opened = model.open_model(*source)
     config = opened.metadata.get("config", KIND)
     if FLAGS.config and FLAGS.config != config:
-        raise UserError(f"{run_dir} is a run of {config}, not of --config={FLAGS.config}")
+        raise UserError(f"{opened.source} is of {config}, not of --config={FLAGS.config}")
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)
@@ -328,4 +338,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, required=["run_dir", "output_dir"])
+    app.run(main, required=["output_dir"])
