@@ -55,19 +55,32 @@ def end_at(sequence: music_pb2.NoteSequence, seconds: float | None) -> music_pb2
     return sequence
 
 
-def write(sequence: music_pb2.NoteSequence, path: str, draw: bool, overwrite: bool = True) -> None:
+def write(
+    sequence: music_pb2.NoteSequence,
+    path: str,
+    draw: bool,
+    overwrite: bool = True,
+    notation: str | None = None,
+) -> None:
     """Writes a MIDI file and, beside it with the same name, what else shows the music.
 
     That is a piano roll, .png, if `draw`; and ABC notation, .abc, for notes that are not drums.
+
+    Args:
+      sequence: the piece.
+      path: where its MIDI file goes.
+      draw: whether to draw a piano roll.
+      overwrite: whether other music is replaced.
+      notation: the piece in ABC notation; by default it is made of the notes.
 
     Raises:
       UserError: where other music lies at one of these places and `overwrite` is off.
     """
     file = pathlib.Path(path)
     contents = {file: midi_writer.note_sequence_to_midi(sequence)}
-    notation = _abc(sequence, file.stem)
-    if notation:
-        contents[file.with_suffix(".abc")] = notation
+    in_abc = notation.encode("utf-8") if notation else _abc(sequence, file.stem)
+    if in_abc:
+        contents[file.with_suffix(".abc")] = in_abc
     for place, content in contents.items():
         if not overwrite and place.exists() and place.read_bytes() != content:
             raise UserError(

@@ -25,7 +25,7 @@ from typing import Any
 from pipelines.media import description
 from pipelines.media.page import cards, compare, folder, roll
 from pipelines.runtime import files
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.terminal import shown
 
@@ -35,6 +35,21 @@ _ABCJS = "abcjs/abcjs-basic-min.js"
 # How a page of this project is told from a page of the user's own.
 _MARK = b'<meta name="generator" content="reelgroove">'
 _LOOKED_AT = 2_000
+
+
+def try_to_write(directory: str, overwrite: bool = False) -> str | None:
+    """Writes the page of a folder as `write` does; says why where it cannot.
+
+    Returns:
+      The path of the page, or None.
+    """
+    try:
+        path = write(directory, overwrite=overwrite)
+    except UserError as error:
+        say(f"warning: no page: {error}")
+        return None
+    say(f"to listen: {path}")
+    return path
 
 
 def write(

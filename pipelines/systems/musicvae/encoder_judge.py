@@ -10,9 +10,10 @@ from configs import ConfigRef
 from pipelines import representations, runs
 from pipelines.examples.base import Batch
 from pipelines.records import manifest
+from pipelines.representations import distances
 from pipelines.representations.contract import ratio
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import distances, model
+from pipelines.systems.musicvae import model
 from pipelines.systems.musicvae.run import Run, open_run, read_metadata
 
 # Dimensions of the latent space of the judge that the Fréchet distance is taken in: a covariance

@@ -6,19 +6,21 @@ import functools
 import itertools
 import math
 import os
+import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
-from pipelines.media import pieces, reading, sound, windows
+from pipelines.media import describing, pieces, reading, sound, windows
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import describing, latent, model
+from pipelines.systems.musicvae import latent, model
 from pipelines.systems.musicvae.directions import Directions
 from pipelines.systems.musicvae.run import Run
 
@@ -156,7 +158,7 @@ def generate(
         say(f"warning: {empty[0]}{more}: no note in it{fix}")
     if options.describe:
         settings = {
-            **describing.model_settings(run),
+            **_model_settings(run),
             **({"direction": edit.kind} if edit else {}),
             "seed": options.seed,
             "temperature": options.temperature,
@@ -165,6 +167,17 @@ def generate(
         amounts = edit.amounts if edit else ()
         describing.write(output_dir, mode, settings, given, paths, amounts, play)
     return paths
+
+
+def _model_settings(run: Run) -> dict[str, Any]:
+    """What names a model, without the folders of the machine that it lies on."""
+    if run.model_folder is not None:
+        name = run.model_folder.name
+    else:
+        folder = pathlib.Path(run.checkpoint).absolute().parent
+        name = (folder.parent if folder.name == "train" else folder).name
+    settings = {"model": name, "config": run.name, "step": run.step}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _decodings(

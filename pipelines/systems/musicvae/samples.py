@@ -21,9 +21,10 @@ import numpy as np
 
 from pipelines import representations
 from pipelines.examples.note_sequences import NoteSequences
+from pipelines.representations import distances
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import distances, encoder_judge, losses, model, window_sets
+from pipelines.systems.musicvae import encoder_judge, losses, model, window_sets
 from pipelines.systems.musicvae.prior import STANDARD
 from pipelines.systems.musicvae.run import Run
 from pipelines.systems.musicvae.window_sets import Measure, WindowSet

@@ -1,221 +1,395 @@
 """A grammar for decoding: every bar full, every strain as long as asked, and no dead end.
 
-The form of a tune is a row of bars with the signs between them. It is compiled once to a table of
-states and classes of tokens; a class has the tokens that the grammar does not tell apart, such as
-the notes of one length. While a model writes, what may come next is one look-up in the table.
+A tune to be written is a row of items: a token that is given, or a bar that is free. Each different
+item is compiled once to a few states, and all states are the rows of one table, which says for each
+kind of a token what state follows and which pitches it may have. While a model writes, what may
+come next is a look-up in that table, for the kind first and then for the pitch.
 
-A state is a place in a bar, or a sign that has to come next. States from which the end cannot be
-reached are found backward from the end and left out, so that a model is never stuck.
+In a bar a state is a place, and whether a tie or a rest leads to it. States from which the end of
+the bar cannot be reached are found backward and left out, and so are ties that the next bar cannot
+go on with, so that a model is never stuck: there always is a kind, and each kind has a pitch.
 
 The grammar is for decoding alone: bits a written note are measured without it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.music.abc import fields, score
-from pipelines.music.abc.fields import Meter
-from pipelines.music.abc.grid import WHOLE
+from pipelines.music.abc.grid import BINARY, WHOLE
 from pipelines.representations.abc_tokens import vocabulary
+from pipelines.representations.abc_tokens.vocabulary import FIRST_NOTE, FIRST_REST, KINDS, PITCHES
+from pipelines.systems.tune_lm.forms import Form
 
-# A length of so many parts of a whole note is one of a single note, not of a tuplet.
-_BINARY = WHOLE // 2**8
-_NEVER = -1
+# The lengths that notes and rests may have: those of single notes in tunebooks, of two that are
+# tied, and of the notes of triplets. Over 99.9% of the notes of 5,251 tunes have them.
+LENGTHS: tuple[int, ...] = tuple(
+    WHOLE * numerator // denominator
+    for numerator, denominator in (
+        (1, 32), (3, 32), (1, 16), (3, 16), (1, 8), (3, 8), (5, 8), (9, 8), (1, 4), (3, 4),
+        (1, 2), (3, 2), (1, 1), (1, 48), (1, 24), (1, 12), (1, 6),
+    )
+)  # fmt: skip
+
+# What follows in the table besides a state.
+_NEVER, _OVER = -1, -2
+# Which pitches a kind may have: rows of `Grammar.pitches`. A sign or a rest has any, since none is
+# drawn. Rows from _FIXED on allow one pitch.
+_ANY, _CADENCE, _HELD, _FIXED = range(4)
+# What a tie leads from: from no note, from one of a pitch that may end a tune, from another one.
+_FREE, _FROM_CADENCE, _FROM_OTHER = range(3)
+_LINE = vocabulary.LINES[False, False, False]
+
+
+class Given(NamedTuple):
+    """A token that has to come.
+
+    Attributes:
+      kind: its kind.
+      pitch: its pitch; NO_PITCH of a sign or rest. None leaves the pitch to the model.
+      cadence: whether a pitch that the model finds has to be one that ends a tune.
+    """
+
+    kind: int
+    pitch: int | None = vocabulary.NO_PITCH
+    cadence: bool = False
 
 
 class Bar(NamedTuple):
-    """A bar to be written.
+    """A bar, or the rest of one, that the model fills.
 
     Attributes:
-      length: in parts of a whole note.
-      before: the signs that stand before it, in their order.
+      length: of the whole bar, in parts of a whole note.
+      start: how much of it is over.
       cadence: whether its last note has to be one of those that end a tune.
+      rested: whether a rest stands before `start`, which another one would only make longer.
     """
 
     length: int
-    before: tuple[int, ...] = ()
+    start: int = 0
     cadence: bool = False
+    rested: bool = False
 
 
-class Form(NamedTuple):
-    """The bars of a tune, and the signs after the last one: a repeat may close, then it ends."""
-
-    bars: list[Bar]
-    after: tuple[int, ...] = (vocabulary.END,)
+class Anything(NamedTuple):
+    """Tokens as the model gives them, to END."""
 
 
-def form(letters: str, bars: int, meter: Meter, pickup: int = 0) -> Form:
-    """The bars of a form such as AABB, in which AA is a strain that is repeated.
+Item = Given | Bar | Anything
 
-    Args:
-      letters: a letter for each time that a strain is played; a strain is repeated by two of the
-        same letter, one after another. A letter that comes back later is another strain.
-      bars: of each strain.
-      meter: of all bars.
-      pickup: the length of the pickup to each strain, in parts of a whole note; the last bar of
-        each strain is shorter by it.
 
-    Raises:
-      ValueError: where the form cannot be written so.
+def items(form: Form) -> list[Item]:
+    """The items of a form: its signs are given, its bars are free."""
+    made: list[Item] = []
+    for bar in form.bars:
+        made += map(Given, bar.before)
+        made.append(Bar(bar.length, cadence=bar.cadence))
+    return [*made, *map(Given, form.after)]
+
+
+class Place(NamedTuple):
+    """Where tunes are; arrays shaped [tunes] of int32.
+
+    Attributes:
+      program: the row of `Grammar.programs`.
+      item: the item of the program.
+      state: the row of the table.
+      held: the pitch from which a tie leads on, or PITCHES where none does.
     """
-    measure = _measure(meter)
-    if not letters or bars < 1:
-        raise ValueError(f"a form of {letters!r} with {bars} bars a strain is no tune")
-    if not 0 <= pickup < measure or (pickup and bars < 2):
-        raise ValueError(f"a pickup of {Fraction(pickup, WHOLE)} does not fit the form")
-    made: list[Bar] = []
-    at = 0
-    closes = False
-    while at < len(letters):
-        times = len(letters[at:]) - len(letters[at:].lstrip(letters[at]))
-        if times > 2:
-            raise ValueError(f"{letters[at] * times} plays a strain more than twice")
-        opens = times == 2
-        lengths = [measure] * (bars - 1) + [measure - pickup]
-        lengths = [pickup, *lengths] if pickup else lengths
-        first = vocabulary.LINES[closes, opens, not (closes or opens)]
-        # A tune that does not begin with a repeat begins with its first note.
-        before = (first,) if made or opens else ()
-        made.append(Bar(lengths[0], before))
-        line = vocabulary.LINES[False, False, False]
-        made += [Bar(length, (line,)) for length in lengths[1:]]
-        closes = opens
-        at += times
-    made[-1] = made[-1]._replace(cadence=True)
-    last = (vocabulary.LINES[True, False, False],) if closes else ()
-    return Form(made, (*last, vocabulary.END))
 
-
-def _measure(meter: Meter) -> int:
-    return int(fields.measure(meter) or 0) * WHOLE // score.WHOLE
+    program: Any
+    item: Any
+    state: Any
+    held: Any
 
 
 class Grammar(NamedTuple):
-    """A compiled grammar; the functions take arrays, a tune a row.
+    """Compiled programs. Its functions take NumPy as `xp`, or keras.ops inside a graph.
 
     Attributes:
-      following: int32 array shaped [states, classes]: the next state, -1 where the class may not
-        come.
-      class_of: int32 array shaped [SIZE]: the class of each token.
-      holds: bool array shaped [states]: whether a tie leads into the state, so that a note of the
-        same pitch has to come.
-      what: int32 array shaped [SIZE]: what each token is, without its length.
-      begin, end: the first state, and that in which the tune is over.
+      following: int32 array shaped [states, KINDS]: the next state; -1 where the kind may not come,
+        -2 where the item is over.
+      rule: int32 array shaped [states, KINDS]: the row of `pitches`.
+      pitches: bool array shaped [rules, PITCHES].
+      programs: int32 array shaped [programs, items, 3]: the state that each item begins with, by
+        what a tie leads from. After its end a program goes on with ENDs.
+      tie: int32 array shaped [PITCHES + 1]: the last index of `programs` for each held pitch.
     """
 
     following: np.ndarray
-    class_of: np.ndarray
-    holds: np.ndarray
-    what: np.ndarray
-    begin: int
-    end: int
+    rule: np.ndarray
+    pitches: np.ndarray
+    programs: np.ndarray
+    tie: np.ndarray
 
-    def allowed(self, states: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Bool array shaped [tunes, SIZE]: which tokens may come next.
+    def begin(self, programs: np.ndarray) -> Place:
+        """The places at the begin of programs, by their numbers."""
+        numbers = np.asarray(programs, np.int32)
+        nothing = np.zeros_like(numbers)
+        return Place(numbers, nothing, self.programs[numbers, 0, _FREE], nothing + PITCHES)
 
-        Args:
-          states, last: int arrays shaped [tunes]: the states, and the last notes, as `step` gives
-            them; at the begin of a tune any token.
-        """
-        may = self.following[states][:, self.class_of] >= 0
-        same = self.what == self.what[last][:, None]
-        return may & (same | ~self.holds[states][:, None])
+    def kinds(self, xp: Any, place: Place) -> Any:
+        """Bool array shaped [tunes, KINDS]: which kinds may come next."""
+        return xp.take(self.following, place.state, axis=0) != _NEVER
 
-    def step(
-        self, states: np.ndarray, last: np.ndarray, tokens: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The states and last notes after tokens; a state is -1 where its token was not allowed."""
-        after = self.following[states, self.class_of[tokens]]
-        return after, np.where(self.what[tokens] >= vocabulary.SIGNS, tokens, last)
+    def pitches_of(self, xp: Any, place: Place, kinds: Any) -> Any:
+        """Bool array shaped [tunes, PITCHES]: which pitches a token of these kinds may have."""
+        rule = xp.take(self.rule.ravel(), place.state * KINDS + kinds)
+        rule = xp.where(rule == _HELD, _FIXED + place.held, rule)
+        return xp.take(self.pitches, rule, axis=0)
 
-
-class _State(NamedTuple):
-    """Where a tune is: in a bar after some of it, or before the next of its signs.
-
-    Attributes:
-      bar: the number of the bar.
-      sign: how many of the signs before it are written.
-      place: how much of the bar is over.
-      tied: of a note that a tie leads to, whether it is one that may end a tune; else None. Only
-        the pitch of the note before the tie may follow, so this is known of it.
-    """
-
-    bar: int
-    sign: int
-    place: int
-    tied: bool | None = None
-
-
-class _Class(NamedTuple):
-    """Tokens that the grammar does not tell apart.
-
-    Attributes:
-      sign: the sign, or -1.
-      length: of notes and rests.
-      rests, tied: of these.
-      cadence: whether they are notes that may end a tune.
-    """
-
-    sign: int
-    length: int = 0
-    rests: bool = False
-    tied: bool = False
-    cadence: bool = False
+    def step(self, xp: Any, place: Place, kinds: Any, pitches: Any) -> Place:
+        """The places after tokens, which were allowed."""
+        following = xp.take(self.following.ravel(), place.state * KINDS + kinds)
+        over = following == _OVER
+        is_note = kinds >= FIRST_NOTE
+        ties = is_note & ((kinds - FIRST_NOTE) % 2 == 1)
+        # A sign leaves a tie as it is.
+        unheld = xp.where(kinds >= FIRST_REST, PITCHES, place.held)
+        held = xp.where(ties, pitches, unheld)
+        count = self.programs.shape[1]
+        item = xp.minimum(xp.where(over, place.item + 1, place.item), count - 1)
+        row = (place.program * count + item) * 3 + xp.take(self.tie, held)
+        begins = xp.take(self.programs.ravel(), row)
+        return Place(place.program, item, xp.where(over, begins, following), held)
 
 
 def compiled(
-    of: Form,
-    lengths: Iterable[int],
+    programs: Sequence[Sequence[Item]],
+    lengths: Iterable[int] = LENGTHS,
     cadences: Iterable[int] = (0,),
     pitches: tuple[int, int] = (vocabulary.LOWEST, vocabulary.HIGHEST),
 ) -> Grammar:
     """Compiles a grammar.
 
     Args:
-      of: the form of the tune.
-      lengths: the lengths that notes and rests may have, of those of the vocabulary.
+      programs: for each tune, or kind of tunes, its items; the last one leads to END.
+      lengths: the lengths that notes and rests of free bars may have, of those of the vocabulary.
       cadences: the pitch classes above the tonic on which the last note of a bar with a cadence may
         be; that bar does not end with a rest.
-      pitches: the lowest and the highest pitch, in semitones from the tonic.
+      pitches: the lowest and the highest pitch of free notes, in semitones from the tonic.
 
     Raises:
       ValueError: where no tune has these bars with these lengths.
     """
-    classes, class_of = _classes(frozenset(lengths), frozenset(cadences), pitches)
-    begin, end = _State(0, 0, 0), _State(len(of.bars), len(of.after), 0)
-    moves: dict[_State, dict[int, _State]] = {}
-    waiting = [begin]
-    while waiting:
-        state = waiting.pop()
-        if state not in moves:
-            moves[state] = dict(_moves(state, of, classes)) if state != end else {}
-            waiting += moves[state].values()
-    alive = list(_alive(moves, end))
-    number = {state: i for i, state in enumerate(alive)}
-    if begin not in number:
-        raise ValueError("no notes of these lengths make such bars full")
-    following = np.full((len(alive), len(classes)), _NEVER, np.int32)
-    for state, row in number.items():
-        for each, after in moves[state].items():
-            following[row, each] = number.get(after, _NEVER)
-    holds = np.array([state.tied is not None and not _signs(state, of) for state in alive])
-    what = np.array([vocabulary.split(token).what for token in range(vocabulary.SIZE)], np.int32)
-    return Grammar(following, class_of, holds, what, number[begin], number[end])
+    cadences = frozenset(cadences)
+    height = np.arange(PITCHES) + vocabulary.LOWEST
+    is_cadence = np.isin(height % 12, sorted(cadences))
+    inside = (pitches[0] <= height) & (height <= pitches[1])
+    if not (inside & is_cadence).any():
+        raise ValueError(f"no pitch from {pitches[0]} to {pitches[1]} ends a tune")
+    table = _Table(sorted(set(lengths)), is_cadence)
+    end = table.begins(Given(vocabulary.END), frozenset())
+    rows = [_program(program, table, is_cadence) for program in programs]
+    size = 1 + max(map(len, rows))
+    padded = np.array([[*row, *[end] * (size - len(row))] for row in rows], np.int32)
+    masks = np.stack([inside, inside & is_cadence, np.ones(PITCHES, bool)])
+    return Grammar(
+        np.array(table.following, np.int32),
+        np.array(table.rule, np.int32),
+        np.concatenate([masks, np.eye(PITCHES, dtype=bool), np.ones((1, PITCHES), bool)]),
+        padded,
+        np.array([*np.where(is_cadence, _FROM_CADENCE, _FROM_OTHER), _FREE], np.int32),
+    )
 
 
-def _alive(moves: Mapping[_State, Mapping[int, _State]], end: _State) -> set[_State]:
-    """The states from which the end is reached, found backward from it."""
-    before: dict[_State, set[_State]] = defaultdict(set)
+class _Ahead(NamedTuple):
+    """What can go on with a tie: the kinds of ties, and the pitch of a note that is given."""
+
+    ties: frozenset[int] = frozenset()
+    pitch: int | None = None
+
+
+def _program(
+    program: Sequence[Item], table: "_Table", is_cadence: np.ndarray
+) -> list[tuple[int, int, int]]:
+    """The states that the items begin with; found from the last, since ties look ahead."""
+    made: list[tuple[int, int, int]] = []
+    ahead = _Ahead()
+    for item in reversed(program):
+        if isinstance(item, Given) and _ties(item.kind) and not _leads_on(item, ahead, is_cadence):
+            item = item._replace(kind=item.kind - 1)
+        begins = table.begins(item, ahead.ties)
+        made.append(begins)
+        # A tie goes over a plain bar line alone, so that it holds when repeats are played.
+        if item != Given(_LINE):
+            pitch = item.pitch if isinstance(item, Given) and item.kind >= FIRST_NOTE else None
+            taken = (_FROM_CADENCE, _FROM_OTHER) if _takes_ties(item) else ()
+            ahead = _Ahead(frozenset(tie for tie in taken if begins[tie] != _NEVER), pitch)
+    return made[::-1]
+
+
+def _ties(kind: int) -> bool:
+    return kind >= FIRST_NOTE and (kind - FIRST_NOTE) % 2 == 1
+
+
+def _takes_ties(item: Item) -> bool:
+    """Whether any pitch may be tied to the first note of an item."""
+    if isinstance(item, Given):
+        return item.kind >= FIRST_NOTE and item.pitch is None
+    return isinstance(item, Bar) and not item.start
+
+
+def _leads_on(item: Given, ahead: _Ahead, is_cadence: np.ndarray) -> bool:
+    """Whether what follows can go on with the tie of a token."""
+    if item.pitch is None:
+        return bool(ahead.ties)
+    needed = _FROM_CADENCE if is_cadence[item.pitch] else _FROM_OTHER
+    return ahead.pitch == item.pitch or needed in ahead.ties
+
+
+class _State(NamedTuple):
+    """Where a bar is.
+
+    Attributes:
+      place: how much of it is over.
+      tie: at its begin, what a tie leads from.
+      rested: whether the last of it is a rest; another one would be one with it.
+    """
+
+    place: int
+    tie: int = _FREE
+    rested: bool = False
+
+
+class _Table:
+    """The rows of the table, which grow by what each new item needs.
+
+    Args:
+      lengths: those that notes and rests of free bars may have.
+      is_cadence: for each pitch whether it may end a tune.
+    """
+
+    def __init__(self, lengths: Sequence[int], is_cadence: np.ndarray):
+        self.following: list[np.ndarray] = []
+        self.rule: list[np.ndarray] = []
+        self._lengths = [(vocabulary.LENGTHS.index(length), length) for length in lengths]
+        self._is_cadence = is_cadence
+        self._known: dict[tuple[Item, frozenset[int]], tuple[int, int, int]] = {}
+
+    def begins(self, item: Item, ahead: frozenset[int]) -> tuple[int, int, int]:
+        """The states that an item begins with, by what a tie leads from; -1 where none does.
+
+        Args:
+          item: the item.
+          ahead: the ties with which what follows can go on.
+
+        Raises:
+          ValueError: where no notes make a bar full.
+        """
+        key = item, ahead
+        if key not in self._known:
+            if isinstance(item, Anything):
+                made = (self._anything(),) * 3
+            elif isinstance(item, Bar):
+                made = self._bar(item, ahead)
+            elif item.kind >= FIRST_NOTE and item.pitch is None:
+                made = self._free_pitch(item, ahead)
+            else:
+                noted = item.kind >= FIRST_NOTE and item.pitch is not None
+                rule = _FIXED + (item.pitch or 0) if noted else _ANY
+                made = (self._row({item.kind: (_OVER, rule)}),) * 3
+            self._known[key] = made
+        return self._known[key]
+
+    def _row(self, moves: Mapping[int, tuple[int, int]]) -> int:
+        following, rule = np.full(KINDS, _NEVER), np.full(KINDS, _ANY)
+        for kind, (after, allowed) in moves.items():
+            following[kind], rule[kind] = after, allowed
+        self.following.append(following)
+        self.rule.append(rule)
+        return len(self.following) - 1
+
+    def _anything(self) -> int:
+        here = len(self.following)
+        row = dict.fromkeys(range(KINDS), (here, _FIXED + PITCHES))
+        return self._row({**row, vocabulary.END: (_OVER, _ANY)})
+
+    def _free_pitch(self, item: Given, ahead: frozenset[int]) -> tuple[int, int, int]:
+        found = []
+        for tie in (_FREE, _FROM_CADENCE, _FROM_OTHER):
+            rule = _rule(tie, _ties(item.kind), item.cadence, ahead)
+            found.append(_NEVER if rule is None else self._row({item.kind: (_OVER, rule)}))
+        return found[0], found[1], found[2]
+
+    def _bar(self, bar: Bar, ahead: frozenset[int]) -> tuple[int, int, int]:
+        begins = [_State(bar.start, _FREE, bar.rested)]
+        begins += [_State(bar.start, tie) for tie in (_FROM_CADENCE, _FROM_OTHER)]
+        moves: dict[_State, dict[int, tuple[_State | None, int]]] = {}
+        waiting = list(begins)
+        while waiting:
+            state = waiting.pop()
+            if state not in moves:
+                moves[state] = dict(self._moves(state, bar, ahead))
+                waiting += [after for after, _ in moves[state].values() if after]
+        alive = sorted(_alive(moves))
+        if begins[0] not in alive:
+            raise ValueError("no notes of these lengths make such bars full")
+        number = {state: len(self.following) + i for i, state in enumerate(alive)}
+        for state in alive:
+            self._row(
+                {
+                    kind: (number[after] if after else _OVER, rule)
+                    for kind, (after, rule) in moves[state].items()
+                    if after is None or after in number
+                }
+            )
+        first, *tied = (number.get(state, _NEVER) for state in begins)
+        return first, tied[0], tied[1]
+
+    def _moves(
+        self, state: _State, bar: Bar, ahead: frozenset[int]
+    ) -> Iterator[tuple[int, tuple[_State | None, int]]]:
+        """The kinds that may come in a state; the state that follows, None after the bar."""
+        for index, length in self._lengths:
+            place = state.place + length
+            if place > bar.length or not _fits(state.place, length):
+                continue
+            over = place == bar.length
+            ends = over and bar.cadence
+            if state.tie == _FREE and not state.rested and not ends:
+                after = None if over else _State(place, rested=True)
+                yield FIRST_REST + index, (after, _ANY)
+            # A tie leads over a bar line; inside a bar the two notes would be one.
+            for tied in (False, True)[: 1 + over]:
+                rule = _rule(state.tie, tied, ends, ahead)
+                if rule is not None:
+                    kind = FIRST_NOTE + 2 * index + tied
+                    yield kind, (None if over else _State(place), rule)
+
+
+def _rule(tie: int, tied: bool, cadence: bool, ahead: frozenset[int]) -> int | None:
+    """Which pitches a note may have; None where it may not come.
+
+    Args:
+      tie: what a tie leads from to the note.
+      tied: whether a tie leads on from it.
+      cadence: whether it ends a tune.
+      ahead: the ties with which what follows can go on.
+    """
+    fitting = {_FROM_CADENCE, _FROM_OTHER}
+    if tied:
+        fitting &= ahead
+    if cadence:
+        fitting &= {_FROM_CADENCE}
+    if tie != _FREE:
+        return _HELD if tie in fitting else None
+    if not fitting:
+        return None
+    return _ANY if _FROM_OTHER in fitting else _CADENCE
+
+
+def _alive(moves: Mapping[_State, Mapping[int, tuple[_State | None, int]]]) -> set[_State]:
+    """The states from which the end of the bar is reached, found backward from it."""
+    before: dict[_State | None, set[_State]] = defaultdict(set)
     for state, row in moves.items():
-        for after in row.values():
+        for after, _ in row.values():
             before[after].add(state)
     alive: set[_State] = set()
-    waiting = [end]
+    waiting = list(before[None])
     while waiting:
         state = waiting.pop()
         if state not in alive:
@@ -224,64 +398,10 @@ def _alive(moves: Mapping[_State, Mapping[int, _State]], end: _State) -> set[_St
     return alive
 
 
-def _classes(
-    lengths: frozenset[int], cadences: frozenset[int], pitches: tuple[int, int]
-) -> tuple[list[_Class], np.ndarray]:
-    """The classes, the first of which has the tokens that never come, and that of each token."""
-    numbers: dict[_Class, int] = {_Class(_NEVER): 0}
-    class_of = np.zeros(vocabulary.SIZE, np.int32)
-    for token in range(vocabulary.SIZE):
-        what, length = vocabulary.split(token)
-        if what < vocabulary.SIGNS:
-            found = _Class(what)
-        else:
-            size, tied = vocabulary.length_of(length)
-            pitch = vocabulary.pitch_of(what)
-            if size not in lengths or (pitch is not None and not pitches[0] <= pitch <= pitches[1]):
-                continue
-            cadence = pitch is not None and pitch % 12 in cadences
-            found = _Class(_NEVER, size, pitch is None, tied, cadence)
-        class_of[token] = numbers.setdefault(found, len(numbers))
-    return list(numbers), class_of
-
-
-def _moves(state: _State, of: Form, classes: Sequence[_Class]) -> Iterator[tuple[int, _State]]:
-    """The classes that may come in a state, and the states that they lead to."""
-    if signs := _signs(state, of):
-        yield classes.index(_Class(signs[0])), state._replace(sign=state.sign + 1)
-        return
-    bar = of.bars[state.bar]
-    for number, each in enumerate(classes):
-        place = state.place + each.length
-        if not each.length or place > bar.length or not _fits(state.place, each.length):
-            continue
-        over = place == bar.length
-        # A tie leads over a bar line; inside a bar the two notes would be one.
-        ties_nothing = each.tied and (not over or state.bar == len(of.bars) - 1)
-        ends_badly = over and bar.cadence and not each.cadence
-        if ties_nothing or ends_badly or not _continues(each, state.tied):
-            continue
-        if over:
-            yield number, _State(state.bar + 1, 0, 0, each.cadence if each.tied else None)
-        else:
-            yield number, _State(state.bar, state.sign, place)
-
-
-def _signs(state: _State, of: Form) -> tuple[int, ...]:
-    """The signs that have to come next, in their order."""
-    signs = of.after if state.bar == len(of.bars) else of.bars[state.bar].before
-    return signs[state.sign :]
-
-
-def _continues(notes: _Class, tied: bool | None) -> bool:
-    """Whether one of some notes may be what a tie leads to."""
-    return tied is None or (not notes.rests and notes.cadence == tied)
-
-
 def _fits(place: int, length: int) -> bool:
     """Whether a length may stand at a place: a tuplet goes on until its notes fill plain time."""
-    off = place % _BINARY
+    off = place % BINARY
     if not off:
         return True
     # Both are thirds, fifths or sevenths of plain lengths.
-    return gcd(off, _BINARY) == gcd(length, _BINARY)
+    return gcd(off, BINARY) == gcd(length, BINARY)

@@ -287,19 +287,6 @@ def _read_directions(path: str, names: Iterable[str]) -> tuple[str, directions.D
     return path, found
 
 
-def _page(output_dir: str) -> str | None:
-    """Makes the page to listen; returns its path, or None where it says why there is none."""
-    from pipelines.media.page import writing
-
-    try:
-        path = writing.write(output_dir, overwrite=FLAGS.overwrite)
-    except UserError as error:
-        say(f"warning: no page: {error}")
-        return None
-    say(f"to listen: {path}")
-    return path
-
-
 def main() -> None:
     """Runs the job from its flags."""
     inputs = _inputs()
@@ -322,6 +309,7 @@ def main() -> None:
         FLAGS.synthesizer,
     )
     tensorflow.start(FLAGS.log)
+    from pipelines.media.page import writing
     from pipelines.runtime import devices
     from pipelines.systems.musicvae import generation, model
     from pipelines.systems.musicvae.run import open_from_flags
@@ -360,7 +348,7 @@ def main() -> None:
     )
     output_dir = required_path_flag("output_dir")
     paths = generation.generate(run, FLAGS.mode, output_dir, inputs, options, edit)
-    page = _page(output_dir) if FLAGS.page else None
+    page = writing.try_to_write(output_dir, FLAGS.overwrite) if FLAGS.page else None
     if FLAGS.json:
         files = list(map(str, paths))
         print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": files, "page": page}))

@@ -8,6 +8,9 @@ JSON on stdout and writes the same to RUN_DIR/eval; tables go to stderr.
 With --baseline it also measures that, and what the model saves beside it, tune for tune: unigram,
 kneser_ney (of order 5) or kneser_ney+ppm.
 
+With --samples=1000 it also draws so many tunes with the grammar and as many without it, and
+measures them beside the held-out tunes; docs/samples.md explains the tables.
+
 Example:
   ./run.sh evaluate --run_dir=runs/tunes --tunebooks=tunebooks \\
       --examples_path='tfrecords/tunes/test.tfrecord*' --baseline=kneser_ney+ppm
@@ -23,7 +26,7 @@ from pipelines.exported import folders
 from pipelines.records import leakage, manifest
 from pipelines.runtime import app, device_names, files, tensorflow
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
+from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
 
 FLAGS = flags.FLAGS
@@ -52,7 +55,15 @@ flags.DEFINE_string(
     None,
     "Measure this too: unigram, kneser_ney or kneser_ney+ppm, counted on the run's training tunes.",
 )
-flags.DEFINE_integer("seed", 1, "Seeds the bootstrap.", lower_bound=0)
+flags.DEFINE_integer(
+    "samples",
+    None,
+    "Also measure so many tunes that the model makes up, with the grammar and without it.",
+    lower_bound=1,
+)
+flags.DEFINE_float("temperature", 1.0, "With --samples: generate's.", lower_bound=1e-6)
+flags.DEFINE_float("top_p", 1.0, "With --samples: generate's.", lower_bound=0.01, upper_bound=1)
+flags.DEFINE_integer("seed", 1, "Seeds the bootstrap, and what is drawn.", lower_bound=0)
 flags.DEFINE_string(
     "devices",
     "",
@@ -71,6 +82,10 @@ def main() -> None:
         raise UserError("missing --tunebooks, the tunebooks that the records were made of")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
+    require_finite("temperature", "top_p")
+    for name in ("temperature", "top_p"):
+        if not FLAGS[name].using_default_value and not FLAGS.samples:
+            raise UserError(f"--{name} goes with --samples; give --samples=1000, too")
     folders.require(*source)
     paths = manifest.record_files(examples_path)
     tensorflow.start("WARN", with_magenta=False)
@@ -83,10 +98,11 @@ def main() -> None:
     metadata = opened.metadata
     leakage.warn(paths, f"{metadata['examples_path']},{metadata['validation_path']}")
     folder, splits = tunes.splits_of(examples_path)
-    if FLAGS.baseline:
-        _require_trained_on(folder, metadata)
+    needs_training = [name for name in ("baseline", "samples") if FLAGS[name].value]
+    if needs_training:
+        _require_trained_on(folder, metadata, needs_training[0])
     learnt, tuned = set(metadata["splits"]), set(metadata["validation_splits"])
-    wanted = splits | tuned | (learnt if FLAGS.baseline else set())
+    wanted = splits | tuned | (learnt if needs_training else set())
     found = tunes.read(folder, tunebooks, metadata["highest"], wanted)
 
     def those(of: set[str]) -> list[tunes.Tune]:
@@ -106,6 +122,8 @@ def main() -> None:
         **evaluation.report(probabilities, held_out, FLAGS.seed),
     }
     evaluation.say_table(result)
+    if FLAGS.samples:
+        result["samples"] = _samples(opened.network, those(learnt), held_out)
     print(shown_json(result))
     if not FLAGS.pretrained:  # Which has no folder for results.
         _write(result, "-".join(sorted(splits)))
@@ -120,14 +138,26 @@ def _write(result: dict[str, Any], label: str) -> None:
     say(f"written to {eval_dir}")
 
 
-def _require_trained_on(folder: str, metadata: dict[str, Any]) -> None:
+def _samples(network: Any, training: list, held_out: list) -> dict[str, Any]:
+    """Measures what a model makes up, and shows the tables."""
+    from pipelines.systems.tune_lm import samples
+    from pipelines.systems.tune_lm.decoding import Sampling
+
+    sampling = Sampling(temperature=FLAGS.temperature, top_p=FLAGS.top_p, seed=FLAGS.seed)
+    result = samples.compare(network, training, held_out, FLAGS.samples, sampling)
+    for line in samples.table(result):
+        say(line)
+    return result
+
+
+def _require_trained_on(folder: str, metadata: dict[str, Any], flag: str) -> None:
     """Raises UserError unless a folder has the records that a run was trained on."""
     patterns = [manifest.split_pattern(folder, split) for split in metadata["splits"]]
     training = manifest.record_files(",".join(patterns))
     if manifest.content_digest(training) != metadata["records"]:
         raise UserError(
-            f"{folder}: not the records that the run was trained on, in which --baseline is "
-            "counted; leave out --baseline, or name test records beside those"
+            f"{folder}: not the records that the run was trained on, which --{flag} needs; leave "
+            f"out --{flag}, or name test records beside those"
         )
 
 

@@ -3,9 +3,8 @@
 import json
 import pathlib
 
-from pipelines.media import description
+from pipelines.media import describing, description
 from pipelines.media.page import folder
-from pipelines.systems.musicvae import describing
 from tests.support.pieces import drums
 
 SETTINGS = {"seed": 7}

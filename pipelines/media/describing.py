@@ -6,7 +6,6 @@ The listening page and other programs read it: `media.description`.
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from pipelines.media.page.folder import INPUTS
 from pipelines.music import midi_writer
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime import files
-from pipelines.systems.musicvae.run import Run
 
 
 def write(
@@ -59,17 +57,6 @@ def write(
             for number, path in enumerate(paths)
         ],
     )
-
-
-def model_settings(run: Run) -> dict[str, Any]:
-    """What names a model, without the folders of the machine that it lies on."""
-    if run.model_folder is not None:
-        name = run.model_folder.name
-    else:
-        folder = pathlib.Path(run.checkpoint).absolute().parent
-        name = (folder.parent if folder.name == "train" else folder).name
-    settings = {"model": name, "config": run.name, "step": run.step}
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _name(path: str) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.systems.musicvae.distances import (
+from pipelines.representations.distances import (
     frechet,
     js_divergence,
     nearest_f1,
@@ -80,5 +80,5 @@ def test_nearest_f1_in_blocks(monkeypatch):
         max(2 * (one & other).sum() / (one.sum() + other.sum()) for other in others) for one in ours
     ]
     for numbers in (1, 200, 1 << 20):
-        monkeypatch.setattr("pipelines.systems.musicvae.distances._MAX_NUMBERS", numbers)
+        monkeypatch.setattr("pipelines.representations.distances._MAX_NUMBERS", numbers)
         np.testing.assert_allclose(nearest_f1(pack(ours), pack(others)), expected, rtol=1e-6)

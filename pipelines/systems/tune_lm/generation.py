@@ -1,0 +1,211 @@
+"""Writes what a language model of tunes makes up: the work of `generate` with its configs."""
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipelines.media import describing, pieces, sound
+from pipelines.music.abc import reader
+from pipelines.music.limits import Rejected
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.representations.abc_tokens import notation, steps, vocabulary, written
+from pipelines.representations.abc_tokens.written import Tune
+from pipelines.runtime import files
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.progress import Progress
+from pipelines.systems.tune_lm import decoding, grammar
+from pipelines.systems.tune_lm.decoding import Request, Sampling
+from pipelines.systems.tune_lm.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How tunes are drawn and written.
+
+    Attributes:
+      num_outputs: how many.
+      sampling: how they are drawn.
+      title: of each, before its number.
+      pianoroll: whether to draw piano rolls.
+      overwrite: whether to replace other music of the same name.
+      describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
+      tunebook: the path of a file in ABC notation with all tunes; None writes none.
+      audio: the ending of the sound files, from `sound.choose`; None writes none.
+      instrument, sound_font, synthesizer: how they sound, as `audio.synthesis.render` takes it.
+    """
+
+    num_outputs: int = 5
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    title: str = "Tune"
+    pianoroll: bool = True
+    overwrite: bool = False
+    describe: bool = False
+    tunebook: str | None = None
+    audio: str | None = None
+    instrument: str | None = None
+    sound_font: str | None = None
+    synthesizer: str | None = None
+
+
+class Drawn(NamedTuple):
+    """Tunes that a model wrote.
+
+    Attributes:
+      tunes: for each that was asked for the tune, or None where its tokens are none.
+      left_out: how many are none, by reason.
+    """
+
+    tunes: list[Tune | None]
+    left_out: collections.Counter[str]
+
+
+def draw(network: Any, tasks: Sequence[Task], sampling: Sampling) -> Drawn:
+    """Draws a tune for each of some tasks, which have the same cadences.
+
+    Args:
+      network: a `models.tune_lm.TuneLM`.
+      tasks: what to write.
+      sampling: how tokens are drawn.
+
+    Raises:
+      UserError: where the grammar has no tune for a task.
+    """
+    programs = list(dict.fromkeys(tuple(task.items) for task in tasks))
+    number = {program: i for i, program in enumerate(programs)}
+    (cadences,) = {task.cadences for task in tasks}
+    try:
+        compiled = grammar.compiled(programs, cadences=cadences)
+    except ValueError as error:
+        raise UserError(f"{error}; give another form, or another pickup") from error
+    requests = [Request(task.given, number[tuple(task.items)]) for task in tasks]
+    tunes: list[Tune | None] = []
+    left_out: collections.Counter[str] = collections.Counter()
+    drawn = decoding.draw(network, compiled, requests, sampling)
+    for task, tokens in zip(tasks, drawn, strict=True):
+        try:
+            tune = _tune(task, tokens)
+        except _NoTune as error:
+            left_out[str(error)] += 1
+            tunes.append(None)
+            continue
+        tunes.append(tune)
+    return Drawn(tunes, left_out)
+
+
+class _NoTune(Exception):
+    """Tokens that are no tune, and why."""
+
+
+def _tune(task: Task, tokens: Sequence[vocabulary.Token]) -> Tune:
+    """The tune of the tokens of a task."""
+    if tokens[-1].what != vocabulary.END:
+        raise _NoTune(f"no end after {len(tokens)} tokens")
+    try:
+        tune = steps.decode(tokens, task.given)
+    except ValueError as error:
+        raise _NoTune("a sign where none can stand") from error
+    tune = tune._replace(bars=tune.bars[task.first_bar :])
+    if not any(note.pitch is not None for bar in tune.bars for note in bar.notes):
+        raise _NoTune("no notes")
+    try:
+        reader.perform(written.to_score(tune))
+    except Rejected as error:
+        raise _NoTune(error.reason.replace("_", " ")) from error
+    return tune
+
+
+class Written(NamedTuple):
+    """What was written: the paths of the MIDI files, and which tunes were left out, by reason."""
+
+    paths: list[str]
+    left_out: Mapping[str, int]
+
+
+def generate(
+    network: Any,
+    task: Task,
+    mode: str,
+    output_dir: str,
+    name: str,
+    settings: Mapping[str, Any],
+    options: Options,
+    given: Sequence[tuple[str, NoteSequence]] = (),
+) -> Written:
+    """Draws tunes, and writes each as MIDI, ABC notation, piano roll and sound.
+
+    Args:
+      network: a `models.tune_lm.TuneLM`.
+      task: what to write.
+      mode: that of `generate`.
+      output_dir: the folder of the files; made where it does not exist.
+      name: what the names of files begin with.
+      settings: what `pieces.json` says of the model, and of what was asked for.
+      options: how to draw and write.
+      given: the path and the music of each input.
+
+    Raises:
+      UserError: where no tune came out, or a file with other music is in the way.
+    """
+    number, seed = options.num_outputs, options.sampling.seed
+    drawn = draw(network, [task] * number, options.sampling)
+    if drawn.left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in drawn.left_out.most_common())
+        say(f"{sum(drawn.left_out.values())} of {number} are no tunes, and left out: {reasons}")
+    if not any(drawn.tunes):
+        raise UserError("the model wrote no tune; train it further, or leave out --nogrammar")
+    os.makedirs(output_dir, exist_ok=True)
+    sources = [os.path.splitext(os.path.basename(path))[0] for path, _ in given]
+    begin = "_".join([name, mode, *sources, f"seed{seed}"])
+    play = _sound(options)
+    paths, texts = [], []
+    with Progress("pieces written", number) as progress:
+        for i, tune in _titled(drawn.tunes, f"{options.title} {{}} (seed {seed})"):
+            path = os.path.join(output_dir, f"{begin}_{i:03d}-of-{number:03d}.mid")
+            sequence = reader.perform(written.to_score(tune))
+            texts.append(notation.write(tune, i + 1))
+            pieces.write(sequence, path, options.pianoroll, options.overwrite, texts[-1])
+            if options.overwrite:
+                sound.remove(path, kept=options.audio)
+            if play:
+                play(sequence, path)
+            paths.append(path)
+            progress.update(i + 1)
+    if options.tunebook:
+        _write_book(options.tunebook, texts, options.overwrite)
+    if options.describe:
+        describing.write(output_dir, mode, settings, given, paths, play=play)
+    return Written(paths, dict(drawn.left_out))
+
+
+def _titled(tunes: Sequence[Tune | None], title: str) -> Iterator[tuple[int, Tune]]:
+    """The tunes that there are, with their numbers from 0, under titles with those from 1."""
+    for i, tune in enumerate(tunes):
+        if tune is not None:
+            yield i, tune._replace(title=title.format(i + 1))
+
+
+def _write_book(path: str, texts: Sequence[str], overwrite: bool) -> None:
+    content = "\n".join(texts).encode("utf-8")
+    if not overwrite and os.path.exists(path):
+        with open(path, "rb") as file:
+            if file.read() != content:
+                raise UserError(f"{path} exists; give another --tunebook, or --overwrite")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with files.replacing(path) as file:
+        file.write(content)
+
+
+def _sound(options: Options):
+    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
+    if not options.audio:
+        return None
+    return functools.partial(
+        sound.write,
+        ending=options.audio,
+        instrument=options.instrument,
+        sound_font=options.sound_font,
+        synthesizer=options.synthesizer,
+    )

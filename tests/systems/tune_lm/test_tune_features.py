@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from pipelines.music.abc import tunebook
+from pipelines.music.abc.grid import WHOLE
+from pipelines.music.abc.notation import notate
+from pipelines.representations.abc_tokens import written
+from pipelines.systems.tune_lm import tune_features
+from pipelines.systems.tune_lm.tune_features import Sound
+
+EIGHTH = WHOLE // 8
+
+
+def tune(body, meter="6/8", key="D"):
+    (text,) = tunebook.tunes(f"X:1\nM:{meter}\nL:1/8\nK:{key}\n{body}\n")
+    return written.from_score(notate(text))
+
+
+def test_notes_that_are_tied_are_one():
+    found = tune_features.sounds(tune("d3 a3-|a2z a3|"))
+    assert found == [
+        Sound(74, 3 * EIGHTH, 0, 0), Sound(81, 5 * EIGHTH, 0, 3 * EIGHTH),
+        Sound(81, 3 * EIGHTH, 1, 3 * EIGHTH),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "full"),
+    [
+        ("d6|d6|", (2, 2)), ("d6|d5|d6|", (2, 3)), ("d6|d8|", (1, 2)),
+        # A pickup and the bar that completes it; one without it.
+        ("A|d6|d5|", (3, 3)), ("A|d6|d6|", (2, 3)), ("|:A|d6|d5:|:A|d6|d4:|", (4, 6)),
+        # The bar before the endings is played with each of them.
+        ("|:A|d6|[1d5:|[2d5|]", (6, 6)), ("|:A|d6|[1d5:|[2d6|]", (5, 6)),
+    ],
+)  # fmt: skip
+def test_full_bars(body, full):
+    assert tune_features.full_bars(tune(body)) == full
+
+
+def test_bars_of_free_meter_are_not_counted():
+    assert tune_features.full_bars(tune("d6|d5|", meter="none")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ("d6|d6|", [(False, 2, ())]),
+        ("|:A|d6|d5:|:A|d6|d6|d5:|", [(True, 2, ()), (True, 3, ())]),
+        ("d6|d6||d6|", [(False, 2, ()), (False, 1, ())]),
+        ("|:d6|[1d6:|[2d6|]|:d6:|", [(True, 2, (1, 1)), (True, 1, ())]),
+        ("|:d6|[1d6|d6:|[2d6|d6|]", [(True, 3, (2, 2))]),
+        ("d6|d5|", None), ("|:d6|[1d6|d6:|[2d6|]", None), ("d6|[M:9/8]d9|", None),
+    ],
+)  # fmt: skip
+def test_the_shape_of_a_tune(body, shape):
+    assert tune_features.shape(tune(body)) == shape
+
+
+def test_the_key_finder_hears_the_tonic():
+    assert tune_features.guessed_tonic(tune("d2f a2f|g2e c2A|d2f a2f|gec d3|", key="D")) == 2
+    # Whatever the key says that is written.
+    assert tune_features.guessed_tonic(tune("d2^f a2^f|g2e ^c2A|d6|", key="F")) == 2
+
+
+def test_runs_of_intervals():
+    """18 notes have 17 intervals, and so two runs of 16."""
+    scale = tune("DEFGABcde|fgabc'd'e'f'g'|", meter="9/8")
+    first, second = tune_features.grams(scale)
+    assert list(first) == [2, 2, 1, 2, 2, 2, 1, 2, 2, 1, 2, 2, 2, 1, 2, 2]
+    assert list(second) == [2, 1, 2, 2, 2, 1, 2, 2, 1, 2, 2, 2, 1, 2, 2, 1]
+    assert tune_features.grams(tune("d6|")) == []
+
+
+def test_features_of_a_tune_by_hand():
+    """In D: d f a, a rest, d and ^d; the third bar is the first one, the last has its rhythm."""
+    one = tune("d2f a2z|d3 ^d3|d2f a2z|d2f d2z|")
+    value = {name: function(one) for name, (function, _) in tune_features.VALUES.items()}
+    assert value == {
+        "notes_a_bar": 11 / 4, "range": 7, "in_scale": 10 / 11, "rests": 3 / 24,
+        "bars_again": 1 / 4, "rhythms_again": 2 / 4,
+    }  # fmt: skip
+    count = {name: function(one) for name, function in tune_features.COUNTS.items()}
+    assert {i: n for i, n in enumerate(count["degrees"]) if n} == {0: 5, 1: 1, 4: 3, 7: 2}
+    # From -12 on: d f a d ^d d f a d f d.
+    intervals = {i - 12: n for i, n in enumerate(count["intervals"]) if n}
+    assert intervals == {4: 3, 3: 2, -7: 2, 1: 1, -1: 1, -4: 1}
+    assert count["lengths"].sum() == count["onsets"].sum() == 11
+    assert {i: n for i, n in enumerate(count["onsets"]) if n} == {0: 4, 4: 3, 6: 4}
+    assert np.count_nonzero(count["lengths"]) == 3
+
+
+def test_tunes_weigh_the_same_in_histograms():
+    short, long = tune("d6|"), tune("a3 a3|" * 8)
+    found = tune_features.histograms([short, long])
+    assert found["degrees"][[0, 7]].tolist() == [1, 1]
+    assert found["range"].tolist()[0] == 2
+    assert tune_features.means([short, long])["notes_a_bar"] == 1.5
+
+
+def test_melodies_are_free_of_key():
+    first, second = tune("d2f a3|"), tune("g2b d'3|", key="G")
+    assert tune_features.melody(first).tolist() == [[0, 6], [4, 3], [7, 9]]
+    assert (tune_features.melody(first) == tune_features.melody(second)).all()
