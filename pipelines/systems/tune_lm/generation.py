@@ -16,7 +16,7 @@ from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.tune_lm import decoding, grammar
+from pipelines.systems.tune_lm import decoding, grammar, naming
 from pipelines.systems.tune_lm.decoding import Request, Sampling
 from pipelines.systems.tune_lm.tasks import Task
 
@@ -28,7 +28,8 @@ class Options:
     Attributes:
       num_outputs: how many.
       sampling: how they are drawn.
-      title: of each, before its number.
+      title: of each, before its number, where it gets no other.
+      titles_run, titles_file: what gives titles, as `naming.titles` takes them; None gives none.
       pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
       describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
@@ -40,6 +41,8 @@ class Options:
     num_outputs: int = 5
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
     title: str = "Tune"
+    titles_run: str | None = None
+    titles_file: str | None = None
     pianoroll: bool = True
     overwrite: bool = False
     describe: bool = False
@@ -162,7 +165,7 @@ def generate(
     play = _sound(options)
     paths, texts = [], []
     with Progress("pieces written", number) as progress:
-        for i, tune in _titled(drawn.tunes, f"{options.title} {{}} (seed {seed})"):
+        for i, tune in _titled(drawn.tunes, f"{options.title} {{}} (seed {seed})", options):
             path = os.path.join(output_dir, f"{begin}_{i:03d}-of-{number:03d}.mid")
             sequence = reader.perform(written.to_score(tune))
             texts.append(notation.write(tune, i + 1))
@@ -180,11 +183,23 @@ def generate(
     return Written(paths, dict(drawn.left_out))
 
 
-def _titled(tunes: Sequence[Tune | None], title: str) -> Iterator[tuple[int, Tune]]:
-    """The tunes that there are, with their numbers from 0, under titles with those from 1."""
-    for i, tune in enumerate(tunes):
-        if tune is not None:
-            yield i, tune._replace(title=title.format(i + 1))
+def _titled(
+    tunes: Sequence[Tune | None], title: str, options: Options
+) -> Iterator[tuple[int, Tune]]:
+    """The tunes that there are, with their numbers from 0, under their titles.
+
+    Args:
+      tunes: the tunes.
+      title: of those that get no other, with a place for their numbers from 1.
+      options: say what gives titles.
+    """
+    numbered = [(i, tune) for i, tune in enumerate(tunes) if tune is not None]
+    given: list[str | None] = [None] * len(numbered)
+    if options.titles_run:
+        texts = [notation.write(tune) for _, tune in numbered]
+        given = naming.titles(texts, options.titles_run, options.titles_file)
+    for (i, tune), found in zip(numbered, given, strict=True):
+        yield i, tune._replace(title=found or title.format(i + 1))
 
 
 def _write_book(path: str, texts: Sequence[str], overwrite: bool) -> None:

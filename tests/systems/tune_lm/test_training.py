@@ -90,7 +90,7 @@ def test_a_few_tunes_are_learnt_by_heart(hparams, corpus, tmp_path):
     found = model.probabilities(model.open_run(tmp_path).network, learnt)
     bits = sum(-np.log2(each).sum() for each in found) / sum(each.size for each in found)
     # Each step of these random walks has 2.5 bits or more, and an untrained model some 14.
-    assert bits < 1
+    assert bits < 2
 
 
 def test_the_same_seed_gives_the_same_weights(run, corpus, tmp_path):

@@ -39,7 +39,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.tune_lm import conditions, prompts, tasks
+from pipelines.systems.tune_lm import conditions, naming, prompts, tasks
 
 FLAGS = flags.FLAGS
 KIND = "tune_lm"
@@ -120,6 +120,18 @@ flags.DEFINE_float(
     "Quarter notes a minute; by default those of --input, or what dancers take.",
     lower_bound=4,
     upper_bound=1000,
+)
+flags.DEFINE_string(
+    "with_title",
+    None,
+    "Give each tune the title that fits it best by a run of titles, named here, as ./run.sh titles "
+    "match does. By default a tune is called by its rhythm, number and seed.",
+)
+flags.DEFINE_string(
+    "titles",
+    None,
+    "With --with_title: a text file of titles to choose from, one a line; those of known tunes are "
+    "left out. By default the titles that the run was trained on.",
 )
 flags.DEFINE_string("tunebook", None, "Also write all tunes to this file in ABC notation.")
 flags.DEFINE_string(
@@ -293,6 +305,11 @@ def main() -> None:
     audio = sound.choose(
         FLAGS.audio, number, FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer
     )
+    titles_run, titles_file = path_flag("with_title"), path_flag("titles")
+    if titles_file and not titles_run:
+        raise UserError("--titles goes with --with_title=RUN, a run of titles")
+    if titles_run:
+        naming.require(titles_run, titles_file)
     task, title, given = _task(mode, key_mode, inputs)
     tensorflow.start(FLAGS.log, with_magenta=False)
     from pipelines.media.page import writing
@@ -313,6 +330,8 @@ def main() -> None:
         num_outputs=number,
         sampling=Sampling(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.repetition, seed),
         title=title,
+        titles_run=titles_run,
+        titles_file=titles_file,
         pianoroll=number <= _MOST_DRAWN if FLAGS.pianoroll is None else FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
         describe=FLAGS.page,
