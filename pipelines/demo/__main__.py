@@ -46,8 +46,8 @@ _TUNE_HPARAMS = (
 )
 
 
-# A model of models/pretrained.
-_PRETRAINED = "groove_4bar"
+# Models of models/pretrained.
+_PRETRAINED, _PRETRAINED_TUNES = "groove_4bar", "tunes"
 _TITLE_EPOCHS = 30
 _IDEAS = 200
 
@@ -68,14 +68,15 @@ What to try next:
   ./run.sh configs                        the other models
   the Groove MIDI Dataset and tunebooks: see "On real data" in README.md
 
-To listen, open these pages in a browser, the trained model's last:""")
-    for folder in (_places(output, "tunes")["music"], _places(output, "grooves")["music"], trained):
+To listen, open these pages in a browser, the trained models' last:""")
+    reels_at, drums_at = _places(output, "tunes"), _places(output, "grooves")
+    for folder in (reels_at["music"], drums_at["music"], trained, reels_at["whole"]):
         print_path(os.path.abspath(os.path.join(folder, "index.html")))
 
 
 def _places(output: str, kind: str) -> dict[str, str]:
     """The folders of a chain: the corpus, the records, the runs and the music."""
-    names = ("corpus", "records", "run", "music", "titles")
+    names = ("corpus", "records", "run", "music", "titles", "whole")
     return {name: os.path.join(output, kind, name) for name in names}
 
 
@@ -158,7 +159,10 @@ def _reels(place: dict[str, str], num_steps: int) -> str:
     found = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.abc")))
     with open(found[0], encoding="utf-8") as file:
         print(f"\n{file.read().strip()}")
-    named = _named(place)
+    ideas = os.path.join(os.path.dirname(place["music"]), "ideas.txt")
+    tunes.write_titles(ideas, _IDEAS)
+    named = _named(place, ideas)
+    whole = _whole(place, ideas)
     right = {
         name: metrics["onset_accuracy"]
         for name, metrics in {**measured, **baseline}.items()
@@ -172,12 +176,13 @@ notes of held-out reels that come back at their step with their pitch:
 titles that fit the new bars:
 {named}
 music: MIDI, MP3, ABC, pictures:   {place["music"]}
+a whole jig, {f"'{whole}':":22}{place["whole"]}
 {_where(place)}
 which titles fit which tunes:      {place["titles"]}
 the tunebooks:                     {place["corpus"]}"""
 
 
-def _named(place: dict[str, str]) -> str:
+def _named(place: dict[str, str], ideas: str) -> str:
     """Learns which titles fit which tunes, and finds one for each of the new ones."""
     _title(f"which titles fit which tunes, {_TITLE_EPOCHS} epochs")
     _job(
@@ -192,8 +197,6 @@ def _named(place: dict[str, str]) -> str:
     )
 
     _title("titles for the new bars, from a list of ideas; those of known tunes are marked")
-    ideas = os.path.join(os.path.dirname(place["music"]), "ideas.txt")
-    tunes.write_titles(ideas, _IDEAS)
     pieces = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.mid")))
     with tempfile.NamedTemporaryFile() as file:
         shared = dict(run_dir=place["titles"], titles=ideas, top_k=3)
@@ -205,6 +208,30 @@ def _named(place: dict[str, str]) -> str:
     best = [line.split("\t") for line in lines if line.startswith("1\t")]
     named = [f"{'':28}{title} ({score}, {status})" for _, score, status, title in best]
     return "\n".join(named) or f"{'':28}none: no piece has a melody"
+
+
+def _whole(place: dict[str, str], ideas: str) -> str:
+    """Writes a whole tune with a trained model, and names it; returns where it is."""
+    _title("a whole tune of a form that is asked for, and its title, from another trained model")
+    _job(
+        "generate",
+        pretrained=_PRETRAINED_TUNES,
+        rhythm="jig",
+        tonic="D",
+        key_mode="dorian",
+        form="AABB",
+        num_outputs=1,
+        with_title=place["titles"],
+        titles=ideas,
+        output_dir=place["whole"],
+        seed=1,
+        overwrite=None,
+    )
+    (path,) = glob.glob(os.path.join(glob.escape(place["whole"]), "*.abc"))
+    with open(path, encoding="utf-8") as file:
+        text = file.read().strip()
+    print(f"\n{text}")
+    return text.partition("T:")[2].partition("\n")[0]
 
 
 def _where(place: dict[str, str]) -> str:

@@ -30,8 +30,9 @@ def test_the_whole_chain(tmp_path):
         assert "$ ./run.sh titles train " in done.stdout
         assert len(re.findall(r"^\(train: \d+ s\)$", done.stdout, re.MULTILINE)) == 2
         assert re.search(r"^== done, in \d+ s$", done.stdout, re.MULTILINE)
-        pages = done.stdout.splitlines()[-3:]
-        places = (output / "tunes" / "music", output / "grooves" / "music", output / "first")
+        pages = done.stdout.splitlines()[-4:]
+        made = (("tunes", "music"), ("grooves", "music"), ("first",), ("tunes", "whole"))
+        places = [output.joinpath(*parts) for parts in made]
         assert pages == [str(place / "index.html") for place in places]
         assert all(pathlib.Path(page).is_file() for page in pages)
     assert done.stderr.count("nothing left to do") == 3
@@ -42,12 +43,17 @@ def test_the_whole_chain(tmp_path):
     assert {status for _, _, status, _ in matches} <= {"new", "exists"}
     assert {title for *_, title in matches} <= set(ideas)
     # A trained model plays first. The best of the demo's own models comes before its samples.
-    first, *later = re.findall(r"^\$ \./run\.sh generate (.*)$", done.stdout, re.MULTILINE)
+    first, *later, whole = re.findall(r"^\$ \./run\.sh generate (.*)$", done.stdout, re.MULTILINE)
     assert "--pretrained=groove_4bar" in first
     modes = [re.search(r"--mode=(\w+)", line)[1] for line in later]
     assert modes == ["reconstruct", "interpolate", "sample", "sample"]
     assert done.stdout.index(first) < done.stdout.index("$ ./run.sh convert ")
     assert len(list((output / "first").glob("*.mid"))) == 4
+    # A trained model writes a whole tune last, and its title is one of the ideas.
+    assert "--pretrained=tunes" in whole and "--form=AABB" in whole
+    (path,) = (output / "tunes" / "whole").glob("*.abc")
+    title = re.search(r"^T:(.*)$", path.read_text(), re.MULTILINE)[1]
+    assert title in ideas and f"a whole jig, '{title}':" in done.stdout
     # The drums are a reconstruction, five steps from one groove to another, and four samples.
     for kind, read, pieces in (("grooves", 260, 10), ("tunes", 365, 4)):
         place = output / kind
