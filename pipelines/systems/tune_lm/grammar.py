@@ -34,6 +34,10 @@ LENGTHS: tuple[int, ...] = tuple(
     )
 )  # fmt: skip
 
+# A tuplet has at most so many notes. Longer ones are hard to read, and music21 misreads those of
+# ten and more.
+_LONGEST_TUPLET = 6
+
 # What follows in the table besides a state.
 _NEVER, _OVER = -1, -2
 # Which pitches a kind may have: rows of `Grammar.pitches`. A sign or a rest has any, since none is
@@ -248,11 +252,13 @@ class _State(NamedTuple):
       place: how much of it is over.
       tie: at its begin, what a tie leads from.
       rested: whether the last of it is a rest; another one would be one with it.
+      tuplet: how many notes of a tuplet are there that is not complete.
     """
 
     place: int
     tie: int = _FREE
     rested: bool = False
+    tuplet: int = 0
 
 
 class _Table:
@@ -350,15 +356,18 @@ class _Table:
                 continue
             over = place == bar.length
             ends = over and bar.cadence
+            tuplet = state.tuplet + 1 if place % BINARY else 0
+            if tuplet == _LONGEST_TUPLET:
+                continue
             if state.tie == _FREE and not state.rested and not ends:
-                after = None if over else _State(place, rested=True)
+                after = None if over else _State(place, rested=True, tuplet=tuplet)
                 yield FIRST_REST + index, (after, _ANY)
             # A tie leads over a bar line; inside a bar the two notes would be one.
             for tied in (False, True)[: 1 + over]:
                 rule = _rule(state.tie, tied, ends, ahead)
                 if rule is not None:
                     kind = FIRST_NOTE + 2 * index + tied
-                    yield kind, (None if over else _State(place), rule)
+                    yield kind, (None if over else _State(place, tuplet=tuplet), rule)
 
 
 def _rule(tie: int, tied: bool, cadence: bool, ahead: frozenset[int]) -> int | None:

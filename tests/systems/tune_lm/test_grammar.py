@@ -81,6 +81,7 @@ def require_good_notes(made, cadences=(0,)):
             group.append(note.length)
             if place % BINARY == 0:
                 assert len(group) == 1 or all(length * 3 % (2 * BINARY) == 0 for length in group)
+                assert len(group) <= 6
                 group = []
         assert not group
 
