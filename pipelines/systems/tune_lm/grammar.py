@@ -5,14 +5,14 @@ item is compiled once to a few states, and all states are the rows of one table,
 kind of a token what state follows and which pitches it may have. While a model writes, what may
 come next is a look-up in that table, for the kind first and then for the pitch.
 
-In a bar a state is a place, and whether a tie or a rest leads to it. States from which the end of
-the bar cannot be reached are found backward and left out, and so are ties that the next bar cannot
-go on with, so that a model is never stuck: there always is a kind, and each kind has a pitch.
+In a bar a state is a place, and what leads to it: a tie, a rest, a tuplet. States from which the
+end of the bar cannot be reached are found backward and left out, and so are ties that the next bar
+cannot go on with, so that a model is never stuck: there always is a kind, and each kind has a
+pitch.
 
 The grammar is for decoding alone: bits a written note are measured without it.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import gcd
 from typing import Any, NamedTuple
@@ -275,6 +275,7 @@ class _Table:
         self._lengths = [(vocabulary.LENGTHS.index(length), length) for length in lengths]
         self._is_cadence = is_cadence
         self._known: dict[tuple[Item, frozenset[int]], tuple[int, int, int]] = {}
+        self._rows: dict[tuple[tuple[int, tuple[int, int]], ...], int] = {}
 
     def begins(self, item: Item, ahead: frozenset[int]) -> tuple[int, int, int]:
         """The states that an item begins with, by what a tie leads from; -1 where none does.
@@ -302,12 +303,16 @@ class _Table:
         return self._known[key]
 
     def _row(self, moves: Mapping[int, tuple[int, int]]) -> int:
-        following, rule = np.full(KINDS, _NEVER), np.full(KINDS, _ANY)
-        for kind, (after, allowed) in moves.items():
-            following[kind], rule[kind] = after, allowed
-        self.following.append(following)
-        self.rule.append(rule)
-        return len(self.following) - 1
+        """The row with these moves: states and rules by kinds."""
+        key = tuple(sorted(moves.items()))
+        if key not in self._rows:
+            following, rule = np.full(KINDS, _NEVER, np.int32), np.full(KINDS, _ANY, np.int32)
+            for kind, (after, allowed) in moves.items():
+                following[kind], rule[kind] = after, allowed
+            self._rows[key] = len(self.following)
+            self.following.append(following)
+            self.rule.append(rule)
+        return self._rows[key]
 
     def _anything(self) -> int:
         here = len(self.following)
@@ -331,19 +336,20 @@ class _Table:
             if state not in moves:
                 moves[state] = dict(self._moves(state, bar, ahead))
                 waiting += [after for after, _ in moves[state].values() if after]
-        alive = sorted(_alive(moves))
-        if begins[0] not in alive:
+        # A note leads on in the bar: from its end backward, what follows is known. Bars of other
+        # lengths have the same rows, since what may come depends on what is left.
+        rows: dict[_State, int] = {}
+        for state in sorted(moves, reverse=True):
+            alive = {
+                kind: (rows[after] if after else _OVER, rule)
+                for kind, (after, rule) in moves[state].items()
+                if after is None or after in rows
+            }
+            if alive:
+                rows[state] = self._row(alive)
+        if begins[0] not in rows:
             raise ValueError("no notes of these lengths make such bars full")
-        number = {state: len(self.following) + i for i, state in enumerate(alive)}
-        for state in alive:
-            self._row(
-                {
-                    kind: (number[after] if after else _OVER, rule)
-                    for kind, (after, rule) in moves[state].items()
-                    if after is None or after in number
-                }
-            )
-        first, *tied = (number.get(state, _NEVER) for state in begins)
+        first, *tied = (rows.get(state, _NEVER) for state in begins)
         return first, tied[0], tied[1]
 
     def _moves(
@@ -389,22 +395,6 @@ def _rule(tie: int, tied: bool, cadence: bool, ahead: frozenset[int]) -> int | N
     if not fitting:
         return None
     return _ANY if _FROM_OTHER in fitting else _CADENCE
-
-
-def _alive(moves: Mapping[_State, Mapping[int, tuple[_State | None, int]]]) -> set[_State]:
-    """The states from which the end of the bar is reached, found backward from it."""
-    before: dict[_State | None, set[_State]] = defaultdict(set)
-    for state, row in moves.items():
-        for after, _ in row.values():
-            before[after].add(state)
-    alive: set[_State] = set()
-    waiting = list(before[None])
-    while waiting:
-        state = waiting.pop()
-        if state not in alive:
-            alive.add(state)
-            waiting += before[state]
-    return alive
 
 
 def _fits(place: int, length: int) -> bool:
