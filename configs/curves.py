@@ -42,7 +42,7 @@ class Hparams:
     units: int = 64
     dropout: float = 0.0
     batch_size: int = 16
-    num_epochs: int = 60
+    num_epochs: int = 20
     learning_rate: float = 1e-3
     cosine: bool = False
     clip: float = 0.0
@@ -58,7 +58,6 @@ HPARAMS = {
         context=True,
         loss="softmax",
         dropout=0.2,
-        num_epochs=60,
         learning_rate=5e-3,
         cosine=True,
         clip=1.0,
@@ -71,6 +70,5 @@ HPARAMS = {
         music21_time=True,
         context=False,
         loss="sigmoid",
-        num_epochs=60,
     ),
 }

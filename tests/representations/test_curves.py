@@ -10,23 +10,9 @@ from pipelines.music.midi_reader import midi_to_note_sequence
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations import curves
 from pipelines.representations.curves import Signature, Tune, Vocabulary
+from tests.support.melodies import piece
 
 THIRD = Fraction(1, 3)
-
-
-def piece(notes, meter=(4, 4), key=None, abc=False) -> NoteSequence:
-    """A NoteSequence at 60 quarters a minute, of pairs (quarters, pitch)."""
-    sequence = NoteSequence()
-    sequence.tempos.add(qpm=60)
-    kinds = NoteSequence.SourceInfo
-    sequence.source_info.encoding_type = kinds.ABC if abc else kinds.MIDI
-    if meter:
-        sequence.time_signatures.add(numerator=meter[0], denominator=meter[1])
-    if key is not None:
-        sequence.key_signatures.add(key=key[0], mode=key[1])
-    for start, pitch in notes:
-        sequence.notes.add(start_time=start, end_time=start + 0.1, pitch=pitch, velocity=80)
-    return sequence
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -11,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.media import description, pieces, reading, sound
-from pipelines.media.page.folder import INPUTS
-from pipelines.music import melody, midi_writer
+from pipelines.media import describing, pieces, reading, sound
+from pipelines.music import melody
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import TempoMap, first_qpm
 from pipelines.representations import curves
-from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.curves import continuing
@@ -103,7 +99,8 @@ def generate(model: Model, path: str, output_dir: str, options: Options) -> list
     if empty:
         say(f"warning: {empty} of {number} continuations have no note; give other music")
     if options.describe:
-        _describe(model, given, path, paths, options, play)
+        settings = _settings(model, given, options)
+        describing.write(output_dir, MODE, settings, [(path, given)], paths, play=play)
     return paths
 
 
@@ -204,66 +201,18 @@ def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
     )
 
 
-def _describe(
-    model: Model,
-    given: NoteSequence,
-    path: str,
-    paths: Sequence[str],
-    options: Options,
-    play: Callable[[NoteSequence, str], object] | None,
-) -> None:
-    """Says in `pieces.json` how the pieces were made, and keeps the input beside them."""
-    folder = os.path.dirname(paths[0])
+def _settings(model: Model, given: NoteSequence, options: Options) -> dict[str, Any]:
+    """What all pieces were made with, for `pieces.json`."""
     settings: dict[str, Any] = {
         "model": pathlib.Path(model.run_dir).absolute().name,
         "config": model.name,
         "step": int(model.checkpoint.rpartition("-")[2]),
-        "seed": options.seed,
         "bars": options.bars,
         "qpm": round(first_qpm(given), 3),
     }
-    if continuing.draws(model):
-        settings |= {"temperature": options.temperature, "top_p": options.top_p}
     if options.prompt_bars is not None:
         settings["prompt_bars"] = options.prompt_bars
-    source = os.path.basename(path).encode("utf-8", "backslashreplace").decode()
-    kept = _keep(folder, source, given, play)
-    command = [MODE, settings, source, kept, len(paths)]
-    series = hashlib.sha256(json.dumps(command, sort_keys=True).encode()).hexdigest()[:16]
-    description.add(
-        folder,
-        [
-            description.Description(
-                file=os.path.basename(file),
-                mode=MODE,
-                settings=settings,
-                sources=(source,),
-                inputs=kept,
-                series=series,
-                position=(number,),
-            )
-            for number, file in enumerate(paths)
-        ],
-    )
-
-
-def _keep(
-    folder: str,
-    source: str,
-    given: NoteSequence,
-    play: Callable[[NoteSequence, str], object] | None,
-) -> tuple[str, ...]:
-    """Writes the input as MIDI; its path from the folder, nothing where MIDI cannot hold it."""
-    try:
-        content = midi_writer.note_sequence_to_midi(given)
-    except ValueError:
-        return ()
-    digest = hashlib.sha256(content).hexdigest()[:8]
-    name = f"{os.path.splitext(source)[0]}-{digest}.mid"
-    os.makedirs(os.path.join(folder, INPUTS), exist_ok=True)
-    place = os.path.join(folder, INPUTS, name)
-    with files.replacing(place) as file:
-        file.write(content)
-    if play:
-        play(given, place)
-    return (f"{INPUTS}/{name}",)
+    if continuing.draws(model):
+        settings |= {"temperature": options.temperature, "top_p": options.top_p}
+        settings["seed"] = options.seed
+    return settings

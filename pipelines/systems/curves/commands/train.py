@@ -61,7 +61,7 @@ def main() -> None:
             f"--config={FLAGS.config}: melody curves have {' and '.join(HPARAMS)}"
             f"{did_you_mean(FLAGS.config, HPARAMS)}"
         )
-    hparams = hyperparameters.merge(HPARAMS[FLAGS.config], FLAGS.hparams)
+    hparams = hyperparameters.merge(FLAGS.config, FLAGS.hparams)
     run_dir = required_path_flag("run_dir")
     device_names.read(FLAGS.devices)
     runs.require_free(run_dir)
