@@ -1,50 +1,76 @@
-"""What curves can be foretold without a model: how often each follows those before it."""
+"""What curves can be foretold without a model: how often each follows in which circumstances."""
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+# From the most general context to the most special one.
+Contexts = Sequence[Hashable]
 _Counts = tuple[np.ndarray, np.ndarray]
 
 
-class NGrams:
-    """Curves by the few before them, interpolated after Witten and Bell.
+class Counted:
+    """Curves by their contexts, interpolated after Witten and Bell.
 
-    The probability of a curve after a context is a mean of how often it followed there and of its
-    probability after a context that is one shorter; the shorter one weighs as much as different
-    curves followed there. Below all is the uniform distribution. Source: Chen and Goodman, "An
-    empirical study of smoothing techniques for language modeling" (1998), section 2.4.
+    The probability of a curve in a context is a mean of how often it followed there and of its
+    probability in the next more general context; that one weighs as much as different curves
+    followed here. Below all is the uniform distribution. Source: Chen and Goodman, "An empirical
+    study of smoothing techniques for language modeling" (1998), section 2.4.
 
     Args:
-      sequences: the classes of the curves of each training tune.
+      seen: pairs of the contexts of a curve of the training tunes, and its class.
       size: how many classes there are.
-      order: the length of the n-grams; 1 counts curves alone.
     """
 
-    def __init__(self, sequences: Iterable[Sequence[int]], size: int, order: int):
+    def __init__(self, seen: Iterable[tuple[Contexts, int]], size: int):
         self._size = size
-        self._order = order
-        counted: dict[tuple[int, ...], collections.Counter[int]] = {}
-        for sequence in sequences:
-            for i, following in enumerate(sequence):
-                for length in range(min(order - 1, i) + 1):
-                    context = tuple(sequence[i - length : i])
-                    counted.setdefault(context, collections.Counter())[following] += 1
-        self._counts: dict[tuple[int, ...], _Counts] = {
+        counted: dict[Hashable, collections.Counter[int]] = {}
+        for contexts, following in seen:
+            for context in contexts:
+                counted.setdefault(context, collections.Counter())[following] += 1
+        self._counts: dict[Hashable, _Counts] = {
             context: (np.array([*counts]), np.array([*counts.values()], np.float64))
             for context, counts in counted.items()
         }
 
-    def probabilities(self, history: Sequence[int]) -> np.ndarray:
-        """The probability of each class after a history: float array shaped [classes]."""
+    def probabilities(self, contexts: Contexts) -> np.ndarray:
+        """The probability of each class: float array shaped [classes]."""
         found = np.full(self._size, 1 / self._size)
-        for length in range(min(self._order - 1, len(history)) + 1):
-            counts = self._counts.get(tuple(history[len(history) - length :]))
-            if counts is None:
-                break  # No longer context was seen either.
-            classes, numbers = counts
-            found *= len(classes)
-            found[classes] += numbers
-            found /= len(classes) + numbers.sum()
+        for context in contexts:
+            counts = self._counts.get(context)
+            if counts is not None:
+                classes, numbers = counts
+                found *= len(classes)
+                found[classes] += numbers
+                found /= len(classes) + numbers.sum()
         return found
+
+
+def n_grams(classes: Sequence[int], known: np.ndarray, order: int) -> list[Contexts]:
+    """The contexts of each curve of a tune: none, the one before it, the two before it, ...
+
+    Args:
+      classes: those of the curves.
+      known: what is known of the notes that they start from, which does not count here.
+      order: the length of the n-grams.
+    """
+    return [
+        [tuple(classes[i - length : i]) for length in range(min(order - 1, i) + 1)]
+        for i in range(len(classes))
+    ]
+
+
+def n_grams_in_place(classes: Sequence[int], known: np.ndarray, order: int) -> list[Contexts]:
+    """As `n_grams`, and before these the place and meter, then the degree of the scale too.
+
+    Args:
+      classes, order: as `n_grams` takes them.
+      known: int array shaped [notes, columns of `curves.CONTEXT`].
+    """
+    found: list[Contexts] = []
+    for of_curve, row in zip(n_grams(classes, known, order), known.tolist()):
+        place, degree, meter = row
+        here = (place, meter, degree)
+        found.append([(), (place, meter), here, *((here, grams) for grams in of_curve[1:])])
+    return found

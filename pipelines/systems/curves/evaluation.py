@@ -19,7 +19,7 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,19 @@ from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.systems.curves import continuing, measuring, tunes
 from pipelines.systems.curves import model as models
-from pipelines.systems.curves.baselines import NGrams
+from pipelines.systems.curves.baselines import Contexts, Counted, n_grams, n_grams_in_place
 from pipelines.systems.curves.measuring import Classes, Scored
 from pipelines.systems.curves.model import Model
 from pipelines.systems.curves.tunes import Tune, Tunes
 
 AHEAD = 8
 BARS = 8
-_ORDERS = {"most_frequent": 1, "5-gram": 5}
+# By name: the contexts, and the length of the n-grams, which was best on validation tunes.
+_BASELINES = {
+    "most_frequent": (n_grams, 1),
+    "3-gram": (n_grams, 3),
+    "2-gram_in_place": (n_grams_in_place, 2),
+}
 _RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)
 
@@ -122,10 +127,16 @@ def evaluate(
     truth = [classes.of(melody) for melody in melodies]
     scored = {model.name: measuring.score(model, melodies)}
     ahead = {model.name: _ahead(model, melodies, scored[model.name])}
-    sequences = [classes.of(tune.melody).tolist() for tune in training]
-    for name, order in _ORDERS.items():
-        grams = NGrams(sequences, len(classes.steps), order)
-        scored[name] = [_score(grams, one) for one in truth]
+    for name, (contexts, order) in _BASELINES.items():
+        seen = [
+            pair
+            for tune in training
+            for pair in _in_contexts(tune.melody, classes, contexts, order)
+        ]
+        counted = Counted(seen, len(classes.steps))
+        scored[name] = [
+            _score(counted, _in_contexts(melody, classes, contexts, order)) for melody in melodies
+        ]
     # The most frequent curve is the same however far ahead.
     ahead["most_frequent"] = [one.right for one in scored["most_frequent"]]
     groups = np.repeat([tune.group for tune in held_out], list(map(len, truth)))
@@ -163,13 +174,20 @@ def _ahead(
     return measuring.right_ahead(model, melodies, AHEAD)
 
 
-def _score(grams: NGrams, truth: np.ndarray) -> Scored:
-    """What n-grams say of the curves of a tune."""
-    bits, right = np.full(len(truth), np.nan), np.zeros(len(truth), bool)
-    history = truth.tolist()
-    for i, true in enumerate(history):
+def _in_contexts(
+    melody: curves.Tune, classes: Classes, contexts: Callable[..., list[Contexts]], order: int
+) -> list[tuple[Contexts, int]]:
+    """The curves of a tune, each with its contexts."""
+    of_tune = classes.of(melody).tolist()
+    return list(zip(contexts(of_tune, melody.known()[:-1], order), of_tune, strict=True))
+
+
+def _score(counted: Counted, of_tune: Sequence[tuple[Contexts, int]]) -> Scored:
+    """What a baseline says of the curves of a tune."""
+    bits, right = np.full(len(of_tune), np.nan), np.zeros(len(of_tune), bool)
+    for i, (contexts, true) in enumerate(of_tune):
         if true >= 0:
-            found = grams.probabilities(history[max(i - 8, 0) : i])
+            found = counted.probabilities(contexts)
             bits[i], right[i] = -np.log2(found[true]), found.argmax() == true
     return Scored(bits, right)
 

@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_bytes(drawing, tmp_path):
     [
         ("chords.mid", [(0, 60), (0, 64), (1, 62)], "has chords: notes of its first voice sound"),
         ("one.mid", [(0, 60)], "no melody to go on from .too few notes: 1 one after another"),
-        ("free.abc", "X:1\nK:C\nCDEF GABc|", "free.abc has no meter"),
+        ("free.abc", "X:1\nM:none\nK:C\nCDEF GABc|", "free.abc has no meter"),
         ("words.abc", "no tune", "has no tune in it"),
     ],
 )
