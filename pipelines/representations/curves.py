@@ -11,7 +11,9 @@ of two notes that fall on one such place the later. The course keeps time as mus
 makes several curves of one (`music21_times`).
 """
 
+import bisect
 import operator
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -43,6 +45,9 @@ _METERS = ((2, 2), (2, 4), (3, 4), (4, 4), (3, 8), (6, 8), (9, 8), (12, 8), (3, 
 # places in a bar; the semitones above the tonic of the signature's major key; free meter, a rare
 # one and those above.
 CONTEXT = {"place": _BAR + 1, "degree": 12, "meter": len(_METERS) + 2}
+
+_MOST_SEMITONES = 127
+_FRACTION = re.compile(r"[1-9]\d{0,11}(/[1-9]\d{0,2})?", re.ASCII)
 
 # Semitones, and quarters as `Vocabulary` counts them.
 Curve = tuple[int, Fraction | float]
@@ -97,16 +102,18 @@ class Tune(NamedTuple):
 
     def signature(self, onset: int) -> Signature:
         """What holds at a place."""
-        begun = [one for one in self.signatures if one.onset <= onset]
-        return begun[-1] if begun else self.signatures[0]
+        at = bisect.bisect_right(self.signatures, onset, key=lambda one: one.onset)
+        return self.signatures[max(at - 1, 0)]
 
     def known(self) -> np.ndarray:
         """What is known of each note besides its curve: int array shaped [notes, 3].
 
         The columns are indices of the vocabularies of `CONTEXT`.
         """
-        notes = zip(self.onsets.tolist(), self.pitches.tolist())
-        return np.array([context(self.signature(onset), onset, pitch) for onset, pitch in notes])
+        begins = [one.onset for one in self.signatures]
+        at = np.maximum(np.searchsorted(begins, self.onsets, "right") - 1, 0).tolist()
+        notes = zip(at, self.onsets.tolist(), self.pitches.tolist())
+        return np.array([context(self.signatures[i], onset, pitch) for i, onset, pitch in notes])
 
     def curves(self) -> list[Curve]:
         """The curves in exact fractions, one less than there are notes."""
@@ -228,19 +235,19 @@ def _signatures(
     """What holds from where on: a signature for each change of meter or key."""
     meters = _meters(sequence, quarters)
     fifths = _fifths(sequence, quarters, onsets, pitches)
+    since = min(meters)
+    meter, key = meters[since], fifths[min(fifths)]
     found = []
     for start in sorted(meters.keys() | fifths.keys()):
-        # A change of key does not begin a bar: places are counted from the meter on.
-        meter_at = max((one for one in meters if one <= start), default=min(meters))
-        key_at = max((one for one in fifths if one <= start), default=min(fifths))
-        found.append((start, meter_at, meters[meter_at], fifths[key_at]))
-    return tuple(
-        Signature(_same_place(start, since, meter), meter, key)
-        for start, since, meter, key in found
-    )
+        if start in meters:
+            since, meter = start, meters[start]
+        key = fifths.get(start, key)
+        # A change of key need not begin a bar, and places are counted from a bar's begin.
+        found.append(Signature(_bar_begin(start, since, meter), meter, key))
+    return tuple(found)
 
 
-def _same_place(start: int, since: int, meter: tuple[int, int] | None) -> int:
+def _bar_begin(start: int, since: int, meter: tuple[int, int] | None) -> int:
     """The last begin of a bar until `start`, in bars that are counted from `since` on."""
     bar = Signature(since, meter, 0).bar
     return start if start < since or not bar else start - (start - since) % bar
@@ -291,6 +298,8 @@ class Vocabulary:
         if not self.curves or len(self._ids) < len(self.curves):
             raise ValueError("a vocabulary has each of its curves once, and at least one")
         self._places = np.array(self.curves, np.float64)
+        if self.steps()[:, 1].min() < 1:
+            raise ValueError("a curve must lead to a later note")
 
     def __len__(self) -> int:
         return len(self.curves)
@@ -336,13 +345,13 @@ class Vocabulary:
 
 
 def _whole(value) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is no number of semitones")
+    if type(value) is not int or abs(value) > _MOST_SEMITONES:
+        raise ValueError(f"{value!r} is no number of semitones")
     return value
 
 
 def _time(value) -> Fraction | float:
-    if isinstance(value, str):
+    if isinstance(value, str) and _FRACTION.fullmatch(value):
         return Fraction(value)
     if type(value) is not float or not 0 < value < _MOST_QUARTERS:
         raise ValueError(f"{value!r} is no time in quarters")

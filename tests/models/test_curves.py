@@ -17,6 +17,7 @@ def network(request):
     return StackedLSTM(7, (5, 3), depth=3, units=8, dropout=0.5, residual=request.param)
 
 
+@pytest.mark.slow
 def test_step_by_step_gives_what_the_whole_sequence_gives(network):
     rng = np.random.default_rng(0)
     inputs = np.stack([rng.integers(-1, size, (2, 6)) for size in (7, 5, 3)], axis=-1)

@@ -130,7 +130,8 @@ def test_a_vocabulary_comes_back_from_json():
     assert again.curves == known.curves
     assert list(map(type, again.curves)) == list(map(type, known.curves))
     assert again.steps().tolist() == [[0, 6], [1, 4], [1, 4], [1, 4]]
-    for broken in ([], [[1, "x"]], [[1.5, 0.5]], [[1, 0.5], [1, 0.5]], [[1, float("nan")]]):
+    late = [[[1, "-1/2"]], [[1, "0"]], [[1, 1e-9]], [[1, "1e99"]], [[128, "1"]]]
+    for broken in (*late, [], [[1, "x"]], [[1.5, 0.5]], [[1, 0.5], [1, 0.5]], [[1, float("nan")]]):
         with pytest.raises((ValueError, TypeError)):
             Vocabulary.from_json(broken)
 

@@ -21,6 +21,8 @@ from pipelines.systems.curves.model import Model
 
 MODE = "continue"
 _VELOCITY = 80
+# Of a quarter: parts of the grid are whole numbers of them.
+_TICKS = 480
 # In quarters; notes that share less are tied by the player.
 _LEAST_OVERLAP = 0.25
 
@@ -165,7 +167,7 @@ def as_sequence(
       end: where the last note ends.
     """
     quarters = TempoMap(given.tempos)
-    piece = NoteSequence(ticks_per_quarter=given.ticks_per_quarter or 220)
+    piece = NoteSequence(ticks_per_quarter=_TICKS)
     piece.source_info.encoding_type = given.source_info.encoding_type
     piece.tempos.extend(given.tempos)
     if not given.tempos:

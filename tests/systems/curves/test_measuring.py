@@ -40,6 +40,7 @@ def test_equal_curves_are_one_class():
     assert right.tolist() == [False, True, True, False]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_network_step_by_step(untrained):
     tune = melodies(3)[0]
     classes, hparams = Classes(untrained.vocabulary), untrained.hparams
@@ -65,6 +66,7 @@ def test_scores_are_those_of_the_network_step_by_step(untrained):
     assert seen.sum() == len(truth) - (0 if hparams.context else hparams.ahead)
 
 
+@pytest.mark.slow
 def test_many_tunes_are_scored_as_one_each(untrained):
     several = melodies(3, 4, 5)
     together = measuring.score(untrained, several)
@@ -73,6 +75,7 @@ def test_many_tunes_are_scored_as_one_each(untrained):
         np.testing.assert_allclose(alone.bits, scored.bits, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_foretelling_one_ahead_is_the_next_curve():
     keras.utils.set_random_seed(2)
     several = melodies(1, 2)
