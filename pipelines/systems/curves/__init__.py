@@ -1,0 +1,1 @@
+"""Melody curves: models that continue a tune, a note after another."""

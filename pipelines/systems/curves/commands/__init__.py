@@ -1,0 +1,1 @@
+"""The commands of the melody curves, each a program of its own."""
