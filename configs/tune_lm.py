@@ -39,7 +39,7 @@ class Hparams:
     embedding: int = 32
     dropout: float = 0.35
     batch_tokens: int = 8192
-    num_epochs: int = 12
+    num_epochs: int = 7
     learning_rate: float = 2e-3
     warmup: int = 200
     weight_decay: float = 0.01
@@ -70,7 +70,8 @@ HPARAMS = {
     "tune_lm-transformer": Hparams(
         "Whole tunes as they are written: a small Transformer with relative attention",
         network="transformer",
-        units=256,
+        units=192,
         depth=4,
+        dropout=0.25,
     ),
 }

@@ -32,7 +32,7 @@ def export_run(
     """
     opened = model.open_run(run_dir, checkpoint_file)
     tensors = {weight.path: weight.numpy() for weight in opened.network.weights}
-    metadata = dict(opened.metadata)
+    metadata = {**opened.metadata, "hparams": model.as_json(opened.hparams)}
     for name in ("examples_path", "validation_path"):
         metadata[name] = folders.short_path(metadata[name])
     with files.new_folder(folder) as unfinished:

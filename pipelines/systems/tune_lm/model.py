@@ -145,7 +145,7 @@ def read_hparams(metadata: dict[str, Any], source: str | os.PathLike) -> Hparams
       UserError: where they are damaged, or of another version.
     """
     try:
-        return Hparams(**metadata["hparams"])
+        return Hparams(**{"summary": "", **metadata["hparams"]})
     except (KeyError, TypeError, UserError) as error:
         raise UserError(
             f"{os.path.join(source, runs.METADATA)} is damaged ({error!r}); restore it, or train "
@@ -195,5 +195,7 @@ def set_seed(seed: int) -> None:
 
 
 def as_json(hparams: Hparams) -> dict[str, Any]:
-    """The hyperparameters for run.json."""
-    return dataclasses.asdict(hparams)
+    """The hyperparameters for run.json, without the words that describe them."""
+    values = dataclasses.asdict(hparams)
+    del values["summary"]
+    return values

@@ -1,6 +1,5 @@
 """Trained models in folders: found by name or path, and opened as a run with a checkpoint."""
 
-import hashlib
 import json
 import os
 import pathlib
@@ -12,7 +11,6 @@ import sys
 import numpy as np
 import pytest
 
-import configs
 from pipelines import runs
 from pipelines.exported import folders, weights
 from pipelines.runtime.app import UserError
@@ -20,7 +18,8 @@ from pipelines.systems.musicvae import directions, pretrained
 from tests.support.jobs import ROOT, error_of, job
 
 # Read before any test puts another folder in its place.
-BOX, NAMES = folders.BOX, folders.names()
+BOX = folders.BOX
+NAMES = [name for name in folders.names() if runs.read_any(BOX / name)["kind"] == "musicvae"]
 RUN_JSON = {"config": "flat-groove_4bar", "hparams": {}, "kind": "musicvae"}
 
 
@@ -274,28 +273,6 @@ def _attributes_of(name: str) -> pathlib.Path:
     "name", NAMES or [pytest.param("", marks=pytest.mark.skip(f"there is no model in {BOX.name}"))]
 )
 class TestModelsOfTheProject:
-    def test_it_is_small(self, name):
-        assert sum(path.stat().st_size for path in (BOX / name).iterdir()) <= 9e6
-
-    def test_its_card_has_the_sha256_and_is_complete(self, name):
-        card = (BOX / name / folders.CARD).read_text(encoding="utf-8")
-        content = (BOX / name / folders.WEIGHTS).read_bytes()
-        assert hashlib.sha256(content).hexdigest() in card
-        assert "To be written" not in card
-        for part in ("## Data and licence", "## Metrics", f"--pretrained={name}"):
-            assert part in card
-
-    def test_its_weights_are_of_a_config_of_the_project(self, name):
-        found = folders.read(BOX / name)
-        metadata = runs.read(BOX / name, "musicvae")
-        assert found.config == metadata["config"]
-        configs.require_known(found.config, None)
-        assert {tensor.dtype for tensor in found.tensors.values()} == {np.dtype("float16")}
-
-    def test_it_names_no_folder_of_who_trained_it(self, name):
-        text = (BOX / name / "run.json").read_text() + (BOX / name / "CARD.md").read_text()
-        assert not re.search(r"/(home|Users|root|work|mnt|tmp)/", text)
-
     @pytest.mark.slow
     def test_it_plays(self, name, tmp_path):
         from pipelines.systems.musicvae import generation

@@ -166,3 +166,18 @@ def test_the_command_takes_a_mode_of_music_as_its_mode(tmp_path):
     assert "M:6/8" in text and "K:Ddor" in text
     settings = next(iter(description.read(out).values())).settings
     assert (settings["key"], settings["meter"], settings["seed"]) == ("D dorian", "6/8", 3)
+
+
+@pytest.mark.slow
+def test_the_model_of_the_project_writes_what_is_asked_for(tmp_path):
+    flags = ["--pretrained=tunes", "--rhythm=jig", "--tonic=D", "--mode=dorian", "--form=AABB"]
+    done = job("generate", *flags, "--num_outputs=2", "--seed=1", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    for path in tmp_path.glob("*.abc"):
+        (text,) = tunebook.tunes(path.read_text())
+        tune = written.from_score(notate(text))
+        assert [len(tune.bars), tune.rhythm, tune.bars[0].meter] == [16, "jig", (6, 8)]
+        assert all(bar.key == written.Key(2, "DORIAN") for bar in tune.bars)
+        assert {bar.length for bar in tune.bars} == {80640 * 6 // 8}
+        assert tune.bars[-1].notes[-1].pitch % 12 == 2
