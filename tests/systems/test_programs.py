@@ -1,7 +1,10 @@
 """Which system's program a command line means."""
 
+import importlib.util
+
 import pytest
 
+import configs
 from pipelines import runs
 from pipelines.systems import programs
 
@@ -41,3 +44,10 @@ def folder(tmp_path, monkeypatch):
 def test_the_system_of_a_command_line(arguments, system, folder):
     (folder / "tune_lm" / "best").mkdir()
     assert programs.system(arguments) == system
+
+
+def test_each_system_has_a_program_for_each_command():
+    for system in ("musicvae", *configs.systems()):
+        for command in ("train", "evaluate", "generate"):
+            name = f"pipelines.systems.{system}.commands.{command}"
+            assert importlib.util.find_spec(name), name
