@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.representations import distances
-from pipelines.representations.abc_tokens import steps, written
+from pipelines.representations.abc_tokens import notation, steps, written
 from pipelines.systems.tune_lm import conditions, forms, generation, tasks, tune_features
 from pipelines.systems.tune_lm.conditions import Conditions
 from pipelines.systems.tune_lm.decoding import Sampling
@@ -27,6 +27,13 @@ from pipelines.tunes.similarity import Melodies
 SETS = ("held_out", "training", "samples", "without_grammar")
 # From here on two melodies are versions of one tune, or nearly so.
 _COPY = 0.9
+
+
+class Compared(NamedTuple):
+    """What was measured, as JSON values, and the tunes that were drawn, by their sets."""
+
+    result: dict[str, Any]
+    drawn: dict[str, list[written.Tune]]
 
 
 class Asked(NamedTuple):
@@ -42,7 +49,7 @@ def compare(
     held_out: Sequence[Tune],
     number: int,
     sampling: Sampling,
-) -> dict[str, Any]:
+) -> Compared:
     """Draws samples, and compares them with held-out tunes.
 
     Args:
@@ -53,8 +60,7 @@ def compare(
       sampling: how they are drawn.
 
     Returns:
-      JSON values: how samples were drawn; "sets", by name, as of `measured`; and "features", by
-      name and set.
+      How samples were drawn; "sets", by name, as of `measured`; and "features", by name and set.
     """
     real = {"held_out": _written(held_out), "training": _written(training)}
     asked = [asked_like(tune) for tune in real["held_out"] if tune.bars[0].meter]
@@ -74,8 +80,15 @@ def compare(
             **measured(tunes, wanted, learnt if name != "training" else None),
             "left_out": dict(sorted(left_out.items())),
         }
-    result["features"] = features({name: tunes for name, (tunes, *_) in sets.items()})
-    return result
+    every = {name: tunes for name, (tunes, *_) in sets.items()}
+    result["features"] = features(every)
+    return Compared(result, {name: tunes for name, tunes in every.items() if name not in real})
+
+
+def book(tunes: Sequence[written.Tune]) -> str:
+    """The samples of a set in ABC notation."""
+    named = (tune._replace(title=f"Sample {i}") for i, tune in enumerate(tunes, start=1))
+    return "\n".join(notation.write(tune, i) for i, tune in enumerate(named, start=1))
 
 
 def sampling_settings(sampling: Sampling) -> dict[str, float]:

@@ -83,9 +83,14 @@ def test_what_is_measured_in_tunes_by_hand():
 def test_samples_are_compared_with_held_out_tunes():
     body = "|:A|d2f a2f|[1g2e c2:|[2gec d2|]|:A|d2f a2f|gec d2:|"
     held_out = [tune(1, body), tune(2)]
-    result = samples.compare(
+    result, tunes = samples.compare(
         Indifferent(), [tune(3), tune(4)], held_out, 20, Sampling(seed=2, top_k=KINDS)
     )
+    read = list(tunebook.tunes(samples.book(tunes["samples"])))
+    assert [written.from_score(notate(one)).bars for one in read] == [
+        one.bars for one in tunes["samples"]
+    ]
+    assert len(tunes["without_grammar"]) == result["sets"]["without_grammar"]["tunes"]
     sets = result["sets"]
     drawn = sets["samples"]
     assert (drawn["tunes"], drawn["left_out"]) == (20, {})

@@ -9,7 +9,8 @@ With --baseline it also measures that, and what the model saves beside it, tune 
 kneser_ney (of order 5) or kneser_ney+ppm.
 
 With --samples=1000 it also draws so many tunes with the grammar and as many without it, and
-measures them beside the held-out tunes; docs/samples.md explains the tables.
+measures them beside the held-out tunes; docs/samples.md explains the tables. RUN_DIR/eval keeps the
+tunes in ABC notation.
 
 Example:
   ./run.sh evaluate --run_dir=runs/tunes --tunebooks=tunebooks \\
@@ -123,31 +124,45 @@ def main() -> None:
     }
     evaluation.say_table(result)
     if FLAGS.samples:
-        result["samples"] = _samples(opened.network, those(learnt), held_out)
+        compared = _samples(opened.network, those(learnt), held_out)
+        result["samples"] = compared.result
     print(shown_json(result))
     if not FLAGS.pretrained:  # Which has no folder for results.
-        _write(result, "-".join(sorted(splits)))
+        label = f"{'-'.join(sorted(splits))}-step-{opened.step}"
+        _write(result, label)
+        if FLAGS.samples:
+            _write_books(compared.drawn, label)
+
+
+def _write_books(drawn: dict[str, list], label: str) -> None:
+    """Writes the samples into the run's folder, a tunebook for each set."""
+    from pipelines.systems.tune_lm import samples
+
+    for name, tunes in drawn.items():
+        path = os.path.join(runs.eval_dir(required_path_flag("run_dir")), f"{label}-{name}.abc")
+        with files.replacing(path) as file:
+            file.write(samples.book(tunes).encode("utf-8"))
 
 
 def _write(result: dict[str, Any], label: str) -> None:
     """Writes results into the run's folder."""
     eval_dir = runs.eval_dir(required_path_flag("run_dir"))
     os.makedirs(eval_dir, exist_ok=True)
-    path = os.path.join(eval_dir, f"{label}-step-{result['step']}.json")
+    path = os.path.join(eval_dir, f"{label}.json")
     files.write_json(path, result, sort_keys=True)
     say(f"written to {eval_dir}")
 
 
-def _samples(network: Any, training: list, held_out: list) -> dict[str, Any]:
+def _samples(network: Any, training: list, held_out: list):
     """Measures what a model makes up, and shows the tables."""
     from pipelines.systems.tune_lm import samples
     from pipelines.systems.tune_lm.decoding import Sampling
 
     sampling = Sampling(temperature=FLAGS.temperature, top_p=FLAGS.top_p, seed=FLAGS.seed)
-    result = samples.compare(network, training, held_out, FLAGS.samples, sampling)
-    for line in samples.table(result):
+    compared = samples.compare(network, training, held_out, FLAGS.samples, sampling)
+    for line in samples.table(compared.result):
         say(line)
-    return result
+    return compared
 
 
 def _require_trained_on(folder: str, metadata: dict[str, Any], flag: str) -> None:
