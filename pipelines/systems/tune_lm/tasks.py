@@ -172,12 +172,15 @@ def version(prompt: Tune, keep: str, source: str) -> Task:
         else:
             items.append(grammar.Bar(bar.length, cadence=ends))
     items += [grammar.Given(vocabulary.LINES[True, False, False])] * repeats
-    last = next(note.pitch for note in reversed(bars[-1].notes) if note.pitch is not None)
+    # A strain may end with a bar of rests.
+    sounds = [note.pitch for bar in bars for note in bar.notes if note.pitch is not None]
+    if not sounds:
+        raise UserError(f"{source}: its first strain has no notes; give another tune")
     given = Given(bars[0].meter, bars[0].key, *prompt[1:])._replace(parts="")
     return Task(
         given,
         [*items, grammar.Given(vocabulary.END)],
-        ((last - bars[0].key.tonic) % 12,),
+        ((sounds[-1] - bars[0].key.tonic) % 12,),
         first_bar=len(bars),
     )
 

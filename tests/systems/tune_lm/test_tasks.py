@@ -108,6 +108,14 @@ def test_a_version_keeps_the_rhythm():
     assert len({one.bars for one in made}) == len(made)
 
 
+def test_a_version_of_a_strain_that_ends_with_a_rest():
+    for one in draw(tasks.version(tune("d2f a2f|g2e a3|z6|"), "rhythm", "x.abc")):
+        assert [note.pitch for note in one.bars[-1].notes] == [None]
+        assert [len(bar.notes) for bar in one.bars] == [4, 3, 1]
+    with pytest.raises(UserError, match=r"x\.abc: its first strain has no notes; give another"):
+        tasks.version(tasks.first_strain(tune("z6|z6:|d2f a2f|")), "rhythm", "x.abc")
+
+
 def test_a_version_keeps_bars():
     prompt = tune(STRAIN)
     for one in draw(tasks.version(prompt, "0,1-2, 4", "x.abc")):
