@@ -47,7 +47,7 @@ def replaced(values: Any, name: str, hparams: str) -> Any:
       hparams: "name=value,...".
 
     Raises:
-      UserError: for an unknown name, or a value of another type.
+      UserError: for an unknown name, a value of another type, or one that no model works with.
     """
     own = {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
     changes = {}
@@ -64,7 +64,10 @@ def replaced(values: Any, name: str, hparams: str) -> Any:
             raise UserError(f"--hparams={hparams}: {key} must be a {wanted}") from error
         if kind is float and not math.isfinite(changes[key]):
             raise UserError(f"--hparams={hparams}: {key} must be finite")
-    return dataclasses.replace(values, **changes)
+    try:
+        return dataclasses.replace(values, **changes)
+    except UserError as error:
+        raise UserError(f"--hparams={hparams}: {error}") from error
 
 
 def require_usable(config, source: str) -> None:

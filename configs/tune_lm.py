@@ -1,11 +1,14 @@
 """Language models of tunes: the shapes of the networks, and how they are trained."""
 
 import dataclasses
+import math
 
 from pipelines.runtime.app import UserError
 
 # Those of `models.tune_lm`, which imports Keras.
 _NETWORKS = ("lstm", "transformer")
+# Larger networks than this do not fit the memory of any machine.
+_MOST = {"units": 8192, "depth": 64, "heads": 8192, "embedding": 1024}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +49,16 @@ class Hparams:
     clip: float = 1.0
 
     def __post_init__(self):
+        self._require_types()
         for name in ("units", "depth", "heads", "embedding", "batch_tokens", "num_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"{name} must be at most {most}, not {getattr(self, name)}")
+        for name in ("warmup", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be from 0 to less than 1, not {self.dropout}")
         for name in ("learning_rate", "clip"):
@@ -58,6 +68,18 @@ class Hparams:
             raise UserError(f"network must be {' or '.join(_NETWORKS)}, not {self.network!r}")
         if self.network == "transformer" and self.units % self.heads:
             raise UserError(f"{self.heads} heads do not divide {self.units} units")
+
+    def _require_types(self):
+        """Raises UserError for values of other types, which a damaged run.json may have."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            known = (int, float) if field.type is float else field.type
+            if isinstance(value, bool) or not isinstance(value, known):  # type: ignore[arg-type]
+                wanted = "a whole number" if field.type is int else "a number"
+                wanted = "text" if field.type is str else wanted
+                raise UserError(f"{field.name} must be {wanted}, not {value!r}")
+            if field.type is float and not math.isfinite(value):
+                raise UserError(f"{field.name} must be finite, not {value}")
 
 
 HPARAMS = {
