@@ -31,6 +31,7 @@ def export_run(
         its numbers.
     """
     opened = model.open_run(run_dir, checkpoint_file)
+    model.require_data(opened.metadata, run_dir)
     tensors = {weight.path: weight.numpy() for weight in opened.network.weights}
     metadata = {**opened.metadata, "hparams": model.as_json(opened.hparams)}
     for name in ("examples_path", "validation_path"):

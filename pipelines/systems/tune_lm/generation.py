@@ -158,14 +158,17 @@ def generate(
         reasons = ", ".join(f"{count} {reason}" for reason, count in drawn.left_out.most_common())
         say(f"{sum(drawn.left_out.values())} of {number} are no tunes, and left out: {reasons}")
     if not any(drawn.tunes):
-        raise UserError("the model wrote no tune; train it further, or leave out --nogrammar")
+        raise UserError(
+            "the model wrote no tune; ask for fewer bars, train it further, or leave out "
+            "--nogrammar"
+        )
     os.makedirs(output_dir, exist_ok=True)
     sources = [os.path.splitext(os.path.basename(path))[0] for path, _ in given]
     begin = "_".join([name, mode, *sources, f"seed{seed}"])
     play = _sound(options)
     paths, texts = [], []
     with Progress("pieces written", number) as progress:
-        for i, tune in _titled(drawn.tunes, f"{options.title} {{}} (seed {seed})", options):
+        for i, tune in _titled(drawn.tunes, options):
             path = os.path.join(output_dir, f"{begin}_{i:03d}-of-{number:03d}.mid")
             sequence = reader.perform(written.to_score(tune))
             texts.append(notation.write(tune, i + 1))
@@ -183,23 +186,16 @@ def generate(
     return Written(paths, dict(drawn.left_out))
 
 
-def _titled(
-    tunes: Sequence[Tune | None], title: str, options: Options
-) -> Iterator[tuple[int, Tune]]:
-    """The tunes that there are, with their numbers from 0, under their titles.
-
-    Args:
-      tunes: the tunes.
-      title: of those that get no other, with a place for their numbers from 1.
-      options: say what gives titles.
-    """
+def _titled(tunes: Sequence[Tune | None], options: Options) -> Iterator[tuple[int, Tune]]:
+    """The tunes that there are, with their numbers from 0, under their titles."""
     numbered = [(i, tune) for i, tune in enumerate(tunes) if tune is not None]
     given: list[str | None] = [None] * len(numbered)
     if options.titles_run:
         texts = [notation.write(tune) for _, tune in numbered]
         given = naming.titles(texts, options.titles_run, options.titles_file)
     for (i, tune), found in zip(numbered, given, strict=True):
-        yield i, tune._replace(title=found or title.format(i + 1))
+        title = found or f"{options.title} {i + 1} (seed {options.sampling.seed})"
+        yield i, tune._replace(title=title)
 
 
 def _write_book(path: str, texts: Sequence[str], overwrite: bool) -> None:

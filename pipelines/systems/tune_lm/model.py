@@ -21,14 +21,19 @@ from configs.tune_lm import Hparams
 from models.tune_lm import NETWORKS, TuneLM
 from pipelines import checkpoints, runs
 from pipelines.exported import folders
+from pipelines.records import manifest
 from pipelines.representations.abc_tokens import context, vocabulary
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 from pipelines.systems.tune_lm.batches import SPECS, Examples
+from pipelines.systems.tune_lm.sources import KIND
 from pipelines.systems.tune_lm.tunes import Tune
 
-KIND = "tune_lm"
-
+# What run.json says of the data.
+_OF_DATA = {
+    "examples_path": str, "validation_path": str, "splits": list, "validation_splits": list,
+    "highest": bool, "records": str,
+}  # fmt: skip
 # How many tokens are measured at once, padding included.
 _BATCH_TOKENS = 16384
 
@@ -151,6 +156,26 @@ def read_hparams(metadata: dict[str, Any], source: str | os.PathLike) -> Hparams
             f"{os.path.join(source, runs.METADATA)} is damaged ({error!r}); restore it, or train "
             "again in another folder"
         ) from error
+
+
+def require_data(metadata: dict[str, Any], source: str | os.PathLike) -> None:
+    """Raises UserError unless a run.json tells what a model was trained on.
+
+    Args:
+      metadata: what run.json says.
+      source: the folder that it is in.
+    """
+    for name, kind in _OF_DATA.items():
+        value = metadata.get(name)
+        if not isinstance(value, kind) or (kind is list and not _are_splits(value)):
+            raise UserError(
+                f"{os.path.join(source, runs.METADATA)} is damaged: {name} is {value!r}; restore "
+                "it, or train again in another folder"
+            )
+
+
+def _are_splits(value: Any) -> bool:
+    return bool(value) and all(each in manifest.SPLITS for each in value)
 
 
 def _find(run_dir: str | os.PathLike, checkpoint_file: str | None) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipelines.representations import distances
 from pipelines.representations.abc_tokens import notation, steps, written
+from pipelines.runtime.app import UserError
 from pipelines.systems.tune_lm import conditions, forms, generation, tasks, tune_features
 from pipelines.systems.tune_lm.conditions import Conditions
 from pipelines.systems.tune_lm.decoding import Sampling
@@ -61,9 +62,17 @@ def compare(
 
     Returns:
       How samples were drawn; "sets", by name, as of `measured`; and "features", by name and set.
+
+    Raises:
+      UserError: where no held-out tune has a meter, or no sample is a tune.
     """
     real = {"held_out": _written(held_out), "training": _written(training)}
     asked = [asked_like(tune) for tune in real["held_out"] if tune.bars[0].meter]
+    if not asked:
+        raise UserError(
+            "all of these tunes are in free meter, which has no form to ask for; leave out "
+            "--samples"
+        )
     asked = [asked[i % len(asked)] for i in range(number)]
     sets: dict[str, tuple[list[written.Tune], list[Asked] | None, Mapping[str, int]]] = {
         name: (tunes, None, {}) for name, tunes in real.items()
@@ -72,6 +81,11 @@ def compare(
         work = [tasks.new(one.conditions, in_form) for one in asked]
         drawn = generation.draw(network, work, sampling)
         there = [(tune, one) for tune, one in zip(drawn.tunes, asked, strict=True) if tune]
+        if not there:
+            raise UserError(
+                f"none of the {number} samples is a tune; train the model further, draw more, or "
+                "leave out --samples"
+            )
         sets[name] = [tune for tune, _ in there], [one for _, one in there], drawn.left_out
     learnt = _Learnt(real["training"])
     result: dict[str, Any] = {"number": number, **sampling_settings(sampling), "sets": {}}

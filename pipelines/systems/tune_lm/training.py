@@ -88,8 +88,9 @@ def train(
             "validation_splits": sorted({tune.split for tune in validation}),
             "tunes": len(training),
             "validation_tunes": len(validation),
-            **runs.provenance(_PACKAGES),
         }
+        _require_same_tunes(run_dir, metadata)
+        metadata |= runs.provenance(_PACKAGES)
         runs.write(run_dir, model.KIND, {**metadata, "finished": False})
         fit(run_dir, training, validation, hparams, options)
         runs.write(run_dir, model.KIND, {**metadata, "finished": True})
@@ -110,6 +111,21 @@ def _require_same(run_dir: str, metadata: dict[str, Any]) -> bool:
             "name another --run_dir"
         )
     return bool(before) and before.get("finished") is True
+
+
+def _require_same_tunes(run_dir: str, metadata: dict[str, Any]) -> None:
+    """Raises UserError where a run that goes on was begun with other tunes.
+
+    The records may be the same, and the tunebooks or the split to validate on others.
+    """
+    before = runs.read(run_dir, model.KIND)
+    for name in ("splits", "validation_splits", "tunes", "validation_tunes"):
+        if before and before.get(name) != metadata[name]:
+            raise UserError(
+                f"{run_dir} was begun with other tunes ({name} {before.get(name)}, now "
+                f"{metadata[name]}); name the --tunebooks and --validation_path that it was begun "
+                "with, or another --run_dir"
+            )
 
 
 def _read(

@@ -1,4 +1,7 @@
 import collections
+import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from pipelines.music.abc.notation import notate
 from pipelines.representations.abc_tokens import written
 from pipelines.representations.abc_tokens.vocabulary import END, FIRST_NOTE, KINDS, LINES, PITCHES
 from pipelines.runtime.app import UserError
-from pipelines.systems.tune_lm import conditions, generation, tasks
+from pipelines.systems.tune_lm import conditions, decoding, generation, tasks
 from pipelines.systems.tune_lm.decoding import Sampling
 from tests.support.jobs import error_of, job, without_tensorflow
 from tests.support.tune_models import untrained
@@ -72,6 +75,19 @@ def test_tunes_are_written_in_every_form(tmp_path):
     assert after == before
     with pytest.raises(UserError, match=r"_000-of-003.* exists and holds other music"):
         generate(tmp_path, title="Reel")
+
+
+def test_a_title_may_have_braces(tmp_path):
+    made = generate(tmp_path, title="The {Foggy} {0.real} {", num_outputs=1)
+    text = pathlib.Path(made.paths[0]).with_suffix(".abc").read_text(encoding="utf-8")
+    assert "T:The {Foggy} {0.real} { 1 (seed 5)\n" in text
+
+
+def test_a_form_that_is_too_long_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "LONGEST", 8)
+    with pytest.raises(UserError, match="the model wrote no tune; ask for fewer bars"):
+        generate(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_tune_is_counted(tmp_path):
@@ -136,6 +152,9 @@ BAD = [
     (["--run_dir=other"], "other is a run of titles"),
     (["--run_dir=none"], "none has no run.json: no run of tune_lm is there"),
     (["--pretrained=none"], "give one of them"),
+    (["--run_dir=", "--checkpoint_file=run/train"], "--checkpoint_file=run/train needs --run_dir"),
+    (["--config=tune_lm-transformer"], "run/run.json is of tune_lm-lstm, not of --config=tune_lm-"),
+    (["--run_dir=outside"], "outside/run.json is damaged: config is '../tune'; restore it"),
 ]
 
 
@@ -144,6 +163,9 @@ def test_bad_input_ends_in_one_line(tmp_path):
     run = tmp_path / "run"
     untrained(run)
     (tmp_path / "a.abc").write_text("X:1\nM:6/8\nL:1/8\nK:D\nd2f a2f|\n")
+    shutil.copytree(run, tmp_path / "outside")
+    metadata = json.loads((run / "run.json").read_text())
+    (tmp_path / "outside" / "run.json").write_text(json.dumps({**metadata, "config": "../tune"}))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "run.json").write_text('{"kind": "titles"}')
     for arguments, message in BAD:

@@ -7,7 +7,8 @@ from pipelines.music.abc.grid import WHOLE
 from pipelines.music.abc.notation import notate
 from pipelines.representations.abc_tokens import steps, written
 from pipelines.representations.abc_tokens.vocabulary import END, KINDS, PITCHES
-from pipelines.systems.tune_lm import samples
+from pipelines.runtime.app import UserError
+from pipelines.systems.tune_lm import decoding, samples
 from pipelines.systems.tune_lm.decoding import Sampling
 from pipelines.systems.tune_lm.tunes import Tune
 from tests.support import tunebooks
@@ -105,3 +106,13 @@ def test_samples_are_compared_with_held_out_tunes():
         assert 0 <= row["samples"]["overlap_area"] <= 1
     lines = list(samples.table(result))
     assert any(line.startswith("| full bars | 100.00% | 100.00% | 100.00% |") for line in lines)
+
+
+def test_what_cannot_be_compared_ends_in_one_line(monkeypatch):
+    free = score("d2f a2f g3|", meter="none")
+    held_out = [tune(1)._replace(given=steps.given(free), steps=steps.encode(free))]
+    with pytest.raises(UserError, match="all of these tunes are in free meter"):
+        samples.compare(Indifferent(), [tune(3)], held_out, 2, Sampling())
+    monkeypatch.setattr(decoding, "LONGEST", 1)
+    with pytest.raises(UserError, match="none of the 2 samples is a tune"):
+        samples.compare(Indifferent(), [tune(3)], [tune(1)], 2, Sampling())

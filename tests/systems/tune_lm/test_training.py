@@ -177,6 +177,42 @@ def test_bad_input_ends_in_one_line(corpus, run, tmp_path):
         model.open_run(tmp_path / "damaged")
 
 
+def test_a_run_goes_on_with_the_tunes_that_it_was_begun_with(run, corpus, tmp_path):
+    metadata = {**runs.read(run, model.KIND), "finished": False}
+    begun = runs.read(run, model.KIND)
+    for name, other in (("validation_splits", ["test"]), ("tunes", 1), ("validation_tunes", 1)):
+        runs.write(tmp_path, model.KIND, {**metadata, name: other})
+        with pytest.raises(UserError, match=rf"was begun with other tunes \({name} .*; name the"):
+            train(corpus, tmp_path)
+        assert runs.read(tmp_path, model.KIND) == {**begun, "finished": False, name: other}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("examples_path", None), ("validation_path", 3), ("splits", []), ("splits", "train"),
+        ("validation_splits", [["validation"]]), ("highest", "yes"), ("records", None),
+    ],
+)  # fmt: skip
+def test_a_run_that_does_not_tell_its_data_is_damaged(name, value, run, tmp_path):
+    metadata = runs.read(run, model.KIND)
+    model.require_data(metadata, run)
+    with pytest.raises(UserError, match=rf"run\.json is damaged: {name} is .*; restore it, or"):
+        model.require_data({**metadata, name: value}, run)
+    with pytest.raises(UserError, match=f"{name} is None"):
+        model.require_data({each: metadata[each] for each in metadata if each != name}, run)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("units", 12.0), ("units", True), ("depth", "2"), ("dropout", math.nan), ("network", 3)],
+)
+def test_hparams_of_other_types_are_damage(name, value, tmp_path):
+    hparams = {**model.as_json(TINY), "summary": "", name: value}
+    with pytest.raises(UserError, match=rf"run\.json is damaged .*{name} must be"):
+        model.read_hparams({"hparams": hparams}, tmp_path)
+
+
 def test_a_checkpoint_of_another_config_is_named(run, corpus, tmp_path):
     runs.write(tmp_path, model.KIND, {"hparams": model.as_json(dataclasses.replace(TINY, units=5))})
     with pytest.raises(UserError, match="damaged or of another config"):
@@ -229,6 +265,9 @@ def test_hparams_are_replaced_by_their_types():
         ("network=gru", "network must be lstm or transformer, not 'gru'"),
         ("learning_rate=0", "learning_rate must be more than 0"),
         ("network=transformer,heads=5", "5 heads do not divide 12 units"),
+        ("warmup=-1", "^--hparams=warmup=-1: warmup must be 0 or more, not -1"),
+        ("weight_decay=-1", "weight_decay must be 0 or more"),
+        ("units=1000000000", "units must be at most 8192"),
     ):
         with pytest.raises(UserError, match=message):
             config_hparams.replaced(TINY, CONFIG, text)

@@ -23,12 +23,12 @@ from typing import Any
 from absl import flags
 
 from pipelines import runs
-from pipelines.exported import folders
 from pipelines.records import leakage, manifest
 from pipelines.runtime import app, device_names, files, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown_json
+from pipelines.systems.tune_lm import sources
 
 FLAGS = flags.FLAGS
 
@@ -87,7 +87,7 @@ def main() -> None:
     for name in ("temperature", "top_p"):
         if not FLAGS[name].using_default_value and not FLAGS.samples:
             raise UserError(f"--{name} goes with --samples; give --samples=1000, too")
-    folders.require(*source)
+    sources.require(*source, FLAGS.config)
     paths = manifest.record_files(examples_path)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
@@ -97,6 +97,7 @@ def main() -> None:
     opened = model.open_model(*source)
     devices.use(FLAGS.devices)
     metadata = opened.metadata
+    model.require_data(metadata, source[0] or os.path.dirname(opened.source))
     leakage.warn(paths, f"{metadata['examples_path']},{metadata['validation_path']}")
     folder, splits = tunes.splits_of(examples_path)
     needs_training = [name for name in ("baseline", "samples") if FLAGS[name].value]
@@ -112,6 +113,11 @@ def main() -> None:
     held_out, validation = those(splits), those(tuned)
     if not held_out:
         raise UserError(f"{examples_path}: no tune of one voice in these records")
+    if not validation:
+        raise UserError(
+            f"{folder}: no tune of the split {', '.join(sorted(tuned))}, on which the share of the "
+            "tune so far is fitted; convert the tunebooks with such a split, and name its records"
+        )
     probabilities = evaluation.measured(opened, held_out, validation)
     if FLAGS.baseline:
         baseline = evaluation.of_baseline(FLAGS.baseline, held_out, those(learnt), validation)

@@ -27,9 +27,7 @@ from fractions import Fraction
 
 from absl import flags
 
-from pipelines import runs
 from pipelines.audio import instruments, synthesizers
-from pipelines.exported import folders
 from pipelines.media import sound
 from pipelines.music.abc import fields, reader
 from pipelines.representations.abc_tokens import written
@@ -39,10 +37,9 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
 from pipelines.runtime.nearest import did_you_mean
 from pipelines.runtime.terminal import print_path, shown_json
-from pipelines.systems.tune_lm import conditions, naming, prompts, tasks
+from pipelines.systems.tune_lm import conditions, naming, prompts, sources, tasks
 
 FLAGS = flags.FLAGS
-KIND = "tune_lm"
 MODES = ("sample", "continue", "vary")
 # More pieces get neither sound nor a piano roll where none is asked for: they would take minutes.
 _MOST_DRAWN = sound.MOST_BY_ITSELF
@@ -272,7 +269,7 @@ def _settings(task: tasks.Task, metadata: dict, step: int) -> dict:
     asked = {"form": FLAGS.form, "keep": FLAGS.keep}
     return {
         "model": run,
-        "config": metadata.get("config", KIND),
+        "config": metadata["config"],
         "step": step,
         "meter": fields.write_meter(given.meter),
         "key": key,
@@ -298,9 +295,7 @@ def main() -> None:
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
     source = path_flag("run_dir"), path_flag("checkpoint_file"), path_flag("pretrained")
-    if FLAGS.run_dir:
-        runs.require(required_path_flag("run_dir"), KIND, "train --config=tune_lm-lstm")
-    folders.require(*source)
+    sources.require(*source, FLAGS.config)
     number = FLAGS.num_outputs
     audio = sound.choose(
         FLAGS.audio, number, FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer
@@ -319,9 +314,7 @@ def main() -> None:
 
     devices.use(FLAGS.devices)
     opened = model.open_model(*source)
-    config = opened.metadata.get("config", KIND)
-    if FLAGS.config and FLAGS.config != config:
-        raise UserError(f"{opened.source} is of {config}, not of --config={FLAGS.config}")
+    config = opened.metadata["config"]
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)
