@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pipelines.representations.abc_tokens import vocabulary
 from pipelines.runtime.app import UserError
 from pipelines.systems.tune_lm import batches, evaluation, exporting, model, training, tunes
 from tests.support import tune_corpus
+from tests.support.jobs import error_of, job
 
 pytestmark = pytest.mark.keras3
 
@@ -271,3 +273,16 @@ def test_hparams_are_replaced_by_their_types():
     ):
         with pytest.raises(UserError, match=message):
             config_hparams.replaced(TINY, CONFIG, text)
+
+
+@pytest.mark.slow
+def test_records_without_validation_tunes_cannot_be_measured(run, corpus, tmp_path):
+    lists = corpus.records / "tunes.jsonl"
+    lines = [line for line in lists.read_text().splitlines(True) if '"validation"' not in line]
+    shutil.copytree(corpus.records, tmp_path / "records")
+    (tmp_path / "records" / "tunes.jsonl").write_text("".join(lines))
+    done = job(
+        "evaluate", f"--run_dir={run}", f"--tunebooks={corpus.books}",
+        f"--examples_path={tmp_path}/records/test.tfrecord*",
+    )  # fmt: skip
+    assert "no tune of the split validation" in error_of(done)
