@@ -62,7 +62,7 @@ flags.DEFINE_integer(
     "Also measure so many tunes that the model makes up, with the grammar and without it.",
     lower_bound=1,
 )
-flags.DEFINE_float("temperature", 1.0, "With --samples: generate's.", lower_bound=1e-6)
+flags.DEFINE_float("temperature", 0.8, "With --samples: generate's.", lower_bound=1e-6)
 flags.DEFINE_float("top_p", 1.0, "With --samples: generate's.", lower_bound=0.01, upper_bound=1)
 flags.DEFINE_integer("seed", 1, "Seeds the bootstrap, and what is drawn.", lower_bound=0)
 flags.DEFINE_string(

@@ -92,7 +92,11 @@ flags.DEFINE_string(
 flags.DEFINE_bool("grammar", True, "Allow only what the meter and the form allow.")
 flags.DEFINE_integer("num_outputs", 5, "How many tunes.", lower_bound=1)
 flags.DEFINE_float(
-    "temperature", 1.0, "How random the notes are: below 1 likelier ones.", lower_bound=1e-6
+    "temperature",
+    0.8,
+    "How random the notes are. At 1 they are as the model has them, and tunes repeat themselves "
+    "too little (experiments/tune_lm/samples.md).",
+    lower_bound=1e-6,
 )
 flags.DEFINE_integer("top_k", 0, "Draw from so many of the likeliest alone; 0: all.", lower_bound=0)
 flags.DEFINE_float(
