@@ -28,6 +28,7 @@ def main() -> None:
     builders = configs.builders(config_file)
     summaries = {name: _summary(builder) for name, builder in builders.items()}
     summaries |= {name: values.summary for name, values in configs.hyperparameters().items()}
+    summaries = dict(sorted(summaries.items()))
     if FLAGS.json:
         listed = [{"name": name, "summary": summary} for name, summary in summaries.items()]
         print(shown_json({"configs": listed}))

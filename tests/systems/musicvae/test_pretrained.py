@@ -256,7 +256,9 @@ def test_the_commands_take_it(folder, tiny_run, groove_records, tmp_path):
 def test_the_list_of_models():
     lines = job("pretrained").stdout.splitlines()
     listed = json.loads(job("pretrained", "--json").stdout)["pretrained"]
-    assert [line.split()[0] for line in lines] == [each["name"] for each in listed] == NAMES
+    assert (
+        [line.split()[0] for line in lines] == [each["name"] for each in listed] == folders.names()
+    )
     assert error_of(job("pretrained", "exprt")).endswith("'exprt'; it has export (see --help)")
 
 
