@@ -176,7 +176,7 @@ notes of held-out reels that come back at their step with their pitch:
 titles that fit the new bars:
 {named}
 music: MIDI, MP3, ABC, pictures:   {place["music"]}
-a whole jig, {f"'{whole}':":22}{place["whole"]}
+a whole jig: {whole:21} {place["whole"]}
 {_where(place)}
 which titles fit which tunes:      {place["titles"]}
 the tunebooks:                     {place["corpus"]}"""

@@ -53,7 +53,7 @@ def test_the_whole_chain(tmp_path):
     assert "--pretrained=tunes" in whole and "--form=AABB" in whole
     (path,) = (output / "tunes" / "whole").glob("*.abc")
     title = re.search(r"^T:(.*)$", path.read_text(), re.MULTILINE)[1]
-    assert title in ideas and f"a whole jig, '{title}':" in done.stdout
+    assert title in ideas and f"a whole jig: {title} " in done.stdout
     # The drums are a reconstruction, five steps from one groove to another, and four samples.
     for kind, read, pieces in (("grooves", 260, 10), ("tunes", 365, 4)):
         place = output / kind

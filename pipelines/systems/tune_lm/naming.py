@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import pipelines
 from pipelines import runs
+from pipelines.representations.abc_tokens import vocabulary
 from pipelines.runtime.app import UserError
 
 # Of how many titles each tune gets one that no tune before it has.
-_CHOICES = 20
+_CHOICES = 50
 
 
 def require(run_dir: str, titles_file: str | None) -> None:
@@ -34,7 +35,8 @@ def titles(tunes: Sequence[str], run_dir: str, titles_file: str | None = None) -
         are left out; by default the titles of these tunes are chosen from.
 
     Returns:
-      For each tune a title, or None where it has no melody, or no title is left.
+      For each tune a title, or None where it has no melody, or none is left that fits: the title of
+      a jig does not say reel.
 
     Raises:
       UserError: where `titles match` fails.
@@ -48,11 +50,18 @@ def titles(tunes: Sequence[str], run_dir: str, titles_file: str | None = None) -
         found = _match(paths, run_dir, titles_file)
     taken: set[str] = set()
     chosen: list[str | None] = []
-    for path in paths:
+    for path, text in zip(paths, tunes, strict=True):
         free = (title for title in found.get(path, ()) if title not in taken)
-        chosen.append(next(free, None))
+        chosen.append(next((title for title in free if _fits(title, text)), None))
         taken.update(filter(None, chosen[-1:]))
     return chosen
+
+
+def _fits(title: str, text: str) -> bool:
+    """Whether a title names no other dance than the `R:` field of a tune does."""
+    rhythm = text.partition("\nR:")[2].partition("\n")[0]
+    named, own = vocabulary.rhythm(title), vocabulary.rhythm(rhythm)
+    return not named or not own or named == own
 
 
 def _match(paths: Sequence[str], run_dir: str, titles_file: str | None) -> dict[str, list[str]]:

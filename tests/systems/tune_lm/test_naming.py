@@ -31,6 +31,14 @@ def test_the_titles_of_the_run_or_those_of_a_file(made, tmp_path):
     assert found[2] is None  # No title is left.
 
 
+def test_the_title_of_a_jig_says_no_other_dance(monkeypatch):
+    best = ["Tom's Reel", "The Hen", "Tom's Jig", "The Slip Jig of Clare"]
+    monkeypatch.setattr(naming, "_match", lambda paths, *_: dict.fromkeys(paths, best))
+    jig, reel, plain = (titled.tune(1, "x", rhythm=rhythm) for rhythm in ("Double Jig", "reel", ""))
+    assert naming.titles([jig, jig, jig], "run") == ["The Hen", "Tom's Jig", None]
+    assert naming.titles([reel, plain, reel], "run") == ["Tom's Reel", "The Hen", None]
+
+
 def test_bad_input_ends_in_one_line(made, tmp_path):
     with pytest.raises(UserError, match=r"no run of titles is there; \./run\.sh titles train"):
         naming.require(str(tmp_path), None)
