@@ -1,7 +1,9 @@
 """Writes the sound of a piece beside its MIDI file."""
 
+import functools
 import os
 import pathlib
+from collections.abc import Callable
 
 from pipelines.audio import files, synthesis
 from pipelines.music.note_sequence import NoteSequence
@@ -65,6 +67,24 @@ def write(
     blocks = synthesis.blocks(sequence, instrument, sound_font, synthesizer)
     files.write(path, blocks, synthesis.RATE)
     return os.fspath(path)
+
+
+def writer(
+    ending: str | None,
+    instrument: str | None = None,
+    sound_font: str | None = None,
+    synthesizer: str | None = None,
+) -> Callable[[NoteSequence, str], str] | None:
+    """`write` for many pieces, each with the path of its MIDI file; None where `ending` is."""
+    if not ending:
+        return None
+    return functools.partial(
+        write,
+        ending=ending,
+        instrument=instrument,
+        sound_font=sound_font,
+        synthesizer=synthesizer,
+    )
 
 
 def remove(midi_path: str | os.PathLike, kept: str | None = None) -> None:

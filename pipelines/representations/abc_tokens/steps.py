@@ -148,6 +148,11 @@ def _between(before: Bar | None, bar: Bar) -> Iterator[Token]:
         yield Token(vocabulary.FIRST_ENDING + _ENDINGS[bar.ending])
 
 
+def measure(meter: Meter | None) -> int:
+    """The length of a full bar in parts of a whole note; 0 in free meter."""
+    return int(fields.measure(meter) or 0) * WHOLE // score.WHOLE
+
+
 class Follower:
     """What is known of a tune after each of its tokens.
 
@@ -170,8 +175,8 @@ class Follower:
 
     def known(self) -> tuple[int, ...]:
         """The values of `Steps` from `strain` on, for the next token."""
-        measure = self._measure()
-        left = max(measure - self._place, 0) if measure else 0
+        full = measure(self._meter)
+        left = max(full - self._place, 0) if full else 0
         meter = vocabulary.METERS.index(self._meter)
         return (
             *(self._strain, self._bar, self._place, left, self._ending),
@@ -197,12 +202,9 @@ class Follower:
         elif what >= vocabulary.FIRST_ENDING:
             self._begin_ending(min(vocabulary.ENDINGS[what - vocabulary.FIRST_ENDING]))
 
-    def _measure(self) -> int:
-        return int(fields.measure(self._meter) or 0) * WHOLE // score.WHOLE
-
     def _line(self, closes: bool, opens: bool, ends_section: bool) -> None:
         # A pickup is a bar that is not full, at the begin of a strain.
-        if self._any and (self._bar or self._place >= self._measure()):
+        if self._any and (self._bar or self._place >= measure(self._meter)):
             self._bar += 1
         self._place = 0
         if closes or opens or ends_section:

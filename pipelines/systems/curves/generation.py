@@ -1,10 +1,9 @@
 """Continues a user's tune and writes it: the work of `generate --mode=continue`."""
 
 import dataclasses
-import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def generate(model: Model, path: str, output_dir: str, options: Options) -> list
         model, prompt, end, options.num_outputs, options.seed, options.temperature, options.top_p
     )
     os.makedirs(output_dir, exist_ok=True)
-    play = _sound(options)
+    play = sound.writer(options.audio, options.instrument, options.sound_font, options.synthesizer)
     stem = os.path.splitext(os.path.basename(path))[0]
     number = len(continuations)
     paths, empty = [], 0
@@ -188,19 +187,6 @@ def as_sequence(
         del getattr(piece, field)[:]
         getattr(piece, field).extend(kept)
     return piece
-
-
-def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
-    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
-    if not options.audio:
-        return None
-    return functools.partial(
-        sound.write,
-        ending=options.audio,
-        instrument=options.instrument,
-        sound_font=options.sound_font,
-        synthesizer=options.synthesizer,
-    )
 
 
 def _settings(model: Model, given: NoteSequence, options: Options) -> dict[str, Any]:

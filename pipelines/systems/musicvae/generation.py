@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import functools
 import itertools
 import math
 import os
@@ -16,7 +15,6 @@ from note_seq.protobuf import music_pb2
 
 from pipelines import representations
 from pipelines.media import describing, pieces, reading, sound, windows
-from pipelines.music.note_sequence import NoteSequence
 from pipelines.music.timing import DEFAULT_QPM
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -138,7 +136,7 @@ def generate(
     # The name says what the music depends on besides the run and the temperature.
     sources = [os.path.splitext(os.path.basename(path))[0] for path in inputs]
     paths, empty = [], []
-    play = _sound(options)
+    play = sound.writer(options.audio, options.instrument, options.sound_font, options.synthesizer)
     with Progress("pieces written", number) as progress:
         for i, sequence in enumerate(sequences):
             words = [run.name, mode, *sources, *_edit_words(edit, i), f"seed{options.seed}"]
@@ -186,19 +184,6 @@ def _decodings(
     """How many windows a mode decodes."""
     outputs = _outputs(mode, options, edit)
     return outputs * len(read[0].inputs) if mode in ("reconstruct", "edit") else outputs
-
-
-def _sound(options: Options) -> Callable[[NoteSequence, str], object] | None:
-    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
-    if not options.audio:
-        return None
-    return functools.partial(
-        sound.write,
-        ending=options.audio,
-        instrument=options.instrument,
-        sound_font=options.sound_font,
-        synthesizer=options.synthesizer,
-    )
 
 
 def _outputs(mode: str, options: Options, edit: Edit | None) -> int:

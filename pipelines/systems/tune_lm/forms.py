@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.music.abc import fields, score
+from pipelines.music.abc import fields
 from pipelines.music.abc.fields import Meter
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens import vocabulary
+from pipelines.representations.abc_tokens.steps import measure
 
 # What a model is told of its place goes so far (`abc_tokens.context`).
 MAX_STRAINS, MAX_BARS = 8, 32
@@ -69,11 +70,6 @@ class _Strain(NamedTuple):
     letter: str
     times: int
     endings: bool
-
-
-def measure(meter: Meter | None) -> int:
-    """The length of a full bar in parts of a whole note; 0 in free meter."""
-    return int(fields.measure(meter) or 0) * WHOLE // score.WHOLE
 
 
 def form(

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -165,7 +164,7 @@ def generate(
     os.makedirs(output_dir, exist_ok=True)
     sources = [os.path.splitext(os.path.basename(path))[0] for path, _ in given]
     begin = "_".join([name, mode, *sources, f"seed{seed}"])
-    play = _sound(options)
+    play = sound.writer(options.audio, options.instrument, options.sound_font, options.synthesizer)
     paths, texts = [], []
     with Progress("pieces written", number) as progress:
         for i, tune in _titled(drawn.tunes, options):
@@ -207,16 +206,3 @@ def _write_book(path: str, texts: Sequence[str], overwrite: bool) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with files.replacing(path) as file:
         file.write(content)
-
-
-def _sound(options: Options):
-    """Writes the sound of a piece beside the MIDI file of a path; None where none is wanted."""
-    if not options.audio:
-        return None
-    return functools.partial(
-        sound.write,
-        ending=options.audio,
-        instrument=options.instrument,
-        sound_font=options.sound_font,
-        synthesizer=options.synthesizer,
-    )

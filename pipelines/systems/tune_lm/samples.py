@@ -149,7 +149,7 @@ def _form_of(tune: written.Tune) -> Conditions | None:
         for number, (repeats, _, bars) in enumerate(found)
     )
     counts = [count for _, count, _ in found]
-    size = forms.measure(first.meter)
+    size = steps.measure(first.meter)
     pickup = first.length if first.length < size else 0
     at = next(iter(ending_bars), (1,))[0]
     try:
@@ -165,7 +165,7 @@ def _shape_of(asked: Conditions) -> list[tuple[bool, int, tuple[int, ...]]]:
     """The shape of a form, by its letters and the lengths of its bars alone."""
     letters = asked.letters
     found: list[tuple[bool, int, tuple[int, ...]]] = []
-    size = forms.measure(asked.meter)
+    size = steps.measure(asked.meter)
     bars, at = asked.form.bars, 0
     for name in dict.fromkeys(letters.replace("'", "")):
         begin = at

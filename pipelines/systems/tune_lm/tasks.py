@@ -13,13 +13,12 @@ from typing import NamedTuple
 from pipelines.music.abc import fields
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens import vocabulary
-from pipelines.representations.abc_tokens.steps import Given
+from pipelines.representations.abc_tokens.steps import Given, measure
 from pipelines.representations.abc_tokens.vocabulary import FIRST_NOTE, NO_PITCH
 from pipelines.representations.abc_tokens.written import Bar, Note, Tune
 from pipelines.runtime.app import UserError
 from pipelines.systems.tune_lm import conditions, forms, grammar
 from pipelines.systems.tune_lm.conditions import Conditions
-from pipelines.systems.tune_lm.forms import measure
 from pipelines.systems.tune_lm.grammar import Item
 
 _MIDDLE_C = 60

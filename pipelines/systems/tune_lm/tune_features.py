@@ -12,8 +12,8 @@ import numpy as np
 
 from pipelines.music import keys
 from pipelines.music.abc.grid import WHOLE
+from pipelines.representations.abc_tokens.steps import measure
 from pipelines.representations.abc_tokens.written import Bar, Tune
-from pipelines.systems.tune_lm.forms import measure
 
 # Semitones above the tonic in each mode.
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)

@@ -109,19 +109,6 @@ flags.DEFINE_enum(
 )
 
 
-def _page(output_dir: str) -> str | None:
-    """Makes the page to listen; returns its path, or None where it says why there is none."""
-    from pipelines.media.page import writing
-
-    try:
-        path = writing.write(output_dir, overwrite=FLAGS.overwrite)
-    except UserError as error:
-        say(f"warning: no page: {error}")
-        return None
-    say(f"to listen: {path}")
-    return path
-
-
 def main() -> None:
     """Runs the job from its flags."""
     inputs = path_flags("input")
@@ -140,6 +127,7 @@ def main() -> None:
         FLAGS.synthesizer,
     )
     tensorflow.start("WARN", with_magenta=False)
+    from pipelines.media.page import writing
     from pipelines.runtime import devices
     from pipelines.systems.curves import continuing, generation, model
 
@@ -169,7 +157,7 @@ def main() -> None:
     )
     output_dir = required_path_flag("output_dir")
     paths = generation.generate(opened, inputs[0], output_dir, options)
-    page = _page(output_dir) if FLAGS.page else None
+    page = writing.try_to_write(output_dir, FLAGS.overwrite) if FLAGS.page else None
     if FLAGS.json:
         print(shown_json({"mode": FLAGS.mode, "seed": seed, "files": paths, "page": page}))
         return
