@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from pipelines.examples import written_tunes
 from pipelines.runtime import app, files
-from pipelines.systems.tune_lm import baselines, measure, tunes
+from pipelines.systems.tune_lm import baselines, measure
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +28,7 @@ def _define_flags() -> None:
 
 def main() -> None:
     """Fits the baselines and prints their tables."""
-    read = tunes.read(FLAGS.records, FLAGS.input, FLAGS.highest)
+    read = written_tunes.read(FLAGS.records, FLAGS.input, FLAGS.highest)
     test = read.of("test")
     fitted = baselines.fit(read.of("train"), read.of("validation"))
     priced = {

@@ -17,14 +17,15 @@ import tensorflow as tf
 from absl import flags
 
 from models.tune_lm import LstmTuneLM, TuneLM
+from pipelines.examples import written_tunes
+from pipelines.examples.written_tunes import Tune
 from pipelines.representations.abc_tokens import vocabulary
 from pipelines.runtime import app, files
 from pipelines.runtime.app import say
 from pipelines.systems.titles import text_encoders
 from pipelines.systems.titles.text_encoders import loading
-from pipelines.systems.tune_lm import measure, model, tunes
+from pipelines.systems.tune_lm import measure, model
 from pipelines.systems.tune_lm.batches import SPECS, Examples
-from pipelines.systems.tune_lm.tunes import Tune
 
 FLAGS = flags.FLAGS
 _SHUFFLES = 5
@@ -125,7 +126,7 @@ def _shuffled(held_out: list[Tune], rng: np.random.Generator) -> np.ndarray:
 def main() -> None:
     """Trains on, measures, and writes the figures."""
     opened = model.open_run(FLAGS.run_dir)
-    read = tunes.read(FLAGS.records, FLAGS.tunebooks)
+    read = written_tunes.read(FLAGS.records, FLAGS.tunebooks)
     vectors = _embeddings(read.tunes)
     model.set_seed(FLAGS.seed)
     titled = Titled(opened.network, next(iter(vectors.values())).shape[0])

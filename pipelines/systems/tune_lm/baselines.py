@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from models import ppm
+from models.kneser_ney import KneserNey
+from pipelines.examples.written_tunes import Tune
 from pipelines.representations.abc_tokens import vocabulary
-from pipelines.systems.tune_lm import ppm
-from pipelines.systems.tune_lm.kneser_ney import KneserNey
-from pipelines.systems.tune_lm.tunes import Tune
 
 UNIGRAM, KNESER_NEY, WITH_PPM = "unigram", "kneser_ney", "kneser_ney+ppm"
 ORDER = 5

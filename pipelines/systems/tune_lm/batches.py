@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pipelines.examples.written_tunes import Tune
 from pipelines.representations.abc_tokens import context, vocabulary
 from pipelines.runtime.progress import Progress
-from pipelines.systems.tune_lm.tunes import Tune
 
 # Batches are padded to multiples of this, so that their shapes are few.
 _MULTIPLE = 16

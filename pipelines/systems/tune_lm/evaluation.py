@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from models import ppm
+from pipelines.examples.written_tunes import Tune
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import did_you_mean
-from pipelines.systems.tune_lm import baselines, measure, ppm
+from pipelines.systems.tune_lm import baselines, measure
 from pipelines.systems.tune_lm.model import Model, probabilities
-from pipelines.systems.tune_lm.tunes import Tune
 
 BASELINES = (baselines.UNIGRAM, baselines.KNESER_NEY, baselines.WITH_PPM)
 MODEL, WITH_PPM = "model", "model+ppm"

@@ -20,6 +20,7 @@ import tensorflow as tf
 from configs.tune_lm import Hparams
 from models.tune_lm import NETWORKS, TuneLM
 from pipelines import checkpoints, runs
+from pipelines.examples.written_tunes import Tune
 from pipelines.exported import folders
 from pipelines.records import manifest
 from pipelines.representations.abc_tokens import context, vocabulary
@@ -27,7 +28,6 @@ from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 from pipelines.systems.tune_lm.batches import SPECS, Examples
 from pipelines.systems.tune_lm.sources import KIND
-from pipelines.systems.tune_lm.tunes import Tune
 
 # What run.json says of the data.
 _OF_DATA = {

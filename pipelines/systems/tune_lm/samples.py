@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.examples.written_tunes import Tune
 from pipelines.representations import distances
-from pipelines.representations.abc_tokens import notation, steps, written
+from pipelines.representations.abc_tokens import notation, steps, strains, written
 from pipelines.runtime.app import UserError
 from pipelines.systems.tune_lm import conditions, forms, generation, tasks, tune_features
 from pipelines.systems.tune_lm.conditions import Conditions
 from pipelines.systems.tune_lm.decoding import Sampling
-from pipelines.systems.tune_lm.tunes import Tune
 from pipelines.tunes.similarity import Melodies
 
 SETS = ("held_out", "training", "samples", "without_grammar")
@@ -38,7 +38,7 @@ class Compared(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a sample was asked to be, and its shape, as `tune_features.shape` gives it."""
+    """What a sample was asked to be, and its shape, as `strains.shape` gives it."""
 
     conditions: Conditions
     shape: list[tuple[bool, int, tuple[int, ...]]]
@@ -136,7 +136,7 @@ def asked_like(tune: written.Tune) -> Asked:
 
 def _form_of(tune: written.Tune) -> Conditions | None:
     """The meter, key and form of a tune; None where its bars are not just those of a form."""
-    found = tune_features.shape(tune)
+    found = strains.shape(tune)
     first = tune.bars[0]
     if tune.parts or found is None or len(found) > forms.MAX_STRAINS or first.meter is None:
         return None
@@ -212,8 +212,8 @@ def measured(
       hears the tonic of the key; "ends_on_tonic"; "known_grams": of all runs of 16 intervals;
       "nearest": how similar the nearest training tune is.
     """
-    bars = np.array([tune_features.full_bars(tune) for tune in tunes])
-    shapes = [tune_features.shape(tune) for tune in tunes]
+    bars = np.array([strains.full_bars(tune) for tune in tunes])
+    shapes = [strains.shape(tune) for tune in tunes]
     tonics = [tune.bars[0].key.tonic for tune in tunes]
     found: dict[str, Any] = {
         "tunes": len(tunes),
@@ -225,7 +225,7 @@ def measured(
             for tune, tonic in zip(tunes, tonics, strict=True)
         ),
         "ends_on_tonic": _mean(
-            tune_features.sounds(tune)[-1].pitch % 12 == tonic
+            strains.sounds(tune)[-1].pitch % 12 == tonic
             for tune, tonic in zip(tunes, tonics, strict=True)
         ),
     }

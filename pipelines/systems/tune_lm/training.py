@@ -12,11 +12,12 @@ import tensorflow as tf
 from configs.tune_lm import Hparams
 from pipelines import runs
 from pipelines.checkpoints import DAMAGE
+from pipelines.examples import written_tunes
 from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.tune_lm import model, tunes
+from pipelines.systems.tune_lm import model
 from pipelines.systems.tune_lm.batches import SPECS, Batch, Examples
 
 _PACKAGES = ("keras", "tensorflow", "numpy")
@@ -130,10 +131,10 @@ def _require_same_tunes(run_dir: str, metadata: dict[str, Any]) -> None:
 
 def _read(
     examples_path: str, validation_path: str, tunebooks: list[str], highest: bool
-) -> tuple[list[tunes.Tune], list[tunes.Tune]]:
+) -> tuple[list[written_tunes.Tune], list[written_tunes.Tune]]:
     """The tunes to train on, and those to validate on."""
-    folder, splits = tunes.splits_of(examples_path)
-    other, held_out = tunes.splits_of(validation_path)
+    folder, splits = written_tunes.splits_of(examples_path)
+    other, held_out = written_tunes.splits_of(validation_path)
     if not os.path.samefile(folder, other):
         raise UserError(
             f"--validation_path={validation_path!r} lies in another folder than the records to "
@@ -142,7 +143,7 @@ def _read(
         )
     if splits & held_out:
         raise UserError(f"the split {', '.join(splits & held_out)} is to train and to validate on")
-    found = tunes.read(folder, tunebooks, highest, splits | held_out)
+    found = written_tunes.read(folder, tunebooks, highest, splits | held_out)
     if found.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in found.left_out.most_common())
         say(f"left out, since the tokens cannot say them: {reasons}")
@@ -155,8 +156,8 @@ def _read(
 
 def fit(
     run_dir: str,
-    training: list[tunes.Tune],
-    validation: list[tunes.Tune],
+    training: list[written_tunes.Tune],
+    validation: list[written_tunes.Tune],
     hparams: Hparams,
     options: Options,
 ) -> None:

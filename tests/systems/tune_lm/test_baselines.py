@@ -1,9 +1,9 @@
 import pytest
 
+from pipelines.examples.written_tunes import Tune
 from pipelines.music.abc.notation import notate
 from pipelines.representations.abc_tokens import steps, vocabulary, written
 from pipelines.systems.tune_lm import baselines, measure
-from pipelines.systems.tune_lm.tunes import Tune
 from tests.support import tunebooks
 from tests.support.abc_reading import tune_of
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from pipelines.examples.written_tunes import Tune
 from pipelines.music.abc import tunebook
 from pipelines.music.abc.grid import WHOLE
 from pipelines.music.abc.notation import notate
@@ -10,7 +11,6 @@ from pipelines.representations.abc_tokens.vocabulary import END, KINDS, PITCHES
 from pipelines.runtime.app import UserError
 from pipelines.systems.tune_lm import decoding, samples
 from pipelines.systems.tune_lm.decoding import Sampling
-from pipelines.systems.tune_lm.tunes import Tune
 from tests.support import tunebooks
 
 pytestmark = pytest.mark.keras3

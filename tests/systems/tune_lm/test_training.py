@@ -11,9 +11,10 @@ import tensorflow as tf
 from configs import hparams as config_hparams
 from configs.tune_lm import HPARAMS
 from pipelines import runs
+from pipelines.examples import written_tunes
 from pipelines.representations.abc_tokens import vocabulary
 from pipelines.runtime.app import UserError
-from pipelines.systems.tune_lm import batches, evaluation, exporting, model, training, tunes
+from pipelines.systems.tune_lm import batches, evaluation, exporting, model, training
 from tests.support import tune_corpus
 from tests.support.jobs import error_of, job
 
@@ -57,7 +58,7 @@ def weights_of(run_dir, checkpoint=None):
 
 
 def tunes_of(corpus, split):
-    return tunes.read(corpus.records, [str(corpus.books)]).of(split)
+    return written_tunes.read(corpus.records, [str(corpus.books)]).of(split)
 
 
 def test_batches_have_each_tune_once_and_nothing_else(corpus):

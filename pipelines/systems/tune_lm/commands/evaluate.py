@@ -90,8 +90,9 @@ def main() -> None:
     sources.require(*source, FLAGS.config)
     paths = manifest.record_files(examples_path)
     tensorflow.start("WARN", with_magenta=False)
+    from pipelines.examples import written_tunes
     from pipelines.runtime import devices
-    from pipelines.systems.tune_lm import evaluation, model, tunes
+    from pipelines.systems.tune_lm import evaluation, model
 
     evaluation.require_baseline(FLAGS.baseline)
     opened = model.open_model(*source)
@@ -99,15 +100,15 @@ def main() -> None:
     metadata = opened.metadata
     model.require_data(metadata, source[0] or os.path.dirname(opened.source))
     leakage.warn(paths, f"{metadata['examples_path']},{metadata['validation_path']}")
-    folder, splits = tunes.splits_of(examples_path)
+    folder, splits = written_tunes.splits_of(examples_path)
     needs_training = [name for name in ("baseline", "samples") if FLAGS[name].value]
     if needs_training:
         _require_trained_on(folder, metadata, needs_training[0])
     learnt, tuned = set(metadata["splits"]), set(metadata["validation_splits"])
     wanted = splits | tuned | (learnt if needs_training else set())
-    found = tunes.read(folder, tunebooks, metadata["highest"], wanted)
+    found = written_tunes.read(folder, tunebooks, metadata["highest"], wanted)
 
-    def those(of: set[str]) -> list[tunes.Tune]:
+    def those(of: set[str]) -> list[written_tunes.Tune]:
         return [tune for tune in found.tunes if tune.split in of]
 
     held_out, validation = those(splits), those(tuned)

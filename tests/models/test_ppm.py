@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.systems.tune_lm import ppm
+from models import ppm
 
 
 def test_by_hand():

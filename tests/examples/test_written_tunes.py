@@ -1,9 +1,9 @@
 import pytest
 
+from pipelines.examples import written_tunes
 from pipelines.records import tune_list
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import json_line
-from pipelines.systems.tune_lm import tunes
 from tests.support import tunebooks
 
 
@@ -32,7 +32,7 @@ def folders(tmp_path):
 
 def test_tunes_have_the_splits_and_groups_of_their_records(folders):
     records, books = folders
-    read = tunes.read(records, [str(books)])
+    read = written_tunes.read(records, [str(books)])
     assert [(tune.id, tune.corpus, tune.split) for tune in read.tunes] == [
         ("mine/a.abc/0", "mine", "train"), ("mine/a.abc/1", "mine", "test"),
         ("mine/a.abc/2", "mine", "train"), ("mine/a.abc/3", "mine", "validation"),
@@ -47,7 +47,7 @@ def test_tunes_have_the_splits_and_groups_of_their_records(folders):
 
 def test_the_highest_notes_of_chords(folders):
     records, books = folders
-    read = tunes.read(records, [str(books)], highest=True)
+    read = written_tunes.read(records, [str(books)], highest=True)
     assert len(read.tunes) == 5
     assert not read.left_out
 
@@ -56,6 +56,6 @@ def test_other_tunebooks_are_refused(folders, tmp_path):
     records, _ = folders
     (tmp_path / "other.abc").write_text("X:1\nT:Other\nM:4/4\nL:1/8\nK:C\nCDEF GABc|\n")
     with pytest.raises(UserError, match="5 tunes that are not in the tunebooks, such as mine/a"):
-        tunes.read(records, [str(tmp_path / "other.abc")])
+        written_tunes.read(records, [str(tmp_path / "other.abc")])
     with pytest.raises(UserError, match="no list of tunes"):
-        tunes.read(tmp_path, [str(tmp_path / "other.abc")])
+        written_tunes.read(tmp_path, [str(tmp_path / "other.abc")])

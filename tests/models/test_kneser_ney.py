@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.systems.tune_lm.kneser_ney import KneserNey
+from models.kneser_ney import KneserNey
 
 BEGIN = 9
 UNIFORM = np.full(3, 1 / 3)

@@ -1,0 +1,1 @@
+"""Judges tunes: copied? in rhythm? in its mode? in form? a melody?"""
