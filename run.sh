@@ -17,6 +17,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   prior        how a trained model's latent vectors are distributed, to sample better
   attributes   how a trained model's music changes with its attributes, to edit by them
   titles       train, evaluate, match, search: titles for tunes, tunes for titles
+  judge        verdicts on tunes: copied, rhythm, mode, form, melody
   pretrained   lists the trained models that come with the project; makes one of a run
   page         a page to listen to a folder of music, which opens from disk
   plot         curves and metrics of runs beside each other, as figures for papers
@@ -187,7 +188,7 @@ case $command in
     usage
     exit
     ;;
-  demo | convert | tensors | train | evaluate | generate | prior | attributes | titles | pretrained | page | plot | corpora | bench | tensorboard)
+  demo | convert | tensors | train | evaluate | generate | prior | attributes | titles | judge | pretrained | page | plot | corpora | bench | tensorboard)
     set -- "pipelines.$command" "$@"
     ;;
   configs) set -- configs "$@" ;;

@@ -70,6 +70,10 @@ class Criterion(NamedTuple):
       learn: makes what it has to know from tunes of training and of validation: arrays that
         `np.load` reads without pickle. The same tunes give the same arrays.
       open: makes a judge of these arrays. It raises `CannotBeJudged`.
+      rejects: of stage 1: a tune is rejected where at most this share of people's tunes is no
+        better.
+      keeps_tunes: whether what it knows are the tunes themselves. Then it learns all tunes in the
+        end, also those by which scores are calibrated.
     """
 
     name: str
@@ -77,3 +81,5 @@ class Criterion(NamedTuple):
     stage: int
     learn: Callable[[Sequence[Known], Sequence[Known]], Arrays]
     open: Callable[[Arrays], Judge]
+    rejects: float = 0.02
+    keeps_tunes: bool = False

@@ -1,12 +1,10 @@
 """Reads the tunes that a user gives a model: ABC notation, MIDI or MusicXML, of one voice."""
 
-import os
-import pathlib
 from collections.abc import Sequence
 
-from pipelines.media import reading
-from pipelines.music import formats, keys
-from pipelines.music.abc import tunebook, writer
+from pipelines.media import tune_texts
+from pipelines.music import keys
+from pipelines.music.abc import tunebook
 from pipelines.music.abc.notation import notate
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
@@ -49,32 +47,11 @@ def read(path: str, key: Key | None = None) -> Tune:
 
 
 def _text(path: str) -> tuple[tunebook.TuneText, bool]:
-    """The text of the first tune of a file, and whether the file has it; else it was made of notes.
-
-    MIDI and MusicXML are written in ABC notation, by which bars, pickups and keys are found.
-    """
-    if os.path.isdir(path):
-        raise UserError(f"{path} is a folder; name a .mid, .abc or .musicxml file in it")
-    data = pathlib.Path(path).read_bytes()
-    if formats.has_score(path, data[: formats.LOOKED_AT]):
-        sequence = reading.read_piece(path)
-        try:
-            notation = writer.write(sequence)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}") from error
-        return next(tunebook.tunes(notation)), False
-    try:
-        found = list(tunebook.tunes(tunebook.decode(data)))
-    except Rejected as error:
-        raise UserError(
-            f"{path} is neither MIDI nor MusicXML nor text ({error.detail}); give a .mid, an .abc "
-            "or a .musicxml file"
-        ) from error
-    if not found:
-        raise UserError(f"{path} has no tune in it; give a .mid, an .abc or a .musicxml file")
-    if len(found) > 1:
-        say(f"{path}: {len(found)} tunes; the first is taken")
-    return found[0], True
+    """The text of the first tune of a file, and whether the file has it, rather than notes."""
+    found = tune_texts.read(path)
+    if len(found.tunes) > 1:
+        say(f"{path}: {len(found.tunes)} tunes; the first is taken")
+    return found.tunes[0], found.as_written
 
 
 def _without_last_rest(bars: Sequence[Bar]) -> tuple[Bar, ...]:

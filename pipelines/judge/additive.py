@@ -1,0 +1,77 @@
+"""An additive model: tells two kinds of tunes apart by numbers that each count by themselves.
+
+Each feature is put into bins between its quantiles, and each bin has a weight, which logistic
+regression finds (T. Hastie and R. Tibshirani, "Generalized additive models", 1986, with steps for
+the functions). So a feature may be best in the middle of its range, and what is outside the range
+that was learnt counts as its edge.
+"""
+
+import numpy as np
+
+from pipelines.judge.finding import Arrays
+
+_BINS = 12
+
+
+def fit(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None) -> Arrays:
+    """Learns to tell rows apart.
+
+    Args:
+      rows: float array shaped [rows, features].
+      wanted: bool array shaped [rows]: which kind each row is. Both kinds count the same.
+      weights: float array shaped [rows]: how much each row counts within its kind.
+
+    Returns:
+      The arrays that an `Additive` is made of.
+    """
+    # scikit-learn, as for all that is learnt from tables.
+    from sklearn.linear_model import LogisticRegression
+
+    quantiles = np.linspace(0, 1, _BINS + 1)[1:-1]
+    bounds = np.quantile(rows, quantiles, axis=0).T
+    binned = _one_hot(_bins(rows, bounds))
+    count = np.ones(len(rows)) if weights is None else weights
+    shares = np.where(wanted, count[wanted].sum(), count[~wanted].sum())
+    regression = LogisticRegression(C=1.0, max_iter=2000)
+    regression.fit(binned, wanted, sample_weight=count / shares * len(rows) / 2)
+    return {
+        "bounds": bounds.astype(np.float32),
+        "weights": regression.coef_[0].reshape(rows.shape[1], _BINS).astype(np.float32),
+        "bias": regression.intercept_[:1].astype(np.float32),
+    }
+
+
+class Additive:
+    """A model that was learnt.
+
+    Args:
+      arrays: from `fit`.
+    """
+
+    def __init__(self, arrays: Arrays):
+        self._bounds, self._weights = arrays["bounds"], arrays["weights"]
+        self._bias = float(arrays["bias"][0])
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """How likely rows are of the wanted kind, as log odds: float [rows].
+
+        Args:
+          rows: float array shaped [rows, features].
+        """
+        return self.parts(rows).sum(axis=1) + self._bias
+
+    def parts(self, rows: np.ndarray) -> np.ndarray:
+        """What each feature adds to the log odds: float [rows, features]."""
+        bins = _bins(rows, self._bounds)
+        return self._weights[np.arange(bins.shape[1]), bins]
+
+
+def _bins(rows: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """The bin of each feature: int [rows, features]."""
+    return (np.asarray(rows, np.float32)[:, :, None] > bounds.astype(np.float32)).sum(axis=2)
+
+
+def _one_hot(bins: np.ndarray) -> np.ndarray:
+    made = np.zeros((*bins.shape, _BINS), np.float32)
+    np.put_along_axis(made, bins[:, :, None], 1, axis=2)
+    return made.reshape(len(bins), -1)

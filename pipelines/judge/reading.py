@@ -1,0 +1,134 @@
+"""Reads the tunes that are to be judged, from files and folders of ABC notation, MIDI, MusicXML."""
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pipelines.media import tune_texts
+from pipelines.music import formats
+from pipelines.music.abc.notation import notate
+from pipelines.music.abc.score import Score
+from pipelines.music.abc.tunebook import TuneText
+from pipelines.music.limits import Rejected
+from pipelines.representations.abc_tokens import written
+from pipelines.representations.abc_tokens.written import Tune
+from pipelines.runtime.app import UserError, say
+
+_ENDINGS = (".abc", *formats.MIDI, *formats.MUSICXML)
+# A tune of more bars is a book without numbers, or no tune.
+MAX_BARS = 2000
+
+
+class Read(NamedTuple):
+    """A tune that was read, or why it cannot be judged.
+
+    Attributes:
+      file: the path of its file.
+      number: which tune of its file it is, from 1.
+      name: what it is called there: its `X:` number, or its line.
+      title: its title, or "".
+      text: its text in ABC notation.
+      tune: the tune; None where it cannot be judged.
+      problem: why not, or "".
+    """
+
+    file: str
+    number: int
+    name: str
+    title: str
+    text: TuneText | None
+    tune: Tune | None
+    problem: str = ""
+
+
+def files_of(paths: Sequence[str]) -> list[str]:
+    """The files with music at some paths: files themselves, and what is in folders.
+
+    Raises:
+      UserError: where there is nothing at a path, or no music in a folder.
+    """
+    found: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        inside = sorted(
+            str(each)
+            for each in pathlib.Path(path).rglob("*")
+            if each.name.lower().endswith(_ENDINGS) and each.is_file()
+        )
+        if not inside:
+            raise UserError(f"{path}: no file ends in {', '.join(_ENDINGS)}; name another folder")
+        found.extend(inside)
+    for path in found:
+        if not os.path.exists(path):
+            raise UserError(f"{path}: there is no such file; name a .abc, .mid or .musicxml file")
+    return found
+
+
+def read(path: str) -> Iterator[Read]:
+    """Reads the tunes of a file; one that cannot be read or judged is told as that.
+
+    A file without a tune is one that cannot be judged.
+    """
+    try:
+        found = tune_texts.read(path)
+    except UserError as error:
+        yield Read(path, 1, "", "", None, None, _of_file(path, str(error)))
+        return
+    for number, text in enumerate(found.tunes, start=1):
+        yield of_text(path, number, text)
+
+
+def read_all(paths: Sequence[str]) -> Iterator[Read]:
+    """Reads the tunes of files and folders, in their order."""
+    for path in files_of(paths):
+        yield from read(path)
+
+
+def of_text(path: str, number: int, text: TuneText) -> Read:
+    """Reads a tune of a file.
+
+    Args:
+      path, number: as of `Read`.
+      text: its text.
+    """
+    name = text.reference or f"line{text.line}"
+    try:
+        score = notate(text)
+    except Rejected as error:
+        return Read(path, number, name, "", text, None, error.detail)
+    except Exception as error:
+        # Whatever one tune does to the reader, the other tunes of its book are judged.
+        say(f"warning: {path}, tune {name}: the reader failed: {error!r}")
+        return Read(path, number, name, "", text, None, f"the reader failed: {error!r}")
+    title = dict(reversed(score.headers)).get("T", "")
+    try:
+        return Read(path, number, name, title, text, _tune(score))
+    except written.LeftOut as error:
+        return Read(path, number, name, title, text, None, error.detail)
+
+
+def _tune(score: Score) -> Tune:
+    """The tune of a score; of a chord the highest note.
+
+    Raises:
+      LeftOut: where it is no tune of one voice.
+    """
+    if not score.notes():
+        raise written.LeftOut("no_notes", "it has no notes")
+    voices = len(score.voices)
+    if voices > 1:
+        raise written.LeftOut("voices", f"it has {voices} voices, and a tune has one")
+    bars = score.voices[0].bars
+    if any(note[4] for bar in bars for note in bar.notes):
+        raise written.LeftOut("voices", "it has two voices in a bar, and a tune has one")
+    if len(bars) > MAX_BARS:
+        raise written.LeftOut("bars", f"it has {len(bars)} bars, and a tune at most {MAX_BARS}")
+    return written.from_score(score, highest=True)
+
+
+def _of_file(path: str, message: str) -> str:
+    """The message without the path, which is told beside it."""
+    return message.removeprefix(f"{path}: ").removeprefix(f"{path} ")
