@@ -1,12 +1,20 @@
-"""Random tunes as they are written, of everything that the tokens can say."""
+"""Tunes as they are written: of ABC notation, and random ones of everything that tokens can say."""
 
 import random
 from fractions import Fraction
 
-from pipelines.representations.abc_tokens import vocabulary
+from pipelines.music.abc import tunebook
+from pipelines.music.abc.notation import notate
+from pipelines.representations.abc_tokens import vocabulary, written
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
 
 MODES = ("MAJOR", "MINOR", "DORIAN", "MIXOLYDIAN")
+
+
+def tune(body: str, meter: str = "6/8", key: str = "D", header: str = "") -> Tune:
+    """The tune of some music in ABC notation, in eighths, with other lines of the header."""
+    (text,) = tunebook.tunes(f"X:1\n{header}M:{meter}\nL:1/8\nK:{key}\n{body}\n")
+    return written.from_score(notate(text))
 
 
 def random_tune(rng: random.Random) -> Tune:

@@ -1,17 +1,11 @@
 import pytest
 
-from pipelines.music.abc import tunebook
 from pipelines.music.abc.grid import WHOLE
-from pipelines.music.abc.notation import notate
-from pipelines.representations.abc_tokens import strains, written
+from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.strains import Sound
+from tests.support.written_tunes import tune
 
 EIGHTH = WHOLE // 8
-
-
-def tune(body, meter="6/8", key="D"):
-    (text,) = tunebook.tunes(f"X:1\nM:{meter}\nL:1/8\nK:{key}\n{body}\n")
-    return written.from_score(notate(text))
 
 
 def test_notes_that_are_tied_are_one():

@@ -1,0 +1,67 @@
+import pytest
+
+from pipelines.judge import keeping
+from pipelines.judge.finding import Finding
+from pipelines.judge.verdicts import Opinion, Verdict
+from pipelines.runtime.app import UserError
+from tests.support.written_tunes import tune
+
+
+def opinion(score, fails=False):
+    return Opinion(score, Finding(0.0, "", {}), "", fails)
+
+
+def test_demands_are_read():
+    assert keeping.parse("judge") == {}
+    assert keeping.parse("judge:melody>=3,form>=2.5") == {"melody": 3.0, "form": 2.5}
+    assert keeping.is_asked("judge:melody>=3") and keeping.is_asked("judge")
+    assert not keeping.is_asked("rhythm") and not keeping.is_asked(None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("judge:", "give judge"), ("judge:melody", "give judge"), ("judge:melody>=6", "from 1 to"),
+        ("judge:melodie>=3", "did you mean melody"), ("judge:melody>3", "give judge"),
+    ],
+)  # fmt: skip
+def test_bad_demands_are_told(given, message):
+    with pytest.raises(UserError, match=message):
+        keeping.parse(given)
+
+
+def test_a_tune_passes_with_the_scores_that_are_asked_for():
+    verdict = Verdict({"rhythm": opinion(5.0), "melody": opinion(2.0)})
+    assert keeping.passes(verdict, {"melody": 2.0})
+    assert not keeping.passes(verdict, {"melody": 2.1})
+    assert not keeping.passes(Verdict({"rhythm": opinion(1.0, fails=True)}), {})
+    # Nothing can be judged, or not what is asked for.
+    assert not keeping.passes(Verdict({"melody": Opinion(None, None, "no notes")}), {})
+    unsure = Verdict({"rhythm": opinion(5.0), "melody": Opinion(None, None, "one note")})
+    assert not keeping.passes(unsure, {"melody": 1.0})
+
+
+def test_tunes_are_drawn_until_enough_pass(capsys):
+    good, bad = tune("d6|"), tune("e6|")
+
+    def judge(one):
+        return Verdict({"rhythm": opinion(5.0, fails=one == bad)})
+
+    asked = []
+
+    def draw_some(before):
+        asked.append(before)
+        return [bad, good, None, good]
+
+    kept = keeping.draw(draw_some, judge, {}, 3)
+    assert kept == ([good, good, good], 6, {"rhythm": 2, "no tune": 1})
+    assert asked == [0, 4]
+    assert "3 of 6 tunes passed the judge (50%)" in capsys.readouterr().err
+
+
+def test_drawing_ends_where_nothing_passes():
+    def judge(one):
+        return Verdict({"rhythm": opinion(1.0, fails=True)})
+
+    with pytest.raises(UserError, match=r"0 of 100 tunes passed \(rhythm 100\)"):
+        keeping.draw(lambda before: [tune("d6|")] * 10, judge, {}, 2)

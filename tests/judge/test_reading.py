@@ -1,0 +1,67 @@
+import pytest
+
+from pipelines.judge import reading
+from pipelines.runtime.app import UserError
+
+HEAD = "M:4/4\nL:1/8\nK:D\n"
+BOOK = {
+    "good": f"X:1\nT:Good\n{HEAD}d2e2f2g2|a4d4|\n",
+    "no notes": f"X:2\n{HEAD}z8|z8|\n",
+    "two voices": f"X:3\n{HEAD}V:1\nd8|\nV:2\nD8|\n",
+    "overlay": f"X:4\n{HEAD}d8&D8|\n",
+    "chord": f"X:5\n{HEAD}[Df]8|\n",
+    "long": f"X:6\n{HEAD}" + "d8|e8|\n" * 1001,
+}
+
+
+@pytest.fixture
+def book(tmp_path):
+    path = tmp_path / "book.abc"
+    path.write_text("\n".join(BOOK.values()))
+    return str(path)
+
+
+def test_what_cannot_be_judged_says_why_and_the_rest_is_read(book):
+    found = list(reading.read(book))
+    assert [(each.number, each.name) for each in found] == [(i, str(i)) for i in range(1, 7)]
+    assert [each.problem for each in found] == [
+        "",
+        "it has no notes",
+        "it has 2 voices, and a tune has one",
+        "it has two voices in a bar, and a tune has one",
+        "",
+        "it has 2002 bars, and a tune at most 2000",
+    ]
+    assert [each.tune is None for each in found] == [bool(each.problem) for each in found]
+    assert found[0].title == "Good" and found[0].tune.title == "Good"
+    # Of a chord the highest note.
+    assert found[4].tune.bars[0].notes[0].pitch == 78
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"Dear friends, this is a letter.\n", "has no tune in it"),
+        (b"", "has no tune in it"),
+        (bytes(range(256)) * 8, "is neither MIDI nor MusicXML nor text"),
+        (b"MThd\0\0\0\6", "the file ends inside an event"),
+    ],
+)
+def test_files_without_a_tune_cannot_be_judged(tmp_path, content, problem):
+    path = tmp_path / "letter.txt"
+    path.write_bytes(content)
+    (found,) = reading.read(str(path))
+    assert found.tune is None and problem in found.problem and str(path) not in found.problem
+
+
+def test_folders_are_searched_for_music(tmp_path, book):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "more.ABC").write_text(BOOK["good"])
+    (tmp_path / "notes.txt").write_text("no music")
+    assert reading.files_of([str(tmp_path)]) == [book, str(tmp_path / "deep" / "more.ABC")]
+    assert len(list(reading.read_all([str(tmp_path)]))) == 7
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no file ends in .abc"):
+        reading.files_of([str(tmp_path / "empty")])
+    with pytest.raises(UserError, match="there is no such file"):
+        reading.files_of([str(tmp_path / "missing.abc")])

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from pipelines.judge import criteria, verdicts
+from pipelines.judge.finding import CannotBeJudged, Criterion, Finding, Mark
+from pipelines.judge.learnt import Learnt, Scale
+from pipelines.judge.verdicts import TuneJudge
+from pipelines.runtime.app import UserError
+from tests.support.written_tunes import tune
+
+TUNE = tune("d6|e6|", header="T:Mine\nR:jig\n")
+
+
+def judge_of(monkeypatch, **judges):
+    """A judge of these criteria, of which those that begin with "first" reject."""
+    made = {
+        name: Criterion(name, "", 1 if name == "rhythm" else 2, None, lambda arrays, one=one: one)
+        for name, one in judges.items()
+    }
+    monkeypatch.setattr(verdicts, "criteria", lambda: made)
+    scale = Scale(np.arange(10.0), 0.1)
+    scales = {name: scale if name == "rhythm" else scale._replace(rejects=0.0) for name in made}
+    return TuneJudge(Learnt({name: {} for name in made}, scales, {}))
+
+
+def test_a_tune_is_rejected_by_the_first_stage_alone(monkeypatch):
+    def low(one):
+        return Finding(-1.0, "low", {"why": 1}, (Mark(1, "here"),))
+
+    verdict = judge_of(monkeypatch, rhythm=low, melody=low)(TUNE)
+    assert (verdict.stage, verdict.rejected_for) == ("rejected", ["rhythm"])
+    assert verdict.as_json() == {
+        "verdict": "rejected", "rejected_for": ["rhythm"],
+        "rhythm": {"score": 1.0, "says": "low", "fails": True,
+                   "bars": [{"bar": 2, "text": "here"}], "why": 1},
+        "melody": {"score": 1.0, "says": "low", "fails": False,
+                   "bars": [{"bar": 2, "text": "here"}], "why": 1},
+    }  # fmt: skip
+
+
+def test_names_are_kept_from_those_that_judge_the_music(monkeypatch):
+    seen = {}
+
+    def look(name):
+        def judge(one):
+            seen[name] = one.title, one.rhythm
+            return Finding(9.0, "", {})
+
+        return judge
+
+    verdict = judge_of(monkeypatch, **{name: look(name) for name in ("rhythm", "mode", "melody")})
+    assert verdict(TUNE).stage == "passed"
+    assert seen == {"rhythm": ("Mine", "jig"), "mode": ("", ""), "melody": ("", "")}
+
+
+def test_what_one_criterion_cannot_judge_others_do(monkeypatch):
+    def cannot(one):
+        raise CannotBeJudged("it has one note")
+
+    some = judge_of(monkeypatch, rhythm=cannot, melody=lambda one: Finding(9.0, "fine", {}))(TUNE)
+    assert some.stage == "passed"
+    assert some.as_json()["rhythm"] == {
+        "score": None, "says": "cannot be judged: it has one note",
+    }  # fmt: skip
+    assert judge_of(monkeypatch, rhythm=cannot)(TUNE).stage == "unjudged"
+
+
+def test_criteria_are_asked_in_the_order_of_the_challenge():
+    known = list(criteria.criteria())
+    assert set(known) == {"copied", "rhythm", "mode", "form", "melody"}
+    assert verdicts.ordered(known) == ["copied", "rhythm", "mode", "form", "melody"]
+    with pytest.raises(UserError, match="did you mean rhythm"):
+        verdicts.ordered(["rythm"])
