@@ -57,9 +57,9 @@ def compared(
     names, number = np.unique(groups, return_inverse=True)
     measures, is_bad = np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)])
     rng = np.random.default_rng(seed)
-    drawn = [np.ones(len(measures))]
+    drawn: list[np.ndarray] = [np.ones(len(measures))]
     drawn += [
-        np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[number]
+        np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[number] * 1.0
         for _ in range(_RESAMPLES)
     ]
     found: dict[str, list[float]] = {"auc": [], "recall": [], "false_alarms": []}

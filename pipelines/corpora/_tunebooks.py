@@ -238,6 +238,17 @@ def texts(paths: Sequence[str]) -> Iterator[tuple[str, tunebook.TuneText]]:
             yield from _named(source.facts, text, header)
 
 
+def texts_of(source: Source) -> Iterator[tunebook.TuneText]:
+    """The tunes of a source as they are written.
+
+    Raises:
+      Rejected: where it cannot be read.
+    """
+    text, header = _text(source.facts)
+    for _, tune in _named(source.facts, text, header):
+        yield tune
+
+
 def _named(
     facts: dict[str, Any], text: str, header: tuple[str, ...]
 ) -> Iterator[tuple[str, tunebook.TuneText]]:

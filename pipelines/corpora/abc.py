@@ -8,3 +8,4 @@ CORPUS = _tunebooks.any_tunebooks(
 )
 
 texts = _tunebooks.texts
+texts_of = _tunebooks.texts_of

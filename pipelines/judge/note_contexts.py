@@ -31,6 +31,8 @@ _FEW_BARS = 9
 _LIKE = 3
 _LIKENESS = (0.3, 0.5, 0.7, 0.9)
 _LIKE_SIZE = PITCHES * (len(_LIKENESS) + 1)
+# What stands at a note's place so many bars before and after it.
+_BARS_AWAY = (-8, -4, -2, -1, 1, 2, 4, 8)
 # Bars are compared with the others of a stretch of so many.
 _STRETCH = 128
 _MODES = ("MAJOR", "MINOR", "DORIAN", "MIXOLYDIAN")
@@ -46,6 +48,7 @@ SIZES = (
     _FEW_BARS,
     _FEW_BARS,
     *(_LIKE_SIZE,) * _LIKE,
+    *(PITCHES,) * len(_BARS_AWAY),
 )
 _OFFSETS = np.concatenate([[0], np.cumsum(SIZES)[:-1]])
 
@@ -80,6 +83,7 @@ def contexts(tune: Tune, tonic: int, mode: str, heard: Sequence[strains.Sound]) 
     begin, left = _in_strain(tune)
     meters = [_METERS.index(b.meter) if b.meter in _METERS else len(_METERS) for b in tune.bars]
     cell = place // _CELL + _shifts(tune)[bar]
+    grid = _grid(len(tune.bars), relative, length, bar, cell)
     columns = [
         *_around(relative).T,
         *_lengths(length).T,
@@ -88,7 +92,8 @@ def contexts(tune: Tune, tonic: int, mode: str, heard: Sequence[strains.Sound]) 
         np.full(len(pitch), _MODES.index(mode) if mode in _MODES else len(_MODES)),
         begin[bar],
         left[bar],
-        *_like(tune, relative, length, bar, cell).T,
+        *_like(grid, length, bar, cell).T,
+        *_away(grid, bar, cell).T,
     ]
     return Contexts((np.stack(columns, axis=1) + _OFFSETS).astype(np.int32), relative, bar)
 
@@ -138,21 +143,35 @@ def _in_strain(tune: Tune) -> tuple[np.ndarray, np.ndarray]:
     return np.array(begin), np.array(left)
 
 
-def _like(
-    tune: Tune, relative: np.ndarray, length: np.ndarray, bar: np.ndarray, cell: np.ndarray
+def _grid(
+    bars: int, relative: np.ndarray, length: np.ndarray, bar: np.ndarray, cell: np.ndarray
 ) -> np.ndarray:
+    """The pitch that sounds in each cell of each bar: int8 [bars, _CELLS]."""
+    grid = np.full((bars, _CELLS), NONE, np.int8)
+    start = np.minimum(cell, _CELLS - 1)
+    end = np.minimum(cell + np.maximum(length // _CELL, 1), _CELLS)
+    for note, at in enumerate(bar):
+        grid[at, start[note] : end[note]] = relative[note]
+    return grid
+
+
+def _away(grid: np.ndarray, bar: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """What stands at a note's place some bars away: [notes, len(_BARS_AWAY)]."""
+    most = max(_BARS_AWAY)
+    padded = np.pad(grid, ((most, most), (0, 0)), constant_values=NONE)
+    places = bar[:, None] + most + np.array(_BARS_AWAY)
+    return padded[places, np.minimum(cell, _CELLS - 1)[:, None]].astype(int)
+
+
+def _like(grid: np.ndarray, length: np.ndarray, bar: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """What stands at a note's place in the bars most like its own: [notes, _LIKE].
 
     How like a bar is, is counted without the note itself.
     """
-    grid = np.full((len(tune.bars), _CELLS), NONE, np.int8)
-    cells = np.maximum(length // _CELL, 1)
-    start, end = np.minimum(cell, _CELLS - 1), np.minimum(cell + cells, _CELLS)
-    for note in range(len(relative)):
-        grid[bar[note], start[note] : end[note]] = relative[note]
-    end = np.maximum(end, start + 1)
-    found = np.full((len(relative), _LIKE), NONE * (len(_LIKENESS) + 1))
-    for first in range(0, len(tune.bars), _STRETCH):
+    start = np.minimum(cell, _CELLS - 1)
+    end = np.maximum(np.minimum(cell + np.maximum(length // _CELL, 1), _CELLS), start + 1)
+    found = np.full((len(bar), _LIKE), NONE * (len(_LIKENESS) + 1))
+    for first in range(0, len(grid), _STRETCH):
         some = np.flatnonzero((bar >= first) & (bar < first + _STRETCH))
         if len(some):
             found[some] = _like_in(

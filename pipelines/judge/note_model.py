@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import scipy.sparse
 
 from pipelines.judge.finding import Arrays
 from pipelines.judge.note_contexts import REACH, SIZES, Contexts
@@ -58,14 +59,11 @@ def fit(
 
 def _fit_half(tunes: Sequence[Contexts], seed: int) -> dict[str, np.ndarray]:
     # scikit-learn: its perceptron takes sparse rows, and a pass takes some ten seconds.
-    import scipy.sparse
     from sklearn.neural_network import MLPClassifier
 
     columns = np.concatenate([tune.columns for tune in tunes])
     pitches = np.concatenate([tune.pitches for tune in tunes])
-    ends = np.arange(0, columns.size + 1, columns.shape[1])
-    ones = np.ones(columns.size, np.float32)
-    rows = scipy.sparse.csr_matrix((ones, columns.ravel(), ends), (len(pitches), sum(SIZES)))
+    rows = _rows(columns)
     network = MLPClassifier(
         (_HIDDEN,), alpha=1e-5, batch_size=_BATCH, learning_rate_init=_RATE, random_state=seed
     )
@@ -102,7 +100,9 @@ class NoteModel:
              for name in ("first", "first_bias", "second", "second_bias")]
             for half in range(HALVES)
         ]  # fmt: skip
-        self._fingerprints = [arrays[f"fingerprints{half}"] for half in range(HALVES)]
+        self._fingerprints = [
+            frozenset(arrays[f"fingerprints{half}"].tolist()) for half in range(HALVES)
+        ]
 
     def unfamiliar(self, pitches: np.ndarray) -> list[int]:
         """The halves that have no version of a tune.
@@ -112,7 +112,7 @@ class NoteModel:
         """
         mine = _fingerprint(pitches)
         return [
-            half for half, known in enumerate(self._fingerprints) if not np.isin(mine, known).any()
+            half for half, known in enumerate(self._fingerprints) if known.isdisjoint(mine.tolist())
         ]
 
     def probabilities(self, notes: Contexts, halves: Iterable[int]) -> np.ndarray:
@@ -133,13 +133,17 @@ def bits(probabilities: np.ndarray, pitches: np.ndarray) -> np.ndarray:
 
 def _softmax(weights: Sequence[np.ndarray], columns: np.ndarray) -> np.ndarray:
     first, first_bias, second, second_bias = weights
-    hidden = np.tile(first_bias, (len(columns), 1))
-    # Each number that describes a note chooses a row; adding them up is the product with ones.
-    for column in columns.T:
-        hidden += first[column]
+    hidden = _rows(columns) @ first + first_bias
     found = np.maximum(hidden, 0) @ second + second_bias
     found = np.exp(found - found.max(axis=1, keepdims=True))
     return found / found.sum(axis=1, keepdims=True)
+
+
+def _rows(columns: np.ndarray) -> scipy.sparse.csr_array:
+    """Contexts as rows with a one for each number that describes a note: [notes, sum(SIZES)]."""
+    ends = np.arange(0, columns.size + 1, columns.shape[1])
+    ones = np.ones(columns.size, np.float32)
+    return scipy.sparse.csr_array((ones, columns.ravel(), ends), (len(columns), sum(SIZES)))
 
 
 def _fingerprint(pitches: np.ndarray) -> np.ndarray:

@@ -75,10 +75,15 @@ def read(path: str) -> Iterator[Read]:
     try:
         found = tune_texts.read(path)
     except UserError as error:
-        yield Read(path, 1, "", "", None, None, _of_file(path, str(error)))
+        yield unread(path, _of_file(path, str(error)))
         return
     for number, text in enumerate(found.tunes, start=1):
         yield of_text(path, number, text)
+
+
+def unread(path: str, problem: str) -> Read:
+    """A file without a tune that can be judged."""
+    return Read(path, 1, "", "", None, None, problem)
 
 
 def read_all(paths: Sequence[str]) -> Iterator[Read]:

@@ -4,14 +4,16 @@ As in the AI Music Generation Challenge 2022 (B. L. T. Sturm), a tune is first r
 copied, not in rhythm or in no mode; those that pass are graded by form and melody.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.judge import learnt
+from pipelines.judge import learnt, reading
 from pipelines.judge.criteria import criteria
-from pipelines.judge.finding import CannotBeJudged, Finding, Judge
+from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
 from pipelines.judge.learnt import Learnt
+from pipelines.judge.reading import Read
 from pipelines.representations.abc_tokens.written import Tune
+from pipelines.runtime.app import UserError
 
 # Criteria that may know what a tune is called, and which dance it says that it is.
 _TOLD_NAMES = ("copied", "rhythm")
@@ -82,15 +84,12 @@ class TuneJudge:
 
     Args:
       learnt: what it knows.
-      replaced: judges that take the place of what criteria have learnt, by name.
     """
 
-    def __init__(self, learnt: Learnt, replaced: Mapping[str, Judge] | None = None):
-        given = dict(replaced or {})
+    def __init__(self, learnt: Learnt):
         self._scales = learnt.scales
-        self._judges: dict[str, Callable[[Tune], Finding]] = {
-            name: given.get(name) or criteria()[name].open(arrays)
-            for name, arrays in learnt.arrays.items()
+        self._judges = {
+            name: criteria()[name].open(arrays) for name, arrays in learnt.arrays.items()
         }
         self.names = tuple(self._judges)
 
@@ -113,6 +112,20 @@ class TuneJudge:
         return Opinion(scale.score(finding.measure), finding, "", scale.fails(finding.measure))
 
 
+def of(judge: TuneJudge, read: Read) -> Verdict:
+    """The verdict on what was read."""
+    return judge(read.tune) if read.tune else unjudged(judge.names, read.problem)
+
+
+def as_json(read: Read, verdict: Verdict) -> dict[str, Any]:
+    """What is told of a tune by programs for programs: JSON values."""
+    about = {
+        "file": read.file, "line": read.text.line if read.text else 0, "name": read.name,
+        "title": read.title,
+    }  # fmt: skip
+    return {**about, **verdict.as_json()}
+
+
 def ordered(names: Sequence[str]) -> list[str]:
     """Names of criteria in the order in which they are asked: by stage, then as listed here.
 
@@ -123,20 +136,42 @@ def ordered(names: Sequence[str]) -> list[str]:
     return sorted({known[name].name for name in names}, key=_place)
 
 
+def that_judge_the_music() -> list[str]:
+    """The criteria that look at a tune alone, and not for others like it."""
+    return ordered([name for name, criterion in criteria().items() if not criterion.keeps_tunes])
+
+
 def _place(name: str) -> tuple[int, int, str]:
     first = ("copied", "rhythm", "mode", "form", "melody")
     return criteria()[name].stage, first.index(name) if name in first else len(first), name
 
 
-def open_judge(
-    folder: str, names: Sequence[str] = (), replaced: Mapping[str, Judge] | None = None
-) -> TuneJudge:
+def open_judge(folder: str, names: Sequence[str] = (), against: Sequence[str] = ()) -> TuneJudge:
     """Opens the judge of a folder.
 
     Args:
       folder: from `learnt.write`; "" for the one that comes with the project.
       names: the criteria that are asked; by default all.
-      replaced: as of `TuneJudge`.
+      against: files and folders in whose tunes copies are looked for, rather than in those that
+        the judge was made from.
+
+    Raises:
+      UserError: for a name of no criterion, a folder that is not that of a judge, and for `against`
+        where no criterion looks for copies.
     """
     asked = ordered(names or list(criteria()))
-    return TuneJudge(learnt.read(folder or learnt.DEFAULT, asked), replaced)
+    known = learnt.read(folder or learnt.DEFAULT, asked)
+    if not against:
+        return TuneJudge(known)
+    keepers = [name for name in asked if criteria()[name].keeps_tunes]
+    if not keepers:
+        raise UserError("--against goes with the criterion copied, which --criteria leaves out")
+    tunes = [
+        Known(f"{read.file}:{read.name}", read.file, number, read.tune)
+        for number, read in enumerate(reading.read_all(against))
+        if read.tune
+    ]
+    if not tunes:
+        raise UserError(f"{', '.join(against)}: no tune there to compare with; name other files")
+    arrays = {name: criteria()[name].learn(tunes, []) for name in keepers}
+    return TuneJudge(known._replace(arrays={**known.arrays, **arrays}))

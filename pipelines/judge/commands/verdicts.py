@@ -10,13 +10,13 @@ Examples:
   ./run.sh judge tunes.abc
   ./run.sh judge tunes.abc --criteria=rhythm,mode --json
   ./run.sh judge music --against=my_tunebooks --page=judged
+  ./run.sh judge archive.zip --criteria=rhythm,mode,form,melody --output=verdicts
 """
 
 import collections
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -25,9 +25,9 @@ from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
 from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.flags import path_flag
+from pipelines.runtime.flags import path_flag, path_flags
 from pipelines.runtime.progress import Progress
-from pipelines.runtime.terminal import json_escaped, shown
+from pipelines.runtime.terminal import json_escaped, print_path, shown
 
 FLAGS = flags.FLAGS
 # Of more tunes, reasons are told where they are asked for.
@@ -46,22 +46,12 @@ flags.DEFINE_bool(
     "reasons", None, "Tell what verdicts rest on; by default for up to "
     f"{_MOST_WITH_REASONS} tunes."
 )  # fmt: skip
+flags.DEFINE_string(
+    "output", None, "Judge many files by Beam, and write verdicts.jsonl in this folder."
+)
+flags.DEFINE_list("pipeline_options", None, "With --output: options for Beam, joined by commas.")
+flags.DEFINE_bool("overwrite", False, "With --output: replace an older verdicts.jsonl.")
 flags.DEFINE_string("page", None, "Make a page of the tunes in this folder, with marks on bars.")
-
-
-def as_json(read: Read, verdict: Verdict) -> dict[str, Any]:
-    """What --json prints of a tune."""
-    about = {"file": read.file, "number": read.number, "name": read.name, "title": read.title}
-    return {**about, **verdict.as_json()}
-
-
-def _replaced(names: Sequence[str]) -> Mapping[str, Any]:
-    """The judges that the flags put in the place of learnt ones."""
-    if not FLAGS.against:
-        return {}
-    if "copied" not in names:
-        raise UserError("--against goes with the criterion copied, which --criteria leaves out")
-    return {}
 
 
 def _tell(found: Sequence[tuple[Read, Verdict]]) -> None:
@@ -79,9 +69,14 @@ def main(arguments: Sequence[str]) -> None:
     """Runs the job from its flags."""
     if not arguments:
         raise UserError("name files or folders: ./run.sh judge tunes.abc (see --help)")
-    judge = verdicts.open_judge(
-        path_flag("judge") or "", FLAGS.criteria, _replaced(FLAGS.criteria or ["copied"])
-    )
+    settings = path_flag("judge") or "", FLAGS.criteria, path_flags("against")
+    if output := path_flag("output"):
+        _judge_many(arguments, output, settings)
+        return
+    for name in ("pipeline_options", "overwrite"):
+        if FLAGS[name].value:
+            raise UserError(f"--{name} goes with --output")
+    judge = verdicts.open_judge(*settings)
     tunes = list(reading.read_all(arguments))
     told = FLAGS.reasons if FLAGS.reasons is not None else len(tunes) <= _MOST_WITH_REASONS
     if not FLAGS.json:
@@ -89,19 +84,30 @@ def main(arguments: Sequence[str]) -> None:
     found: list[tuple[Read, Verdict]] = []
     with Progress("tunes judged", len(tunes), plain=len(tunes) > _MOST_WITH_REASONS) as progress:
         for number, read in enumerate(tunes, start=1):
-            verdict = (
-                judge(read.tune) if read.tune else verdicts.unjudged(judge.names, read.problem)
-            )
-            found.append((read, verdict))
-            _show(read, verdict, told)
+            found.append((read, verdicts.of(judge, read)))
+            _show(*found[-1], told)
             progress.update(number)
     sys.stdout.flush()
     _tell(found)
 
 
+def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, list]) -> None:
+    """Judges by Beam, into a file."""
+    from pipelines.judge import batches
+
+    for name in ("json", "reasons", "page"):
+        if FLAGS[name].value:
+            raise UserError(f"--{name} goes without --output, whose file has all of it")
+    path, counts = batches.judge(paths, output, settings, FLAGS.pipeline_options, FLAGS.overwrite)
+    told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
+    say(f"{sum(counts.values())} tunes: {told}")
+    print_path(path)
+
+
 def _show(read: Read, verdict: Verdict, told: bool) -> None:
     if FLAGS.json:
-        print(json_escaped(json.dumps(as_json(read, verdict), ensure_ascii=False)))
+        line = json.dumps(verdicts.as_json(read, verdict), ensure_ascii=False)
+        print(json_escaped(line))
         return
     print(shown(table.line(read, verdict)))
     if told and read.tune:

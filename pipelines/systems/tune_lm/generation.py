@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from pipelines.judge import keeping, verdicts
 from pipelines.media import describing, pieces, sound
 from pipelines.music.abc import reader
 from pipelines.music.limits import Rejected
@@ -28,6 +31,8 @@ class Options:
       num_outputs: how many.
       sampling: how they are drawn.
       title: of each, before its number, where it gets no other.
+      keep: the least scores by the judge, from `judge.keeping.parse`: tunes are drawn until enough
+        have them; None keeps all.
       titles_run, titles_file: what gives titles, as `naming.titles` takes them; None gives none.
       pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
@@ -39,6 +44,7 @@ class Options:
 
     num_outputs: int = 5
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    keep: Mapping[str, float] | None = None
     title: str = "Tune"
     titles_run: str | None = None
     titles_file: str | None = None
@@ -152,7 +158,7 @@ def generate(
       UserError: where no tune came out, or a file with other music is in the way.
     """
     number, seed = options.num_outputs, options.sampling.seed
-    drawn = draw(network, [task] * number, options.sampling)
+    drawn = _drawn(network, task, options)
     if drawn.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in drawn.left_out.most_common())
         say(f"{sum(drawn.left_out.values())} of {number} are no tunes, and left out: {reasons}")
@@ -183,6 +189,23 @@ def generate(
     if options.describe:
         describing.write(output_dir, mode, settings, given, paths, play=play)
     return Written(paths, dict(drawn.left_out))
+
+
+def _drawn(network: Any, task: Task, options: Options) -> Drawn:
+    """The tunes that are written: the first ones, or those that pass the judge."""
+    number, sampling = options.num_outputs, options.sampling
+    if options.keep is None:
+        return draw(network, [task] * number, sampling)
+
+    def draw_some(before: int) -> list[Tune | None]:
+        # The first are those that would be written without the judge.
+        seed = sampling.seed
+        if before:
+            seed = int(np.random.SeedSequence((seed, before)).generate_state(1)[0])
+        return draw(network, [task] * number, dataclasses.replace(sampling, seed=seed)).tunes
+
+    kept = keeping.draw(draw_some, verdicts.open_judge(""), options.keep, number)
+    return Drawn(list(kept.tunes), collections.Counter())
 
 
 def _titled(tunes: Sequence[Tune | None], options: Options) -> Iterator[tuple[int, Tune]]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.examples.written_tunes import Tune
+from pipelines.judge import distributions, verdicts
 from pipelines.representations import distances
 from pipelines.representations.abc_tokens import notation, steps, strains, written
 from pipelines.runtime.app import UserError
@@ -61,7 +62,8 @@ def compare(
       sampling: how they are drawn.
 
     Returns:
-      How samples were drawn; "sets", by name, as of `measured`; and "features", by name and set.
+      How samples were drawn; "sets", by name, as of `measured`; "features", by name and set; and
+      "judge", by set, as of `judge.distributions`.
 
     Raises:
       UserError: where no held-out tune has a meter, or no sample is a tune.
@@ -96,6 +98,11 @@ def compare(
         }
     every = {name: tunes for name, (tunes, *_) in sets.items()}
     result["features"] = features(every)
+    # Copies are looked for among the tunes of training, above.
+    judge = verdicts.open_judge("", verdicts.that_judge_the_music())
+    result["judge"] = {
+        name: distributions.judged(judge, every[name]) for name in SETS if name != "training"
+    }
     return Compared(result, {name: tunes for name, tunes in every.items() if name not in real})
 
 
@@ -315,6 +322,10 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
         cells = [_cell(row[name].get("mean"), "mean") for name in SETS]
         cells += [_cell(row[name]["overlap_area"], "overlap") for name in others]
         yield f"| {feature.replace('_', ' ')} | {' | '.join(cells)} |"
+    yield ""
+    yield from distributions.table(
+        {name.replace("_", " "): judged for name, judged in result["judge"].items()}
+    )
 
 
 def _cell(value: float | None, key: str) -> str:

@@ -28,6 +28,7 @@ from fractions import Fraction
 from absl import flags
 
 from pipelines.audio import instruments, synthesizers
+from pipelines.judge import keeping
 from pipelines.media import sound
 from pipelines.music.abc import fields, reader
 from pipelines.representations.abc_tokens import written
@@ -87,7 +88,9 @@ flags.DEFINE_integer("prompt_bars", None, "Take so many bars of --input alone.",
 flags.DEFINE_string(
     "keep",
     None,
-    "With --mode=vary: write the strain anew, and keep its rhythm (rhythm), or bars (1,2,5-6).",
+    "judge: draw until as many tunes as are wanted pass the judge (./run.sh judge), or have scores "
+    "as in judge:melody>=3,form>=2. With --mode=vary: write the strain anew, and keep its rhythm "
+    "(rhythm), or bars (1,2,5-6).",
 )
 flags.DEFINE_bool("grammar", True, "Allow only what the meter and the form allow.")
 flags.DEFINE_integer("num_outputs", 5, "How many tunes.", lower_bound=1)
@@ -214,8 +217,10 @@ def _require_flags_of(mode: str, inputs: list[str]) -> None:
         raise UserError(f"--{wrong[0]} does not go with --mode={mode}")
     if mode != "sample" and len(inputs) != 1:
         raise UserError(f"--mode={mode} needs --input=FILE once (ABC notation, MIDI or MusicXML)")
-    if FLAGS.keep and mode != "vary":
-        raise UserError(f"--keep goes with --mode=vary, not {mode}")
+    if FLAGS.keep and mode != "vary" and not keeping.is_asked(FLAGS.keep):
+        raise UserError(
+            f"--keep={FLAGS.keep} goes with --mode=vary, not {mode}; judge goes with all"
+        )
     if not FLAGS.grammar and mode == "vary":
         raise UserError("--nogrammar does not go with --mode=vary, which keeps the form")
 
@@ -256,7 +261,7 @@ def _task(mode: str, key_mode: str | None, inputs: list[str]) -> tuple[tasks.Tas
         task = tasks.go_on(prompt, asked_form, path, FLAGS.grammar)
         return task, f"{title}, continued", given
     strain = tasks.first_strain(prompt)
-    if FLAGS.keep:
+    if FLAGS.keep and not keeping.is_asked(FLAGS.keep):
         return tasks.version(strain, FLAGS.keep, path), f"{title}, version", given
     if FLAGS.bars is None and len(strain.bars) == len(prompt.bars):
         # The strain is as long as it is, whether or not a sign ends it.
@@ -295,6 +300,7 @@ def main() -> None:
     mode, key_mode = _mode()
     inputs = path_flags("input")
     _require_flags_of(mode, inputs)
+    keep = keeping.parse(FLAGS.keep) if keeping.is_asked(FLAGS.keep) else None
     require_finite("temperature", "top_p", "repetition", "qpm")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
     device_names.read(FLAGS.devices)
@@ -326,6 +332,7 @@ def main() -> None:
     options = generation.Options(
         num_outputs=number,
         sampling=Sampling(FLAGS.temperature, FLAGS.top_k, FLAGS.top_p, FLAGS.repetition, seed),
+        keep=keep,
         title=title,
         titles_run=titles_run,
         titles_file=titles_file,

@@ -1,0 +1,107 @@
+"""Judges many files by Beam, as `convert` reads them: the work of `judge --output`.
+
+Tunebooks are cut into slices, and lie in folders, zips or tars; MIDI and MusicXML lie in folders.
+Workers judge them in batches; a worker process runs `pipelines.judge.worker`.
+"""
+
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipelines.corpora import Ignored, Skipped, Source, abc
+from pipelines.judge.worker import JudgeBatch
+from pipelines.music import formats
+from pipelines.records import beam_batches, parts
+from pipelines.records.folder import Folder
+from pipelines.runtime import beam_runner, files
+from pipelines.runtime.app import UserError, say
+
+FILE = "verdicts.jsonl"
+_SCORES = (*formats.MIDI, *formats.MUSICXML)
+# A tune takes about so many times as long to judge as to convert.
+_COST = 8
+
+
+def judge(
+    paths: Sequence[str],
+    output: str,
+    settings: tuple[str, Sequence[str], Sequence[str]],
+    arguments: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> tuple[str, Mapping[str, int]]:
+    """Judges the tunes at some paths.
+
+    Args:
+      paths: files and folders of music, and archives of tunebooks.
+      output: the folder in which verdicts.jsonl is written, a line for each tune in the order of
+        the files.
+      settings: what `verdicts.open_judge` takes.
+      arguments: Beam's options; by default, options that suit the number of tunes.
+      overwrite: whether an older file in `output` is replaced.
+
+    Returns:
+      The path of the file; and how many tunes are "passed", "rejected" and "unjudged".
+
+    Raises:
+      UserError: where there is no music, or the file is there.
+    """
+    path = os.path.join(output, FILE)
+    if os.path.exists(path) and not overwrite:
+        raise UserError(f"{path} exists; name another --output, or add --overwrite")
+    sources = list(_sources(paths))
+    if not sources:
+        raise UserError(f"{', '.join(paths)}: no music there; name other files or folders")
+    with Folder(output) as folder:
+        where = os.fspath(folder.parts.absolute())
+        size = beam_batches.batch_size(sum(source.weight for source in sources))
+        batches = beam_batches.write(where, _batches(sources, size))
+        if arguments is None:
+            arguments = beam_runner.default_arguments(_COST * sum(s.weight for s in sources))
+        judge_folder, names, against = settings
+        # Workers may have another working directory.
+        given = os.path.abspath(judge_folder) if judge_folder else ""
+        made_with = (where, given, list(names), [os.path.abspath(each) for each in against])
+        beam_batches.run(
+            folder, batches, JudgeBatch, made_with, arguments, len(sources), "files judged"
+        )
+        tally = parts.tally(folder.parts)
+        if tally.sources != len(sources):
+            raise RuntimeError(f"the workers account for {tally.sources} of {len(sources)} sources")
+        with files.replacing(path) as file:
+            for batch in batches:
+                with open(folder.parts / f"{batch}.jsonl", "rb") as lines:
+                    shutil.copyfileobj(lines, file)
+    return path, tally.counts
+
+
+def _sources(paths: Sequence[str]) -> Iterator[Source]:
+    """Slices of tunebooks, and other files of music."""
+    scores: list[str] = []
+    tunebooks: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            inside = [str(each) for each in pathlib.Path(path).rglob("*") if each.is_file()]
+            scores += sorted(each for each in inside if each.lower().endswith(_SCORES))
+            # Archives in a folder are files that nobody asked to open.
+            if any(each.lower().endswith(".abc") for each in inside):
+                tunebooks.append(path)
+        else:
+            (scores if path.lower().endswith(_SCORES) else tunebooks).append(path)
+    for found in abc.CORPUS.sources(tunebooks) if tunebooks else ():
+        if isinstance(found, Source):
+            yield found
+        elif isinstance(found, Skipped | Ignored):
+            say(f"{found.key}: left out: {found.detail}")
+    for path in scores:
+        yield Source(path, {"score": os.path.abspath(path)})
+
+
+def _batches(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
+    """Divides sources, in their order, into batches of about equal weights."""
+    start = weight = 0
+    for end, source in enumerate(sources, start=1):
+        weight += source.weight
+        if weight >= size or end == len(sources):
+            yield sources[start:end]
+            start, weight = end, 0

@@ -1,0 +1,57 @@
+"""What the workers of `judge --output` do. A worker process runs this module."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from pipelines.corpora import Source, abc
+from pipelines.judge import reading, verdicts
+from pipelines.judge.reading import Read
+from pipelines.music.limits import Rejected
+from pipelines.records.parts import Part, read_batch
+from pipelines.runtime import files, worker_processes
+
+
+class JudgeBatch:
+    """Judges a batch of sources, given its name.
+
+    Args:
+      parts: `Folder.parts`, which all workers have to reach.
+      judge_folder, names, against: as of `verdicts.open_judge`.
+    """
+
+    def __init__(self, parts: str, judge_folder: str, names: Sequence[str], against: Sequence[str]):
+        self._parts = parts
+        self._judge = verdicts.open_judge(judge_folder, names, against)
+
+    def process(self, batch: str) -> None:
+        """Judges one batch."""
+        path = pathlib.Path(self._parts, f"{batch}.jsonl")
+        with Part(self._parts, batch) as part, files.replacing(path) as lines:
+            for source in (Source(*line) for line in read_batch(self._parts, batch)):
+                for read in _tunes(source):
+                    verdict = verdicts.of(self._judge, read)
+                    part.count(verdict.stage)
+                    lines.write(files.json_line(verdicts.as_json(read, verdict)))
+                part.add_source()
+
+
+def _tunes(source: Source) -> Iterator[Read]:
+    """The tunes of a source; one that has none is told as what cannot be judged."""
+    if "score" in source.facts:
+        for read in reading.read(source.facts["score"]):
+            yield read._replace(file=source.key)
+        return
+    file = source.facts["file"]
+    number = 0
+    try:
+        for number, text in enumerate(abc.texts_of(source), start=1):
+            yield reading.of_text(file, number, text)
+    except Rejected as rejected:
+        number += 1
+        yield reading.unread(file, rejected.detail)
+    if not number and source.facts["required"]:
+        yield reading.unread(file, "there is no tune in it")
+
+
+if __name__ == "__main__":
+    worker_processes.serve(JudgeBatch)
