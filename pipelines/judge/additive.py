@@ -11,6 +11,8 @@ import numpy as np
 from pipelines.judge.finding import Arrays
 
 _BINS = 12
+# The names of the arrays that a model is made of.
+KEYS = ("bounds", "weights", "bias")
 
 
 def fit(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None) -> Arrays:

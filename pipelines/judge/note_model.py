@@ -5,8 +5,9 @@ each pitch. It sees both sides of a note, as masked language models do (J. Devli
 2019), so it prices a note better than a model that writes tunes from left to right, and it writes
 none itself.
 
-It is learnt twice, each time from half of the tunes. A tune that one half has, or a version of it,
-is priced by the model of the other half: a tune that was learnt is no surprise.
+It is learnt several times, each time without a part of the tunes. A tune that one part has, or a
+version of it, is priced by the model that was learnt without that part: a tune that was learnt is
+no surprise. Other tunes are priced by all models together.
 """
 
 import hashlib
@@ -19,111 +20,121 @@ from pipelines.judge.finding import Arrays
 from pipelines.judge.note_contexts import REACH, SIZES, Contexts
 from pipelines.runtime.progress import Progress
 
-HALVES = 2
-_HIDDEN = 160
+PARTS = 3
+_HIDDEN = 256
 _PITCHES = 2 * REACH + 1
-_PASSES, _LAST_PASSES = 5, 2
-_RATE, _LAST_RATE = 1e-3, 2e-4
+# Passes over the notes, and the size of the steps in each.
+_RATES = (1e-3, 1e-3, 1e-3, 1e-3, 3e-4, 1e-4)
 _BATCH, _BLOCK = 256, 20_480
 # A tune is recognised by the smallest hashes of its runs of so many intervals.
 _RUN, _HASHES = 12, 4
 _LEAST = 1e-9
+_STORED = ("first", "scale", "first_bias", "second", "second_bias")
 
 
-def half_of(group: int) -> int:
-    """The half that the versions of a tune are in."""
-    digest = hashlib.blake2b(str(group).encode(), digest_size=1).digest()
-    return digest[0] % HALVES
+def part_of(group: int) -> int:
+    """The part that the versions of a tune are in."""
+    digest = hashlib.blake2b(str(group).encode(), digest_size=2).digest()
+    return int.from_bytes(digest, "big") % PARTS
 
 
 def fit(
-    tunes: Sequence[tuple[int, Contexts]], pitches: Sequence[tuple[int, np.ndarray]]
+    tunes: Sequence[Contexts], pitches: Sequence[np.ndarray], parts: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Learns both halves.
+    """Learns the models.
 
     Args:
-      tunes: the half of each tune, and its notes.
-      pitches: the half of each tune, and the MIDI pitches of its notes.
+      tunes: the notes of each tune.
+      pitches: the MIDI pitches of each tune.
+      parts: the part of each tune.
 
     Returns:
       The arrays that a `NoteModel` is made of.
     """
     made: dict[str, np.ndarray] = {}
-    for half in range(HALVES):
-        weights = _fit_half([tune for which, tune in tunes if which == half], half)
-        made.update({f"{name}{half}": value for name, value in weights.items()})
-        found = [_fingerprint(pitch) for which, pitch in pitches if which == half]
-        made[f"fingerprints{half}"] = np.unique(np.concatenate([np.zeros(0, np.uint32), *found]))
+    for part in range(PARTS):
+        others = [tune for tune, which in zip(tunes, parts, strict=True) if which != part]
+        made.update({f"{name}{part}": value for name, value in _fit_one(others, part).items()})
+        found = [
+            fingerprint(some) for some, which in zip(pitches, parts, strict=True) if which == part
+        ]
+        made[f"fingerprints{part}"] = np.unique(np.concatenate([np.zeros(0, np.uint32), *found]))
     return made
 
 
-def _fit_half(tunes: Sequence[Contexts], seed: int) -> dict[str, np.ndarray]:
+def _fit_one(tunes: Sequence[Contexts], part: int) -> dict[str, np.ndarray]:
     # scikit-learn: its perceptron takes sparse rows, and a pass takes some ten seconds.
     from sklearn.neural_network import MLPClassifier
 
-    columns = np.concatenate([tune.columns for tune in tunes])
     pitches = np.concatenate([tune.pitches for tune in tunes])
-    rows = _rows(columns)
-    network = MLPClassifier(
-        (_HIDDEN,), alpha=1e-5, batch_size=_BATCH, learning_rate_init=_RATE, random_state=seed
-    )
-    rng = np.random.default_rng(seed)
-    passes = _PASSES + _LAST_PASSES
+    rows = _rows(np.concatenate([tune.columns for tune in tunes]))
+    network = MLPClassifier((_HIDDEN,), alpha=1e-5, batch_size=_BATCH, random_state=part)
+    network.learning_rate_init = _RATES[0]
+    rng = np.random.default_rng(part)
     blocks = -(-len(pitches) // _BLOCK)
-    with Progress(f"blocks of notes learnt, half {seed + 1} of {HALVES}", passes * blocks) as told:
-        for number in range(passes):
-            if number == _PASSES:
+    told = f"blocks of notes learnt, model {part + 1} of {PARTS}"
+    with Progress(told, len(_RATES) * blocks) as progress:
+        for number, rate in enumerate(_RATES):
+            if number:
                 # The optimiser keeps its moments, and goes on in smaller steps.
-                network._optimizer.learning_rate_init = _LAST_RATE
+                network._optimizer.learning_rate_init = rate
             order = rng.permutation(len(pitches))
             for block in range(blocks):
                 some = order[block * _BLOCK : (block + 1) * _BLOCK]
                 network.partial_fit(rows[some], pitches[some], classes=np.arange(_PITCHES))
-                told.update(number * blocks + block + 1)
+                progress.update(number * blocks + block + 1)
     (first, second), (first_bias, second_bias) = network.coefs_, network.intercepts_
+    # The first layer has nearly all the weights: 8 bits each, with a scale for each unit.
+    scale = np.maximum(np.abs(first).max(axis=0), _LEAST) / 127
     return {
-        "first": first.astype(np.float16), "first_bias": first_bias.astype(np.float16),
-        "second": second.astype(np.float16), "second_bias": second_bias.astype(np.float16),
-    }  # fmt: skip
+        "first": np.round(first / scale).astype(np.int8),
+        "scale": scale.astype(np.float32),
+        "first_bias": first_bias.astype(np.float16),
+        "second": second.astype(np.float16),
+        "second_bias": second_bias.astype(np.float16),
+    }
 
 
 class NoteModel:
-    """The model of the notes.
+    """The models of the notes.
 
     Args:
       arrays: from `fit`.
     """
 
     def __init__(self, arrays: Arrays):
-        self._halves = [
-            [arrays[f"{name}{half}"].astype(np.float32)
-             for name in ("first", "first_bias", "second", "second_bias")]
-            for half in range(HALVES)
-        ]  # fmt: skip
+        self._layers = []
+        for part in range(PARTS):
+            found = [arrays[f"{name}{part}"].astype(np.float32) for name in _STORED]
+            first, scale, *others = found
+            self._layers.append((first * scale, *others))
         self._fingerprints = [
-            frozenset(arrays[f"fingerprints{half}"].tolist()) for half in range(HALVES)
+            frozenset(arrays[f"fingerprints{part}"].tolist()) for part in range(PARTS)
         ]
 
-    def unfamiliar(self, pitches: np.ndarray) -> list[int]:
-        """The halves that have no version of a tune.
+    def knowing(self, pitches: np.ndarray) -> list[int]:
+        """The parts that have a version of a tune.
 
         Args:
           pitches: the MIDI pitches of the tune, one after another.
         """
-        mine = _fingerprint(pitches)
-        return [
-            half for half, known in enumerate(self._fingerprints) if known.isdisjoint(mine.tolist())
-        ]
+        mine = fingerprint(pitches).tolist()
+        return [part for part, known in enumerate(self._fingerprints) if not known.isdisjoint(mine)]
 
-    def probabilities(self, notes: Contexts, halves: Iterable[int]) -> np.ndarray:
+    def without(self, parts: Sequence[int]) -> list[int]:
+        """The models that were learnt without some parts; all where there is none."""
+        return list(parts) if len(parts) == 1 else list(range(PARTS))
+
+    def probabilities(self, notes: Contexts, models: Iterable[int]) -> np.ndarray:
         """The probability of each pitch for each note: float32 [notes, 2 * REACH + 1].
 
         Args:
           notes: the notes in what stands around them.
-          halves: which models are asked; the mean of several counts.
+          models: those that are asked, by the part that each was learnt without; the mean of
+            several counts.
         """
-        found = [_softmax(self._halves[half], notes.columns) for half in halves]
-        return np.mean(found, axis=0)
+        rows = _rows(notes.columns)
+        return np.mean([_softmax(self._layers[model], rows) for model in models], axis=0)
 
 
 def bits(probabilities: np.ndarray, pitches: np.ndarray) -> np.ndarray:
@@ -131,10 +142,9 @@ def bits(probabilities: np.ndarray, pitches: np.ndarray) -> np.ndarray:
     return -np.log2(probabilities[np.arange(len(pitches)), pitches] + _LEAST)
 
 
-def _softmax(weights: Sequence[np.ndarray], columns: np.ndarray) -> np.ndarray:
-    first, first_bias, second, second_bias = weights
-    hidden = _rows(columns) @ first + first_bias
-    found = np.maximum(hidden, 0) @ second + second_bias
+def _softmax(layers: Sequence[np.ndarray], rows: scipy.sparse.csr_array) -> np.ndarray:
+    first, first_bias, second, second_bias = layers
+    found = np.maximum(rows @ first + first_bias, 0) @ second + second_bias
     found = np.exp(found - found.max(axis=1, keepdims=True))
     return found / found.sum(axis=1, keepdims=True)
 
@@ -146,7 +156,7 @@ def _rows(columns: np.ndarray) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((ones, columns.ravel(), ends), (len(columns), sum(SIZES)))
 
 
-def _fingerprint(pitches: np.ndarray) -> np.ndarray:
+def fingerprint(pitches: np.ndarray) -> np.ndarray:
     """The smallest hashes of a tune's runs of intervals, uint32, at most _HASHES.
 
     Versions have runs in common, and of the same runs the same hashes are smallest (min-hash,

@@ -1,0 +1,101 @@
+"""The line of a tune: its notes in what stands around them, and numbers that say how it moves."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.judge import key_finder
+from pipelines.judge.finding import CannotBeJudged
+from pipelines.judge.key_finder import KeyFinder
+from pipelines.judge.note_contexts import Contexts, contexts
+from pipelines.representations.abc_tokens import strains
+from pipelines.representations.abc_tokens.written import Key, Tune
+
+MIN_NOTES = 6
+# In semitones: larger steps are leaps.
+LEAP = 7
+
+
+class Line(NamedTuple):
+    """The line of a tune.
+
+    Attributes:
+      notes: its notes in what stands around them.
+      pitches: their MIDI pitches, int [notes].
+      lengths: their lengths, int [notes].
+      key: the one that is heard.
+    """
+
+    notes: Contexts
+    pitches: np.ndarray
+    lengths: np.ndarray
+    key: Key
+
+
+def read(tune: Tune, finder: KeyFinder) -> Line:
+    """Reads the line of a tune.
+
+    Args:
+      tune: the tune.
+      finder: finds its key in the notes.
+
+    Raises:
+      CannotBeJudged: where it has too few notes.
+    """
+    heard = strains.sounds(tune)
+    if len(heard) < MIN_NOTES:
+        raise CannotBeJudged(f"it has {len(heard)} notes; a melody needs {MIN_NOTES} or more")
+    # However unsure it is: a tune of two pitches has a line, too.
+    key = finder.find_in(key_finder.passages(tune)[:1])[0].key
+    found = np.array(heard)
+    notes = contexts(tune, key.tonic, key.mode, heard)
+    return Line(notes, found[:, 0], found[:, 1], key)
+
+
+def by_bar(surprise: np.ndarray, bars: np.ndarray) -> np.ndarray:
+    """The mean of the bits of each bar that has notes, in their order."""
+    sums, counts = np.bincount(bars, surprise), np.bincount(bars)
+    return sums[counts > 0] / counts[counts > 0]
+
+
+FEATURES = (
+    "bits", "median", "most", "second", "third", "sixth", "three_notes", "over_5", "over_8",
+    "over_3_share", "first_of_bars", "worst_bar", "leaps", "range", "pitches", "repeated",
+    "longest_run", "turns", "last_length", "last_bits", "last_degree", "notes",
+)  # fmt: skip
+# Those that tell of single notes.
+OF_NOTES = ("bits", "median", "most", "second", "third", "three_notes", "over_8", "notes")
+
+
+def features(line: Line, surprise: np.ndarray) -> np.ndarray:
+    """Numbers in which people's tunes and spoilt ones differ: float [len(FEATURES)].
+
+    Args:
+      line: the tune.
+      surprise: the bits of each note.
+    """
+    ordered = np.sort(surprise)[::-1]
+    steps = np.diff(line.pitches)
+    bars = line.notes.bars
+    first = np.flatnonzero(np.diff(bars, prepend=-1))
+    turning = np.sign(steps[steps != 0])
+    turns = (turning[1:] != turning[:-1]).mean() if len(turning) > 1 else 0.0
+    return np.array(
+        [
+            surprise.mean(), np.median(surprise), *ordered[:3], ordered[5],
+            np.convolve(surprise, np.ones(3), "valid").max(),
+            (surprise > 5).sum(), (surprise > 8).sum(), (surprise > 3).mean(),
+            surprise[first].mean(), by_bar(surprise, bars).max(),
+            (np.abs(steps) > LEAP).mean(), np.ptp(line.pitches), len(set(line.pitches.tolist())),
+            (steps == 0).mean(), longest_run(steps == 0), turns,
+            line.lengths[-1] / np.median(line.lengths), surprise[-1],
+            (line.pitches[-1] - line.key.tonic) % 12, np.log(len(surprise)),
+        ]
+    )  # fmt: skip
+
+
+def longest_run(same: Sequence[bool] | np.ndarray) -> int:
+    """How many True values stand together at most."""
+    ends = np.flatnonzero(~np.concatenate([[False], same, [False]]))
+    return int(np.diff(ends).max()) - 1
