@@ -1,6 +1,7 @@
 """A judge of tunes: verdicts by all criteria, in two stages.
 
-As in the AI Music Generation Challenge 2022 (B. L. T. Sturm), a tune is first rejected where it is
+As in the Ai Music Generation Challenge (B. L. T. Sturm, "The Ai Music Generation Challenge 2022:
+Summary and Results", AIMC 2023), a tune is first rejected where it is
 copied, not in rhythm or in no mode; those that pass are graded by form and melody.
 """
 
