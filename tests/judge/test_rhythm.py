@@ -33,8 +33,8 @@ def test_full_bars(judge):
 
 def test_a_fault_is_told_by_bar_beats_and_note_value(judge):
     found = judge(tune("AB|defg agfe|d2fd gd|defg agfe|d2d2 d2:|", "4/4", header="R:reel\n"))
-    assert found.marks == (Mark(2, "a beat (a 1/4 note) too short"),)
-    assert found.says.startswith("bar 3: a beat (a 1/4 note) too short; reel ")
+    assert found.marks == (Mark(2, "a beat (a quarter note) too short"),)
+    assert found.says.startswith("bar 3: a beat (a quarter note) too short; reel ")
     assert found.evidence["faulty_bars"] == [
         {"bar": 2, "kind": "short", "beats": 1.0, "note_value": "1/4"}
     ]
@@ -43,11 +43,23 @@ def test_a_fault_is_told_by_bar_beats_and_note_value(judge):
 def test_fractions_and_multiples_of_a_beat(judge):
     found = judge(tune("A|def gf|d3 e2f gfe def|def gfe|d3 d2:|", "6/8"))
     assert [mark.text for mark in found.marks] == [
-        "1/3 of a beat (a 1/8 note) too short",
+        "1/3 of a beat (an eighth note) too short",
         "a bar line is missing in it",
     ]
     found = judge(tune("|:defg agfe|defg|defg agfe|defg agfe|defg agfe|defg agfe|d8|d8:|", "4/4"))
-    assert [mark.text for mark in found.marks] == ["2 beats (a 1/2 note) too short"]
+    assert [mark.text for mark in found.marks] == ["2 beats (a half note) too short"]
+
+
+@pytest.mark.parametrize(
+    "body, meter, text",
+    [
+        ("|:d6|d3|d6|d6|d6|d6|d6|d6:|", "6/8", "a beat (a dotted quarter note) too short"),
+        ("|:d8|d8|d13|d8|d8|d8|d8|d8:|", "4/4", "2 1/2 beats (5/8 of a whole note) too long"),
+        ("|:d8|d8|d11|d8|d8|d8|d8|d8:|", "2/2", "3/4 of a beat (a dotted quarter note) too long"),
+    ],
+)
+def test_note_values(judge, body, meter, text):
+    assert [mark.text for mark in judge(tune(body, meter)).marks] == [text]
 
 
 def test_more_than_three_faults_are_counted(judge):

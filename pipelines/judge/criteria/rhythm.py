@@ -22,6 +22,10 @@ _LEAST_SHARE = 0.01
 # About so many of people's tunes have a bar that is not full; they are rejected.
 _REJECTS = 0.07
 _MOST_NAMED = 3
+_NOTES = {
+    Fraction(1): "whole", Fraction(1, 2): "half", Fraction(1, 4): "quarter",
+    Fraction(1, 8): "eighth", Fraction(1, 16): "sixteenth",
+}  # fmt: skip
 
 
 def _learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.ndarray]:
@@ -91,12 +95,29 @@ def _text(fault: Fault, tune: Tune) -> str:
     if fault.kind == NO_LINE:
         return "a bar line is missing in it"
     beats = Fraction(fault.by, bar_lengths.beat(tune.bars[fault.bar].meter))
-    count = "a beat" if beats == 1 else f"{beats} beats" if beats > 1 else f"{beats} of a beat"
-    return f"{count} (a {Fraction(fault.by, WHOLE)} note) too {fault.kind}"
+    return f"{_beats(beats)} ({_note(Fraction(fault.by, WHOLE))}) too {fault.kind}"
+
+
+def _beats(count: Fraction) -> str:
+    """Such as "a beat", "1/3 of a beat", "2 1/2 beats"."""
+    if count == 1:
+        return "a beat"
+    whole, part = divmod(count, 1)
+    if not whole:
+        return f"{part} of a beat"
+    return f"{whole} {part} beats" if part else f"{whole} beats"
+
+
+def _note(length: Fraction) -> str:
+    """Such as "a dotted quarter note", "5/8 of a whole note"."""
+    for dotted, value in (("", length), ("dotted ", length * 2 / 3)):
+        if name := _NOTES.get(value):
+            return f"{'an' if name == 'eighth' and not dotted else 'a'} {dotted}{name} note"
+    return f"{length} of a whole note"
 
 
 def _says_bars(marks: Sequence[Mark]) -> str:
-    """Such as "bar 7: a beat (a 1/4 note) too short"; bars count from 1."""
+    """Such as "bar 7: a beat (a quarter note) too short"; bars count from 1."""
     if not marks:
         return "all bars are full"
     named = [f"bar {mark.bar + 1}: {mark.text}" for mark in marks[:_MOST_NAMED]]
