@@ -45,7 +45,8 @@ def read(tune: Tune, finder: KeyFinder) -> Line:
     """
     heard = strains.sounds(tune)
     if len(heard) < MIN_NOTES:
-        raise CannotBeJudged(f"it has {len(heard)} notes; a melody needs {MIN_NOTES} or more")
+        has = "one note" if len(heard) == 1 else f"{len(heard)} notes"
+        raise CannotBeJudged(f"it has {has}; a melody needs {MIN_NOTES} or more")
     # However unsure it is: a tune of two pitches has a line, too.
     key = finder.find_in(key_finder.passages(tune)[:1])[0].key
     found = np.array(heard)

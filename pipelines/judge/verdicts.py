@@ -43,8 +43,8 @@ class Opinion(NamedTuple):
             "score": self.score,
             "says": self.finding.says,
             "fails": self.fails,
-            "bars": [{"bar": mark.bar + 1, "text": mark.text} for mark in self.finding.marks],
-            **self.finding.evidence,
+            "marks": [{"bar": mark.bar + 1, "text": mark.text} for mark in self.finding.marks],
+            "evidence": self.finding.evidence,
         }
 
 

@@ -36,7 +36,7 @@ def test_a_fault_is_told_by_bar_beats_and_note_value(judge):
     assert found.marks == (Mark(2, "a beat (a quarter note) too short"),)
     assert found.says.startswith("bar 3: a beat (a quarter note) too short; reel ")
     assert found.evidence["faulty_bars"] == [
-        {"bar": 2, "kind": "short", "beats": 1.0, "note_value": "1/4"}
+        {"bar": 3, "kind": "short", "beats": 1.0, "note_value": "1/4"}
     ]
 
 
@@ -97,9 +97,15 @@ def test_free_meter_cannot_be_judged(judge):
         judge(tune("d2 e2|f8|", "none"))
 
 
-@pytest.mark.parametrize("body", ["d|", "d3|", "d6|", "z6|d6|"])
+@pytest.mark.parametrize("body", ["d6|", "z6|d6|"])
 def test_the_smallest_tunes_are_judged(judge, body):
     assert np.isfinite(judge(tune(body)).measure)
+
+
+@pytest.mark.parametrize("body", ["d|", "d3|"])
+def test_a_tune_without_a_full_bar_has_no_rhythm(judge, body):
+    with pytest.raises(CannotBeJudged, match="none of its bars is full"):
+        judge(tune(body))
 
 
 def test_findings_are_json_and_marks_are_bars(judge):

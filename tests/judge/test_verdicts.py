@@ -32,9 +32,9 @@ def test_a_tune_is_rejected_by_the_first_stage_alone(monkeypatch):
     assert verdict.as_json() == {
         "verdict": "rejected", "rejected_for": ["rhythm"],
         "rhythm": {"score": 1.0, "says": "low", "fails": True,
-                   "bars": [{"bar": 2, "text": "here"}], "why": 1},
+                   "marks": [{"bar": 2, "text": "here"}], "evidence": {"why": 1}},
         "melody": {"score": 1.0, "says": "low", "fails": False,
-                   "bars": [{"bar": 2, "text": "here"}], "why": 1},
+                   "marks": [{"bar": 2, "text": "here"}], "evidence": {"why": 1}},
     }  # fmt: skip
 
 

@@ -16,11 +16,11 @@ from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.progress import Progress
 
 # A bar is marked where one of its notes is as surprising as in this share of people's tunes alone.
-_MARKED = 0.02
+_MARKED = 0.05
 _MOST_MARKS = 8
 _RANGE = (0.05, 0.5, 0.95)
-# The aspects of a melody: what tells each is learnt from tunes with these faults. A tune is as bad
-# as the worse of them.
+# The aspects of a melody: what tells each is learnt from tunes with these faults. The odds of
+# all of them add up.
 _ASPECTS: Mapping[str, tuple[Sequence[str], Sequence[Callable[..., Faulty]]]] = {
     "notes": (OF_NOTES, (faults.wrong_note,)),
     "line": (FEATURES, (faults.bars_shuffled, faults.random_walk)),
@@ -137,7 +137,8 @@ def _open(arrays: Arrays) -> Judge:
             "model_knows_it": len(knowing) > 1,
         }
         says = _says(float(priced.surprise.mean()), usual[0], len(marks))
-        return Finding(-max(odds.values()), says, evidence, marks)
+        measure = -float(np.logaddexp.reduce(list(odds.values())))
+        return Finding(measure, says, evidence, marks)
 
     return judge
 

@@ -313,7 +313,7 @@ def _logistic(
 
 CRITERION = Criterion(
     "mode",
-    "does it keep a mode: its tonic and mode, notes outside them, changes, the K: field",
+    "Does it keep a mode: its tonic and mode, notes outside them, changes, the K: field?",
     1,
     _learn,
     _open,

@@ -49,6 +49,8 @@ def _open(arrays: Arrays) -> Judge:
             raise CannotBeJudged("it is in free meter, where bars have no length to keep")
         faults = bar_lengths.faults(tune, habits)
         likely = classifier(tune)
+        if not likely and not faults:
+            raise CannotBeJudged("none of its bars is full, so it has no rhythm to tell")
         return _finding(tune, faults, likely)
 
     return judge
@@ -81,8 +83,8 @@ def _finding(tune: Tune, faults: Sequence[Fault], likely: Mapping[str, float]) -
 
 
 def _as_json(fault: Fault, tune: Tune) -> dict[str, Any]:
-    """The fault; `bar` counts from 0."""
-    found: dict[str, Any] = {"bar": fault.bar, "kind": fault.kind}
+    """The fault; `bar` counts from 1."""
+    found: dict[str, Any] = {"bar": fault.bar + 1, "kind": fault.kind}
     if fault.by:
         beat = bar_lengths.beat(tune.bars[fault.bar].meter)
         found |= {"beats": round(fault.by / beat, 4), "note_value": str(Fraction(fault.by, WHOLE))}
@@ -136,7 +138,7 @@ def _says_dance(likely: Mapping[str, float], stated: str) -> str:
 
 CRITERION = Criterion(
     "rhythm",
-    "are its bars full, pickups and endings reckoned with, and do they move as its dance does",
+    "Are its bars full, pickups and endings reckoned with, and do they move as its dance does?",
     1,
     _learn,
     _open,
