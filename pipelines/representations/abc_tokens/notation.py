@@ -34,8 +34,16 @@ def write(tune: Tune, number: int = 1) -> str:
     if tune.program:
         head.append(f"%%MIDI program {tune.program}")
     head.append(f"K:{_key(tune.bars[0].key).name}")
-    texts = bar_texts(music, zip(music.bars, _pieces(tune), strict=True))
-    return "\n".join([*head, *_lines(tune, list(texts))]) + "\n"
+    return "\n".join([*head, *_lines(tune, _texts(tune, music))]) + "\n"
+
+
+def bars(tune: Tune) -> list[str]:
+    """Writes each bar of a tune in ABC notation, without its bar lines."""
+    return _texts(tune, _music(tune))
+
+
+def _texts(tune: Tune, music: Music) -> list[str]:
+    return list(bar_texts(music, zip(music.bars, _pieces(tune), strict=True)))
 
 
 def _key(key: Key) -> keys.Key:

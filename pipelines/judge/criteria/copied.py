@@ -1,0 +1,362 @@
+"""Is it copied? The tunes of an index that it is most like, and the bars that match.
+
+Free of key, of bar lines and meter, of halved and doubled lengths, of major and mixolydian, and of
+most ornaments: tunes are compared by their skeletons (`pipelines.judge.skeletons`).
+"""
+
+import itertools
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines.judge import alignment, skeletons
+from pipelines.judge.alignment import Alignment
+from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Known, Mark
+from pipelines.judge.skeletons import Notes, Skeletons
+from pipelines.judge.tune_index import Candidates, TuneIndex
+from pipelines.music.note_sequence import NoteSequence
+from pipelines.representations.abc_tokens import notation
+from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
+from pipelines.tunes import title_text
+
+# Fewer notes are in many tunes.
+MIN_NOTES = 8
+# How many tunes are aligned roughly, then with all passages; and how many are told.
+_ALIGNED, _REFINED, _TOLD = 24, 4, 3
+# More passages are looked for between those that are found: how long what is left must be, how
+# often, and what they must score.
+_MIN_PASSAGE, _ROUNDS, _MIN_SCORE = 24, 2, 250
+# What a note that begins in one of two tunes alone takes off.
+_ALONE = 0.75
+# A tune is spoken of as a copy, and its bars are marked, from this similarity on.
+_COPY = 0.5
+# A bar matches where so much of its notes does.
+_BAR_SHARE = 0.5
+
+
+class Copy(NamedTuple):
+    """A tune of the index beside the judged one.
+
+    Attributes:
+      tune: its number in the index.
+      notes: how many notes of the judged tune are compared.
+      same: how many of them are in the other tune, at the same place of matching passages.
+      alone: how many notes of these passages begin in one of the tunes alone.
+      above: by how many semitones it lies above the judged tune.
+      bars: pairs of bars that match, each from 0: of the judged tune, of the other.
+    """
+
+    tune: int
+    notes: int
+    same: int
+    alone: int
+    above: int
+    bars: list[tuple[int, int]]
+
+    @property
+    def similarity(self) -> float:
+        """From 0 to 1, where all notes are the same and no other note is between them."""
+        return max(self.same - _ALONE * self.alone, 0) / self.notes
+
+
+def index_of(tunes: Sequence[Known]) -> Arrays:
+    """An index of tunes, as `CRITERION.open` takes it."""
+    notes = skeletons.notes_of(known.tune for known in tunes)
+    lengths, which = np.unique(notes.length, return_inverse=True)
+    first = [known.tune.bars[0] for known in tunes]
+    modes = [NoteSequence.KeySignature.Mode.Value(bar.key.mode) for bar in first]
+    return {
+        "pitch": notes.pitch.astype(np.int8),
+        "lengths": lengths.astype(np.int32),
+        "length": which.astype(np.uint16),
+        "bar_steps": _steps(notes.bar, notes.starts),
+        "notes": np.diff(notes.starts).astype(np.int32),
+        "meter": np.array([bar.meter or (0, 0) for bar in first], np.int16).reshape(-1, 2),
+        "tonic": np.array([bar.key.tonic for bar in first], np.int8),
+        "mode": np.array(modes, np.int8),
+        "id": np.array([known.id for known in tunes], np.str_),
+        "title": np.array([known.tune.title for known in tunes], np.str_),
+        "corpus": np.array([known.corpus for known in tunes], np.str_),
+        "group": np.array([known.group for known in tunes], np.int32),
+    }
+
+
+def joined(first: Arrays, second: Arrays) -> Arrays:
+    """The index of the tunes of two."""
+    lengths = np.unique(np.concatenate([first["lengths"], second["lengths"]]))
+    made = {name: np.concatenate([first[name], second[name]]) for name in first}
+    codes = [np.searchsorted(lengths, one["lengths"])[one["length"]] for one in (first, second)]
+    return {**made, "lengths": lengths, "length": np.concatenate(codes).astype(np.uint16)}
+
+
+def _steps(bar: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """By how much the number of a note's bar is higher than that of the note before in its tune."""
+    steps = np.diff(bar, prepend=0)
+    steps[starts[:-1]] = bar[starts[:-1]]
+    return steps.astype(np.uint16)
+
+
+def _from_steps(steps: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The numbers of bars that `_steps` was made from."""
+    total = np.cumsum(steps, dtype=np.int64)
+    first = starts[:-1]
+    return total - np.repeat(total[first] - steps[first], np.diff(starts))
+
+
+class CopyJudge:
+    """Finds the tunes that a tune is like.
+
+    Args:
+      arrays: from `index_of`.
+    """
+
+    def __init__(self, arrays: Arrays):
+        self._arrays = arrays
+        starts = np.concatenate([[0], np.cumsum(arrays["notes"], dtype=np.int64)])
+        bars = _from_steps(arrays["bar_steps"], starts)
+        self._notes = Notes(
+            arrays["pitch"].astype(np.int16), arrays["lengths"][arrays["length"]], bars, starts
+        )
+        self._index = None
+        if len(starts) > 1:
+            found = skeletons.skeletons(self._notes, skeletons.levels(self._notes))
+            self._index = TuneIndex(found)
+
+    def __call__(self, tune: Tune, left_out: Collection[int] = ()) -> Finding:
+        """Judges a tune.
+
+        Args:
+          tune: the tune.
+          left_out: groups of tunes of the index that it is not compared with.
+
+        Raises:
+          CannotBeJudged: where it has too few notes, or there is no tune to compare it with.
+        """
+        copies = self.nearest(tune, left_out)
+        if not copies:
+            return Finding(1.0, "like no tune of the index", {"similarity": 0.0, "nearest": []})
+        best = copies[0]
+        told = [self._told(tune, copy) for copy in copies[:_TOLD]]
+        evidence: dict[str, Any] = {
+            "similarity": told[0]["similarity"],
+            "nearest": told,
+            "side_by_side": self._side_by_side(tune, best),
+        }
+        found = best.similarity >= _COPY
+        name = self.name(best.tune)
+        marks = tuple(Mark(here, f"bar {there + 1} of {name}") for here, there in best.bars)
+        return Finding(
+            1 - best.similarity, _says(told[0], name, found), evidence, marks if found else ()
+        )
+
+    def name(self, tune: int) -> str:
+        """What a tune of the index is called: its title and corpus, or its id."""
+        title, corpus = str(self._arrays["title"][tune]), str(self._arrays["corpus"][tune])
+        if not title:
+            return str(self._arrays["id"][tune])
+        return f'"{title}" ({corpus})' if corpus else f'"{title}"'
+
+    def nearest(self, tune: Tune, left_out: Collection[int] = ()) -> list[Copy]:
+        """The most similar tunes of the index, the most similar one first.
+
+        Args, raises: as of `__call__`.
+        """
+        notes = skeletons.notes_of([tune])
+        heard = int((notes.pitch != skeletons.REST).sum())
+        if heard < MIN_NOTES:
+            raise CannotBeJudged(f"it has {heard} notes; copies are told from {MIN_NOTES} on")
+        if self._index is None:
+            raise CannotBeJudged("there is no tune to compare it with")
+        away = np.isin(self._arrays["group"], list(left_out)) if left_out else None
+        found: dict[int, Copy] = {}
+        for level in skeletons.possible_levels(notes):
+            query = skeletons.skeletons(notes, np.array([level]))
+            for copy in self._copies(self._index, query, away):
+                if copy.tune not in found or found[copy.tune].similarity < copy.similarity:
+                    found[copy.tune] = copy
+        return sorted(found.values(), key=lambda copy: (-copy.similarity, copy.tune))
+
+    def _copies(
+        self, index: TuneIndex, query: Skeletons, left_out: np.ndarray | None
+    ) -> Iterable[Copy]:
+        some = index.candidates(query, _ALIGNED, left_out)
+        if not len(some.tune):
+            return
+        others = alignment.gather(index.skeletons, some.tune, some.up, some.above)
+        best = np.argsort(-alignment.scores(query, others), kind="stable")[:_REFINED]
+        others = others.of(best)
+        passages = _passages(query, others)
+        for number, candidate in enumerate(best):
+            one = others.of([number])
+            yield _copy(query, some, int(candidate), one, passages[number], index.skeletons)
+
+    def _told(self, tune: Tune, copy: Copy) -> dict[str, Any]:
+        """A tune of the index as JSON values; bars are numbered from 1."""
+        number = copy.tune
+        title = str(self._arrays["title"][number])
+        return {
+            "title": title,
+            "corpus": str(self._arrays["corpus"][number]),
+            "id": str(self._arrays["id"][number]),
+            "similarity": round(copy.similarity, 3),
+            "semitones_above": copy.above,
+            "same_notes": self._has_same_notes(tune, number),
+            "same_title": _is_same_title(tune.title, title),
+            "matching_bars": [[here + 1, there + 1] for here, there in copy.bars],
+        }
+
+    def _has_same_notes(self, tune: Tune, number: int) -> bool:
+        """Whether a tune of the index has the same intervals and lengths, in any key."""
+        ours = skeletons.notes_of([tune])
+        begin, end = self._notes.starts[number : number + 2]
+        pitch, length = self._notes.pitch[begin:end], self._notes.length[begin:end]
+        rests = pitch == skeletons.REST
+        if not np.array_equal(ours.length, length) or not np.array_equal(
+            ours.pitch == skeletons.REST, rests
+        ):
+            return False
+        return len(np.unique((pitch - ours.pitch)[~rests])) == 1
+
+    def _side_by_side(self, tune: Tune, copy: Copy) -> list[dict[str, Any]]:
+        """The bars that match, in ABC notation."""
+        other = self.written(copy.tune)
+        ours, theirs = notation.bars(tune), notation.bars(other)
+        return [
+            {"bar": here + 1, "notes": ours[here], "of_other": there + 1, "other": theirs[there]}
+            for here, there in copy.bars
+        ]
+
+    def written(self, number: int) -> Tune:
+        """A tune of the index, without its signs of repeats, endings and changes of key."""
+        begin, end = self._notes.starts[number : number + 2].tolist()
+        numerator, denominator = self._arrays["meter"][number].tolist()
+        meter = (numerator, denominator) if denominator else None
+        mode = NoteSequence.KeySignature.Mode.Name(int(self._arrays["mode"][number]))
+        key = Key(int(self._arrays["tonic"][number]), mode)
+        numbers = self._notes.bar[begin:end].tolist()
+        notes: list[list[Note]] = [[] for _ in range(numbers[-1] + 1)]
+        for bar, pitch, length in zip(
+            numbers,
+            self._notes.pitch[begin:end].tolist(),
+            self._notes.length[begin:end].tolist(),
+            strict=True,
+        ):
+            notes[bar].append(Note(None if pitch == skeletons.REST else pitch, length))
+        bars = tuple(Bar(tuple(some), meter, key) for some in notes)
+        return Tune(bars, title=str(self._arrays["title"][number]))
+
+
+def _passages(query: Skeletons, others: alignment.Others) -> list[list[Alignment]]:
+    """The passages of a tune that each of some others has: the best first, no slot in two."""
+    found = [[first] for first in alignment.align(query, others)]
+    for number, passages in enumerate(found):
+        one = others.of([number])
+        free = np.ones(len(query.step), bool)
+        _take(free, passages[0])
+        for _ in range(_ROUNDS):
+            rest = [_best_in(query, one, a, b) for a, b in _gaps(free)]
+            rest = [each for each in rest if each.score >= _MIN_SCORE]
+            for each in rest:
+                passages.append(each)
+                _take(free, each)
+    return found
+
+
+def _take(free: np.ndarray, passage: Alignment) -> None:
+    """Marks the slots between the ends of a passage as taken."""
+    if len(passage.here):
+        free[passage.here[0] : passage.here[-1] + 1] = False
+
+
+def _gaps(free: np.ndarray) -> list[tuple[int, int]]:
+    """Where free slots begin and end, of runs long enough for a passage."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(np.int8), [0]])))
+    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [(a, b) for a, b in pairs if b - a >= _MIN_PASSAGE]
+
+
+def _best_in(query: Skeletons, other: alignment.Others, begin: int, end: int) -> Alignment:
+    """The best alignment of some slots of a tune."""
+    step, pitch, onset, bar = (array[begin:end] for array in query[:4])
+    part = Skeletons(step, pitch, onset, bar, np.array([0, end - begin]))
+    (found,) = alignment.align(part, other)
+    return found._replace(here=found.here + begin)
+
+
+def _copy(
+    query: Skeletons,
+    candidates: Candidates,
+    candidate: int,
+    other: alignment.Others,
+    passages: Sequence[Alignment],
+    index: Skeletons,
+) -> Copy:
+    tune = int(candidates.tune[candidate])
+    here = np.concatenate([passage.here for passage in passages])
+    there = np.concatenate([passage.there for passage in passages])
+    ours, theirs = query.onset[here], other.onset[0, there]
+    same = ours & theirs & (query.step[here] == other.step[0, there])
+    alone = ours ^ theirs
+    bars = index.bar[index.starts[tune] + there]
+    pairs = _matching_bars(query, query.bar[here], bars, same)
+    notes = int(query.onset.sum())
+    above = int(candidates.above[candidate])
+    return Copy(tune, notes, int(same.sum()), int(alone.sum()), above, pairs)
+
+
+def _matching_bars(
+    query: Skeletons, here: np.ndarray, there: np.ndarray, same: np.ndarray
+) -> list[tuple[int, int]]:
+    """For each bar the bar of the other that most of its notes match, where half of them do."""
+    sizes = np.bincount(query.bar[query.onset])
+    found: dict[int, tuple[int, int]] = {}
+    pairs, counts = np.unique(np.stack([here, there])[:, same], axis=1, return_counts=True)
+    for bar, other, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        if count >= _BAR_SHARE * sizes[bar] and count > found.get(bar, (0, 0))[1]:
+            found[bar] = other, count
+    return [(bar, found[bar][0]) for bar in sorted(found)]
+
+
+def _is_same_title(one: str, other: str) -> bool:
+    """Whether two titles name one tune."""
+    first, second = (
+        {title_text.fold(words) for words in title_text.title_words(title)}
+        for title in (one, other)
+    )
+    return bool(first & second)
+
+
+def _says(told: dict[str, Any], name: str, is_copy: bool) -> str:
+    if told["same_notes"]:
+        return f"the notes of {name}"
+    share = f"{told['similarity']:.0%}"
+    if not is_copy:
+        return f"nearest is {name}, {share} of the notes"
+    bars = _ranges([here for here, _ in told["matching_bars"]])
+    return f"{share} of the notes of {name}" + (f", bars {bars}" if bars else "")
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers in words: 1-4, 7."""
+    runs = []
+    for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        first, *others = [number for _, number in run]
+        runs.append(f"{first}-{others[-1]}" if others else str(first))
+    return ", ".join(runs)
+
+
+def _learn(train: Sequence[Known], validation: Sequence[Known]) -> Arrays:
+    del validation  # By these, people's tunes are measured.
+    return index_of(train)
+
+
+CRITERION = Criterion(
+    "copied",
+    "Is it copied? How much of it the most similar tune of an index has.",
+    1,
+    _learn,
+    CopyJudge,
+    rejects=0.05,
+    keeps_tunes=True,
+)

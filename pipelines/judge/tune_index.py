@@ -1,0 +1,225 @@
+"""An index that finds the tunes which a tune may be a copy of, in any key and with changed notes.
+
+The interval between two notes a few quavers apart is the same in every key. A copy has many of its
+intervals where its original has them, at one distance between the two tunes. So each interval of
+the query is looked for in all tunes at once, and counts for the distance at which it is found: the
+vote of audio fingerprints (A. Wang, An industrial-strength audio search algorithm, ISMIR 2003), but
+of intervals so plain that half of the notes may be changed, and so over all tunes, byte by byte.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.judge.skeletons import MAX_SLOTS, Skeletons
+
+# How far the notes of an interval are apart, in slots.
+_DISTANCES = (1, 2, 3, 4, 6)
+# Steps of larger intervals are not told apart.
+_WIDEST = 9
+_NO_INTERVAL = 100
+# Copies begin at beats: where a bar of the query has a multiple of this many slots, the distances
+# between the tunes are so, too.
+_BEATS = (4, 3)
+_ALIGNED = 12
+# The votes are counted for every passage of so many slots: a multiple of both beats, and so short
+# that a byte can count its intervals.
+_PASSAGE = 48
+# How many bytes are compared for a query: with more tunes, fewer of its intervals are looked for.
+_BUDGET = 250_000_000
+_MARGIN = -(-MAX_SLOTS // _ALIGNED) * _ALIGNED
+
+
+class Candidates(NamedTuple):
+    """Tunes that may be the original of a query.
+
+    Attributes:
+      tune: numbers of tunes, the most probable first; int64 [candidates].
+      up: how many diatonic steps the tune lies above the query, int64 [candidates].
+      above: how many semitones, int64 [candidates].
+    """
+
+    tune: np.ndarray
+    up: np.ndarray
+    above: np.ndarray
+
+
+class TuneIndex:
+    """Finds tunes by intervals that they have at the same distances.
+
+    Args:
+      skeletons: those of the tunes, at least one.
+    """
+
+    def __init__(self, skeletons: Skeletons):
+        self.skeletons = skeletons
+        # Each tune begins so that its bar lines are at multiples of the beats. A query may begin
+        # before the first tune and end after the last one.
+        self._begins, at = [], _MARGIN
+        phases = _phases(skeletons).tolist()
+        for size, phase in zip(np.diff(skeletons.starts).tolist(), phases, strict=True):
+            at += (-at - phase) % _ALIGNED
+            self._begins.append(at)
+            at += size
+        self._end = at
+        size = -(-(at + 2 * _MARGIN) // _ALIGNED) * _ALIGNED
+        tune = np.repeat(np.arange(len(self._begins)), np.diff(skeletons.starts))
+        self._places = np.arange(len(tune)) + (self._begins - skeletons.starts[:-1])[tune]
+        self._intervals = {}
+        for distance in _DISTANCES:
+            laid_out = np.full(size, _NO_INTERVAL, np.int8)
+            laid_out[self._places] = _intervals(skeletons, distance)
+            self._intervals[distance] = {
+                beat: np.ascontiguousarray(laid_out.reshape(-1, beat).T) for beat in _BEATS
+            }
+
+    def candidates(
+        self, query: Skeletons, count: int, left_out: np.ndarray | None = None
+    ) -> Candidates:
+        """The tunes with most intervals of a tune, in a passage and in all of it.
+
+        Args:
+          query: the skeleton of one tune.
+          count: how many are wanted at most.
+          left_out: bool [tunes], those that are not wanted.
+        """
+        phase, bar = int(_phases(query)[0]), _usual_bar(query)
+        beat = next((beat for beat in _BEATS if bar % beat == 0), _BEATS[0])
+        shifts = (0,) if bar % beat == 0 else range(beat)
+        counted = [self._votes(query, beat, (shift - phase) % beat) for shift in shifts]
+        first = -(-np.array(self._begins) // beat)
+        most = np.max([np.maximum.reduceat(votes, first) for votes, _ in counted], axis=0)
+        most = most.astype(np.int64)
+        if left_out is not None:
+            most[left_out] = 0
+        count = min(count, len(most))
+        tunes = np.argpartition(-most, count - 1)[:count]
+        tunes = tunes[np.lexsort([tunes, -most[tunes]])]
+        tunes = tunes[most[tunes] > 0]
+        stop = np.append(first[1:], len(counted[0][0]))
+        apart = []
+        for tune in tunes:
+            here = slice(first[tune], stop[tune])
+            votes, middle = max(counted, key=lambda one: one[0][here].max())
+            place = first[tune] + int(np.argmax(votes[here]))
+            apart.append(int(middle[place]))
+        return self._in_key(query, tunes, apart)
+
+    def _votes(self, query: Skeletons, beat: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Counts the intervals that the query has in common with the tunes.
+
+        Args:
+          query: the skeleton of one tune.
+          beat: distances between query and tunes are multiples of it, from `first` on.
+          first: see there.
+
+        Returns:
+          For each place where the middle of a passage may be, in beats, the most votes for one:
+          uint16 [places]; and the place at which the query then begins, in slots: int64 [places].
+        """
+        size = self._end // beat
+        passages = -(-len(query.step) // _PASSAGE)
+        counts = np.zeros((passages, size), np.uint8)
+        equal = np.empty(size, bool)
+        for distance, at, interval in _looked_for(query, _BUDGET // size):
+            column, row = divmod(at + first, beat)
+            tunes = self._intervals[distance][beat][row, column : column + size]
+            np.equal(tunes, interval, out=equal)
+            passage = counts[at // _PASSAGE]
+            np.add(passage, equal.view(np.uint8), out=passage)
+        total = counts.sum(axis=0, dtype=np.uint16)
+        votes = np.zeros(size, np.uint16)
+        begin = np.zeros(size, np.int64)
+        for passage in range(max(passages - 1, 1)):
+            here = total + counts[passage : passage + 2].sum(axis=0, dtype=np.uint16)
+            by = min(_PASSAGE * (passage + 1), len(query.step) // 2) // beat
+            here = here[: size - by]
+            better = np.flatnonzero(here > votes[by:])
+            votes[better + by] = here[better]
+            begin[better + by] = better * beat + first
+        return votes, begin
+
+    def _in_key(self, query: Skeletons, tunes: np.ndarray, begins: list[int]) -> Candidates:
+        """The tunes with the intervals by which most of their notes lie above the query's."""
+        up, above = [], []
+        starts = self.skeletons.starts
+        for tune, begin in zip(tunes, begins, strict=True):
+            # Where the query's first slot is in the tune.
+            by = begin - self._begins[tune]
+            here = np.arange(
+                max(-by, 0), min(len(query.step), starts[tune + 1] - starts[tune] - by)
+            )
+            there = here + by + starts[tune]
+            both = query.onset[here] & self.skeletons.onset[there]
+            here, there = here[both], there[both]
+            steps = self.skeletons.step[there] - query.step[here]
+            up.append(_most_frequent(steps))
+            same = steps == up[-1]
+            above.append(
+                _most_frequent(self.skeletons.pitch[there[same]] - query.pitch[here[same]])
+            )
+        return Candidates(tunes, np.array(up, np.int64), np.array(above, np.int64))
+
+
+def _most_frequent(values: np.ndarray) -> int:
+    """The whole number that occurs most often, the least of several; 0 where there is none."""
+    if not len(values):
+        return 0
+    least = int(values.min())
+    return int(np.bincount(values - least).argmax()) + least
+
+
+def _intervals(skeletons: Skeletons, distance: int) -> np.ndarray:
+    """The interval from each slot to the one at a distance, int8 [slots].
+
+    It is _NO_INTERVAL where no note begins at one of the two or the tune is over.
+    """
+    intervals = np.full(len(skeletons.step), _NO_INTERVAL, np.int8)
+    if len(intervals) <= distance:
+        return intervals
+    steps = skeletons.step
+    between = np.clip(steps[distance:] - steps[:-distance], -_WIDEST, _WIDEST)
+    both = skeletons.onset[distance:] & skeletons.onset[:-distance]
+    intervals[:-distance][both] = between[both]
+    for before in range(1, distance + 1):
+        ends = skeletons.starts[1:] - before
+        intervals[ends[ends >= 0]] = _NO_INTERVAL
+    return intervals
+
+
+def _looked_for(query: Skeletons, most: int) -> Iterator[tuple[int, int, np.int8]]:
+    """Distances, slots and intervals of a query, evenly chosen where there are too many."""
+    found = []
+    for distance in _DISTANCES:
+        intervals = _intervals(query, distance)
+        found += [(distance, at, intervals[at]) for at in np.flatnonzero(intervals < _NO_INTERVAL)]
+    if len(found) > most:
+        found.sort(key=lambda one: (one[1], one[0]))
+        chosen = np.linspace(0, len(found) - 1, max(most, 1)).astype(int)
+        found = [found[i] for i in chosen]
+    for distance, at, interval in found:
+        yield distance, int(at), interval
+
+
+def _bar_lines(skeletons: Skeletons) -> tuple[np.ndarray, np.ndarray]:
+    """The slots in which bars begin, counted from the begin of the tune, and their tunes."""
+    tune = np.repeat(np.arange(len(skeletons.starts) - 1), np.diff(skeletons.starts))
+    new = np.diff(skeletons.bar, prepend=-1) != 0
+    new[skeletons.starts[:-1]] = True
+    at = np.flatnonzero(new)
+    return at - skeletons.starts[tune[at]], tune[at]
+
+
+def _phases(skeletons: Skeletons) -> np.ndarray:
+    """Where most bars of each tune begin, in slots up to _ALIGNED; int64 [tunes]."""
+    at, tune = _bar_lines(skeletons)
+    count = len(skeletons.starts) - 1
+    found = np.bincount(tune * _ALIGNED + at % _ALIGNED, minlength=count * _ALIGNED)
+    return found.reshape(count, _ALIGNED).argmax(axis=1)
+
+
+def _usual_bar(query: Skeletons) -> int:
+    """How many slots most bars of a tune have; 1 where it has one bar."""
+    at, _ = _bar_lines(query)
+    return _most_frequent(np.diff(at)) if len(at) > 1 else 1
