@@ -1,5 +1,7 @@
 """The form of a tune in numbers: which bars are alike, where phrases close, how strains compare."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,8 +18,11 @@ _CELL = WHOLE // 48
 _CELLS = 96
 # Positions are counted in blocks of so many bars from the beginning of a strain.
 BLOCK = 8
-SAME = 0.95
+_SAME = 0.95
 _PAIRS = np.triu_indices(BLOCK, 1)
+_TRIAD = np.isin(np.arange(12), (0, 3, 4, 7))
+_THIRD = np.isin(np.arange(12), (3, 4))
+_LEADING = np.isin(np.arange(12), (2, 10, 11))
 _LENGTHS = (4, 8, 12, 16, 24, 32)
 _MOST_STRAINS = 5
 
@@ -39,16 +44,19 @@ class Strain(NamedTuple):
 
 
 def strains_of(tune: Tune) -> list[Strain]:
-    """The strains of a tune that have more than a pickup."""
+    """The strains of a tune; what is no longer than a pickup is none, but for one alone."""
     found, first = [], 0
-    for part in strains.parts(tune):
+    parts = strains.parts(tune)
+    for part in parts:
         places = list(range(first, first + len(part)))
         first += len(part)
+        size = measure(part[0].meter) or 0
+        if len(parts) > 1 and sum(bar.length for bar in part) < size:
+            continue
         begins = [i for i, bar in enumerate(part) if bar.ending]
         if begins:
             places = places[: begins[0]] + places[begins[-1] :]
-        size = measure(part[0].meter)
-        pickup = len(places) > 1 and bool(size) and part[0].length < (size or 0)
+        pickup = len(places) > 1 and part[0].length < size
         found.append(
             Strain(
                 places[pickup:],
@@ -65,6 +73,7 @@ class Laid(NamedTuple):
 
     Attributes:
       strains: its strains; bars are counted from here on through these, without pickups.
+      grid: int array shaped [bars, cells]: the pitch that sounds, 0 for none.
       alike: float array shaped [bars, bars]: the share of the time with the same pitch.
       rhythm: float array shaped [bars, bars]: the share of the onsets that are in both.
       onsets: int array shaped [bars]: how many notes begin.
@@ -77,6 +86,7 @@ class Laid(NamedTuple):
     """
 
     strains: list[Strain]
+    grid: np.ndarray
     alike: np.ndarray
     rhythm: np.ndarray
     onsets: np.ndarray
@@ -87,6 +97,16 @@ class Laid(NamedTuple):
     mean: np.ndarray
     classes: np.ndarray
     hits: np.ndarray
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many bars each strain has."""
+        return [len(strain.bars) for strain in self.strains]
+
+    @property
+    def starts(self) -> list[int]:
+        """The first bar of each strain."""
+        return [0, *itertools.accumulate(self.sizes[:-1])]
 
 
 def lay(tune: Tune, heard: Sequence[Sound]) -> Laid:
@@ -125,7 +145,7 @@ def lay(tune: Tune, heard: Sequence[Sound]) -> Laid:
     mean = grid.sum(axis=1) / np.maximum(time, 1)
     mean[time == 0] = mean[time > 0].mean() if (time > 0).any() else 0
     return Laid(
-        found, alike, rhythm, onsets, first, last, longest, final, mean, classes, hits
+        found, grid, alike, rhythm, onsets, first, last, longest, final, mean, classes, hits
     )
 
 
@@ -136,11 +156,9 @@ def features(laid: Laid, tonic: int) -> np.ndarray:
       laid: its bars.
       tonic: the pitch class of its tonic.
     """
-    sizes = [len(strain.bars) for strain in laid.strains]
-    strain = np.repeat(np.arange(len(sizes)), sizes)
-    starts = np.cumsum([0, *sizes[:-1]])
-    inside = np.arange(len(strain)) - starts[strain]
-    block = np.concatenate([[0], np.cumsum((inside[1:] % BLOCK == 0))]) if len(inside) else inside
+    sizes, starts = laid.sizes, np.array(laid.starts)
+    inside = np.concatenate([np.arange(size) for size in sizes])
+    block = np.cumsum(inside % BLOCK == 0) - 1
     return np.concatenate(
         [
             _pairs(laid, inside % BLOCK, block),
@@ -164,7 +182,7 @@ def _pairs(laid: Laid, position: np.ndarray, block: np.ndarray) -> np.ndarray:
     there = (a >= 0) & (b >= 0)
     found = []
     bars = len(position)
-    for table in (laid.alike, laid.rhythm, laid.alike >= SAME):
+    for table in (laid.alike, laid.rhythm, laid.alike >= _SAME):
         total = table.sum() - np.trace(table)
         mean = total / max(bars * (bars - 1), 1)
         values = np.where(there, table[a, b] - mean, 0)
@@ -193,9 +211,9 @@ def _positions(laid: Laid, position: np.ndarray, tonic: int) -> np.ndarray:
             laid.longest / max(laid.longest.mean(), 1e-9),
             laid.final / max(laid.final.mean(), 1e-9),
             (last == 0) & sounds,
-            np.isin(last, (0, 4, 3, 7)) & sounds,
+            _TRIAD[last] & sounds,
             (first == 0) & sounds,
-            np.isin(first, (0, 4, 3, 7)) & sounds,
+            _TRIAD[first] & sounds,
             laid.mean - laid.mean.mean(),
             joins,
         ],
@@ -217,14 +235,14 @@ def _ends(laid: Laid, starts: np.ndarray, sizes: Sequence[int], tonic: int) -> n
     rows = np.stack(
         [
             last == 0,
-            np.isin(last, (3, 4)),
+            _THIRD[last],
             last == 7,
-            np.isin(last, (2, 10, 11)),
+            _LEADING[last],
             laid.final[ends] / max(median, 1e-9),
             laid.longest[ends] / max(np.median(laid.longest), 1e-9),
             laid.onsets[ends] / max(laid.onsets.mean(), 1e-9),
             first == 0,
-            np.isin(first, (3, 4)),
+            _THIRD[first],
             first == 7,
             laid.last[ends] - laid.mean.mean(),
         ],
@@ -235,26 +253,25 @@ def _ends(laid: Laid, starts: np.ndarray, sizes: Sequence[int], tonic: int) -> n
 
 def _lengths(found: Sequence[Strain]) -> np.ndarray:
     """How many strains there are, of which lengths, and how many repeat."""
-    sizes = np.array([len(strain.bars) for strain in found])
-    count = min(len(sizes), _MOST_STRAINS)
-    kinds = [float(np.mean(sizes == length)) for length in _LENGTHS]
-    repeats = np.array([strain.repeats for strain in found])
-    endings = np.array([len(strain.endings) for strain in found])
+    sizes = [len(strain.bars) for strain in found]
+    count = len(sizes)
+    repeating = sum(strain.repeats for strain in found)
+    pickups = sum(strain.pickup for strain in found)
     return np.array(
         [
-            *(np.arange(1, _MOST_STRAINS + 1) == count),
-            *kinds,
-            np.mean(sizes % 2 == 1),
-            np.mean(sizes % 4 != 0),
-            float(len(set(sizes.tolist())) == 1),
+            *(min(count, _MOST_STRAINS) == n for n in range(1, _MOST_STRAINS + 1)),
+            *(sizes.count(length) / count for length in _LENGTHS),
+            sum(size % 2 for size in sizes) / count,
+            sum(size % 4 > 0 for size in sizes) / count,
+            len(set(sizes)) == 1,
             sizes[0] == BLOCK,
             sizes[-1] == BLOCK,
-            np.log2(sizes.sum()),
-            repeats.mean(),
-            float(repeats.all()),
-            np.mean(endings == 1),
-            np.mean([strain.pickup for strain in found]),
-            np.ptp([int(strain.pickup) for strain in found]),
+            math.log2(sum(sizes)),
+            repeating / count,
+            repeating == count,
+            sum(len(strain.endings) == 1 for strain in found) / count,
+            pickups / count,
+            0 < pickups < count,
         ],
         float,
     )
