@@ -1,0 +1,237 @@
+"""Has a tune form? Its strains and phrases, which of them repeat, and what is missing.
+
+What is measured is how much likelier the tune is to be a tune of people than one whose bars were
+shuffled, whose strains were swapped, that lost a strain, or whose last strain is of another tune:
+for each of these a logistic regression on `form_features` is learned.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines.judge import faults, form_features, form_letters, key_finder
+from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
+from pipelines.judge.form_features import BLOCK, Laid
+from pipelines.judge.key_finder import KeyFinder
+from pipelines.representations.abc_tokens import strains
+from pipelines.representations.abc_tokens.strains import Sound
+from pipelines.representations.abc_tokens.written import Key, Tune
+from pipelines.runtime.progress import Progress
+
+MOST_BARS = 400
+_OTHER_STRAIN = "another tune's strain"
+FAULTS = ("bars shuffled", "strains swapped", "strain dropped", _OTHER_STRAIN)
+_ATTEMPTS = 10
+_SEED = 11
+# Features are clipped to so many standard deviations of tunes of people.
+_REACH = 6.0
+_PENALTY = 100.0
+
+
+class _Weights(NamedTuple):
+    """What is learned beside keys.
+
+    Attributes:
+      means, scales: float arrays shaped [features]: of tunes of people.
+      weights: float array shaped [len(FAULTS), features].
+      biases: float array shaped [len(FAULTS)].
+    """
+
+    means: np.ndarray
+    scales: np.ndarray
+    weights: np.ndarray
+    biases: np.ndarray
+
+    def odds(self, features: np.ndarray) -> np.ndarray:
+        """How much likelier each fault is than a tune of people, in nats."""
+        return self.weights @ _standard(features, self.means, self.scales) + self.biases
+
+
+def _standard(features: np.ndarray, means: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    return np.clip((features - means) / scales, -_REACH, _REACH)
+
+
+class _Read(NamedTuple):
+    """A tune as this criterion reads it."""
+
+    laid: Laid
+    heard: list[Sound]
+    key: Key
+    features: np.ndarray
+
+
+def _read(tune: Tune, finder: KeyFinder) -> _Read:
+    if len(tune.bars) > MOST_BARS:
+        raise CannotBeJudged(f"it has {len(tune.bars)} bars; form is judged of {MOST_BARS} at most")
+    heard = strains.sounds(tune)
+    try:
+        key = finder.find(tune).key
+    except CannotBeJudged as why:
+        raise CannotBeJudged(str(why).replace("a mode needs", "form needs")) from why
+    if not form_features.strains_of(tune):
+        raise CannotBeJudged("no strain of it is as long as a bar")
+    laid = form_features.lay(tune, heard)
+    if not laid.onsets.any():
+        raise CannotBeJudged("all its notes are in pickups")
+    return _Read(laid, heard, key, form_features.features(laid, key.tonic))
+
+
+# Judging
+
+
+def _open(arrays: Arrays) -> Judge:
+    finder = KeyFinder(arrays)
+    weights = _Weights(*(np.asarray(arrays[name], float) for name in _Weights._fields))
+    return lambda tune: _judge(tune, finder, weights)
+
+
+def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
+    read = _read(tune, finder)
+    laid = read.laid
+    odds = weights.odds(read.features)
+    written = form_letters.letters(laid)
+    marks = list(_missing(tune, read))
+    sizes = "+".join(map(str, laid.sizes))
+    says = [written.form, f"{sizes} bars", *(mark.text for mark in marks[:1])]
+    evidence: dict[str, Any] = {
+        "form": written.form,
+        "strains": [
+            {
+                "from_bar": strain.bars[0],
+                "bars": len(strain.bars),
+                "repeats": strain.repeats,
+                "endings": len(strain.endings),
+                "phrases": phrases,
+            }
+            for strain, phrases in zip(laid.strains, written.phrases, strict=True)
+        ],
+        "missing": [mark.text for mark in marks],
+        "like": {name: round(float(1 / (1 + np.exp(-x))), 4) for name, x in zip(FAULTS, odds)},
+    }
+    measure = -float(np.logaddexp.reduce(odds) - np.log(len(odds)))
+    return Finding(measure, ", ".join(says), evidence, tuple(sorted(marks, key=lambda m: m.bar)))
+
+
+def _missing(tune: Tune, read: _Read) -> Iterator[Mark]:
+    """What a form of whole strains would have."""
+    laid = read.laid
+    for number, strain in enumerate(laid.strains, start=1):
+        size, last = len(strain.bars), strain.bars[-1]
+        if number == len(laid.strains) > 1 and size % 4 and 2 * size <= max(laid.sizes):
+            yield Mark(last, f"strain {number} breaks off after {_bars(size)}")
+        elif size % 4 == 3:
+            yield Mark(last, f"strain {number} has {_bars(size)}, one fewer than {size + 1}")
+        elif size % 4 == 1:
+            more = f", one more than {size - 1}" if size > 1 else ""
+            yield Mark(last, f"strain {number} has {_bars(size)}{more}")
+        elif size % 4:
+            yield Mark(last, f"strain {number} has {_bars(size)}, no multiple of 4")
+        if len(strain.endings) == 1:
+            yield Mark(last, f"strain {number} has one ending only")
+    if len(laid.strains) == 1 and laid.sizes[0] <= BLOCK:
+        yield Mark(laid.strains[0].bars[0], f"one strain of {_bars(laid.sizes[0])} only")
+    last_note = read.heard[-1]
+    lengths = [sound.length for sound in read.heard]
+    if (last_note.pitch - read.key.tonic) % 12 and last_note.length <= np.median(lengths):
+        name = key_finder.note_name(last_note.pitch, read.key)
+        yield Mark(last_note.bar, f"it ends on a short {name}, not on the tonic")
+
+
+def _bars(count: int) -> str:
+    return "1 bar" if count == 1 else f"{count} bars"
+
+
+# Learning
+
+
+def _learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.ndarray]:
+    """Learns keys, and to tell tunes of people from the same tunes with faults."""
+    from sklearn.linear_model import LogisticRegression  # Only learning needs it.
+
+    keys = key_finder.learn(train, validation)
+    finder = KeyFinder(keys)
+    rng = np.random.default_rng(_SEED)
+    real: list[np.ndarray] = []
+    faulty: dict[str, list[np.ndarray]] = {name: [] for name in FAULTS}
+    with Progress("tunes with faults", len(train)) as progress:
+        for number, known in enumerate(train, start=1):
+            progress.update(number)
+            found = _features(known.tune, finder)
+            if found is None:
+                continue
+            real.append(found)
+            for name, planted in planted_in(known, train, rng):
+                spoilt = _features(planted, finder)
+                if spoilt is not None:
+                    faulty[name].append(spoilt)
+    means = np.mean(real, axis=0)
+    scales = np.std(real, axis=0) + 1e-3
+    right = _standard(np.array(real), means, scales)
+    weights, biases = [], []
+    for name in FAULTS:
+        if not faulty[name]:
+            weights.append(np.zeros(len(means)))
+            biases.append(0.0)
+            continue
+        wrong = _standard(np.array(faulty[name]), means, scales)
+        targets = np.repeat([0, 1], [len(right), len(wrong)])
+        fitted = LogisticRegression(C=1 / _PENALTY, max_iter=500, class_weight="balanced")
+        fitted.fit(np.concatenate([right, wrong]), targets)
+        weights.append(fitted.coef_[0])
+        biases.append(float(fitted.intercept_[0]))
+    learned = _Weights(means, scales, np.array(weights), np.array(biases))._asdict()
+    return keys | {name: value.astype(np.float32) for name, value in learned.items()}
+
+
+def _features(tune: Tune, finder: KeyFinder) -> np.ndarray | None:
+    try:
+        return _read(tune, finder).features
+    except CannotBeJudged:
+        return None
+
+
+def planted_in(
+    known: Known, others: Sequence[Known], rng: np.random.Generator
+) -> Iterator[tuple[str, Tune]]:
+    """The tune with each of FAULTS that it has a place for.
+
+    Args:
+      known: the tune.
+      others: tunes from which a strain may be taken.
+      rng: draws what is changed.
+    """
+    for name in FAULTS:
+        try:
+            if name != _OTHER_STRAIN:
+                yield name, faults.FAULTS[name](known.tune, rng).tune
+                continue
+        except faults.NoPlace:
+            continue
+        planted = _with_other_strain(known, others, rng)
+        if planted is not None:
+            yield name, planted
+
+
+def _with_other_strain(
+    known: Known, others: Sequence[Known], rng: np.random.Generator
+) -> Tune | None:
+    meter = known.tune.bars[0].meter
+    for number in rng.permutation(len(others))[: _ATTEMPTS * _ATTEMPTS]:
+        other = others[number]
+        if other.group == known.group or other.tune.bars[0].meter != meter:
+            continue
+        try:
+            return faults.other_strain(known.tune, other.tune).tune
+        except faults.NoPlace:
+            continue
+    return None
+
+
+CRITERION = Criterion(
+    "form",
+    "has it form: its strains and phrases, what repeats, what is missing",
+    2,
+    _learn,
+    _open,
+)
