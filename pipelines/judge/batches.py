@@ -5,11 +5,11 @@ Workers judge them in batches; a worker process runs `pipelines.judge.worker`.
 """
 
 import os
-import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipelines.corpora import Ignored, Skipped, Source, abc
+from pipelines.judge import reading
 from pipelines.judge.worker import JudgeBatch
 from pipelines.music import formats
 from pipelines.records import beam_batches, parts
@@ -81,10 +81,10 @@ def _sources(paths: Sequence[str]) -> Iterator[Source]:
     tunebooks: list[str] = []
     for path in paths:
         if os.path.isdir(path):
-            inside = [str(each) for each in pathlib.Path(path).rglob("*") if each.is_file()]
-            scores += sorted(each for each in inside if each.lower().endswith(_SCORES))
-            # Archives in a folder are files that nobody asked to open.
-            if any(each.lower().endswith(".abc") for each in inside):
+            inside = reading.files_of([path])
+            of_notes = [each for each in inside if each.lower().endswith(_SCORES)]
+            scores += of_notes
+            if len(of_notes) < len(inside):
                 tunebooks.append(path)
         else:
             (scores if path.lower().endswith(_SCORES) else tunebooks).append(path)

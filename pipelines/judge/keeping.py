@@ -1,9 +1,10 @@
 """Draws tunes until enough of them pass the judge: `generate --keep=judge`."""
 
 import collections
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from pipelines.judge import verdicts
 from pipelines.judge.criteria import criteria
@@ -11,6 +12,8 @@ from pipelines.judge.verdicts import TuneJudge, Verdict
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.nearest import did_you_mean
+
+T = TypeVar("T")
 
 JUDGE = "judge"
 _DEMAND = re.compile(r"(\w+)>=(\d(?:\.\d+)?)", re.ASCII)
@@ -54,30 +57,22 @@ def passes(verdict: Verdict, least: Mapping[str, float]) -> bool:
     return all((scores[name] or 0) >= wanted for name, wanted in least.items())
 
 
-class Kept(NamedTuple):
-    """Tunes that passed.
-
-    Attributes:
-      tunes: as many as were wanted.
-      drawn: how many were drawn for them.
-      rejected: how many were rejected, by criterion; one may be for several.
-    """
-
-    tunes: list[Tune]
-    drawn: int
-    rejected: Mapping[str, int]
+def most_drawn(number: int) -> int:
+    """How many tunes are drawn at most where so many are wanted."""
+    return _MOST_DRAWN * number
 
 
-def draw(
-    draw_some: Callable[[int], Sequence[Tune | None]],
+def passing(
+    candidates: Iterable[tuple[T, Tune | None]],
     judge: TuneJudge,
     least: Mapping[str, float],
     number: int,
-) -> Kept:
-    """Draws tunes until enough pass, and says what share of them passed.
+) -> Iterator[T]:
+    """Yields what passes until there is enough, and says what share passed.
 
     Args:
-      draw_some: draws tunes, given how often it was called before; None stands for no tune.
+      candidates: anything, each with the tune that it is; None stands for no tune. No more are
+        taken than are needed.
       judge: the judge.
       least: the least scores, from `parse`.
       number: how many are wanted.
@@ -85,31 +80,25 @@ def draw(
     Raises:
       UserError: where hardly any passes.
     """
-    kept: list[Tune] = []
-    drawn = 0
+    passed = drawn = 0
     rejected: collections.Counter[str] = collections.Counter()
-    while len(kept) < number:
-        if drawn >= _MOST_DRAWN * number:
-            told = ", ".join(f"{name} {count}" for name, count in rejected.most_common())
-            raise UserError(
-                f"--keep: {len(kept)} of {drawn} tunes passed ({told or 'scores too low'}), and "
-                f"{number} are wanted; ask for lower scores, or train the model further"
-            )
-        for tune in draw_some(drawn):
-            if len(kept) == number:
+    for candidate, tune in itertools.islice(candidates, most_drawn(number)):
+        drawn += 1
+        verdict = judge(tune) if tune else None
+        if verdict and passes(verdict, least):
+            passed += 1
+            yield candidate
+            if passed == number:
                 break
-            drawn += 1
-            if tune is None:
-                rejected["no tune"] += 1
-                continue
-            verdict = judge(tune)
-            if passes(verdict, least):
-                kept.append(tune)
-            else:
-                rejected.update(verdict.rejected_for or ["scores too low"])
-    why = ", ".join(f"{name} {count}" for name, count in rejected.most_common())
-    say(
-        f"{number} of {drawn} tunes passed the judge ({number / drawn:.0%})"
-        f"{f'; the others: {why}' if why else ''}"
-    )
-    return Kept(kept, drawn, dict(rejected))
+        elif verdict:
+            rejected.update(verdict.rejected_for or ["scores too low"])
+        else:
+            rejected["no tune"] += 1
+    told = ", ".join(f"{name} {count}" for name, count in rejected.most_common())
+    if passed < number:
+        raise UserError(
+            f"--keep: {passed} of {drawn} tunes passed ({told}), and {number} are wanted; ask for "
+            "lower scores, or train the model further"
+        )
+    others = f"; the others: {told}" if told else ""
+    say(f"{passed} of {drawn} tunes passed the judge ({passed / drawn:.0%}){others}")

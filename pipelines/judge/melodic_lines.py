@@ -13,6 +13,8 @@ from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Key, Tune
 
 MIN_NOTES = 6
+# How many bars a repeat that is written out has.
+_REPEATED = (32, 16, 12, 8)
 # In semitones: larger steps are leaps.
 LEAP = 7
 
@@ -43,15 +45,40 @@ def read(tune: Tune, finder: KeyFinder) -> Line:
     Raises:
       CannotBeJudged: where it has too few notes.
     """
-    heard = strains.sounds(tune)
+    once, numbers = played_once(tune)
+    heard = strains.sounds(once)
     if len(heard) < MIN_NOTES:
         has = "one note" if len(heard) == 1 else f"{len(heard)} notes"
         raise CannotBeJudged(f"it has {has}; a melody needs {MIN_NOTES} or more")
     # However unsure it is: a tune of two pitches has a line, too.
-    key = finder.find_in(key_finder.passages(tune)[:1])[0].key
+    key = finder.find_in(key_finder.passages(once)[:1])[0].key
     found = np.array(heard)
-    notes = contexts(tune, key.tonic, key.mode, heard)
-    return Line(notes, found[:, 0], found[:, 1], key)
+    notes = contexts(once, key.tonic, key.mode, heard)
+    return Line(notes._replace(bars=numbers[notes.bars]), found[:, 0], found[:, 1], key)
+
+
+def played_once(tune: Tune) -> tuple[Tune, np.ndarray]:
+    """A tune without the repeats that are written out, as in MIDI files.
+
+    A strain that stands there twice would be twice as easy to foresee as one with a repeat sign.
+    Its last bar may differ, as with endings, so it stays.
+
+    Returns:
+      The tune, and the number of each of its bars in the given one, int [bars].
+    """
+    names: dict[tuple, int] = {}
+    bars = [names.setdefault(bar.notes, len(names)) for bar in tune.bars]
+    kept = list(range(len(bars)))
+    for size in _REPEATED:
+        first = 0
+        while first + 2 * size <= len(kept):
+            one, other = kept[first : first + size - 1], kept[first + size : first + 2 * size - 1]
+            if [bars[a] for a in one] == [bars[b] for b in other]:
+                del kept[first + size : first + 2 * size - 1]
+                first += size
+            else:
+                first += 1
+    return tune._replace(bars=tuple(tune.bars[number] for number in kept)), np.array(kept)
 
 
 def by_bar(surprise: np.ndarray, bars: np.ndarray) -> np.ndarray:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from pipelines.media import tune_texts
 from pipelines.music import formats
+from pipelines.music.abc import tunebook, writer
 from pipelines.music.abc.notation import notate
 from pipelines.music.abc.score import Score
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.limits import Rejected
+from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import written
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.app import UserError, say
@@ -53,11 +55,7 @@ def files_of(paths: Sequence[str]) -> list[str]:
         if not os.path.isdir(path):
             found.append(path)
             continue
-        inside = sorted(
-            str(each)
-            for each in pathlib.Path(path).rglob("*")
-            if each.name.lower().endswith(_ENDINGS) and each.is_file()
-        )
+        inside = _inside(path)
         if not inside:
             raise UserError(f"{path}: no file ends in {', '.join(_ENDINGS)}; name another folder")
         found.extend(inside)
@@ -79,6 +77,21 @@ def read(path: str) -> Iterator[Read]:
         return
     for number, text in enumerate(found.tunes, start=1):
         yield of_text(path, number, text)
+
+
+def _inside(folder: str) -> list[str]:
+    """The files with music in a folder; a score beside notation of its name is that tune again."""
+    found = sorted(
+        each
+        for each in pathlib.Path(folder).rglob("*")
+        if each.name.lower().endswith(_ENDINGS) and each.is_file()
+    )
+    written = {each.with_suffix("") for each in found if each.suffix.lower() == ".abc"}
+    return [
+        str(each)
+        for each in found
+        if each.suffix.lower() == ".abc" or each.with_suffix("") not in written
+    ]
 
 
 def unread(path: str, problem: str) -> Read:
@@ -113,6 +126,15 @@ def of_text(path: str, number: int, text: TuneText) -> Read:
         return Read(path, number, name, title, text, _tune(score))
     except written.LeftOut as error:
         return Read(path, number, name, title, text, None, error.detail)
+
+
+def of_music(sequence: NoteSequence) -> Tune | None:
+    """The tune of a piece of music, by the bars of its meter; None where it cannot be judged."""
+    try:
+        text = next(tunebook.tunes(writer.write(sequence)))
+    except ValueError:
+        return None
+    return of_text("", 1, text).tune
 
 
 def _tune(score: Score) -> Tune:

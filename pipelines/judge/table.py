@@ -7,6 +7,8 @@ from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
 
 _NAME_WIDTH, _WIDTH = 34, 100
+# Of more marks of a criterion, the others are counted; --json has them all.
+_MOST_MARKS = 6
 
 
 def head(names: Sequence[str]) -> str:
@@ -37,8 +39,11 @@ def reasons(verdict: Verdict) -> Iterator[str]:
             yield from _wrapped(f"{name}: cannot be judged: {opinion.problem}", 2)
             continue
         yield from _wrapped(f"{name}: {opinion.finding.says}", 2)
-        for mark in opinion.finding.marks:
+        marks = opinion.finding.marks
+        for mark in marks[:_MOST_MARKS]:
             yield from _wrapped(f"bar {mark.bar + 1}: {mark.text}", 6)
+        if len(marks) > _MOST_MARKS:
+            yield f"      and {len(marks) - _MOST_MARKS} more bars"
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

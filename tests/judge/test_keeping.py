@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from pipelines.judge import keeping
@@ -41,27 +43,24 @@ def test_a_tune_passes_with_the_scores_that_are_asked_for():
     assert not keeping.passes(unsure, {"melody": 1.0})
 
 
-def test_tunes_are_drawn_until_enough_pass(capsys):
+def test_tunes_are_taken_until_enough_pass(capsys):
     good, bad = tune("d6|"), tune("e6|")
 
     def judge(one):
         return Verdict({"rhythm": opinion(5.0, fails=one == bad)})
 
-    asked = []
-
-    def draw_some(before):
-        asked.append(before)
-        return [bad, good, None, good]
-
-    kept = keeping.draw(draw_some, judge, {}, 3)
-    assert kept == ([good, good, good], 6, {"rhythm": 2, "no tune": 1})
-    assert asked == [0, 4]
-    assert "3 of 6 tunes passed the judge (50%)" in capsys.readouterr().err
+    left = iter([("a", bad), ("b", good), ("c", None), ("d", good), ("e", good), ("f", good)])
+    assert list(keeping.passing(left, judge, {}, 3)) == ["b", "d", "e"]
+    # No more than needed are drawn.
+    assert [name for name, _ in left] == ["f"]
+    told = capsys.readouterr().err
+    assert "3 of 5 tunes passed the judge (60%); the others: rhythm 1, no tune 1" in told
 
 
 def test_drawing_ends_where_nothing_passes():
     def judge(one):
         return Verdict({"rhythm": opinion(1.0, fails=True)})
 
+    endless = itertools.repeat(("a", tune("d6|")))
     with pytest.raises(UserError, match=r"0 of 100 tunes passed \(rhythm 100\)"):
-        keeping.draw(lambda before: [tune("d6|")] * 10, judge, {}, 2)
+        list(keeping.passing(endless, judge, {}, 2))

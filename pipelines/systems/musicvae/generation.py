@@ -14,8 +14,11 @@ import numpy as np
 from note_seq.protobuf import music_pb2
 
 from pipelines import representations
+from pipelines.judge import keeping, verdicts
+from pipelines.judge import reading as judge_reading
 from pipelines.media import describing, pieces, reading, sound, windows
 from pipelines.music.timing import DEFAULT_QPM
+from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.musicvae import latent, model
@@ -51,6 +54,8 @@ class Options:
       pianoroll: whether to draw piano rolls.
       overwrite: whether to replace other music of the same name.
       skip_empty: whether samples without a note are passed over, and others drawn in their place.
+      keep: the least scores by the judge of tunes, from `judge.keeping.parse`: samples are drawn
+        until enough have them; None keeps all.
       describe: whether `pieces.json` says how the pieces were made, and their inputs are kept.
       audio: the ending of the sound files, from `sound.choose`; None writes none.
       instrument, sound_font, synthesizer: how they sound, as `audio.synthesis.render` takes it.
@@ -66,6 +71,7 @@ class Options:
     pianoroll: bool = True
     overwrite: bool = False
     skip_empty: bool = False
+    keep: Mapping[str, float] | None = None
     describe: bool = False
     audio: str | None = None
     instrument: str | None = None
@@ -206,6 +212,8 @@ def _sequences(
     """Makes the pieces of a mode, at their tempo."""
     temperature = options.temperature
     if mode == "sample":
+        if options.keep is not None:
+            return _passing(player, qpm, options, options.keep)
         return player.sample(
             options.num_outputs, options.seed, temperature, qpm, options.skip_empty, options.prior
         )
@@ -219,6 +227,26 @@ def _sequences(
     means = player.first_means(read)
     z = latent.grid(means, options.num_outputs) if mode == "grid" else latent.average(means)[None]
     return player.decode(z, temperature, qpm)
+
+
+def _passing(
+    player: "Player", qpm: float, options: Options, least: Mapping[str, float]
+) -> Iterator[music_pb2.NoteSequence]:
+    """Samples that pass the judge of tunes."""
+    number = options.num_outputs
+    drawn = player.sample(
+        keeping.most_drawn(number), options.seed, options.temperature, qpm, True, options.prior
+    )
+
+    def candidates() -> Iterator[tuple[music_pb2.NoteSequence, Tune | None]]:
+        for sequence in drawn:
+            if any(note.is_drum for note in sequence.notes):
+                raise UserError(
+                    "--keep=judge judges melodies, and this model plays drums; leave it out"
+                )
+            yield sequence, judge_reading.of_music(sequence)
+
+    return keeping.passing(candidates(), verdicts.open_judge(""), least, number)
 
 
 def _edit_words(edit: Edit | None, i: int) -> list[str]:

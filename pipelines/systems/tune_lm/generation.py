@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -197,15 +198,17 @@ def _drawn(network: Any, task: Task, options: Options) -> Drawn:
     if options.keep is None:
         return draw(network, [task] * number, sampling)
 
-    def draw_some(before: int) -> list[Tune | None]:
-        # The first are those that would be written without the judge.
-        seed = sampling.seed
-        if before:
-            seed = int(np.random.SeedSequence((seed, before)).generate_state(1)[0])
-        return draw(network, [task] * number, dataclasses.replace(sampling, seed=seed)).tunes
+    def candidates() -> Iterator[tuple[Tune | None, Tune | None]]:
+        for again in itertools.count():
+            # The first are those that would be written without the judge.
+            seed = sampling.seed
+            if again:
+                seed = int(np.random.SeedSequence((seed, again)).generate_state(1)[0])
+            tunes = draw(network, [task] * number, dataclasses.replace(sampling, seed=seed)).tunes
+            yield from ((tune, tune) for tune in tunes)
 
-    kept = keeping.draw(draw_some, verdicts.open_judge(""), options.keep, number)
-    return Drawn(list(kept.tunes), collections.Counter())
+    kept = keeping.passing(candidates(), verdicts.open_judge(""), options.keep, number)
+    return Drawn(list(kept), collections.Counter())
 
 
 def _titled(tunes: Sequence[Tune | None], options: Options) -> Iterator[tuple[int, Tune]]:

@@ -32,6 +32,7 @@ import configs
 from pipelines import runs
 from pipelines.audio import instruments, synthesizers
 from pipelines.exported import folders
+from pipelines.judge import keeping
 from pipelines.media import sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
@@ -144,6 +145,12 @@ flags.DEFINE_enum(
     "What the latent vectors of samples are drawn from: a standard normal, as in Magenta, or what "
     "./run.sh prior fitted to those of real music. By default the latter where it was made for "
     "the checkpoint. (Not in Magenta.)",
+)
+flags.DEFINE_string(
+    "keep",
+    None,
+    "With --mode=sample and melodies: judge draws until as many as are wanted pass the judge of "
+    "tunes (./run.sh judge), or have scores as in judge:melody>=3. (Not in Magenta.)",
 )
 flags.DEFINE_integer(
     "seed",
@@ -295,6 +302,9 @@ def main() -> None:
     configs.require_known(FLAGS.config, path_flag("config_file"))
     if FLAGS.skip_empty and FLAGS.mode != "sample":
         raise UserError(f"--skip_empty does not go with --mode={FLAGS.mode}, which draws nothing")
+    if FLAGS.keep and (FLAGS.mode != "sample" or not keeping.is_asked(FLAGS.keep)):
+        raise UserError(f"--keep={FLAGS.keep}: --mode=sample takes judge, and others take none")
+    keep = keeping.parse(FLAGS.keep) if FLAGS.keep else None
     if FLAGS.prior and FLAGS.mode != "sample":
         raise UserError(f"--prior does not go with --mode={FLAGS.mode}, which has its inputs")
     # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
@@ -340,6 +350,7 @@ def main() -> None:
         pianoroll=FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
         skip_empty=FLAGS.skip_empty,
+        keep=keep,
         describe=FLAGS.page,
         audio=audio,
         instrument=FLAGS.instrument,

@@ -172,7 +172,7 @@ flags.DEFINE_enum(
     "log", "WARN", ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"], "TensorFlow's messages to show."
 )
 
-_OF_INPUT = ("prompt_bars", "keep")
+_OF_INPUT = ("prompt_bars",)
 _OF_SAMPLE = ("meter", "rhythm")
 
 
