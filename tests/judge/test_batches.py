@@ -72,6 +72,6 @@ def test_an_older_file_is_replaced_only_where_asked(books, tmp_path):
     with pytest.raises(UserError, match="add --overwrite"):
         batches.judge([str(books)], output, SETTINGS)
     batches.judge([str(books)], output, SETTINGS, overwrite=True)
-    with pytest.raises(UserError, match="no music there"):
+    with pytest.raises(UserError, match="no file ends in .abc"):
         (tmp_path / "empty").mkdir()
         batches.judge([str(tmp_path / "empty")], str(tmp_path / "other"), SETTINGS)

@@ -65,3 +65,10 @@ def test_folders_are_searched_for_music(tmp_path, book):
         reading.files_of([str(tmp_path / "empty")])
     with pytest.raises(UserError, match="there is no such file"):
         reading.files_of([str(tmp_path / "missing.abc")])
+
+
+def test_a_score_beside_its_notation_is_the_same_tune(tmp_path, book):
+    (tmp_path / "book.mid").write_bytes(b"MThd\0\0\0\6")
+    (tmp_path / "other.mid").write_bytes(b"MThd\0\0\0\6")
+    assert reading.files_of([str(tmp_path)]) == [book, str(tmp_path / "other.mid")]
+    assert reading.files_of([str(tmp_path / "book.mid")]) == [str(tmp_path / "book.mid")]
