@@ -27,7 +27,7 @@ _ALIGNED = 12
 # that a byte can count its intervals.
 _PASSAGE = 48
 # How many bytes are compared for a query: with more tunes, fewer of its intervals are looked for.
-_BUDGET = 250_000_000
+_BUDGET = 190_000_000
 _MARGIN = -(-MAX_SLOTS // _ALIGNED) * _ALIGNED
 
 
@@ -43,6 +43,53 @@ class Candidates(NamedTuple):
     tune: np.ndarray
     up: np.ndarray
     above: np.ndarray
+
+
+class _Votes:
+    """The intervals that a query has in common with tunes, where they are as far apart.
+
+    A passage of the query and the one after it, and all of it, count for the place where the
+    middle of the two is. So the votes for a tune are at its own places.
+
+    Args:
+      counts: uint8 [passages, places]; places are in beats.
+      slots: how many slots the query has.
+      beat: how many slots a beat has.
+      first: where the query begins that is counted at the first place, in slots.
+
+    Attributes:
+      most: the most votes for each place, uint16 [places].
+    """
+
+    def __init__(self, counts: np.ndarray, slots: int, beat: int, first: int):
+        self._counts, self._beat, self._first = counts, beat, first
+        self._total = counts[0].astype(np.uint16)
+        for passage in counts[1:]:
+            np.add(self._total, passage, out=self._total)
+        pairs = range(max(len(counts) - 1, 1))
+        self._middles = [min(_PASSAGE * (pair + 1), slots // 2) // beat for pair in pairs]
+        self.most = np.zeros_like(self._total)
+        for pair, middle in enumerate(self._middles):
+            there = self.most[middle:]
+            np.maximum(there, self._of_pair(pair, slice(0, len(there))), out=there)
+
+    def _of_pair(self, pair: int, places: slice) -> np.ndarray:
+        votes = self._total[places].copy()
+        for passage in self._counts[pair : pair + 2, places]:
+            np.add(votes, passage, out=votes)
+        return votes
+
+    def begin(self, place: int) -> int:
+        """Where the query begins that has the most votes at a place, in slots."""
+        pair = max(
+            (pair for pair, middle in enumerate(self._middles) if middle <= place),
+            key=lambda pair: self._of_pair(pair, _at(place - self._middles[pair]))[0],
+        )
+        return (place - self._middles[pair]) * self._beat + self._first
+
+
+def _at(place: int) -> slice:
+    return slice(place, place + 1)
 
 
 class TuneIndex:
@@ -89,7 +136,7 @@ class TuneIndex:
         shifts = (0,) if bar % beat == 0 else range(beat)
         counted = [self._votes(query, beat, (shift - phase) % beat) for shift in shifts]
         first = -(-np.array(self._begins) // beat)
-        most = np.max([np.maximum.reduceat(votes, first) for votes, _ in counted], axis=0)
+        most = np.max([np.maximum.reduceat(one.most, first) for one in counted], axis=0)
         most = most.astype(np.int64)
         if left_out is not None:
             most[left_out] = 0
@@ -97,26 +144,21 @@ class TuneIndex:
         tunes = np.argpartition(-most, count - 1)[:count]
         tunes = tunes[np.lexsort([tunes, -most[tunes]])]
         tunes = tunes[most[tunes] > 0]
-        stop = np.append(first[1:], len(counted[0][0]))
-        apart = []
-        for tune in tunes:
+        stop = np.append(first[1:], len(counted[0].most))
+        begins = []
+        for tune in tunes.tolist():
             here = slice(first[tune], stop[tune])
-            votes, middle = max(counted, key=lambda one: one[0][here].max())
-            place = first[tune] + int(np.argmax(votes[here]))
-            apart.append(int(middle[place]))
-        return self._in_key(query, tunes, apart)
+            votes = max(counted, key=lambda one: one.most[here].max())
+            begins.append(votes.begin(int(first[tune]) + int(votes.most[here].argmax())))
+        return self._in_key(query, tunes, begins)
 
-    def _votes(self, query: Skeletons, beat: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    def _votes(self, query: Skeletons, beat: int, first: int) -> "_Votes":
         """Counts the intervals that the query has in common with the tunes.
 
         Args:
           query: the skeleton of one tune.
           beat: distances between query and tunes are multiples of it, from `first` on.
           first: see there.
-
-        Returns:
-          For each place where the middle of a passage may be, in beats, the most votes for one:
-          uint16 [places]; and the place at which the query then begins, in slots: int64 [places].
         """
         size = self._end // beat
         passages = -(-len(query.step) // _PASSAGE)
@@ -128,17 +170,7 @@ class TuneIndex:
             np.equal(tunes, interval, out=equal)
             passage = counts[at // _PASSAGE]
             np.add(passage, equal.view(np.uint8), out=passage)
-        total = counts.sum(axis=0, dtype=np.uint16)
-        votes = np.zeros(size, np.uint16)
-        begin = np.zeros(size, np.int64)
-        for passage in range(max(passages - 1, 1)):
-            here = total + counts[passage : passage + 2].sum(axis=0, dtype=np.uint16)
-            by = min(_PASSAGE * (passage + 1), len(query.step) // 2) // beat
-            here = here[: size - by]
-            better = np.flatnonzero(here > votes[by:])
-            votes[better + by] = here[better]
-            begin[better + by] = better * beat + first
-        return votes, begin
+        return _Votes(counts, len(query.step), beat, first)
 
     def _in_key(self, query: Skeletons, tunes: np.ndarray, begins: list[int]) -> Candidates:
         """The tunes with the intervals by which most of their notes lie above the query's."""

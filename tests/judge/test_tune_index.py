@@ -82,9 +82,8 @@ def test_intervals_do_not_lead_from_one_tune_into_the_next():
 
 
 def _most_votes(index, query):
-    votes, _ = index._votes(query, 4, 0)
     begins = -(-np.array(index._begins) // 4)
-    return np.maximum.reduceat(votes, begins).tolist()
+    return np.maximum.reduceat(index._votes(query, 4, 0).most, begins).tolist()
 
 
 def test_few_intervals_are_looked_for_in_a_large_index(tunes, monkeypatch):
