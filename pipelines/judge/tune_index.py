@@ -22,13 +22,15 @@ _NO_INTERVAL = 100
 # Copies begin at beats: where a bar of the query has a multiple of this many slots, the distances
 # between the tunes are so, too.
 _BEATS = (4, 3)
-_ALIGNED = 12
+# So many bars in a row begin at another part of the beat before the tunes are laid out by it.
+_STEADY = 3
 # The votes are counted for every passage of so many slots: a multiple of both beats, and so short
 # that a byte can count its intervals.
 _PASSAGE = 48
 # How many bytes are compared for a query: with more tunes, fewer of its intervals are looked for.
-_BUDGET = 250_000_000
-_MARGIN = -(-MAX_SLOTS // _ALIGNED) * _ALIGNED
+_BUDGET = 190_000_000
+# With all slots that bars may leave free; a multiple of both beats.
+_MARGIN = 12 * MAX_SLOTS
 
 
 class Candidates(NamedTuple):
@@ -45,6 +47,91 @@ class Candidates(NamedTuple):
     above: np.ndarray
 
 
+class _Votes:
+    """The intervals that a query has in common with tunes, where they are as far apart.
+
+    A passage of the query and the one after it, and all of it, count for the place where the
+    middle of the two is. So the votes for a tune are at its own places.
+
+    Args:
+      counts: uint8 [passages, places]; places are in beats.
+      slots: how many slots the query has.
+      beat: how many slots a beat has.
+
+    Attributes:
+      most: the most votes for each place, uint16 [places].
+    """
+
+    def __init__(self, counts: np.ndarray, slots: int, beat: int):
+        self._counts, self._beat = counts, beat
+        self._total = counts[0].astype(np.uint16)
+        for passage in counts[1:]:
+            np.add(self._total, passage, out=self._total)
+        pairs = range(max(len(counts) - 1, 1))
+        self._middles = [min(_PASSAGE * (pair + 1), slots // 2) // beat for pair in pairs]
+        self.most = np.zeros_like(self._total)
+        for pair, middle in enumerate(self._middles):
+            there = self.most[middle:]
+            np.maximum(there, self._of_pair(pair, slice(0, len(there))), out=there)
+
+    def _of_pair(self, pair: int, places: slice) -> np.ndarray:
+        votes = self._total[places].copy()
+        for passage in self._counts[pair : pair + 2, places]:
+            np.add(votes, passage, out=votes)
+        return votes
+
+    def begin(self, place: int) -> int:
+        """Where the query begins that has the most votes at a place, in slots."""
+        pair = max(
+            (pair for pair, middle in enumerate(self._middles) if middle <= place),
+            key=lambda pair: self._of_pair(pair, _at(place - self._middles[pair]))[0],
+        )
+        return (place - self._middles[pair]) * self._beat
+
+
+def _at(place: int) -> slice:
+    return slice(place, place + 1)
+
+
+class _Layout:
+    """The intervals of all tunes in a row, so that bars begin at multiples of a beat.
+
+    Args:
+      skeletons: those of the tunes.
+      beat: how many slots it has.
+
+    Attributes:
+      beat: see above.
+      first: the first beat of each tune, int64 [tunes].
+      size: how many beats there are.
+      slot: the slot of `skeletons` at each place, -1 where none is; int32 [places].
+    """
+
+    def __init__(self, skeletons: Skeletons, beat: int):
+        self.beat = beat
+        # A query may begin before the first tune and end after the last one.
+        at, first, places = _MARGIN, [], []
+        for tune in range(len(skeletons.starts) - 1):
+            first.append(at // beat)
+            places.append(_places(skeletons, tune, beat) + at)
+            at = -(-(int(places[-1][-1]) + 1) // beat) * beat
+        self.first = np.array(first)
+        self.size = at // beat
+        self.slot = np.full(at + 2 * _MARGIN, -1, np.int32)
+        place = np.concatenate(places)
+        self.slot[place] = np.arange(len(place))
+        self._intervals = {}
+        for distance in _DISTANCES:
+            laid_out = np.full(len(self.slot) // beat * beat, _NO_INTERVAL, np.int8)
+            laid_out[place] = _intervals(skeletons, distance)
+            self._intervals[distance] = np.ascontiguousarray(laid_out.reshape(-1, beat).T)
+
+    def from_place(self, distance: int, place: int) -> np.ndarray:
+        """The intervals at a place and at all that are some beats after it, int8 [size]."""
+        column, row = divmod(place, self.beat)
+        return self._intervals[distance][row, column : column + self.size]
+
+
 class TuneIndex:
     """Finds tunes by intervals that they have at the same distances.
 
@@ -54,25 +141,7 @@ class TuneIndex:
 
     def __init__(self, skeletons: Skeletons):
         self.skeletons = skeletons
-        # Each tune begins so that its bar lines are at multiples of the beats. A query may begin
-        # before the first tune and end after the last one.
-        self._begins, at = [], _MARGIN
-        phases = _phases(skeletons).tolist()
-        for size, phase in zip(np.diff(skeletons.starts).tolist(), phases, strict=True):
-            at += (-at - phase) % _ALIGNED
-            self._begins.append(at)
-            at += size
-        self._end = at
-        size = -(-(at + 2 * _MARGIN) // _ALIGNED) * _ALIGNED
-        tune = np.repeat(np.arange(len(self._begins)), np.diff(skeletons.starts))
-        self._places = np.arange(len(tune)) + (self._begins - skeletons.starts[:-1])[tune]
-        self._intervals = {}
-        for distance in _DISTANCES:
-            laid_out = np.full(size, _NO_INTERVAL, np.int8)
-            laid_out[self._places] = _intervals(skeletons, distance)
-            self._intervals[distance] = {
-                beat: np.ascontiguousarray(laid_out.reshape(-1, beat).T) for beat in _BEATS
-            }
+        self._layouts = {beat: _Layout(skeletons, beat) for beat in _BEATS}
 
     def candidates(
         self, query: Skeletons, count: int, left_out: np.ndarray | None = None
@@ -84,12 +153,13 @@ class TuneIndex:
           count: how many are wanted at most.
           left_out: bool [tunes], those that are not wanted.
         """
-        phase, bar = int(_phases(query)[0]), _usual_bar(query)
+        bar = _usual_bar(query)
         beat = next((beat for beat in _BEATS if bar % beat == 0), _BEATS[0])
+        layout = self._layouts[beat]
+        places = _places(query, 0, beat)
         shifts = (0,) if bar % beat == 0 else range(beat)
-        counted = [self._votes(query, beat, (shift - phase) % beat) for shift in shifts]
-        first = -(-np.array(self._begins) // beat)
-        most = np.max([np.maximum.reduceat(votes, first) for votes, _ in counted], axis=0)
+        counted = [_count(query, places + shift, layout) for shift in shifts]
+        most = np.max([np.maximum.reduceat(one.most, layout.first) for one in counted], axis=0)
         most = most.astype(np.int64)
         if left_out is not None:
             most[left_out] = 0
@@ -97,69 +167,52 @@ class TuneIndex:
         tunes = np.argpartition(-most, count - 1)[:count]
         tunes = tunes[np.lexsort([tunes, -most[tunes]])]
         tunes = tunes[most[tunes] > 0]
-        stop = np.append(first[1:], len(counted[0][0]))
-        apart = []
-        for tune in tunes:
-            here = slice(first[tune], stop[tune])
-            votes, middle = max(counted, key=lambda one: one[0][here].max())
-            place = first[tune] + int(np.argmax(votes[here]))
-            apart.append(int(middle[place]))
-        return self._in_key(query, tunes, apart)
+        stop = np.append(layout.first[1:], layout.size)
+        up, above = [], []
+        for tune in tunes.tolist():
+            here = slice(layout.first[tune], stop[tune])
+            votes = max(counted, key=lambda one: one.most[here].max())
+            begin = votes.begin(int(here.start) + int(votes.most[here].argmax()))
+            slots = layout.slot[begin + places]
+            steps, semitones = self._above(query, tune, slots)
+            up.append(steps)
+            above.append(semitones)
+        return Candidates(tunes, np.array(up, np.int64), np.array(above, np.int64))
 
-    def _votes(self, query: Skeletons, beat: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Counts the intervals that the query has in common with the tunes.
+    def _above(self, query: Skeletons, tune: int, slots: np.ndarray) -> tuple[int, int]:
+        """By how many steps and semitones most notes of a tune lie above those of a query.
 
         Args:
           query: the skeleton of one tune.
-          beat: distances between query and tunes are multiples of it, from `first` on.
-          first: see there.
-
-        Returns:
-          For each place where the middle of a passage may be, in beats, the most votes for one:
-          uint16 [places]; and the place at which the query then begins, in slots: int64 [places].
+          tune: the number of the other.
+          slots: the slot beside each of the query, which may be that of another tune or none.
         """
-        size = self._end // beat
-        passages = -(-len(query.step) // _PASSAGE)
-        counts = np.zeros((passages, size), np.uint8)
-        equal = np.empty(size, bool)
-        for distance, at, interval in _looked_for(query, _BUDGET // size):
-            column, row = divmod(at + first, beat)
-            tunes = self._intervals[distance][beat][row, column : column + size]
-            np.equal(tunes, interval, out=equal)
-            passage = counts[at // _PASSAGE]
-            np.add(passage, equal.view(np.uint8), out=passage)
-        total = counts.sum(axis=0, dtype=np.uint16)
-        votes = np.zeros(size, np.uint16)
-        begin = np.zeros(size, np.int64)
-        for passage in range(max(passages - 1, 1)):
-            here = total + counts[passage : passage + 2].sum(axis=0, dtype=np.uint16)
-            by = min(_PASSAGE * (passage + 1), len(query.step) // 2) // beat
-            here = here[: size - by]
-            better = np.flatnonzero(here > votes[by:])
-            votes[better + by] = here[better]
-            begin[better + by] = better * beat + first
-        return votes, begin
+        begin, end = self.skeletons.starts[tune : tune + 2]
+        both = (slots >= begin) & (slots < end) & query.onset
+        both[both] = self.skeletons.onset[slots[both]]
+        steps = self.skeletons.step[slots[both]] - query.step[both]
+        up = _most_frequent(steps)
+        pitches = self.skeletons.pitch[slots[both]] - query.pitch[both]
+        return up, _most_frequent(pitches[steps == up])
 
-    def _in_key(self, query: Skeletons, tunes: np.ndarray, begins: list[int]) -> Candidates:
-        """The tunes with the intervals by which most of their notes lie above the query's."""
-        up, above = [], []
-        starts = self.skeletons.starts
-        for tune, begin in zip(tunes, begins, strict=True):
-            # Where the query's first slot is in the tune.
-            by = begin - self._begins[tune]
-            here = np.arange(
-                max(-by, 0), min(len(query.step), starts[tune + 1] - starts[tune] - by)
-            )
-            there = here + by + starts[tune]
-            both = query.onset[here] & self.skeletons.onset[there]
-            here, there = here[both], there[both]
-            steps = self.skeletons.step[there] - query.step[here]
-            up.append(_most_frequent(steps))
-            same = steps == up[-1]
-            above.append(
-                _most_frequent(self.skeletons.pitch[there[same]] - query.pitch[here[same]])
-            )
-        return Candidates(tunes, np.array(up, np.int64), np.array(above, np.int64))
+
+def _count(query: Skeletons, places: np.ndarray, layout: _Layout) -> _Votes:
+    """Counts the intervals that a query has in common with all tunes.
+
+    Args:
+      query: the skeleton of one tune.
+      places: where its slots are, so that its bars begin at multiples of the beat.
+      layout: the tunes.
+    """
+    passages = -(-int(places[-1] + 1) // _PASSAGE)
+    counts = np.zeros((passages, layout.size), np.uint8)
+    equal = np.empty(layout.size, bool)
+    for distance, at, interval in _looked_for(query, _BUDGET // layout.size):
+        place = int(places[at])
+        np.equal(layout.from_place(distance, place), interval, out=equal)
+        passage = counts[place // _PASSAGE]
+        np.add(passage, equal.view(np.uint8), out=passage)
+    return _Votes(counts, len(query.step), layout.beat)
 
 
 def _most_frequent(values: np.ndarray) -> int:
@@ -202,24 +255,32 @@ def _looked_for(query: Skeletons, most: int) -> Iterator[tuple[int, int, np.int8
         yield distance, int(at), interval
 
 
-def _bar_lines(skeletons: Skeletons) -> tuple[np.ndarray, np.ndarray]:
-    """The slots in which bars begin, counted from the begin of the tune, and their tunes."""
-    tune = np.repeat(np.arange(len(skeletons.starts) - 1), np.diff(skeletons.starts))
-    new = np.diff(skeletons.bar, prepend=-1) != 0
-    new[skeletons.starts[:-1]] = True
-    at = np.flatnonzero(new)
-    return at - skeletons.starts[tune[at]], tune[at]
+def _places(skeletons: Skeletons, tune: int, beat: int) -> np.ndarray:
+    """Where the slots of a tune are when its bars begin at multiples of a beat, int64 [slots].
+
+    They follow one another, but where bars begin at another part of the beat than before, as
+    after a strain whose last bar is not full. One bar alone, as a pickup, moves nothing.
+    """
+    begin, end = skeletons.starts[tune : tune + 2].tolist()
+    lines = _bar_lines(skeletons.bar[begin:end])
+    parts = [line % beat for line in lines]
+    now = parts[min(1, len(parts) - 1)]
+    places = np.arange(end - begin) + -now % beat
+    if set(parts[1:]) <= {now}:
+        return places
+    for number, part in enumerate(parts[:-1]):
+        if part != now and set(parts[number : number + _STEADY]) == {part}:
+            places[lines[number] :] += (now - part) % beat
+            now = part
+    return places
 
 
-def _phases(skeletons: Skeletons) -> np.ndarray:
-    """Where most bars of each tune begin, in slots up to _ALIGNED; int64 [tunes]."""
-    at, tune = _bar_lines(skeletons)
-    count = len(skeletons.starts) - 1
-    found = np.bincount(tune * _ALIGNED + at % _ALIGNED, minlength=count * _ALIGNED)
-    return found.reshape(count, _ALIGNED).argmax(axis=1)
+def _bar_lines(bar: np.ndarray) -> list[int]:
+    """The slots of a tune in which its bars begin."""
+    return np.flatnonzero(np.diff(bar, prepend=-1)).tolist()
 
 
 def _usual_bar(query: Skeletons) -> int:
     """How many slots most bars of a tune have; 1 where it has one bar."""
-    at, _ = _bar_lines(query)
-    return _most_frequent(np.diff(at)) if len(at) > 1 else 1
+    lines = _bar_lines(query.bar)
+    return _most_frequent(np.diff(lines)) if len(lines) > 1 else 1

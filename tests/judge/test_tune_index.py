@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import copies, skeletons
+from pipelines.judge import copies, skeletons, tune_index
 from pipelines.judge.tune_index import TuneIndex
 from tests.support.written_tunes import tune
 
@@ -60,7 +60,8 @@ def test_a_part_and_a_longer_tune_are_found(tunes, index):
         some = tunes[number]
         part = some._replace(bars=some.bars[9:])
         assert index.candidates(skeletons_of([part]), 3).tune[0] == number
-        other = walk(random.Random(9), "4/4", 40)
+        meter = "{}/{}".format(*some.bars[0].meter)
+        other = walk(random.Random(9), meter, 40)
         longer = some._replace(bars=(*other.bars, *some.bars, *other.bars))
         assert number in index.candidates(skeletons_of([longer]), 3).tune
 
@@ -82,9 +83,29 @@ def test_intervals_do_not_lead_from_one_tune_into_the_next():
 
 
 def _most_votes(index, query):
-    votes, _ = index._votes(query, 4, 0)
-    begins = -(-np.array(index._begins) // 4)
-    return np.maximum.reduceat(votes, begins).tolist()
+    layout = index._layouts[4]
+    votes = tune_index._count(query, tune_index._places(query, 0, 4), layout)
+    return np.maximum.reduceat(votes.most, layout.first).tolist()
+
+
+def test_bars_begin_at_beats_also_after_a_strain_that_is_not_full():
+    # After three crotchets of a bar the next strain begins without a pickup.
+    body = "AB|cdef gabc'|c'bag fedc|cdef gaAB|cded c2:|" + "|:cdef gabc'|c'bag fedc|cdef gfed:|"
+    found = skeletons_of([tune(body, meter="4/4", key="C")])
+    places = tune_index._places(found, 0, 4)
+    first = {bar: int(places[found.bar == bar][0]) for bar in range(8)}
+    assert first == {0: 2, 1: 4, 2: 12, 3: 20, 4: 28, 5: 36, 6: 44, 7: 52}
+
+
+def test_a_strain_beside_one_with_another_pickup_is_found(tunes, index):
+    # The first strain of a tune, after five quavers of which its bars know nothing.
+    some = tunes[0]
+    notes = some.bars[0].notes[:5]
+    odd = some.bars[0]._replace(notes=notes)
+    for number in (0, 20, 40):
+        one = tunes[number]
+        longer = one._replace(bars=(*one.bars[12:], odd, *one.bars[:12]))
+        assert index.candidates(skeletons_of([longer]), 2).tune[0] == number
 
 
 def test_few_intervals_are_looked_for_in_a_large_index(tunes, monkeypatch):

@@ -5,6 +5,7 @@ most ornaments: tunes are compared by their skeletons (`pipelines.judge.skeleton
 """
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,9 @@ _ALIGNED, _REFINED, _TOLD = 24, 4, 3
 _MIN_PASSAGE, _ROUNDS, _MIN_SCORE = 24, 2, 250
 # What a note that begins in one of two tunes alone takes off.
 _ALONE = 0.75
+# A strain alone may be copied: the stretch of so much of the notes, and of so many at least, that
+# the other tune has most of counts as a whole tune does that is less similar by so much.
+_STRETCH, _MIN_STRETCH, _STRETCH_LESS = 0.4, 24, 0.25
 # A tune is spoken of as a copy, and its bars are marked, from this similarity on.
 _COPY = 0.5
 # A bar matches where so much of its notes does.
@@ -43,6 +47,7 @@ class Copy(NamedTuple):
       notes: how many notes of the judged tune are compared.
       same: how many of them are in the other tune, at the same place of matching passages.
       alone: how many notes of these passages begin in one of the tunes alone.
+      stretch: the similarity of the stretch of the judged tune that is most similar.
       above: by how many semitones it lies above the judged tune.
       bars: pairs of bars that match, each from 0: of the judged tune, of the other.
     """
@@ -51,6 +56,7 @@ class Copy(NamedTuple):
     notes: int
     same: int
     alone: int
+    stretch: float
     above: int
     bars: list[tuple[int, int]]
 
@@ -58,6 +64,11 @@ class Copy(NamedTuple):
     def similarity(self) -> float:
         """From 0 to 1, where all notes are the same and no other note is between them."""
         return max(self.same - _ALONE * self.alone, 0) / self.notes
+
+    @property
+    def copied(self) -> float:
+        """How much it is copied, from 0 to 1: as a whole, or a stretch of it."""
+        return max(self.similarity, self.stretch - _STRETCH_LESS)
 
 
 def index_of(tunes: Sequence[Known]) -> Arrays:
@@ -143,11 +154,11 @@ class CopyJudge:
             "nearest": told,
             "side_by_side": self._side_by_side(tune, best),
         }
-        found = best.similarity >= _COPY
+        found = best.copied >= _COPY
         name = self.name(best.tune)
         marks = tuple(Mark(here, f"bar {there + 1} of {name}") for here, there in best.bars)
         return Finding(
-            1 - best.similarity, _says(told[0], name, found), evidence, marks if found else ()
+            1 - best.copied, _says(told[0], name, found), evidence, marks if found else ()
         )
 
     def name(self, tune: int) -> str:
@@ -173,9 +184,9 @@ class CopyJudge:
         for level in skeletons.possible_levels(notes):
             query = skeletons.skeletons(notes, np.array([level]))
             for copy in self._copies(self._index, query, away):
-                if copy.tune not in found or found[copy.tune].similarity < copy.similarity:
+                if copy.tune not in found or found[copy.tune].copied < copy.copied:
                     found[copy.tune] = copy
-        return sorted(found.values(), key=lambda copy: (-copy.similarity, copy.tune))
+        return sorted(found.values(), key=lambda copy: (-copy.copied, copy.tune))
 
     def _copies(
         self, index: TuneIndex, query: Skeletons, left_out: np.ndarray | None
@@ -200,6 +211,7 @@ class CopyJudge:
             "corpus": str(self._arrays["corpus"][number]),
             "id": str(self._arrays["id"][number]),
             "similarity": round(copy.similarity, 3),
+            "best_stretch": round(copy.stretch, 3),
             "semitones_above": copy.above,
             "same_notes": self._has_same_notes(tune, number),
             "same_title": _is_same_title(tune.title, title),
@@ -302,7 +314,23 @@ def _copy(
     pairs = _matching_bars(query, query.bar[here], bars, same)
     notes = int(query.onset.sum())
     above = int(candidates.above[candidate])
-    return Copy(tune, notes, int(same.sum()), int(alone.sum()), above, pairs)
+    counts = np.bincount(here, same - _ALONE * alone, len(query.step))
+    stretch = _best_stretch(counts, query.onset)
+    return Copy(tune, notes, int(same.sum()), int(alone.sum()), stretch, above, pairs)
+
+
+def _best_stretch(counts: np.ndarray, onset: np.ndarray) -> float:
+    """The highest similarity of a stretch of the least length.
+
+    Args:
+      counts: what each slot adds, float [slots].
+      onset: in which slots notes begin, bool [slots].
+    """
+    notes = int(onset.sum())
+    size = min(max(math.ceil(_STRETCH * notes), _MIN_STRETCH), notes)
+    # From the begin of each note to that of another, or to the end.
+    sums = np.concatenate([[0], np.cumsum(counts)])[np.append(np.flatnonzero(onset), len(onset))]
+    return max(float((sums[size:] - sums[:-size]).max()) / size, 0.0)
 
 
 def _matching_bars(
