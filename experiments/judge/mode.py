@@ -82,6 +82,7 @@ def main() -> None:
         ),
         "changes": _changes([*held_out[learning.VALIDATION], *test], finder),
         "faults": _faults(test, judge, finder),
+        "lowest": _lowest(test, judge),
         "contradicted": [
             {
                 "id": known.id,
@@ -115,10 +116,12 @@ def _against_fields(test: Sequence[Known], found: Mapping[str, Found]) -> dict[s
         "keys.guess_tonic": _guessed,
         "key_finder": lambda known: found[known.id].key,
     }
+    one_key = [known for known in test if len({bar.key for bar in known.tune.bars}) == 1]
     selections = {
         "all": test,
-        "one key": [known for known in test if len({bar.key for bar in known.tune.bars}) == 1],
+        "one key": one_key,
         "without wrong fields": [known for known in test if known.id not in WRONG_FIELDS],
+        "both": [known for known in one_key if known.id not in WRONG_FIELDS],
     }
     return {
         selection: {"tunes": len(some)}
@@ -238,6 +241,20 @@ def _faults(test: Sequence[Known], judge: Judge, finder: KeyFinder) -> dict[str,
     }
 
 
+def _lowest(test: Sequence[Known], judge: Judge) -> list[dict[str, Any]]:
+    """The ten tunes of people that measure worst."""
+    judged = sorted(((judge(known.tune), known) for known in test), key=lambda one: one[0].measure)
+    return [
+        {
+            "id": known.id,
+            "title": known.tune.title,
+            "measure": round(found.measure, 2),
+            "says": found.says,
+        }
+        for found, known in judged[:10]
+    ]
+
+
 def _print(result: dict[str, Any], texts: Mapping[str, str]) -> None:
     print("\n| tunes | way | tonic | tonic and mode |\n|---|---|---|---|")
     for selection, rows in result["against_fields"].items():
@@ -255,6 +272,9 @@ def _print(result: dict[str, Any], texts: Mapping[str, str]) -> None:
     chords = result["chords"]
     print(f"\n{chords['contradict']} of {chords['tunes']} fields contradict their chords")
     print(result["changes"])
+    print("\n| lowest | measure | verdict |\n|---|---|---|")
+    for row in result["lowest"]:
+        print(f"| {row['title']} ({row['id']}) | {row['measure']} | {row['says']} |")
     for row in result["contradicted"]:
         head = f"{row['id']}: K: {row['field']}, found {row['found']} {row['probability']}"
         print(f"\n{head}{', wrong field' * row['wrong_field']}\n\n{texts[row['id']]}")

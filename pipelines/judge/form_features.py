@@ -279,13 +279,16 @@ def _lengths(found: Sequence[Strain]) -> np.ndarray:
 
 def _between(laid: Laid, starts: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """How the strains compare with each other: the last with the first, and neighbours."""
+    pitch, onsets, longest = (
+        (np.add.reduceat(column, starts) / sizes).tolist()
+        for column in (laid.mean, laid.onsets, laid.longest)
+    )
     found = _Summaries(
         starts.tolist(),
-        [start + size - 1 for start, size in zip(starts.tolist(), sizes, strict=True)],
-        *(
-            (np.add.reduceat(column, starts) / sizes).tolist()
-            for column in (laid.mean, laid.onsets, laid.longest)
-        ),
+        (starts + np.array(sizes) - 1).tolist(),
+        pitch,
+        onsets,
+        longest,
         np.maximum.reduceat(laid.last, starts).tolist(),
         _cosines(np.add.reduceat(laid.classes, starts)),
         _cosines(np.add.reduceat(laid.hits, starts)),
