@@ -32,9 +32,26 @@ FLAGS = flags.FLAGS
 _RESAMPLES = 1000
 _BOUNDS = (0, 0.5, 0.7, 0.9, 0.97, 0.99, 1.01)
 _CHORD = re.compile(r'"\s*([A-G])([#b]?)(m(?!aj))?[^"]*"')
-# Test tunes whose K: field is wrong, found among those that the judge contradicts by reading each:
-# the key of the notes, and how one sees it. Pages beside this one show them in ABC.
-WRONG_FIELDS: Mapping[str, tuple[str, str]] = {}
+# Test tunes whose K: field is wrong, found by reading those that the judge contradicts: the key of
+# the notes, and how one sees it. mode.md shows them in ABC.
+WRONG_FIELDS: Mapping[str, tuple[str, str]] = {
+    "nottingham/reelsa-c.abc/78": ("A mixolydian", "both strains begin and end on the chord A"),
+    "nottingham/reelsh-l.abc/1": ("A dorian", "both strains begin and end on the chord Am"),
+    "nottingham/reelsr-t.abc/17": ("A minor", "both strains end on A and the chord Am"),
+    "nottingham/reelsm-q.abc/12": ("E dorian", "both strains begin and end on the chord Em"),
+    "nottingham/jigs.abc/315": ("E minor", "both strains begin and end on the chord Em"),
+    "nottingham/reelsh-l.abc/61": ("A dorian", "both strains begin and end on the chord Am"),
+    "ryansMammoth/SleepyMaggieReel.abc/1": ("B dorian", "every G has a sharp written before it"),
+    "oneills1850/0732-0758_mh.abc/736": ("G major", "begins on gdB, closes on a long G"),
+    "oneills1850/0732-0758_bs.abc/736": ("G major", "begins on gdB, closes on a long G"),
+    "oneills1850/1556-1624.abc/1618": ("Bb major", "both strains close on Bb; G ends nothing"),
+    "oneills1850/1176-1275.abc/1218": (
+        "A dorian",
+        "F# and G# are written; cadence on A, none on C",
+    ),
+    "oneills1850/0101-0200.abc/118": ("D minor", "both strains close on C# and a long D"),
+    "oneills1850/0401-0486.abc/417": ("D minor", "begins on D, both phrases close on a long D"),
+}
 
 
 def _define_flags() -> None:
@@ -65,6 +82,7 @@ def main() -> None:
         ),
         "changes": _changes([*held_out[learning.VALIDATION], *test], finder),
         "faults": _faults(test, judge, finder),
+        "lowest": _lowest(test, judge),
         "contradicted": [
             {
                 "id": known.id,
@@ -98,10 +116,12 @@ def _against_fields(test: Sequence[Known], found: Mapping[str, Found]) -> dict[s
         "keys.guess_tonic": _guessed,
         "key_finder": lambda known: found[known.id].key,
     }
+    one_key = [known for known in test if len({bar.key for bar in known.tune.bars}) == 1]
     selections = {
         "all": test,
-        "one key": [known for known in test if len({bar.key for bar in known.tune.bars}) == 1],
+        "one key": one_key,
         "without wrong fields": [known for known in test if known.id not in WRONG_FIELDS],
+        "both": [known for known in one_key if known.id not in WRONG_FIELDS],
     }
     return {
         selection: {"tunes": len(some)}
@@ -221,6 +241,20 @@ def _faults(test: Sequence[Known], judge: Judge, finder: KeyFinder) -> dict[str,
     }
 
 
+def _lowest(test: Sequence[Known], judge: Judge) -> list[dict[str, Any]]:
+    """The ten tunes of people that measure worst."""
+    judged = sorted(((judge(known.tune), known) for known in test), key=lambda one: one[0].measure)
+    return [
+        {
+            "id": known.id,
+            "title": known.tune.title,
+            "measure": round(found.measure, 2),
+            "says": found.says,
+        }
+        for found, known in judged[:10]
+    ]
+
+
 def _print(result: dict[str, Any], texts: Mapping[str, str]) -> None:
     print("\n| tunes | way | tonic | tonic and mode |\n|---|---|---|---|")
     for selection, rows in result["against_fields"].items():
@@ -238,6 +272,9 @@ def _print(result: dict[str, Any], texts: Mapping[str, str]) -> None:
     chords = result["chords"]
     print(f"\n{chords['contradict']} of {chords['tunes']} fields contradict their chords")
     print(result["changes"])
+    print("\n| lowest | measure | verdict |\n|---|---|---|")
+    for row in result["lowest"]:
+        print(f"| {row['title']} ({row['id']}) | {row['measure']} | {row['says']} |")
     for row in result["contradicted"]:
         head = f"{row['id']}: K: {row['field']}, found {row['found']} {row['probability']}"
         print(f"\n{head}{', wrong field' * row['wrong_field']}\n\n{texts[row['id']]}")

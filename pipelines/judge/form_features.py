@@ -179,22 +179,16 @@ def _pairs(laid: Laid, position: np.ndarray, block: np.ndarray) -> np.ndarray:
     rows = np.full((count, BLOCK), -1)
     rows[block, position] = np.arange(len(position))
     a, b = rows[:, _PAIRS[0]], rows[:, _PAIRS[1]]
-    there = (a >= 0) & (b >= 0)
+    x, y = (rows[some] for some in np.triu_indices(count, 1))
+    there, both = (a >= 0) & (b >= 0), (x >= 0) & (y >= 0)
+    inside, across = (np.maximum(some.sum(axis=0), 1) for some in (there, both))
     found = []
     bars = len(position)
     for table in (laid.alike, laid.rhythm, laid.alike >= _SAME):
-        total = table.sum() - np.trace(table)
-        mean = total / max(bars * (bars - 1), 1)
-        values = np.where(there, table[a, b] - mean, 0)
-        found.append(values.sum(axis=0) / np.maximum(there.sum(axis=0), 1))
+        mean = (table.sum() - np.trace(table)) / max(bars * (bars - 1), 1)
+        found.append(np.where(there, table[a, b] - mean, 0).sum(axis=0) / inside)
         found.append([mean])
-        if count > 1:
-            x, y = np.triu_indices(count, 1)
-            both = (rows[x] >= 0) & (rows[y] >= 0)
-            values = np.where(both, table[rows[x], rows[y]] - mean, 0)
-            found.append(values.sum(axis=0) / np.maximum(both.sum(axis=0), 1))
-        else:
-            found.append(np.zeros(BLOCK))
+        found.append(np.where(both, table[x, y] - mean, 0).sum(axis=0) / across)
     return np.concatenate(found)
 
 
@@ -229,7 +223,7 @@ def _positions(laid: Laid, position: np.ndarray, tonic: int) -> np.ndarray:
 def _ends(laid: Laid, starts: np.ndarray, sizes: Sequence[int], tonic: int) -> np.ndarray:
     """How the strains begin and end: the last one, the first one, and all in the mean."""
     ends = starts + np.array(sizes) - 1
-    median = np.median(laid.final)
+    median = _median(laid.final)
     last = (laid.last[ends] - tonic) % 12
     first = (laid.first[starts] - tonic) % 12
     rows = np.stack(
@@ -239,7 +233,7 @@ def _ends(laid: Laid, starts: np.ndarray, sizes: Sequence[int], tonic: int) -> n
             last == 7,
             _LEADING[last],
             laid.final[ends] / max(median, 1e-9),
-            laid.longest[ends] / max(np.median(laid.longest), 1e-9),
+            laid.longest[ends] / max(_median(laid.longest), 1e-9),
             laid.onsets[ends] / max(laid.onsets.mean(), 1e-9),
             first == 0,
             _THIRD[first],
@@ -249,6 +243,12 @@ def _ends(laid: Laid, starts: np.ndarray, sizes: Sequence[int], tonic: int) -> n
         axis=1,
     ).astype(float)
     return np.concatenate([rows[-1], rows[0], rows.mean(axis=0)])
+
+
+def _median(values: np.ndarray) -> float:
+    """As np.median, which takes several times as long for so few values."""
+    ordered = np.sort(values)
+    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def _lengths(found: Sequence[Strain]) -> np.ndarray:
@@ -279,48 +279,80 @@ def _lengths(found: Sequence[Strain]) -> np.ndarray:
 
 def _between(laid: Laid, starts: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """How the strains compare with each other: the last with the first, and neighbours."""
-    if len(sizes) == 1:
-        return np.zeros(2 * len(_compared(laid, range(1), range(1))))
-    bars = [range(a, a + n) for a, n in zip(starts.tolist(), sizes)]
-    neighbours = [_compared(laid, a, b) for a, b in zip(bars, bars[1:])]
-    return np.concatenate([_compared(laid, bars[0], bars[-1]), np.mean(neighbours, axis=0)])
-
-
-def _compared(laid: Laid, a: range, b: range) -> np.ndarray:
-    """How a strain compares with an earlier one."""
-    x, y = slice(a.start, a.stop), slice(b.start, b.stop)
-    cross, beats = laid.alike[x, y], laid.rhythm[x, y]
-    n = min(len(a), len(b))
-    tails = [laid.alike[a.stop - k, b.stop - k] if n >= k else 0.0 for k in (1, 2, 3, 4)]
-    rhythms = [laid.rhythm[a.stop - k, b.stop - k] if n >= k else 0.0 for k in (1, 2)]
-    means = laid.mean[y].mean() - laid.mean[x].mean()
-    density = laid.onsets[y].mean() - laid.onsets[x].mean()
-    return np.array(
-        [
-            *tails,
-            *rhythms,
-            cross.mean(),
-            cross.max(axis=0).mean(),
-            cross.max(axis=1).mean(),
-            beats.mean(),
-            beats.max(axis=0).mean(),
-            means,
-            abs(means),
-            density,
-            abs(density),
-            _cosine(laid.classes[x].sum(axis=0), laid.classes[y].sum(axis=0)),
-            _cosine(laid.hits[x].sum(axis=0), laid.hits[y].sum(axis=0)),
-            laid.last[a.stop - 1] == laid.last[b.stop - 1],
-            (laid.last[a.stop - 1] - laid.last[b.stop - 1]) % 12 == 0,
-            len(b) == len(a),
-            len(b) > len(a),
-            laid.last[x].max() - laid.last[y].max(),
-            laid.first[b.start] - laid.first[a.start],
-            laid.longest[y].mean() - laid.longest[x].mean(),
-        ],
-        float,
+    pitch, onsets, longest = (
+        (np.add.reduceat(column, starts) / sizes).tolist()
+        for column in (laid.mean, laid.onsets, laid.longest)
     )
+    found = _Summaries(
+        starts.tolist(),
+        (starts + np.array(sizes) - 1).tolist(),
+        pitch,
+        onsets,
+        longest,
+        np.maximum.reduceat(laid.last, starts).tolist(),
+        _cosines(np.add.reduceat(laid.classes, starts)),
+        _cosines(np.add.reduceat(laid.hits, starts)),
+    )
+    if len(sizes) == 1:
+        return np.zeros(2 * len(_compared(laid, found, 0, 0)))
+    neighbours = [_compared(laid, found, b - 1, b) for b in range(1, len(sizes))]
+    ends = neighbours[0] if len(sizes) == 2 else _compared(laid, found, 0, len(sizes) - 1)
+    return np.concatenate([ends, np.mean(neighbours, axis=0)])
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
+class _Summaries(NamedTuple):
+    """Of each strain: its first and last bar, means over its bars, and its highest last note.
+
+    Attributes:
+      classes, hits: how like the pitch classes and the onsets of each two strains are.
+    """
+
+    first: list[int]
+    last: list[int]
+    pitch: list[float]
+    onsets: list[float]
+    longest: list[float]
+    highest: list[int]
+    classes: np.ndarray
+    hits: np.ndarray
+
+
+def _compared(laid: Laid, found: _Summaries, a: int, b: int) -> list[float]:
+    """How a strain `b` compares with an earlier one, `a`."""
+    first, last = (found.first[a], found.first[b]), (found.last[a], found.last[b])
+    x, y = slice(first[0], last[0] + 1), slice(first[1], last[1] + 1)
+    cross, beats = laid.alike[x, y], laid.rhythm[x, y]
+    n = min(cross.shape)
+    tails = [laid.alike[last[0] - k, last[1] - k] if n > k else 0.0 for k in range(4)]
+    rhythms = [laid.rhythm[last[0] - k, last[1] - k] if n > k else 0.0 for k in range(2)]
+    higher = found.pitch[b] - found.pitch[a]
+    denser = found.onsets[b] - found.onsets[a]
+    ends = int(laid.last[last[0]]), int(laid.last[last[1]])
+    return [
+        *tails,
+        *rhythms,
+        cross.mean(),
+        cross.max(axis=0).mean(),
+        cross.max(axis=1).mean(),
+        beats.mean(),
+        beats.max(axis=0).mean(),
+        higher,
+        abs(higher),
+        denser,
+        abs(denser),
+        found.classes[a, b],
+        found.hits[a, b],
+        ends[0] == ends[1],
+        (ends[0] - ends[1]) % 12 == 0,
+        cross.shape[0] == cross.shape[1],
+        cross.shape[0] < cross.shape[1],
+        found.highest[a] - found.highest[b],
+        int(laid.first[first[1]] - laid.first[first[0]]),
+        found.longest[b] - found.longest[a],
+    ]
+
+
+def _cosines(rows: np.ndarray) -> np.ndarray:
+    """The cosines between all rows."""
+    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return unit @ unit.T

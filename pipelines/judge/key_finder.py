@@ -52,6 +52,8 @@ _SHARED = np.array(
         *np.eye(len(MODES)),
     ]
 )
+# So many passages fill some 2 MB.
+_AT_ONCE = 32
 _PENALTY = 3.0
 _STEPS = 120
 _TEMPERATURES = np.geomspace(0.5, 3, 61)
@@ -128,11 +130,14 @@ class KeyFinder:
 
     def find_in(self, some: Sequence[Passage]) -> list[Found]:
         """The key of each passage; each has at least one note."""
-        relative = _features(some)[:, _rows()]
-        scores = relative @ self._weights + self._biases
-        weights = np.exp(scores - scores.max(axis=(1, 2), keepdims=True))
-        weights /= weights.sum(axis=(1, 2), keepdims=True)
-        return list(map(_found, weights))
+        found: list[Found] = []
+        for start in range(0, len(some), _AT_ONCE):
+            relative = _features(some[start : start + _AT_ONCE])[:, _rows()]
+            scores = relative @ self._weights + self._biases
+            weights = np.exp(scores - scores.max(axis=(1, 2), keepdims=True))
+            weights /= weights.sum(axis=(1, 2), keepdims=True)
+            found += map(_found, weights)
+        return found
 
 
 def _found(probabilities: np.ndarray) -> Found:

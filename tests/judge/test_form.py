@@ -13,6 +13,7 @@ from pipelines.judge.finding import CannotBeJudged, Known, Mark
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
 from tests.support.keyed_tunes import keyed_tune
+from tests.support.written_tunes import random_tune
 
 _KEYS = [Key(tonic, "MAJOR") for tonic in range(12)]
 
@@ -146,3 +147,20 @@ def test_another_strain_comes_from_a_tune_of_another_group():
     taken = planted["another tune's strain"].bars[8:]
     # Both tunes have the same tonic.
     assert [bar.notes for bar in taken] == [bar.notes for bar in _regular_tune(13).bars[8:]]
+
+
+def test_any_tune_gets_a_finite_measure_or_a_reason(judge):
+    rng = random.Random(12)
+    measured = 0
+    for _ in range(150):
+        tune = random_tune(rng)
+        try:
+            finding = judge(tune)
+        except CannotBeJudged as why:
+            assert "\n" not in str(why)
+            continue
+        measured += 1
+        assert np.isfinite(finding.measure)
+        json.dumps(finding.evidence, allow_nan=False)
+        assert all(0 <= mark.bar < len(tune.bars) for mark in finding.marks)
+    assert measured >= 75

@@ -80,6 +80,16 @@ def test_several_passages_are_found_as_each_alone(finder):
         np.testing.assert_allclose(found.probabilities, alone.probabilities, rtol=1e-9)
 
 
+def test_a_tune_of_many_strains_is_found_strain_by_strain(finder):
+    tune = keyed_tune(random.Random(10), Key(2, "MAJOR"), bars_a_strain=4, strains=70)
+    whole, *parts = key_finder.passages(tune)
+    found = finder.find_in([whole, *parts])
+    assert len(found) == 71
+    np.testing.assert_allclose(
+        found[-1].probabilities, finder.find_in(parts[-1:])[0].probabilities, rtol=1e-9
+    )
+
+
 def test_one_note_and_notes_without_a_downbeat_have_a_key(finder):
     (found,) = finder.find_in(key_finder.passages(_tune((60,)))[:1])
     assert np.isfinite(found.probabilities).all()

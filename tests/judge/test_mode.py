@@ -11,6 +11,7 @@ from pipelines.judge.criteria.mode import CRITERION
 from pipelines.judge.finding import CannotBeJudged, Mark
 from pipelines.representations.abc_tokens.written import Key, Tune
 from tests.support.keyed_tunes import keyed_tune, learned_mode
+from tests.support.written_tunes import random_tune
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +148,20 @@ def test_planted_faults_of_key():
     assert [bar.notes for bar in other.bars] == [bar.notes for bar in tune.bars]
     (key,) = {bar.key for bar in other.bars}
     assert key.mode == "MAJOR" and key.tonic != 2
+
+
+def test_any_tune_gets_a_finite_measure_or_a_reason(judge):
+    rng = random.Random(12)
+    measured = 0
+    for _ in range(150):
+        tune = random_tune(rng)
+        try:
+            finding = judge(tune)
+        except CannotBeJudged as why:
+            assert "\n" not in str(why)
+            continue
+        measured += 1
+        assert np.isfinite(finding.measure)
+        json.dumps(finding.evidence, allow_nan=False)
+        assert all(0 <= mark.bar < len(tune.bars) for mark in finding.marks)
+    assert measured >= 75
