@@ -8,8 +8,13 @@ from pipelines.media import judgement
 from pipelines.media.page import judged
 
 
-def write(directory: str, found: Iterable[tuple[Read, Verdict]], overwrite: bool = False) -> str:
+def write(directory: str, found: Iterable[tuple[Read, Verdict]], audio: str = "auto") -> str:
     """Puts tunes, verdicts and the page into a folder; what is no tune is left out.
+
+    Args:
+      directory: the folder.
+      found: what was read, with the verdict on it.
+      audio: which sound is made: one of `sound.CHOICES`.
 
     Returns:
       The path of the page.
@@ -22,7 +27,7 @@ def write(directory: str, found: Iterable[tuple[Read, Verdict]], overwrite: bool
         for read, verdict in found
         if read.text is not None
     ]
-    return judged.write(directory, tunes, overwrite)
+    return judged.write(directory, tunes, audio=audio)
 
 
 def _told(verdict: Verdict) -> str:

@@ -22,6 +22,7 @@ def test_verdicts_are_written_beside_the_tunes(tmp_path):
     pages.write(
         str(tmp_path / "page"),
         [(first, verdict), (second, unjudged(["rhythm"], second.problem))],
+        audio="none",
     )
     one, two = judgement.read(tmp_path / "page").values()
     assert one.verdict == "rejected: rhythm"

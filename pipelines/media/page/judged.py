@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.media import judgement
+from pipelines.media import judgement, sound
 from pipelines.media.judgement import Judgement, Opinion
-from pipelines.media.page import folder, writing
+from pipelines.media.page import folder, sounds, writing
 from pipelines.music import formats
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.runtime import files
@@ -33,7 +33,9 @@ class Judged(NamedTuple):
     opinions: tuple[Opinion, ...]
 
 
-def write(directory: str, tunes: Sequence[Judged], overwrite: bool = False) -> str:
+def write(
+    directory: str, tunes: Sequence[Judged], overwrite: bool = False, audio: str = "none"
+) -> str:
     """Puts tunes and judgements into a folder, and makes its page.
 
     Files of ABC notation are copied as they are, also the tunes in them that were not judged. Of
@@ -43,6 +45,7 @@ def write(directory: str, tunes: Sequence[Judged], overwrite: bool = False) -> s
       directory: the folder; it is made where it is not there.
       tunes: those of one file one after another.
       overwrite: whether other music of the same name, and a page of the user's own, are replaced.
+      audio: which sound is made of tunes that have none: one of `sound.CHOICES`.
 
     Returns:
       The path of the page.
@@ -70,6 +73,7 @@ def write(directory: str, tunes: Sequence[Judged], overwrite: bool = False) -> s
             continue
         with files.replacing(path) as unfinished:
             unfinished.write(content)
+        sound.remove(path)  # That of other music.
     judgement.write(
         root,
         (
@@ -83,7 +87,10 @@ def write(directory: str, tunes: Sequence[Judged], overwrite: bool = False) -> s
             for tune in tunes
         ),
     )
-    return writing.write(directory, overwrite=overwrite)
+    pieces = folder.read(directory, deep=True)
+    if sounds.make(directory, pieces, audio):
+        pieces = folder.read(directory, deep=True)
+    return writing.write(directory, deep=True, overwrite=overwrite, pieces=pieces)
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:

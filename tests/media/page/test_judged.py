@@ -117,6 +117,26 @@ def test_a_page_is_made_anew_but_other_music_stays(tmp_path, book):
     assert (other / "book.abc").read_text() == book.read_text()
 
 
+def test_the_sound_of_an_older_tune_is_removed(tmp_path):
+    path, page = tmp_path / "tune.abc", tmp_path / "page"
+    path.write_text(f"X:1\n{HEAD}C8|\n")
+    judged.write(str(page), read(path))
+    (page / "tune.mp3").touch()
+    judged.write(str(page), read(path))
+    assert (page / "tune.mp3").exists()
+    path.write_text(f"X:1\n{HEAD}D8|\n")
+    judged.write(str(page), read(path))
+    assert not (page / "tune.mp3").exists()
+
+
+@pytest.mark.slow
+def test_sound_is_made(tmp_path, book):
+    pytest.importorskip("tinysoundfont")
+    judged.write(str(tmp_path / "page"), read(book), audio="wav")
+    assert len(list((tmp_path / "page" / "book-sound").iterdir())) == 2
+    assert all(piece.sound for piece in folder.read(str(tmp_path / "page"), True))
+
+
 def test_tunes_may_lie_in_the_folder_of_the_page(tmp_path, book):
     judged.write(str(tmp_path), read(book))
     assert book.read_text() == BOOK
