@@ -11,19 +11,16 @@ Example:
   ./run.sh page music
 """
 
-import os
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
 from pipelines.audio import instruments, synthesizers
 from pipelines.media import sound
-from pipelines.media.page import folder, writing
+from pipelines.media.page import folder, sounds, writing
 from pipelines.runtime import app
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag
-from pipelines.runtime.progress import Progress
 from pipelines.runtime.terminal import print_path, shown_json
 
 FLAGS = flags.FLAGS
@@ -58,40 +55,14 @@ flags.DEFINE_enum(
 flags.DEFINE_bool("json", False, "Print JSON instead of the path.")
 
 
-def _make_sound(directory: str, pieces: Sequence[folder.Piece]) -> bool:
-    """Writes the sound of those pieces of a folder that have none; returns whether there were."""
-    silent = {
-        os.path.join(directory, piece.sound_stem): piece
-        for piece in pieces
-        if piece.sequence is not None and piece.sequence.notes and not piece.sound
-    }
-    if not silent:
-        return False
-    how = (FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer)
-    ending = sound.choose(FLAGS.audio, len(silent), *how)
-    if ending is None:
-        if len(silent) > sound.MOST_BY_ITSELF:
-            say(f"{len(silent)} pieces have no sound; --audio=mp3 makes it")
-        return False
-    with Progress("sounds made", len(silent)) as progress:
-        for number, (stem, piece) in enumerate(silent.items(), start=1):
-            pathlib.Path(stem).parent.mkdir(exist_ok=True)
-            try:
-                # A name may have dots: what follows the last of them is no ending here.
-                sound.write(piece.sequence, f"{stem}.mid", ending, *how)
-            except ValueError as error:
-                say(f"warning: {os.path.join(directory, piece.file)}: no sound: {error}")
-            progress.update(number)
-    return True
-
-
 def main(arguments: Sequence[str]) -> None:
     """Runs the job from its flags."""
     if len(arguments) != 1:
         raise UserError("name one folder with music: ./run.sh page DIR (see --help)")
     [directory] = arguments
     pieces = folder.read(directory, deep=True)
-    if FLAGS.audio != "none" and _make_sound(directory, pieces):
+    how = (FLAGS.instrument, path_flag("sound_font"), FLAGS.synthesizer)
+    if sounds.make(directory, pieces, FLAGS.audio, *how):
         pieces = folder.read(directory, deep=True)  # With the sound that is there now.
     path = writing.write(directory, deep=True, overwrite=FLAGS.overwrite, pieces=pieces)
     if FLAGS.json:

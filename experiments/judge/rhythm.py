@@ -23,6 +23,7 @@ from pipelines.judge import beat_faults, dances, learning
 from pipelines.judge.criteria.rhythm import CRITERION
 from pipelines.judge.faults import NoPlace
 from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
+from pipelines.judge.learnt import Scale
 from pipelines.music.abc import fields
 from pipelines.representations.abc_tokens.strains import full_bars
 from pipelines.representations.abc_tokens.written import Tune
@@ -49,9 +50,11 @@ def main() -> None:
     judge = CRITERION.open(arrays)
     test = measuring.without_warnings(tunes[learning.TEST], FLAGS.records)
     in_source = json.loads(_SOURCE_FAULTS.read_text(encoding="utf-8"))
+    measures = learning.measured(judge, tunes[learning.VALIDATION])
+    scale = Scale(measures, CRITERION.rejects)
     result = {
         "learnt_bytes": sum(array.nbytes for array in arrays.values()),
-        "bars": _bars(judge, test, in_source),
+        "bars": _bars(judge, scale, test, in_source),
         "dances": _dances(arrays, tunes),
     }
     files.write_json(FLAGS.output, result)
@@ -61,7 +64,9 @@ def main() -> None:
 # Bars
 
 
-def _bars(judge: Judge, test: Sequence[Known], in_source: Mapping[str, str]) -> dict[str, Any]:
+def _bars(
+    judge: Judge, scale: Scale, test: Sequence[Known], in_source: Mapping[str, str]
+) -> dict[str, Any]:
     begin = time.perf_counter()
     real = [(known, found) for known in test if (found := _judged(judge, known.tune))]
     seconds = time.perf_counter() - begin
@@ -81,7 +86,7 @@ def _bars(judge: Judge, test: Sequence[Known], in_source: Mapping[str, str]) -> 
     for title, left_out in (("all", {}), ("without faults in the source", in_source)):
         good = [(known, found) for known, found in real if known.id not in left_out]
         bad = [row for row in planted if row[0].id not in left_out]
-        sets[title] = _told(good, bad)
+        sets[title] = _told(good, bad, scale)
     return {
         "tunes": len(real),
         "cannot_be_judged": len(test) - len(real),
@@ -111,7 +116,9 @@ def _judged(judge: Judge, tune: Tune) -> Finding | None:
         return None
 
 
-def _told(good: Sequence[tuple[Known, Finding]], bad: Sequence[tuple]) -> dict[str, Any]:
+def _told(
+    good: Sequence[tuple[Known, Finding]], bad: Sequence[tuple], scale: Scale
+) -> dict[str, Any]:
     groups = [known.group for known, _ in good]
     kinds = {"beat added or missing": bad}
     for name in beat_faults.FAULTS:
@@ -122,6 +129,10 @@ def _told(good: Sequence[tuple[Known, Finding]], bad: Sequence[tuple]) -> dict[s
         "false_alarms": _share([bool(found.marks) for _, found in good], groups),
         "false_alarms_of_whole_beats": _share([_says_beats(found) for _, found in good], groups),
         "false_alarms_of_simple_rule": _share([not _adds_up(one.tune) for one, _ in good], groups),
+        "rejected": _share([scale.fails(found.measure) for _, found in good], groups),
+        "planted_rejected": _share(
+            [scale.fails(row[4].measure) for row in bad], [row[0].group for row in bad]
+        ),
         "planted": {name: _found(rows) for name, rows in kinds.items()},
         "auc": measuring.compared(
             np.array([found.measure for _, found in good]),
@@ -136,7 +147,7 @@ def _found(rows: Sequence[tuple]) -> dict[str, Any]:
     groups = [row[0].group for row in rows]
     marks = [([mark.bar for mark in found.marks], bar) for _, _, _, bar, found in rows]
     surest = [
-        found.evidence["faulty_bars"][0]["bar"] if found.marks else None
+        found.evidence["faulty_bars"][0]["bar"] - 1 if found.marks else None
         for _, _, _, _, found in rows
     ]
     return {
@@ -239,18 +250,19 @@ def _print(result: Mapping[str, Any]) -> None:
         print(f"| {name} | {one['tunes']} | {' | '.join(shown(one[each]) for each in alarms)} |")
     columns = ("found", "in_the_right_bar", "surest_is_right", "no_other_bar")
     for name, one in result["bars"]["sets"].items():
-        print(f"\n{name}: AUC {shown(one['auc'])}\n")
+        told = f"{shown(one['rejected'])}, planted {shown(one['planted_rejected'])}"
+        print(f"\n{name}: AUC {shown(one['auc'])}; rejected: real {told}\n")
         print("| planted | faults | found | in the right bar | first | alone | simple rule |")
         print("|---|---|---|---|---|---|---|")
         for kind, row in one["planted"].items():
             cells = " | ".join(shown(row[each]) for each in (*columns, "found_by_simple_rule"))
             print(f"| {kind} | {row['faults']} | {cells} |")
-    told = result["dances"]
-    print(f"\n| dance of {told['tunes']} tunes with R: | right |\n|---|---|")
+    asked = result["dances"]
+    print(f"\n| dance of {asked['tunes']} tunes with R: | right |\n|---|---|")
     for name in ("classifier", "meter_alone", "majority"):
-        print(f"| {name} | {shown(told[name])} |")
+        print(f"| {name} | {shown(asked[name])} |")
     print("\n| dance | tunes | classifier | meter alone |\n|---|---|---|---|")
-    for name, row in told["by_dance"].items():
+    for name, row in asked["by_dance"].items():
         print(
             f"| {name} | {row['tunes']} | {shown(row['classifier'])} | {row['meter_alone']:.3f} |"
         )

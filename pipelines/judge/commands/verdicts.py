@@ -89,6 +89,11 @@ def main(arguments: Sequence[str]) -> None:
             progress.update(number)
     sys.stdout.flush()
     _tell(found)
+    if directory := path_flag("page"):
+        # Imported here because what draws pages takes a second.
+        from pipelines.judge import pages
+
+        say(f"to listen: {pages.write(directory, found)}")
 
 
 def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, list]) -> None:

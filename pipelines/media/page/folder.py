@@ -60,13 +60,17 @@ class Piece:
         stem = _stem(self.file)
         if not self.number:
             return stem
-        digest = hashlib.sha256(self.abc.encode("utf-8", "surrogatepass")).hexdigest()
-        return os.path.join(f"{stem}-sound", digest[:16])
+        return os.path.join(f"{stem}-sound", notation_hash(self.abc))
 
     @property
     def is_midi(self) -> bool:
         """Whether the piece's file is MIDI, rather than notation."""
         return self.file.lower().endswith(formats.MIDI)
+
+
+def notation_hash(abc: str) -> str:
+    """What tells the notation of a tune, as of `notation_of`, from that of others."""
+    return hashlib.sha256(abc.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def read(folder: str, deep: bool) -> list[Piece]:
@@ -184,7 +188,7 @@ def _tunes(name: str, data: bytes) -> list[Piece]:
     """The tunes of a tunebook."""
     pieces = []
     for tune in tunebook.tunes(tunebook.decode(data)):
-        piece = Piece(name, abc=_text(tune), notation=name)
+        piece = Piece(name, abc=notation_of(tune), notation=name)
         try:
             piece.sequence = reader.read(tune)
             piece.title = "".join(note_sequence.titles(piece.sequence)[:1])
@@ -200,11 +204,11 @@ def _first_tune(path: pathlib.Path) -> str:
     """The text of the first tune of a file, or "" where there is none."""
     try:
         data = files.read_regular(path, _MAX_NOTATION)
-        return next(map(_text, tunebook.tunes(tunebook.decode(data))), "")
+        return next(map(notation_of, tunebook.tunes(tunebook.decode(data))), "")
     except (OSError, Rejected):
         return ""
 
 
-def _text(tune: tunebook.TuneText) -> str:
+def notation_of(tune: tunebook.TuneText) -> str:
     """A tune as text that stands by itself; a blank line would end it."""
     return "\n".join(line for line in (*tune.file_header, *tune.lines) if line.strip()) + "\n"

@@ -28,12 +28,63 @@
     return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   }
 
+  // What a judge says
+
+  // What is found in each bar: its index to [number of the criterion, text].
+  function foundIn(judged) {
+    const found = new Map();
+    if (judged) {
+      judged.criteria.forEach(({ name, marks }, number) => {
+        for (const [bar, text] of marks) {
+          if (!found.has(bar)) found.set(bar, []);
+          found.get(bar).push([number, `bar ${bar + 1}, ${name}: ${text}`]);
+        }
+      });
+    }
+    return found;
+  }
+
+  // Colours a bar: a stripe for each thing that is found in it.
+  function coloured(found, x, y, width, height) {
+    return found.map(([number, text], which) => {
+      const high = height / found.length;
+      const stripe = drawn("rect", { class: `judged j${number % 5}`, x, y: y + which * high, width, height: high });
+      const title = drawn("title");
+      title.textContent = text;
+      stripe.append(title);
+      return stripe;
+    });
+  }
+
+  const LISTED = 6; // bars of a criterion: more are folded
+
+  function verdict(judged, label) {
+    const rows = judged.criteria.map(({ name, score, says, fails, marks }, number) => {
+      const finding = element("td", {}, says);
+      if (marks.length) {
+        const list = element("ul", {}, ...marks.map(([bar, text]) => element("li", {}, `bar ${bar + 1}: ${text}`)));
+        const bars = `${marks.length} ${marks.length === 1 ? "bar" : "bars"} marked`;
+        finding.append(element("details", { open: marks.length <= LISTED }, element("summary", {}, bars), list));
+      }
+      const shown = score === null ? "–" : score.toFixed(1);
+      const heading = element("th", { scope: "row" }, element("span", { class: `swatch j${number % 5}`, "aria-hidden": "true" }), name);
+      return element("tr", fails ? { class: "fails" } : {}, heading, element("td", { class: "score-of" }, shown), finding);
+    });
+    const head = ["criterion", "score, 1 to 5", "finding"].map((text) => element("th", { scope: "col" }, text));
+    const table = element("table", {}, element("caption", {}, `Verdict: ${judged.verdict}`), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
+    const place = element("div", { class: "verdict", role: "group", tabindex: "0", "aria-label": `Verdict on ${label}` }, table);
+    if (judged.criteria.some(({ marks }) => marks.length)) {
+      place.append(element("p", {}, "Bars are counted as they are written, an upbeat as the first."));
+    }
+    return place;
+  }
+
   // The piano roll
 
   const PIXELS_A_SECOND = 36; // at least: a longer roll scrolls
   const BETWEEN_NUMBERS = 34; // pixels between the numbers of bars
 
-  function pianoRoll(roll, label, seek) {
+  function pianoRoll(roll, label, seek, judged) {
     const pitched = roll.rows.length && !roll.rows.some(([name]) => name.length > 4);
     const names = element("div", { class: pitched ? "names pitches" : "names", "aria-hidden": "true" });
     names.style.height = `${roll.height}px`;
@@ -54,6 +105,11 @@
     svg.style.minWidth = `${width}px`;
     for (const [, top, height, shaded] of roll.rows) {
       if (shaded) svg.append(drawn("rect", { class: "shade", y: top, height, width: roll.seconds }));
+    }
+    const found = foundIn(judged);
+    for (const [bar, start, end] of judged ? judged.spans : []) {
+      if (start >= roll.seconds) continue;
+      svg.append(...coloured(found.get(bar), start, 0, Math.min(end, roll.seconds) - start, roll.height));
     }
     const lines = (places) => places.map((at) => `M${at} 0v${roll.height}`).join("");
     svg.append(drawn("path", { class: "beats", d: lines(roll.beats) }));
@@ -114,7 +170,55 @@
     return "";
   }
 
-  function score(abc, label, first) {
+  // The written bars of the first voice as the engraver drew them: each the parts that stand on a
+  // line, with their notes and the bar lines before and after.
+  function engravedBars(tune) {
+    const bars = [];
+    let bar = null;
+    for (const line of tune.lines) {
+      if (!line.staff) continue;
+      let before = null;
+      let part = null;
+      for (const each of line.staff[0].voices[0]) {
+        const shapes = (each.abselem && each.abselem.elemset) || [];
+        if (each.el_type === "bar") {
+          if (part) part.after = shapes[0];
+          before = shapes[0] || before;
+          bar = part = null;
+        } else if (each.el_type === "note" && !(each.rest && each.rest.type === "spacer")) {
+          if (!bar) bars.push((bar = []));
+          if (!part) bar.push((part = { before, after: null, shapes: [] }));
+          part.shapes.push(...shapes);
+        }
+      }
+    }
+    return bars;
+  }
+
+  const BESIDE = 6; // pixels of a mark above and below the staff, and beside notes without a bar line
+
+  // Colours the bars in which something is found, where the engraver has the bars of the judge.
+  function markBars(svg, tune, judged) {
+    const bars = engravedBars(tune);
+    if (!judged || bars.length !== judged.bars) return;
+    const stripes = [];
+    for (const [number, found] of foundIn(judged)) {
+      for (const { before, after, shapes } of bars[number] || []) {
+        const boxes = shapes.map((shape) => shape.getBBox());
+        if (!boxes.length) continue;
+        const lines = [before, after].filter(Boolean).map((line) => line.getBBox());
+        const left = before ? lines[0].x + lines[0].width : Math.min(...boxes.map((box) => box.x)) - BESIDE;
+        const right = after ? lines[lines.length - 1].x : Math.max(...boxes.map((box) => box.x + box.width)) + BESIDE;
+        const all = lines.length ? lines : boxes;
+        const top = Math.min(...all.map((box) => box.y)) - BESIDE;
+        const bottom = Math.max(...all.map((box) => box.y + box.height)) + BESIDE;
+        if (right > left) stripes.push(...coloured(found, left, top, right - left, bottom - top));
+      }
+    }
+    svg.prepend(...stripes);
+  }
+
+  function score(abc, label, first, judged) {
     const place = element("div", { class: "score", role: "group", tabindex: "0", "aria-label": `Score of ${label}` });
     return {
       element: place,
@@ -134,6 +238,7 @@
         if (!svg || !tune) return () => {};
         svg.setAttribute("role", "img");
         svg.setAttribute("aria-label", `Score of ${label}`);
+        markBars(svg, tune, judged);
         const events = tune.setTiming().filter((event) => event.type === "event" && event.left !== null);
         // An upbeat begins the score, and comes late in the first bar of the sound.
         const isNote = (event) => event.elements.flat().some((each) => each.classList.contains("abcjs-note"));
@@ -205,7 +310,7 @@
       this.body.replaceChildren();
       this.files.replaceChildren();
       if (piece.roll) {
-        const roll = pianoRoll(piece.roll, this.label, (seconds) => this.seek(seconds));
+        const roll = pianoRoll(piece.roll, this.label, (seconds) => this.seek(seconds), piece.judged);
         this.body.append(roll.element);
         movers.push(roll.move);
         if (piece.roll.cut) this.body.append(element("p", { class: "problem" }, piece.roll.cut));
@@ -213,7 +318,7 @@
       const why = notEngraved(piece.abc);
       if (why) this.body.append(element("p", { class: "problem" }, why));
       if (piece.abc && piece.roll && !why && window.ABCJS) {
-        const engraved = score(piece.abc, this.label, piece.roll.first);
+        const engraved = score(piece.abc, this.label, piece.roll.first, piece.judged);
         this.body.append(engraved.element);
         try {
           movers.push(engraved.draw());
@@ -221,6 +326,7 @@
           engraved.element.replaceChildren(element("p", { class: "problem" }, "The score cannot be engraved."));
         }
       }
+      if (piece.judged) this.body.append(verdict(piece.judged, this.label));
       if (piece.problem) this.body.append(element("p", { class: "problem" }, piece.problem));
       if (!piece.sound) {
         this.body.append(element("p", { class: "problem" }, "There is no sound file (.mp3, .flac or .wav) of this name beside it."));

@@ -19,11 +19,11 @@ import os
 import pathlib
 import string
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.media import description
-from pipelines.media.page import cards, compare, folder, roll
+from pipelines.media import description, judgement
+from pipelines.media.page import cards, compare, folder, marks, roll
 from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
@@ -106,7 +106,22 @@ def page(directory: str, deep: bool = False, pieces: Sequence[folder.Piece] | No
     kept = {name: folder.read_input(directory, name) for name in sorted(names)}
     inputs = {name: piece for name, piece in kept.items() if piece}
     title = os.path.basename(os.path.abspath(directory)) or "music"
-    return assemble(title, contents(title, cards.arrange(pieces, known, inputs)))
+    judged = _judgements(directory, pieces)
+    return assemble(title, contents(title, cards.arrange(pieces, known, inputs), judged))
+
+
+def _judgements(directory: str, pieces: Sequence[folder.Piece]) -> dict[int, dict[str, Any]]:
+    """What the page shows of judgements, by the id of the piece."""
+    found = {}
+    by_folder: dict[str, list[folder.Piece]] = {}
+    for piece in pieces:
+        by_folder.setdefault(os.path.dirname(piece.file), []).append(piece)
+    for inside, some in by_folder.items():
+        known = judgement.read(os.path.join(directory, inside))
+        for piece in some if known else ():
+            if said := known.get(marks.key(piece)):
+                found[id(piece)] = marks.shown_on_page(piece, said)
+    return found
 
 
 def _descriptions(
@@ -129,11 +144,20 @@ def _descriptions(
     return known
 
 
-def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
+def contents(
+    title: str,
+    arranged: list[cards.Card],
+    judged: Mapping[int, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """What the script of the page draws, as JSON values.
 
     What a browser would obey in a text rather than show, such as right-to-left marks, is written
     out. Notation is left as it is, since it is also what is downloaded.
+
+    Args:
+      title: that of the page.
+      arranged: the cards.
+      judged: what is shown of judgements, by the id of the piece: from `marks.shown_on_page`.
 
     Returns:
       `title`; `cards`: each with `title`, `facts` (pairs of texts), `axes` (each with `label` and
@@ -142,12 +166,12 @@ def contents(title: str, arranged: list[cards.Card]) -> dict[str, Any]:
     drawn = []
     with Progress("pieces drawn", len(arranged)) as progress:
         for number, card in enumerate(arranged, start=1):
-            drawn.append(_card(card))
+            drawn.append(_card(card, judged or {}))
             progress.update(number)
     return {"title": shown(title), "cards": drawn}
 
 
-def _card(card: cards.Card) -> dict[str, Any]:
+def _card(card: cards.Card, judged: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     marked: dict[int, set[int]] = {}
     tracks = []
     if card.compared:
@@ -161,7 +185,10 @@ def _card(card: cards.Card) -> dict[str, Any]:
                 if len(copies) == 1:
                     marked[id(original)] = missing
     for track in card.tracks:
-        pieces = [_piece(piece, marked.get(id(piece), set())) for piece in track.pieces]
+        pieces = [
+            _piece(piece, marked.get(id(piece), set())) | {"judged": judged.get(id(piece))}
+            for piece in track.pieces
+        ]
         tracks.append({"label": shown(track.label), "pieces": pieces})
     return {
         "title": shown(card.title),

@@ -27,6 +27,19 @@ class PlayedNote(NamedTuple):
     program: int
 
 
+class PlayedBar(NamedTuple):
+    """A bar of the first voice as it is heard.
+
+    Attributes:
+      bar: its index in the voice.
+      start, end: in ticks from the tune's begin; a rest that fills up the bar is not in it.
+    """
+
+    bar: int
+    start: Ticks
+    end: Ticks
+
+
 class Performance(NamedTuple):
     """A tune as it is heard; all times in ticks.
 
@@ -37,6 +50,7 @@ class Performance(NamedTuple):
       sections: times and numbers; a section has the same number each time it is played.
       meters, keys, tempos: times and values: one at 0, and one at each change.
       warnings: pairs (line of the file, what is wrong).
+      bars: those of the first voice in the order in which they are played, each as often as that.
     """
 
     notes: list[PlayedNote]
@@ -47,6 +61,7 @@ class Performance(NamedTuple):
     keys: list[tuple[Ticks, Key]]
     tempos: list[tuple[Ticks, Fraction]]
     warnings: list[tuple[int, str]]
+    bars: list[PlayedBar]
 
 
 def play(score: Score, max_notes: int = MAX_NOTES) -> Performance:
@@ -61,8 +76,13 @@ def play(score: Score, max_notes: int = MAX_NOTES) -> Performance:
     lead = score.voices[0].bars
     order = _order(lead, score.parts, warnings)
     together = [voice.bars for voice in score.voices if len(voice.bars) == len(lead)]
-    starts, meters = _grid(lead, order, _lengths(together, order), warnings)
-    played = Performance([], [], [], [], meters, [], [], warnings)
+    lengths = _lengths(together, order)
+    starts, meters = _grid(lead, order, lengths, warnings)
+    bars = [
+        PlayedBar(place, start, bounded(start + length))
+        for place, start, length in zip(order, starts, lengths, strict=True)
+    ]
+    played = Performance([], [], [], [], meters, [], [], warnings, bars)
     for voice in score.voices:
         if len(voice.bars) == len(lead):
             _perform(played, voice.bars, order, starts, voice.name, max_notes)
@@ -381,7 +401,7 @@ def _sections(bars: Sequence[Bar]) -> dict[int, int]:
 
 def written_notes(bars: Sequence[Bar]) -> Iterator[tuple[int, Ticks]]:
     """Pitches and lengths of a voice as written, without repeats, tied notes joined."""
-    played = Performance([], [], [], [], [], [], [], [])
+    played = Performance([], [], [], [], [], [], [], [], [])
     starts: list[Ticks] = []
     time: Ticks = 0
     for bar in bars:

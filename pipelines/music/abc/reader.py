@@ -13,6 +13,7 @@ import bisect
 import operator
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 from pipelines.music import note_sequence
 from pipelines.music.abc import headers
@@ -79,6 +80,29 @@ def written(tune: TuneText) -> list[list[tuple[int, Fraction]]]:
     return [
         [(pitch, of_whole(length)) for pitch, length in written_notes(voice.bars)]
         for voice in notate(tune).voices
+    ]
+
+
+class BarSpan(NamedTuple):
+    """When a written bar of the first voice is heard, in seconds; `bar` is its index there."""
+
+    bar: int
+    start: float
+    end: float
+
+
+def bar_spans(score: Score, max_notes: int = MAX_NOTES) -> list[BarSpan]:
+    """When the bars of a score are heard, in the order in which they are played.
+
+    A bar that is repeated has a span for each time. The times are those of `perform`.
+
+    Raises:
+      Rejected: "no_notes", "too_long" or "too_many_notes".
+    """
+    played = play(score, max_notes)
+    clock = _Clock(played.tempos)
+    return [
+        BarSpan(bar, clock.seconds(start), clock.seconds(end)) for bar, start, end in played.bars
     ]
 
 

@@ -5,8 +5,9 @@ import pathlib
 
 import pytest
 
-from pipelines.media import description
-from pipelines.media.page import writing
+from pipelines.media import description, judgement, tune_texts
+from pipelines.media.page import judged, writing
+from pipelines.media.page.judged import Judged
 from tests.support import browser
 from tests.support.pieces import drums, tune
 
@@ -371,3 +372,99 @@ def test_notation_that_would_stand_the_page_still_is_not_engraved(
     assert "too dense to be shown as a score" in dense.inner_text()
     assert not dense.locator(".score").count()
     assert card(page, "B").locator(".score svg").count() == 1
+
+
+@pytest.fixture(scope="module")
+def judged_path(page_path):
+    """A page of a judged tune with an upbeat, a repeat and endings, and of one in rests."""
+    folder = page_path.parent.parent / "judged"
+    folder.mkdir()
+    head = "M:4/4\nL:1/8\nQ:1/4=120\nK:C\n"
+    tunes = f"X:1\nT:Wrong\n{head}C2|D8|E6|F8|1 G6:|2 A8|]\n\nX:2\nT:Rests\n{head}C8|Z2|D8|]\n"
+    (folder / "tunes.abc").write_text(tunes)
+    opinions = (
+        judgement.Opinion("rhythm", 1.0, "wrong", True, (judgement.Mark(2, f"too short {EVIL}"),)),
+        judgement.Opinion(
+            "melody", 2.5, "odd", False, tuple(judgement.Mark(bar, "odd") for bar in (2, 5))
+        ),
+        judgement.Opinion("mode", None, "cannot be judged: why not"),
+    )
+    path = str(folder / "tunes.abc")
+    found = [
+        Judged(path, number, text, "rejected: rhythm", opinions)
+        for number, text in enumerate(tune_texts.read(path).tunes, start=1)
+    ]
+    return pathlib.Path(judged.write(str(folder / "page"), found))
+
+
+def test_bars_are_marked_on_roll_and_score(opened, judged_path):
+    page = opened(judged_path)
+    found = card(page, "Wrong")
+    # The third bar is played twice and marked by two criteria, the sixth once by one.
+    stripes = found.locator(".roll .judged")
+    assert stripes.count() == 5
+    titles = found.locator(".roll .judged title").all_text_contents()
+    assert sorted(set(titles)) == [
+        "bar 3, melody: odd",
+        f"bar 3, rhythm: too short {EVIL}",
+        "bar 6, melody: odd",
+    ]
+    # In seconds: after a bar with the upbeat and a full one; six eighths last a second and a half.
+    assert [float(stripes.nth(0).get_attribute(name)) for name in ("x", "width")] == [4.0, 1.5]
+    marked = found.locator(".score .judged")
+    assert marked.count() == 3
+    inside = page.evaluate(
+        """() => {
+          const box = (shape) => shape.getBoundingClientRect();
+          const stripes = [...document.querySelectorAll("article .score .judged")].map(box);
+          const notes = [...document.querySelectorAll("article .score .abcjs-note")].map(box);
+          const middles = notes.map((note) => note.x + note.width / 2);
+          return stripes.map((stripe) => middles.flatMap((x, at) =>
+            x > stripe.x && x < stripe.right && notes[at].y < stripe.bottom + 40
+            && notes[at].bottom > stripe.y - 40 ? [at] : []));
+        }"""
+    )
+    assert inside[:2] == [[2], [2]]
+    assert inside[2] == [5]
+
+
+def test_verdicts_are_told_as_text(opened, judged_path):
+    page = opened(judged_path)
+    found = card(page, "Wrong")
+    assert found.locator("caption").text_content() == "Verdict: rejected: rhythm"
+    rows = found.locator(".verdict tbody tr")
+    assert [rows.nth(row).locator("th").text_content() for row in range(3)] == [
+        "rhythm",
+        "melody",
+        "mode",
+    ]
+    assert [rows.nth(row).locator(".score-of").text_content() for row in range(3)] == [
+        "1.0",
+        "2.5",
+        "–",
+    ]
+    assert rows.nth(0).locator("li").all_text_contents() == [f"bar 3: too short {EVIL}"]
+    assert rows.nth(1).locator("li").all_text_contents() == ["bar 3: odd", "bar 6: odd"]
+
+
+def test_bars_that_the_engraver_counts_otherwise_are_not_marked_on_the_score(opened, judged_path):
+    found = card(opened(judged_path), "Rests")
+    assert found.locator(".roll .judged").count() == 2
+    assert found.locator(".score .judged").count() == 0
+    assert found.locator(".score svg").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_fit_a_phone_and_axe_finds_nothing_serious(opened, judged_path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = opened(judged_path, size=PHONE, scheme=scheme)
+    scroll_through(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    tables = page.locator(".verdict")
+    assert all(
+        tables.nth(each).evaluate("table => table.scrollWidth <= table.clientWidth")
+        for each in range(tables.count())
+    )
+    found = axe.run(page).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert not serious, json.dumps(serious, indent=1)
