@@ -2,7 +2,7 @@
 
 Capitals stand for strains as they are played, small letters for phrases. The same letter means the
 same notes; a prime (A') means that so much of the time has the same notes that it is a variation;
-a star (a*) means that it is the same moved to other degrees of the scale: a sequence.
+a star (a*) means that it is the same moved to other degrees of the scale, or by octaves.
 """
 
 from collections.abc import Sequence

@@ -20,6 +20,7 @@ from pipelines.music.abc.grid import WHOLE
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Key, Tune
+from pipelines.runtime.app import UserError
 
 MODES = ("MAJOR", "MINOR", "DORIAN", "MIXOLYDIAN", "PHRYGIAN", "LYDIAN")
 FEWEST_NOTES = 6
@@ -305,12 +306,24 @@ def learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.n
 
     Returns:
       the arrays of `KeyFinder`.
+
+    Raises:
+      UserError: where no tune of training is in a key.
     """
-    weights, biases = _fitted(*_examples(train))
+    # Several criteria learn keys, of the same tunes.
+    return dict(_learned(tuple(train), tuple(validation)))
+
+
+@functools.lru_cache(maxsize=1)
+def _learned(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.ndarray]:
+    inputs, targets = _examples(train)
+    if not len(targets):
+        raise UserError("no tune of training has a K: field that names a key; convert others")
+    weights, biases = _fitted(inputs, targets)
     inputs, targets = _examples(validation)
-    scores = (inputs @ weights + biases).reshape(len(inputs), -1)
+    scores = (inputs @ weights + biases).reshape(len(inputs), 12 * len(MODES))
     losses = [_loss(scores / temperature, targets) for temperature in _TEMPERATURES]
-    temperature = _TEMPERATURES[int(np.argmin(losses))]
+    temperature = _TEMPERATURES[int(np.argmin(losses))] if len(targets) else 1.0
     return {
         "key_weights": (weights / temperature).astype(np.float32),
         "key_biases": (biases / temperature).astype(np.float32),
@@ -330,6 +343,8 @@ def _examples(known: Sequence[Known]) -> tuple[np.ndarray, np.ndarray]:
         if key.mode in MODES:
             examples.append(whole)
             targets.append(key.tonic * len(MODES) + MODES.index(key.mode))
+    if not examples:
+        return np.zeros((0, 12, _SIZE), np.float32), np.zeros(0, int)
     return _features(examples).astype(np.float32)[:, _rows()], np.array(targets)
 
 

@@ -10,6 +10,7 @@ from pipelines.judge.finding import CannotBeJudged
 from pipelines.judge.key_finder import KeyFinder
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
+from pipelines.runtime.app import UserError
 from tests.support.keyed_tunes import keyed_tune, keyed_tunes, learned_mode
 
 _EIGHTH = WHOLE // 8
@@ -147,9 +148,23 @@ def test_names_of_notes_in_keys(pitch, key, says):
     assert key_finder.note_name(pitch, key) == says
 
 
+def _learned(seed: int) -> dict[str, np.ndarray]:
+    return key_finder.learn(keyed_tunes(seed, 12), keyed_tunes(2, 4))
+
+
 def test_learning_twice_gives_the_same():
-    once, again = (key_finder.learn(keyed_tunes(1, 12), keyed_tunes(2, 4)) for _ in range(2))
+    # What is learned of other tunes in between takes the place of what was kept.
+    once, other, again = _learned(1), _learned(3), _learned(1)
     assert once.keys() == again.keys()
     for name, array in once.items():
         np.testing.assert_array_equal(array, again[name])
         assert array.dtype == np.float32
+    assert (other["key_weights"] != once["key_weights"]).any()
+
+
+def test_tunes_without_keys_teach_nothing():
+    (known,) = keyed_tunes(1, 1)
+    bars = tuple(bar._replace(key=Key(0, "NOT_SPECIFIED")) for bar in known.tune.bars)
+    with pytest.raises(UserError, match="no tune of training has a K: field"):
+        key_finder.learn([known._replace(tune=Tune(bars))], [])
+    assert np.isfinite(key_finder.learn([known], [])["key_weights"]).all()
