@@ -19,6 +19,8 @@ _CELLS = 96
 # Positions are counted in blocks of so many bars from the beginning of a strain.
 BLOCK = 8
 _SAME = 0.95
+# So many bars are compared with all others at a time, in 25 MB where there are 2,000.
+_AT_ONCE = 128
 _PAIRS = np.triu_indices(BLOCK, 1)
 _TRIAD = np.isin(np.arange(12), (0, 3, 4, 7))
 _THIRD = np.isin(np.arange(12), (3, 4))
@@ -130,7 +132,12 @@ def lay(tune: Tune, heard: Sequence[Sound]) -> Laid:
     grid, hits = grid[:, :width], hits[:, :width]
     sounding = grid > 0
     time = sounding.sum(axis=1)
-    equal = ((grid[:, None] == grid[None]) & sounding[:, None]).sum(axis=2)
+    equal = np.concatenate(
+        [
+            ((grid[at : at + _AT_ONCE, None] == grid) & sounding[at : at + _AT_ONCE, None]).sum(2)
+            for at in range(0, count, _AT_ONCE)
+        ]
+    )
     alike = 2 * equal / np.maximum(time[:, None] + time[None], 1)
     onsets = hits.sum(axis=1)
     both = hits @ hits.T

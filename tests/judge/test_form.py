@@ -52,9 +52,9 @@ def test_says_strains_and_phrases(judge):
     assert finding.says == "AABB, 8+8 bars"
     first, second = finding.evidence["strains"]
     assert first == {
-        "from_bar": 0, "bars": 8, "repeats": True, "endings": 0, "phrases": "abac",
+        "from_bar": 1, "bars": 8, "repeats": True, "endings": 0, "phrases": "abac",
     }  # fmt: skip
-    assert second["from_bar"] == 8
+    assert second["from_bar"] == 9
     assert finding.evidence["missing"] == []
     assert set(finding.evidence["like"]) == set(form.FAULTS)
     assert finding.marks == ()
@@ -127,8 +127,15 @@ def test_what_cannot_be_judged(judge):
     bar = _regular_tune(106).bars[0]
     with pytest.raises(CannotBeJudged, match="^it has one note; form needs 6 or more$"):
         judge(Tune((bar._replace(notes=bar.notes[:1]),)))
-    with pytest.raises(CannotBeJudged, match="^it has 401 bars; form is judged of 400 at most$"):
-        judge(Tune((bar,) * 401))
+    with pytest.raises(CannotBeJudged, match="^it has 2001 bars; form is judged of 2000 at most$"):
+        judge(Tune((bar,) * 2001))
+
+
+def test_long_tunes_are_judged(judge):
+    one = _regular_tune(108)
+    finding = judge(Tune(one.bars * 20))
+    assert len(finding.evidence["strains"]) == 40
+    assert np.isfinite(finding.measure)
 
 
 def test_arrays_go_to_disk_without_pickle(arrays, judge, tmp_path):

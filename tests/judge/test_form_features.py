@@ -42,6 +42,13 @@ def test_the_same_time_with_the_same_notes_is_alike():
     assert (laid.rhythm == 1).all()
 
 
+def test_bars_are_compared_however_many_there_are():
+    bars = (_A, _B, _C, _D)
+    few, many = _laid(*bars * 2), _laid(*bars * 50)
+    np.testing.assert_array_equal(many.alike[192:, 192:], few.alike)
+    np.testing.assert_array_equal(many.alike[:8, 192:], few.alike)
+
+
 def test_rests_are_not_alike_and_rhythms_share_onsets():
     long = Bar((Note(60, 2 * _EIGHTH), Note(None, 2 * _EIGHTH)), (2, 4), _KEY)
     laid = _laid(long, long, _A)

@@ -107,7 +107,7 @@ def test_a_transposed_strain_is_a_change_and_measures_worse(judge):
     planted = key_faults.strain_transposed(tune, np.random.default_rng(1))
     finding = judge(planted.tune)
     (change,) = finding.evidence["changes"]
-    assert change["from_bar"] == planted.bars[0]
+    assert change["from_bar"] == planted.bars[0] + 1
     assert change["strain"] == planted.bars[0] // 8 + 1
     assert any(mark.bar == planted.bars[0] and change["key"] in mark.text for mark in finding.marks)
     assert finding.measure < judge(tune).measure

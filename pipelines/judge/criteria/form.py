@@ -19,7 +19,7 @@ from pipelines.representations.abc_tokens.strains import Sound
 from pipelines.representations.abc_tokens.written import Key, Tune
 from pipelines.runtime.progress import Progress
 
-MOST_BARS = 400
+MOST_BARS = 2000
 _OTHER_STRAIN = "another tune's strain"
 FAULTS = ("bars shuffled", "strains swapped", "strain dropped", _OTHER_STRAIN)
 _ATTEMPTS = 10
@@ -98,7 +98,7 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
         "form": written.form,
         "strains": [
             {
-                "from_bar": strain.bars[0],
+                "from_bar": strain.bars[0] + 1,  # Counted from 1.
                 "bars": len(strain.bars),
                 "repeats": strain.repeats,
                 "endings": len(strain.endings),

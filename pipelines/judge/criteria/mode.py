@@ -131,6 +131,7 @@ def _percent(found: Found) -> str:
 
 
 def _evidence(heard: Heard, field: Key) -> dict[str, Any]:
+    """What is found; bars count from 1."""
     found = heard.found
     evidence: dict[str, Any] = {
         "key": key_finder.name(found.key),
@@ -140,7 +141,7 @@ def _evidence(heard: Heard, field: Key) -> dict[str, Any]:
         "changes": [
             {
                 "strain": i + 1,
-                "from_bar": heard.starts[i],
+                "from_bar": heard.starts[i] + 1,
                 "key": key_finder.name(one.key),
                 "probability": round(one.probability, 4),
             }
