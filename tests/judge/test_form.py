@@ -135,6 +135,7 @@ def test_long_tunes_are_judged(judge):
     one = _regular_tune(108)
     finding = judge(Tune(one.bars * 20))
     assert len(finding.evidence["strains"]) == 40
+    assert finding.says == "AABBAABBAABBAABB..., 320 bars in 40 strains"
     assert np.isfinite(finding.measure)
 
 

@@ -20,6 +20,7 @@ from pipelines.representations.abc_tokens.written import Key, Tune
 from pipelines.runtime.progress import Progress
 
 MOST_BARS = 2000
+_MOST_SAID = 8
 _OTHER_STRAIN = "another tune's strain"
 FAULTS = ("bars shuffled", "strains swapped", "strain dropped", _OTHER_STRAIN)
 _ATTEMPTS = 10
@@ -92,8 +93,7 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
     odds = weights.odds(read.features)
     written = form_letters.letters(laid)
     marks = list(_missing(tune, read))
-    sizes = "+".join(map(str, laid.sizes))
-    says = [written.form, f"{sizes} bars", *(mark.text for mark in marks[:1])]
+    says = [*_in_short(written.form, laid.sizes), *(mark.text for mark in marks[:1])]
     evidence: dict[str, Any] = {
         "form": written.form,
         "strains": [
@@ -111,6 +111,13 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
     }
     measure = -float(np.logaddexp.reduce(odds) - np.log(len(odds)))
     return Finding(measure, ", ".join(says), evidence, tuple(sorted(marks, key=lambda m: m.bar)))
+
+
+def _in_short(written: str, sizes: Sequence[int]) -> tuple[str, str]:
+    """The form and its bars; of tunes of many strains not all of it."""
+    if len(sizes) <= _MOST_SAID:
+        return written, f"{'+'.join(map(str, sizes))} bars"
+    return f"{written[: 2 * _MOST_SAID]}...", f"{sum(sizes)} bars in {len(sizes)} strains"
 
 
 def _missing(tune: Tune, read: _Read) -> Iterator[Mark]:
