@@ -92,7 +92,7 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
     laid = read.laid
     odds = weights.odds(read.features)
     written = form_letters.letters(laid)
-    marks = list(_missing(tune, read))
+    marks = list(_missing(read))
     says = [*_in_short(written.form, laid.sizes), *(mark.text for mark in marks[:1])]
     evidence: dict[str, Any] = {
         "form": written.form,
@@ -120,7 +120,7 @@ def _in_short(written: str, sizes: Sequence[int]) -> tuple[str, str]:
     return f"{written[: 2 * _MOST_SAID]}...", f"{sum(sizes)} bars in {len(sizes)} strains"
 
 
-def _missing(tune: Tune, read: _Read) -> Iterator[Mark]:
+def _missing(read: _Read) -> Iterator[Mark]:
     """What a form of whole strains would have."""
     laid = read.laid
     for number, strain in enumerate(laid.strains, start=1):
