@@ -8,7 +8,7 @@ from pipelines.judge import reading, verdicts
 from pipelines.judge.reading import Read
 from pipelines.music.limits import Rejected
 from pipelines.records.parts import Part, read_batch
-from pipelines.runtime import files, worker_processes
+from pipelines.runtime import cores, files, worker_processes
 
 
 class JudgeBatch:
@@ -20,6 +20,7 @@ class JudgeBatch:
     """
 
     def __init__(self, parts: str, judge_folder: str, names: Sequence[str], against: Sequence[str]):
+        cores.compute_on_one()
         self._parts = parts
         self._judge = verdicts.open_judge(judge_folder, names, against)
 

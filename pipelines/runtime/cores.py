@@ -63,3 +63,15 @@ def lay_out() -> None:
             tf.config.threading.set_intra_op_parallelism_threads(1)
         if "TF_NUM_INTEROP_THREADS" not in os.environ:
             tf.config.threading.set_inter_op_parallelism_threads(_HALVED)
+
+
+def compute_on_one() -> None:
+    """Has NumPy and SciPy compute on one core each, in this process from now on.
+
+    Many products of small matrices take several times as long where their threads wait for each
+    other, and most of all where processes share the cores.
+    """
+    # threadpoolctl, which scikit-learn brings: it reaches libraries that are loaded already.
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(1)

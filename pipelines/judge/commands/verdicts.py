@@ -23,7 +23,7 @@ from absl import flags
 from pipelines.judge import reading, table, verdicts
 from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
-from pipelines.runtime import app
+from pipelines.runtime import app, cores
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags
 from pipelines.runtime.progress import Progress
@@ -76,6 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in ("pipeline_options", "overwrite"):
         if FLAGS[name].value:
             raise UserError(f"--{name} goes with --output")
+    cores.compute_on_one()
     judge = verdicts.open_judge(*settings)
     tunes = list(reading.read_all(arguments))
     told = FLAGS.reasons if FLAGS.reasons is not None else len(tunes) <= _MOST_WITH_REASONS
