@@ -34,7 +34,7 @@ _ALONE = 0.75
 # the other tune has most of counts as a whole tune does that is less similar by so much.
 _STRETCH, _MIN_STRETCH, _STRETCH_LESS = 0.4, 24, 0.25
 # A tune is spoken of as a copy, and its bars are marked, from this similarity on.
-_COPY = 0.5
+_COPY = 0.55
 # A bar matches where so much of its notes does.
 _BAR_SHARE = 0.5
 
