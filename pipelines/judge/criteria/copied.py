@@ -5,17 +5,16 @@ most ornaments: tunes are compared by their skeletons (`pipelines.judge.skeleton
 """
 
 import itertools
-import math
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
-from pipelines.judge import alignment, skeletons
-from pipelines.judge.alignment import Alignment
+from pipelines.judge import passages, skeletons
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Known, Mark
-from pipelines.judge.skeletons import Notes, Skeletons
-from pipelines.judge.tune_index import Candidates, TuneIndex
+from pipelines.judge.passages import Copy
+from pipelines.judge.skeletons import Notes
+from pipelines.judge.tune_index import TuneIndex
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import notation
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
@@ -23,52 +22,10 @@ from pipelines.tunes import title_text
 
 # Fewer notes are in many tunes.
 MIN_NOTES = 8
-# How many tunes are aligned roughly, then with all passages; and how many are told.
-_ALIGNED, _REFINED, _TOLD = 24, 4, 3
-# More passages are looked for between those that are found: how long what is left must be, how
-# often, and what they must score.
-_MIN_PASSAGE, _ROUNDS, _MIN_SCORE = 24, 2, 250
-# What a note that begins in one of two tunes alone takes off.
-_ALONE = 0.75
-# A strain alone may be copied: the stretch of so much of the notes, and of so many at least, that
-# the other tune has most of counts as a whole tune does that is less similar by so much.
-_STRETCH, _MIN_STRETCH, _STRETCH_LESS = 0.4, 24, 0.25
+# How many tunes are told.
+_TOLD = 3
 # A tune is spoken of as a copy, and its bars are marked, from this similarity on.
-_COPY = 0.5
-# A bar matches where so much of its notes does.
-_BAR_SHARE = 0.5
-
-
-class Copy(NamedTuple):
-    """A tune of the index beside the judged one.
-
-    Attributes:
-      tune: its number in the index.
-      notes: how many notes of the judged tune are compared.
-      same: how many of them are in the other tune, at the same place of matching passages.
-      alone: how many notes of these passages begin in one of the tunes alone.
-      stretch: the similarity of the stretch of the judged tune that is most similar.
-      above: by how many semitones it lies above the judged tune.
-      bars: pairs of bars that match, each from 0: of the judged tune, of the other.
-    """
-
-    tune: int
-    notes: int
-    same: int
-    alone: int
-    stretch: float
-    above: int
-    bars: list[tuple[int, int]]
-
-    @property
-    def similarity(self) -> float:
-        """From 0 to 1, where all notes are the same and no other note is between them."""
-        return max(self.same - _ALONE * self.alone, 0) / self.notes
-
-    @property
-    def copied(self) -> float:
-        """How much it is copied, from 0 to 1: as a whole, or a stretch of it."""
-        return max(self.similarity, self.stretch - _STRETCH_LESS)
+_COPY = 0.55
 
 
 def index_of(tunes: Sequence[Known]) -> Arrays:
@@ -183,24 +140,10 @@ class CopyJudge:
         found: dict[int, Copy] = {}
         for level in skeletons.possible_levels(notes):
             query = skeletons.skeletons(notes, np.array([level]))
-            for copy in self._copies(self._index, query, away):
+            for copy in passages.copies(self._index, query, away):
                 if copy.tune not in found or found[copy.tune].copied < copy.copied:
                     found[copy.tune] = copy
         return sorted(found.values(), key=lambda copy: (-copy.copied, copy.tune))
-
-    def _copies(
-        self, index: TuneIndex, query: Skeletons, left_out: np.ndarray | None
-    ) -> Iterable[Copy]:
-        some = index.candidates(query, _ALIGNED, left_out)
-        if not len(some.tune):
-            return
-        others = alignment.gather(index.skeletons, some.tune, some.up, some.above)
-        best = np.argsort(-alignment.scores(query, others), kind="stable")[:_REFINED]
-        others = others.of(best)
-        passages = _passages(query, others)
-        for number, candidate in enumerate(best):
-            one = others.of([number])
-            yield _copy(query, some, int(candidate), one, passages[number], index.skeletons)
 
     def _told(self, tune: Tune, copy: Copy) -> dict[str, Any]:
         """A tune of the index as JSON values; bars are numbered from 1."""
@@ -257,93 +200,6 @@ class CopyJudge:
             notes[bar].append(Note(None if pitch == skeletons.REST else pitch, length))
         bars = tuple(Bar(tuple(some), meter, key) for some in notes)
         return Tune(bars, title=str(self._arrays["title"][number]))
-
-
-def _passages(query: Skeletons, others: alignment.Others) -> list[list[Alignment]]:
-    """The passages of a tune that each of some others has: the best first, no slot in two."""
-    found = [[first] for first in alignment.align(query, others)]
-    for number, passages in enumerate(found):
-        one = others.of([number])
-        free = np.ones(len(query.step), bool)
-        _take(free, passages[0])
-        for _ in range(_ROUNDS):
-            rest = [_best_in(query, one, a, b) for a, b in _gaps(free)]
-            rest = [each for each in rest if each.score >= _MIN_SCORE]
-            for each in rest:
-                passages.append(each)
-                _take(free, each)
-    return found
-
-
-def _take(free: np.ndarray, passage: Alignment) -> None:
-    """Marks the slots between the ends of a passage as taken."""
-    if len(passage.here):
-        free[passage.here[0] : passage.here[-1] + 1] = False
-
-
-def _gaps(free: np.ndarray) -> list[tuple[int, int]]:
-    """Where free slots begin and end, of runs long enough for a passage."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(np.int8), [0]])))
-    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(a, b) for a, b in pairs if b - a >= _MIN_PASSAGE]
-
-
-def _best_in(query: Skeletons, other: alignment.Others, begin: int, end: int) -> Alignment:
-    """The best alignment of some slots of a tune."""
-    step, pitch, onset, bar = (array[begin:end] for array in query[:4])
-    part = Skeletons(step, pitch, onset, bar, np.array([0, end - begin]))
-    (found,) = alignment.align(part, other)
-    return found._replace(here=found.here + begin)
-
-
-def _copy(
-    query: Skeletons,
-    candidates: Candidates,
-    candidate: int,
-    other: alignment.Others,
-    passages: Sequence[Alignment],
-    index: Skeletons,
-) -> Copy:
-    tune = int(candidates.tune[candidate])
-    here = np.concatenate([passage.here for passage in passages])
-    there = np.concatenate([passage.there for passage in passages])
-    ours, theirs = query.onset[here], other.onset[0, there]
-    same = ours & theirs & (query.step[here] == other.step[0, there])
-    alone = ours ^ theirs
-    bars = index.bar[index.starts[tune] + there]
-    pairs = _matching_bars(query, query.bar[here], bars, same)
-    notes = int(query.onset.sum())
-    above = int(candidates.above[candidate])
-    counts = np.bincount(here, same - _ALONE * alone, len(query.step))
-    stretch = _best_stretch(counts, query.onset)
-    return Copy(tune, notes, int(same.sum()), int(alone.sum()), stretch, above, pairs)
-
-
-def _best_stretch(counts: np.ndarray, onset: np.ndarray) -> float:
-    """The highest similarity of a stretch of the least length.
-
-    Args:
-      counts: what each slot adds, float [slots].
-      onset: in which slots notes begin, bool [slots].
-    """
-    notes = int(onset.sum())
-    size = min(max(math.ceil(_STRETCH * notes), _MIN_STRETCH), notes)
-    # From the begin of each note to that of another, or to the end.
-    sums = np.concatenate([[0], np.cumsum(counts)])[np.append(np.flatnonzero(onset), len(onset))]
-    return max(float((sums[size:] - sums[:-size]).max()) / size, 0.0)
-
-
-def _matching_bars(
-    query: Skeletons, here: np.ndarray, there: np.ndarray, same: np.ndarray
-) -> list[tuple[int, int]]:
-    """For each bar the bar of the other that most of its notes match, where half of them do."""
-    sizes = np.bincount(query.bar[query.onset])
-    found: dict[int, tuple[int, int]] = {}
-    pairs, counts = np.unique(np.stack([here, there])[:, same], axis=1, return_counts=True)
-    for bar, other, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-        if count >= _BAR_SHARE * sizes[bar] and count > found.get(bar, (0, 0))[1]:
-            found[bar] = other, count
-    return [(bar, found[bar][0]) for bar in sorted(found)]
 
 
 def _is_same_title(one: str, other: str) -> bool:
