@@ -17,9 +17,10 @@ import numpy as np
 from absl import flags
 
 from experiments.judge import measuring
-from pipelines.judge import copies, faults, learning
+from pipelines.judge import learning
 from pipelines.judge.criteria import copied
 from pipelines.judge.criteria.copied import CopyJudge
+from pipelines.judge.faults import copies, tune_faults
 from pipelines.judge.finding import CannotBeJudged, Known
 from pipelines.records.tune_list import read_tunes
 from pipelines.representations.abc_tokens.written import Tune
@@ -108,10 +109,10 @@ def _with_others_strain(
     for other in rng.permutation(len(tunes)):
         if tunes[other].group != known.group:
             try:
-                return faults.other_strain(tune, tunes[other].tune).tune, tunes[other].group
-            except faults.NoPlace:
+                return tune_faults.other_strain(tune, tunes[other].tune).tune, tunes[other].group
+            except tune_faults.NoPlace:
                 continue
-    raise faults.NoPlace("no other tune has such a strain")
+    raise tune_faults.NoPlace("no other tune has such a strain")
 
 
 class _Measures:
@@ -166,7 +167,7 @@ def _copies(
             found["judge"].append(measures.found(number, tune))
             if tfidf:
                 found["tfidf"].append(measures.by_tfidf(number, tune))
-        except (faults.NoPlace, CannotBeJudged):
+        except (tune_faults.NoPlace, CannotBeJudged):
             continue
     return found
 
@@ -180,7 +181,7 @@ def _strains(measures: _Measures, numbers: Sequence[int], share: float, seed: in
         try:
             tune, group = _with_others_strain(tunes, place, rng, share)
             found.append(measures.found(number, tune, {group}))
-        except (faults.NoPlace, CannotBeJudged):
+        except (tune_faults.NoPlace, CannotBeJudged):
             continue
     return found
 

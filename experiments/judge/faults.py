@@ -16,7 +16,8 @@ import numpy as np
 from absl import flags
 
 from experiments.judge import measuring
-from pipelines.judge import beat_faults, faults, learning, learnt, verdicts
+from pipelines.judge import learning, learnt, verdicts
+from pipelines.judge.faults import beat_faults, tune_faults
 from pipelines.judge.finding import CannotBeJudged, Known
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime import app, files
@@ -40,21 +41,21 @@ def _planted(tunes: Sequence[Known], rng: np.random.Generator) -> Iterator[tuple
     """Each fault in each tune that has a place for it: its name, the tune's number, the tune."""
     plants = {
         **{name: lambda tune, plant=plant: plant(tune, rng).tune
-           for name, plant in faults.FAULTS.items()},
+           for name, plant in tune_faults.FAULTS.items()},
         **{name: lambda tune, plant=plant: plant(tune, rng)[0] for name, plant in _BEATS.items()},
     }  # fmt: skip
     for number, known in enumerate(tunes):
         for name, plant in plants.items():
             try:
                 yield name, number, plant(known.tune)
-            except faults.NoPlace:
+            except tune_faults.NoPlace:
                 continue
         for other in rng.permutation(len(tunes)):
             if tunes[other].group == known.group:
                 continue
             try:
-                planted = faults.other_strain(known.tune, tunes[other].tune)
-            except faults.NoPlace:
+                planted = tune_faults.other_strain(known.tune, tunes[other].tune)
+            except tune_faults.NoPlace:
                 continue
             yield _OTHER_STRAIN, number, planted.tune
             break

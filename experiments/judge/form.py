@@ -15,9 +15,10 @@ import numpy as np
 from absl import flags
 
 from experiments.judge import measuring
-from pipelines.judge import faults, learning
+from pipelines.judge import learning
 from pipelines.judge.criteria import form
 from pipelines.judge.criteria.form import CRITERION
+from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime import app, files
@@ -78,7 +79,7 @@ def _faults(
     for known, _ in judged:
         planted = list(form.planted_in(known, test, rng))
         for name in ("random walk", "wrong note"):
-            planted.append((name, faults.FAULTS[name](known.tune, rng).tune))
+            planted.append((name, tune_faults.FAULTS[name](known.tune, rng).tune))
         for name, tune in planted:
             if found := _judged(judge, tune):
                 measures[name].append((known.group, found.measure))

@@ -17,10 +17,12 @@ from absl import flags
 
 from experiments.judge import measuring
 from pipelines.corpora import abc
-from pipelines.judge import faults, key_faults, key_finder, learning, tonality
+from pipelines.judge import learning
 from pipelines.judge.criteria.mode import CRITERION
+from pipelines.judge.faults import key_faults, tune_faults
 from pipelines.judge.finding import CannotBeJudged, Judge, Known
-from pipelines.judge.key_finder import Found, KeyFinder
+from pipelines.judge.keys import key_finder, tonality
+from pipelines.judge.keys.key_finder import Found, KeyFinder
 from pipelines.music import keys
 from pipelines.music.abc.fields import SEMITONES, STEPS
 from pipelines.music.note_sequence import NoteSequence
@@ -215,7 +217,7 @@ _MODES = (*key_finder.MODES, "LOCRIAN")
 def _faults(test: Sequence[Known], judge: Judge, finder: KeyFinder) -> dict[str, Any]:
     """How well the measure tells tunes with a fault from those without."""
     rng = np.random.default_rng(FLAGS.seed)
-    plants = {**key_faults.FAULTS, **{k: v for k, v in faults.FAULTS.items()}}
+    plants = {**key_faults.FAULTS, **{k: v for k, v in tune_faults.FAULTS.items()}}
     real = np.array([judge(known.tune).measure for known in test])
     groups = [known.group for known in test]
     measures: dict[str, list[tuple[int, float]]] = collections.defaultdict(list)
@@ -224,7 +226,7 @@ def _faults(test: Sequence[Known], judge: Judge, finder: KeyFinder) -> dict[str,
             try:
                 planted = plant(known.tune, rng).tune
                 measure = judge(planted).measure
-            except (faults.NoPlace, CannotBeJudged):
+            except (tune_faults.NoPlace, CannotBeJudged):
                 continue
             measures[name].append((known.group, measure))
             if name == "wrong note":

@@ -19,9 +19,11 @@ import numpy as np
 from absl import flags
 
 from experiments.judge import measuring
-from pipelines.judge import beat_faults, dances, learning
+from pipelines.judge import learning
+from pipelines.judge.bars import dances
 from pipelines.judge.criteria.rhythm import CRITERION
-from pipelines.judge.faults import NoPlace
+from pipelines.judge.faults import beat_faults
+from pipelines.judge.faults.tune_faults import NoPlace
 from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
 from pipelines.judge.learnt import Scale
 from pipelines.music.abc import fields

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import alignment, skeletons
+from pipelines.judge.copying import alignment, skeletons
 from tests.support.written_tunes import random_tune, tune
 
 

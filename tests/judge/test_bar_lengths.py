@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import beat_faults
-from pipelines.judge.bar_lengths import LINE, LONG, NO_LINE, SHORT, Habits, beat, faults
+from pipelines.judge.bars.bar_lengths import LINE, LONG, NO_LINE, SHORT, Habits, beat, faults
+from pipelines.judge.faults import beat_faults
 from pipelines.music.abc.grid import WHOLE
 from tests.support.danced_tunes import danced_tune, danced_tunes, learned_rhythm
 from tests.support.written_tunes import tune

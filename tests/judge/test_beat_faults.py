@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipelines.judge.beat_faults import FAULTS, beat_added, beat_missing
-from pipelines.judge.faults import NoPlace
+from pipelines.judge.faults.beat_faults import FAULTS, beat_added, beat_missing
+from pipelines.judge.faults.tune_faults import NoPlace
 from pipelines.music.abc.grid import WHOLE
 from tests.support.written_tunes import tune
 

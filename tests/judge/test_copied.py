@@ -4,8 +4,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import copies
 from pipelines.judge.criteria import copied, criteria
+from pipelines.judge.faults import copies
 from pipelines.judge.finding import CannotBeJudged, Known
 from tests.support.written_tunes import random_tune, tune
 

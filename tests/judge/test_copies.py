@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import copies
-from pipelines.judge.faults import NoPlace
+from pipelines.judge.faults import copies
+from pipelines.judge.faults.tune_faults import NoPlace
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Key
 from tests.support.written_tunes import random_tune, tune

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import dances
+from pipelines.judge.bars import dances
 from tests.support.danced_tunes import danced_tune, danced_tunes
 from tests.support.written_tunes import tune
 

@@ -6,9 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import faults
 from pipelines.judge.criteria import form
 from pipelines.judge.criteria.form import CRITERION
+from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import CannotBeJudged, Known, Mark
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
@@ -65,7 +65,9 @@ def test_planted_faults_measure_worse(judge):
     rng = np.random.default_rng(3)
     tunes = [_regular_tune(seed) for seed in range(100, 120)]
     for name in ("bars shuffled", "strain dropped"):
-        worse = [judge(faults.FAULTS[name](t, rng).tune).measure < judge(t).measure for t in tunes]
+        worse = [
+            judge(tune_faults.FAULTS[name](t, rng).tune).measure < judge(t).measure for t in tunes
+        ]
         assert np.mean(worse) >= 0.95
 
 

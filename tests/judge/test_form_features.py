@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import form_features, form_letters
-from pipelines.judge.form_features import lay, strains_of
+from pipelines.judge.forms import form_features, form_letters
+from pipelines.judge.forms.form_features import lay, strains_of
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import key_finder
 from pipelines.judge.finding import CannotBeJudged
-from pipelines.judge.key_finder import KeyFinder
+from pipelines.judge.keys import key_finder
+from pipelines.judge.keys.key_finder import KeyFinder
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
 from pipelines.runtime.app import UserError

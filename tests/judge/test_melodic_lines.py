@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.judge import melodic_lines
+from pipelines.judge.notes import melodic_lines
 from tests.support.written_tunes import tune
 
 STRAIN = "d2e f2g|a2b c'2d'|e3 f3|g2a b2c'|d3 e3|f2g a2b|g3 f3|"

@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import key_faults
 from pipelines.judge.criteria.mode import CRITERION
+from pipelines.judge.faults import key_faults
 from pipelines.judge.finding import CannotBeJudged, Mark
 from pipelines.representations.abc_tokens.written import Key, Tune
 from tests.support.keyed_tunes import keyed_tune, learned_mode

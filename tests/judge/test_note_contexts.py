@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import note_contexts
-from pipelines.judge.note_contexts import NONE, REACH, SIZES, contexts
+from pipelines.judge.notes import note_contexts
+from pipelines.judge.notes.note_contexts import NONE, REACH, SIZES, contexts
 from pipelines.representations.abc_tokens import strains
 from tests.support.written_tunes import random_tune, tune
 

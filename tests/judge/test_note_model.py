@@ -3,9 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import note_model
-from pipelines.judge.note_contexts import REACH, contexts
-from pipelines.judge.note_model import NoteModel
+from pipelines.judge.notes import note_model
+from pipelines.judge.notes.note_contexts import REACH, contexts
+from pipelines.judge.notes.note_model import NoteModel
 from pipelines.representations.abc_tokens import strains
 from tests.support.written_tunes import random_tune, tune
 

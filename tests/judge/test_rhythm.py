@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import beat_faults
 from pipelines.judge.criteria import criteria
 from pipelines.judge.criteria.rhythm import CRITERION
+from pipelines.judge.faults import beat_faults
 from pipelines.judge.finding import CannotBeJudged, Mark
 from tests.support.danced_tunes import danced_tune, learned_rhythm
 from tests.support.written_tunes import tune

@@ -3,7 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import copies, skeletons
+from pipelines.judge.copying import skeletons
+from pipelines.judge.faults import copies
 from pipelines.music.abc.grid import WHOLE
 from tests.support.written_tunes import random_tune, tune
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import tonality
-from pipelines.judge.key_finder import Found, KeyFinder
+from pipelines.judge.keys import tonality
+from pipelines.judge.keys.key_finder import Found, KeyFinder
 from pipelines.representations.abc_tokens.written import Key, Tune
 from tests.support.keyed_tunes import keyed_tune, learned_mode
 

@@ -3,8 +3,9 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import copies, skeletons, tune_index
-from pipelines.judge.tune_index import TuneIndex
+from pipelines.judge.copying import skeletons, tune_index
+from pipelines.judge.copying.tune_index import TuneIndex
+from pipelines.judge.faults import copies
 from tests.support.written_tunes import tune
 
 METERS = {"4/4": 8, "6/8": 6, "9/8": 9, "5/8": 5}
@@ -109,7 +110,7 @@ def test_a_strain_beside_one_with_another_pickup_is_found(tunes, index):
 
 
 def test_few_intervals_are_looked_for_in_a_large_index(tunes, monkeypatch):
-    monkeypatch.setattr("pipelines.judge.tune_index._BUDGET", 150 * 5000)
+    monkeypatch.setattr("pipelines.judge.copying.tune_index._BUDGET", 150 * 5000)
     index = TuneIndex(skeletons_of(tunes))
     for number in range(0, 150, 7):
         assert index.candidates(skeletons_of([tunes[number]]), 1).tune.tolist() == [number]

@@ -1,7 +1,7 @@
 """Is it copied? The tunes of an index that it is most like, and the bars that match.
 
 Free of key, of bar lines and meter, of halved and doubled lengths, of major and mixolydian, and of
-most ornaments: tunes are compared by their skeletons (`pipelines.judge.skeletons`).
+most ornaments: tunes are compared by their skeletons (`pipelines.judge.copying.skeletons`).
 """
 
 import itertools
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.judge import passages, skeletons
+from pipelines.judge.copying import passages, skeletons
+from pipelines.judge.copying.passages import Copy
+from pipelines.judge.copying.skeletons import Notes
+from pipelines.judge.copying.tune_index import TuneIndex
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Known, Mark
-from pipelines.judge.passages import Copy
-from pipelines.judge.skeletons import Notes
-from pipelines.judge.tune_index import TuneIndex
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import notation
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune

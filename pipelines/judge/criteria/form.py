@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.judge import faults, form_features, form_letters, key_finder
+from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
-from pipelines.judge.form_features import BLOCK, Laid
-from pipelines.judge.key_finder import KeyFinder
+from pipelines.judge.forms import form_features, form_letters
+from pipelines.judge.forms.form_features import BLOCK, Laid
+from pipelines.judge.keys import key_finder
+from pipelines.judge.keys.key_finder import KeyFinder
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.strains import Sound
 from pipelines.representations.abc_tokens.written import Key, Tune
@@ -211,9 +213,9 @@ def planted_in(
     for name in FAULTS:
         try:
             if name != _OTHER_STRAIN:
-                yield name, faults.FAULTS[name](known.tune, rng).tune
+                yield name, tune_faults.FAULTS[name](known.tune, rng).tune
                 continue
-        except faults.NoPlace:
+        except tune_faults.NoPlace:
             continue
         planted = _with_other_strain(known, others, rng)
         if planted is not None:
@@ -229,8 +231,8 @@ def _with_other_strain(
         if other.group == known.group or other.tune.bars[0].meter != meter:
             continue
         try:
-            return faults.other_strain(known.tune, other.tune).tune
-        except faults.NoPlace:
+            return tune_faults.other_strain(known.tune, other.tune).tune
+        except tune_faults.NoPlace:
             continue
     return None
 

@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.judge import additive, faults, key_finder, melodic_lines, note_model
+from pipelines.judge import additive
 from pipelines.judge.additive import Additive
-from pipelines.judge.faults import Faulty
+from pipelines.judge.faults import tune_faults
+from pipelines.judge.faults.tune_faults import Faulty
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
-from pipelines.judge.key_finder import KeyFinder
-from pipelines.judge.melodic_lines import FEATURES, LEAP, OF_NOTES, Line
-from pipelines.judge.note_model import NoteModel
+from pipelines.judge.keys import key_finder
+from pipelines.judge.keys.key_finder import KeyFinder
+from pipelines.judge.notes import melodic_lines, note_model
+from pipelines.judge.notes.melodic_lines import FEATURES, LEAP, OF_NOTES, Line
+from pipelines.judge.notes.note_model import NoteModel
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.progress import Progress
 
@@ -22,8 +25,8 @@ _RANGE = (0.05, 0.5, 0.95)
 # The aspects of a melody: what tells each is learnt from tunes with these faults. The odds of
 # all of them add up.
 _ASPECTS: Mapping[str, tuple[Sequence[str], Sequence[Callable[..., Faulty]]]] = {
-    "notes": (OF_NOTES, (faults.wrong_note,)),
-    "line": (FEATURES, (faults.bars_shuffled, faults.random_walk)),
+    "notes": (OF_NOTES, (tune_faults.wrong_note,)),
+    "line": (FEATURES, (tune_faults.bars_shuffled, tune_faults.random_walk)),
 }
 
 
@@ -90,7 +93,7 @@ def _spoilt(
     for plant in plants:
         try:
             found.append(melodic_lines.read(plant(tune, rng).tune, finder))
-        except (faults.NoPlace, CannotBeJudged):
+        except (tune_faults.NoPlace, CannotBeJudged):
             continue
     return found
 

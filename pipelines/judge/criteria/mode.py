@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.judge import faults, key_faults, key_finder, tonality
+from pipelines.judge.faults import key_faults, tune_faults
 from pipelines.judge.finding import (
     Arrays,
     CannotBeJudged,
@@ -20,8 +20,9 @@ from pipelines.judge.finding import (
     Known,
     Mark,
 )
-from pipelines.judge.key_finder import MODES, SCALES, Found, KeyFinder
-from pipelines.judge.tonality import INSIDE, OTHERS, STEPS, Heard, Notes
+from pipelines.judge.keys import key_finder, tonality
+from pipelines.judge.keys.key_finder import MODES, SCALES, Found, KeyFinder
+from pipelines.judge.keys.tonality import INSIDE, OTHERS, STEPS, Heard, Notes
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens.written import Key, Tune
 
@@ -218,14 +219,14 @@ def _hear(tune: Tune, finder: KeyFinder) -> Heard | None:
 
 
 def _planted(
-    plant: Callable[[Tune, np.random.Generator], faults.Faulty],
+    plant: Callable[[Tune, np.random.Generator], tune_faults.Faulty],
     tune: Tune,
     rng: np.random.Generator,
 ) -> Tune | None:
     """The tune with a fault; None where it has no place for one."""
     try:
         return plant(tune, rng).tune
-    except faults.NoPlace:
+    except tune_faults.NoPlace:
         return None
 
 
@@ -237,7 +238,7 @@ def _note_weights(real: Sequence[Tune], finder: KeyFinder, rng: np.random.Genera
         heard = tonality.hear(tune, finder)
         right.append(heard.notes)
         for _ in range(_WRONG_NOTES):
-            planted = _planted(faults.wrong_note, tune, rng)
+            planted = _planted(tune_faults.wrong_note, tune, rng)
             spoilt = planted and _hear(planted, finder)
             if spoilt:
                 (at,) = np.nonzero(spoilt.sounds[:, 0] != heard.sounds[:, 0])

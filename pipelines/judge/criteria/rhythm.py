@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.judge import bar_lengths, dances
-from pipelines.judge.bar_lengths import LINE, NO_LINE, Fault, Habits
+from pipelines.judge.bars import bar_lengths, dances
+from pipelines.judge.bars.bar_lengths import LINE, NO_LINE, Fault, Habits
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Tune

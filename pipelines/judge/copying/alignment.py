@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge.skeletons import Skeletons
+from pipelines.judge.copying.skeletons import Skeletons
 
 # What a slot adds where the same step begins in both tunes, in one of them, or goes on in both, and
 # what is taken off where the pitches differ all the same, as F and F sharp do.

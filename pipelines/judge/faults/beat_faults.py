@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pipelines.judge.bar_lengths import beat
-from pipelines.judge.faults import Faulty, NoPlace
+from pipelines.judge.bars.bar_lengths import beat
+from pipelines.judge.faults.tune_faults import Faulty, NoPlace
 from pipelines.representations.abc_tokens.written import Bar, Note, Tune
 
 

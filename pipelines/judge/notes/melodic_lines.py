@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge import key_finder
 from pipelines.judge.finding import CannotBeJudged
-from pipelines.judge.key_finder import KeyFinder
-from pipelines.judge.note_contexts import Contexts, contexts
+from pipelines.judge.keys import key_finder
+from pipelines.judge.keys.key_finder import KeyFinder
+from pipelines.judge.notes.note_contexts import Contexts, contexts
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Key, Tune
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge.form_features import BLOCK, Laid
+from pipelines.judge.forms.form_features import BLOCK, Laid
 
 # All notes are the same, but for rounding.
 _SAME = 1 - 1e-6

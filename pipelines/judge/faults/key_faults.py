@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipelines.judge.faults import Faulty, NoPlace, wrong_note
+from pipelines.judge.faults.tune_faults import Faulty, NoPlace, wrong_note
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Tune
 

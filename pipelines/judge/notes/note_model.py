@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse
 
 from pipelines.judge.finding import Arrays
-from pipelines.judge.note_contexts import REACH, SIZES, Contexts
+from pipelines.judge.notes.note_contexts import REACH, SIZES, Contexts
 from pipelines.runtime.progress import Progress
 
 PARTS = 3

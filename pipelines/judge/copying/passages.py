@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge import alignment
-from pipelines.judge.alignment import Alignment
-from pipelines.judge.skeletons import Skeletons
-from pipelines.judge.tune_index import Candidates, TuneIndex
+from pipelines.judge.copying import alignment
+from pipelines.judge.copying.alignment import Alignment
+from pipelines.judge.copying.skeletons import Skeletons
+from pipelines.judge.copying.tune_index import Candidates, TuneIndex
 
 # How many tunes are aligned roughly, and then with all passages.
 _ALIGNED, _REFINED = 24, 4

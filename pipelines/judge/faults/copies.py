@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipelines.judge.faults import NoPlace
+from pipelines.judge.faults.tune_faults import NoPlace
 from pipelines.music.abc.fields import Meter
 from pipelines.representations.abc_tokens.written import Bar, Note, Tune
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge import key_finder
-from pipelines.judge.key_finder import MODES, SCALES, Found, KeyFinder, Passage
+from pipelines.judge.keys import key_finder
+from pipelines.judge.keys.key_finder import MODES, SCALES, Found, KeyFinder, Passage
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Key, Tune
 

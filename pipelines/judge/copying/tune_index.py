@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.judge.skeletons import MAX_SLOTS, Skeletons
+from pipelines.judge.copying.skeletons import MAX_SLOTS, Skeletons
 
 # How far the notes of an interval are apart, in slots.
 _DISTANCES = (1, 2, 3, 4, 6)

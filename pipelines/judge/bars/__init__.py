@@ -1,0 +1,1 @@
+"""Bars: how long they are, and which dance they move as."""

@@ -1,0 +1,1 @@
+"""Copies: tunes laid out to be compared, an index of them, and their alignment."""

@@ -1,0 +1,1 @@
+"""Faults that are planted in tunes, to see whether a judge finds them."""

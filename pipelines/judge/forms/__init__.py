@@ -1,0 +1,1 @@
+"""Forms: strains and phrases, and how like they are."""

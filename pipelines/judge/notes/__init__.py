@@ -1,0 +1,1 @@
+"""Notes: what stands around each, how likely it is, and how the line moves."""
