@@ -14,7 +14,7 @@ from absl import flags
 
 from pipelines.judge import learning, learnt
 from pipelines.judge.criteria import criteria
-from pipelines.runtime import app
+from pipelines.runtime import app, cores
 from pipelines.runtime.flags import path_flags, required_path_flag
 from pipelines.runtime.terminal import print_path
 
@@ -29,6 +29,7 @@ flags.DEFINE_list("criteria", [], "Learn these alone; by default all.")
 
 def main() -> None:
     """Runs the job from its flags."""
+    cores.compute_on_one()
     names = [criteria()[name].name for name in FLAGS.criteria]
     output = required_path_flag("output")
     tunes = learning.read(required_path_flag("records"), path_flags("tunebooks"))

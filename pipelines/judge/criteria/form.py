@@ -239,7 +239,7 @@ def _with_other_strain(
 
 CRITERION = Criterion(
     "form",
-    "has it form: its strains and phrases, what repeats, what is missing",
+    "Has it form? Its strains and phrases, what repeats, what is missing.",
     2,
     _learn,
     _open,

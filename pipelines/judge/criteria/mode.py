@@ -315,7 +315,7 @@ def _logistic(
 
 CRITERION = Criterion(
     "mode",
-    "Does it keep a mode: its tonic and mode, notes outside them, changes, the K: field?",
+    "Does it keep a mode? Its tonic and mode, notes outside them, changes, the K: field.",
     1,
     _learn,
     _open,

@@ -138,7 +138,7 @@ def _says_dance(likely: Mapping[str, float], stated: str) -> str:
 
 CRITERION = Criterion(
     "rhythm",
-    "Are its bars full, pickups and endings reckoned with, and do they move as its dance does?",
+    "Is it in rhythm? Whether its bars are full, and move as those of its dance do.",
     1,
     _learn,
     _open,
