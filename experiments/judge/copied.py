@@ -1,7 +1,7 @@
-"""Measures whether the judge finds copies of tunes, and how fast.
+"""Measures whether the judge finds copies of tunes.
 
     python -m experiments.judge.copied --records=tfrecords/tunes --input=DIR/abc \
-        --output=experiments/judge/copied.json
+        --versions=experiments/judge/copied-versions.tsv --output=experiments/judge/copied.json
 
 Copies are made of test tunes. The index has all tunes. A false alarm is a real tune that is as
 similar to a tune of the index as copies are; the group of its versions is left out of the index.
@@ -9,7 +9,6 @@ similar to a tune of the index as copies are; the group of its versions is left 
 
 import collections
 import functools
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -34,7 +33,6 @@ from pipelines.tunes.similarity import Melodies
 FLAGS = flags.FLAGS
 _RESAMPLES = 1000
 _LISTED = 60
-_LARGE, _QUERIES = 50_000, 200
 _NEAREST = 40
 Plant = Callable[[Tune, np.random.Generator], Tune]
 
@@ -58,7 +56,6 @@ def _define_flags() -> None:
     flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
     flags.DEFINE_string("versions", "", "A text file of pairs of ids: unmarked versions.")
     flags.DEFINE_integer("seed", 1, "Seed of the copies and of the bootstrap.")
-    flags.DEFINE_bool("speed", True, "Also measure the time of queries among 50,000 tunes.")
     flags.DEFINE_string("output", None, "JSON file to write.")
 
 
@@ -272,54 +269,6 @@ def _versions(
     return found, right, by_melody
 
 
-# Speed.
-
-
-def _speed(measures: _Measures, numbers: Sequence[int]) -> dict[str, Any]:
-    """How long queries take, among the tunes there are and among 50,000.
-
-    The other tunes are real ones, moved to another key, with 30 to 60% of their notes changed,
-    edited or ornamented, and their bars in another order.
-    """
-    rng = np.random.default_rng(FLAGS.seed)
-    many = list(measures.every)
-    changes = (copies.notes_changed, copies.notes_edited, copies.ornamented)
-    while len(many) < _LARGE:
-        known = measures.every[int(rng.integers(len(measures.every)))]
-        tune = copies.transposed(known.tune, int(rng.integers(-6, 6)))
-        tune = changes[int(rng.integers(3))](tune, rng, float(rng.uniform(0.3, 0.6)))
-        bars = tuple(tune.bars[place] for place in rng.permutation(len(tune.bars)))
-        many.append(known._replace(id=f"varied/{len(many)}", tune=tune._replace(bars=bars)))
-    result = {}
-    for tunes in (measures.every, many):
-        started = time.perf_counter()
-        judge = CopyJudge(copied.index_of(tunes))
-        opened = time.perf_counter() - started
-        wall, cpu, right = [], [], []
-        for number in numbers[:_QUERIES]:
-            tune = copies.notes_changed(measures.every[number].tune, rng, 0.5)
-            begin = time.perf_counter(), time.process_time()
-            nearest = judge.nearest(tune)
-            wall.append(time.perf_counter() - begin[0])
-            cpu.append(time.process_time() - begin[1])
-            found = nearest[0].tune if nearest else -1
-            is_real = 0 <= found < len(measures.every)
-            right.append(is_real and measures.groups[found] == measures.groups[number])
-        result[str(len(tunes))] = {
-            "opened_s": round(opened, 2),
-            "wall_ms": _times(wall),
-            "cpu_ms": _times(cpu),
-            "nearest_is_a_version_at_50%": round(float(np.mean(right)), 4),
-        }
-    return result
-
-
-def _times(seconds: Sequence[float]) -> dict[str, float]:
-    found = {"mean": np.mean(seconds), "median": np.median(seconds)}
-    found["95%"] = np.quantile(seconds, 0.95)
-    return {name: round(1000 * float(value), 1) for name, value in found.items()}
-
-
 def main() -> None:
     """Judges real tunes and copies of them."""
     tunes = learning.read(FLAGS.records, FLAGS.input)
@@ -383,8 +332,6 @@ def main() -> None:
         ),
         "of the others": round(float(np.mean([r for r, m in zip(right, by_melody) if not m])), 4),
     }
-    if FLAGS.speed:
-        result["speed"] = _speed(measures, test)
     files.write_json(FLAGS.output, result)
     _print(result)
 

@@ -113,6 +113,23 @@ def test_a_tune_played_with_its_repeats_is_found(judge, tunes):
     assert found.evidence["similarity"] == 1.0
 
 
+def test_a_bar_that_many_tunes_have_is_no_copy(judge, tunes):
+    bars = tunes[1].tune.bars[1:3]
+    found = judge(tunes[1].tune._replace(bars=bars))
+    # All its 14 notes, where 24 make a whole.
+    assert sum(len(bar.notes) for bar in bars) == 14
+    assert found.evidence["similarity"] == pytest.approx(14 / 24, abs=5e-4)
+    assert found.measure == pytest.approx(1 - 14 / 24)
+
+
+def test_a_strain_that_is_copied_counts(judge, tunes):
+    # Half of the tune's notes are those of another one.
+    first = tune("|:c3 cde|f3 fga|bgb afa|gec cBc|e3 efg|agf edc|dBd fed|c3 c3:|").bars
+    found = judge(tunes[0].tune._replace(bars=(*first, *tunes[0].tune.bars[:8])))
+    assert found.evidence["nearest"][0]["title"] == "The Kesh"
+    assert found.evidence["similarity"] < 0.7 and found.measure <= 0.25
+
+
 def test_what_is_left_out_is_not_found(judge, tunes):
     found = judge(tunes[0].tune, left_out={1})
     assert all(near["id"] != "book/a.abc/1" for near in found.evidence["nearest"])

@@ -18,9 +18,10 @@ _ALIGNED, _REFINED = 24, 4
 _MIN_PASSAGE, _ROUNDS, _MIN_SCORE = 24, 2, 250
 # What a note that begins in one of two tunes alone takes off.
 _ALONE = 0.75
-# A strain alone may be copied: the stretch of so much of the notes, and of so many at least, that
-# the other tune has most of counts as a whole tune does that is less similar by so much.
-_STRETCH, _MIN_STRETCH, _STRETCH_LESS = 0.4, 24, 0.25
+# A strain alone may be copied: the stretch of so much of the notes that the other tune has most of
+# counts as a whole tune does that is less similar by so much. Fewer notes count as so many.
+_STRETCH, _STRETCH_LESS = 0.4, 0.25
+_FEW = 24
 # A bar matches where so much of its notes does.
 _BAR_SHARE = 0.5
 
@@ -48,8 +49,11 @@ class Copy(NamedTuple):
 
     @property
     def similarity(self) -> float:
-        """From 0 to 1, where all notes are the same and no other note is between them."""
-        return max(self.same - _ALONE * self.alone, 0) / self.notes
+        """From 0 to 1, where all notes are the same and no other note is between them.
+
+        Few notes are the same by chance, so a tune of few cannot be very similar.
+        """
+        return max(self.same - _ALONE * self.alone, 0) / max(self.notes, _FEW)
 
     @property
     def copied(self) -> float:
@@ -147,10 +151,11 @@ def _best_stretch(counts: np.ndarray, onset: np.ndarray) -> float:
       onset: in which slots notes begin, bool [slots].
     """
     notes = int(onset.sum())
-    size = min(max(math.ceil(_STRETCH * notes), _MIN_STRETCH), notes)
+    least = max(math.ceil(_STRETCH * notes), _FEW)
+    size = min(least, notes)
     # From the begin of each note to that of another, or to the end.
     sums = np.concatenate([[0], np.cumsum(counts)])[np.append(np.flatnonzero(onset), len(onset))]
-    return max(float((sums[size:] - sums[:-size]).max()) / size, 0.0)
+    return max(float((sums[size:] - sums[:-size]).max()) / least, 0.0)
 
 
 def _matching_bars(
