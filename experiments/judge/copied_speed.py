@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from pipelines.judge import copies, learning
+from pipelines.judge import learning
 from pipelines.judge.criteria import copied
 from pipelines.judge.criteria.copied import CopyJudge
+from pipelines.judge.faults import copies
 from pipelines.judge.finding import Known
 from pipelines.runtime import app, files
 
