@@ -395,6 +395,11 @@ def test_other_music_is_not_overwritten(run, tmp_path):
     assert set(files(tmp_path)) == set(before) and files(tmp_path) != before
 
 
+def test_drums_are_no_tunes_to_keep(run, tmp_path):
+    with pytest.raises(UserError, match="this model plays drums"):
+        generate(run, "sample", str(tmp_path), num_outputs=1, seed=1, temperature=1.0, keep={})
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
@@ -416,6 +421,12 @@ def test_other_music_is_not_overwritten(run, tmp_path):
         (["--mode=grid", *["--input=x.mid"] * 3], "needs --input=FILE four times, one for each"),
         (["--mode=grid", "--input_midi=x.mid"], "--input_midi does not go with --mode=grid"),
         (["--mode=sample", "--temperature=inf"], "--temperature=inf"),
+        (["--mode=sample", "--keep=rhythm"], "--keep=rhythm: --mode=sample takes judge"),
+        (["--mode=sample", "--keep=judge:melodie>=3"], "did you mean melody"),
+        (
+            ["--mode=edit", "--input=x.mid", "--attribute=swing", "--amount=1", "--keep=judge"],
+            "--keep",
+        ),
     ],
 )
 def test_bad_command_lines_end_in_one_line(flags, message, tiny_run, tmp_path):

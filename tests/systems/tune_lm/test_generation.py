@@ -1,12 +1,14 @@
 import collections
 import json
 import pathlib
+import re
 import shutil
 
 import numpy as np
 import pytest
 from keras import ops
 
+from pipelines.judge import reading, verdicts
 from pipelines.media import description
 from pipelines.music.abc import tunebook
 from pipelines.music.abc.notation import notate
@@ -145,7 +147,7 @@ BAD = [
     (["--mode=continue"], "--mode=continue needs --input=FILE once"),
     (["--input=a.abc"], "--input does not go with --mode=sample"),
     (["--mode=continue", "--input=a.abc", "--meter=6/8"], "--meter does not go with"),
-    (["--mode=continue", "--input=a.abc", "--keep=1"], "--keep goes with --mode=vary"),
+    (["--mode=continue", "--input=a.abc", "--keep=1"], "--keep=1 goes with --mode=vary"),
     (["--mode=vary", "--input=a.abc", "--nogrammar"], "--nogrammar does not go with --mode=vary"),
     (["--mode=continue", "--input=a.abc", "--form=A", "--bars=1"], "fills the form A already"),
     (["--mode=continue", "--input=none.abc"], "none.abc"),
@@ -188,6 +190,19 @@ def test_the_command_takes_a_mode_of_music_as_its_mode(tmp_path):
     assert "M:6/8" in text and "K:Ddor" in text
     settings = next(iter(description.read(out).values())).settings
     assert (settings["key"], settings["meter"], settings["seed"]) == ("D dorian", "6/8", 3)
+
+
+@pytest.mark.slow
+def test_the_model_of_the_project_keeps_what_passes_the_judge(tmp_path):
+    flags = ["--pretrained=tunes", "--rhythm=jig", "--seed=3", "--num_outputs=3", "--audio=none"]
+    done = job("generate", *flags, "--keep=judge:melody>=2", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"3 of \d+ tunes passed the judge \(\d+%\)", done.stderr)
+    judge = verdicts.open_judge("")
+    for path in tmp_path.glob("*.abc"):
+        (read,) = reading.read(str(path))
+        found = judge(read.tune)
+        assert found.stage == "passed" and found.opinions["melody"].score >= 2
 
 
 @pytest.mark.slow
