@@ -10,11 +10,11 @@ K:G
 |:G3 GAB|A3 ABd|edd gdd|edB dBA|G3 GAB|A3 ABd|edd gdB|AGF G3:|
 |:B2B d2d|ege dBA|B2B dBG|ABA AGA|B2B d2d|ege dBd|g3 aga|bgg g3:|
 """
-# The second bar lacks a beat, and in the seventh D is flat.
+# The second bar lacks a beat, and in the seventh A is flat.
 SPOILT = (
     KESH.replace("X:1", "X:2")
     .replace("|A3 ABd|", "|A3|", 1)
-    .replace("edd gdB|AGF", "ed_d gdB|AGF", 1)
+    .replace("edd gdB|AGF", "ed_A gdB|AGF", 1)
 )
 # What cannot be judged, and why not.
 OTHERS = {
