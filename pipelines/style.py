@@ -2,6 +2,7 @@
 
   style render       NoteSequence records to audio, in pairs of two sounds where asked
   style sounds       lists the sound fonts that are found, and the presets of one
+  style reconstruct  sound to a spectrogram and back, to hear what that keeps
 
 ./run.sh style COMMAND --help shows the flags of each, with an example.
 """
@@ -12,7 +13,7 @@ import sys
 from pipelines.runtime import app
 from pipelines.runtime.nearest import did_you_mean
 
-COMMANDS = ("render", "sounds")
+COMMANDS = ("render", "sounds", "reconstruct")
 
 
 def main() -> None:
