@@ -74,6 +74,7 @@ def flags_of(module: str, *command: str) -> frozenset[str]:
 def all_flags() -> frozenset[str]:
     """The flags of all commands."""
     parts = {"titles": ("train", "evaluate", "match", "search"), "judge": ("", "learn")}
+    parts["style"] = ("render", "sounds", "reconstruct")
     parts["bench"] = ("convert", "input", "media", "sample", "titles", "train", "tunes")
     each = [(name, part) for name in COMMANDS for part in parts.get(name, ("",))]
     return frozenset().union(
@@ -159,7 +160,7 @@ def test_links_lead_to_something(page):
 def test_commands_and_their_flags_exist(page):
     wrong = []
     for words in command_lines(page):
-        has_parts = words[0] in ("titles", "bench") or words[:2] == ["judge", "learn"]
+        has_parts = words[0] in ("titles", "style", "bench") or words[:2] == ["judge", "learn"]
         command = words[:2] if has_parts else words[:1]
         command = [word for word in command if re.fullmatch(r"[a-z]+", word)]
         given = {word.partition("=")[0] for word in words if re.match(r"--\w", word)}

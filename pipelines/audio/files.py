@@ -18,13 +18,20 @@ _FORMATS = {
 ENDINGS = (*_FORMATS, "mp3")
 
 
-def write(path: str | os.PathLike, samples: np.ndarray | Iterable[np.ndarray], rate: int) -> None:
+def write(
+    path: str | os.PathLike,
+    samples: np.ndarray | Iterable[np.ndarray],
+    rate: int,
+    channels: int = 2,
+) -> None:
     """Writes a sound file in the format that its name ends with, in place of what was there.
 
     Args:
       path: ends in .wav, .flac or .mp3.
-      samples: shaped [frames, 2], between -1 and 1; or blocks of them, for long pieces.
+      samples: shaped [frames, channels], between -1 and 1; or blocks of them, for long pieces.
+        Those of one channel may be shaped [frames].
       rate: frames a second.
+      channels: 1 or 2; MP3 has 2.
 
     Raises:
       UserError: for another ending.
@@ -39,11 +46,16 @@ def write(path: str | os.PathLike, samples: np.ndarray | Iterable[np.ndarray], r
         if ending == "mp3":
             mp3.write(file, blocks)
         else:
-            _write(file.name, path, ending, blocks, rate)
+            _write(file.name, path, ending, blocks, rate, channels)
 
 
 def _write(
-    name: str, path: pathlib.Path, ending: str, blocks: Iterable[np.ndarray], rate: int
+    name: str,
+    path: pathlib.Path,
+    ending: str,
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    channels: int,
 ) -> None:
     """Writes the file of a name, in a format of libsndfile; errors name the path."""
     import soundfile
@@ -52,7 +64,7 @@ def _write(
     # By its name: soundfile loses the error of a full disk in a file that Python has opened.
     try:
         with soundfile.SoundFile(
-            name, "w", samplerate=rate, channels=2, format=kind, subtype=subtype
+            name, "w", samplerate=rate, channels=channels, format=kind, subtype=subtype
         ) as sound:
             for block in blocks:
                 sound.write(block)

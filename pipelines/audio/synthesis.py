@@ -18,6 +18,7 @@ import numpy as np
 
 from pipelines.audio import events, sound_fonts, synthesizers
 from pipelines.audio.events import RATE, Event
+from pipelines.audio.presets import Preset
 from pipelines.audio.synthesizers import Synthesizer
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.runtime.app import UserError
@@ -58,12 +59,14 @@ def blocks(
     instrument: str | None = None,
     sound_font: str | None = None,
     synthesizer: str | None = None,
+    preset: Preset | None = None,
 ) -> Iterator[np.ndarray]:
     """As `render`, in blocks of at most a second and a half, at `RATE`: for pieces of any length.
 
-    There is at least one block; the last one may have no frames.
+    There is at least one block; the last one may have no frames. With a preset, that alone plays,
+    as `events.of` says.
     """
-    part = events.of(sequence, instrument)
+    part = events.of(sequence, instrument, preset)
     font = find_sound_font(sound_font)
     if sound_font and (synthesizer or synthesizers.default()) == "tinysoundfont":
         sound_fonts.require_harmless(os.path.abspath(font))

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pipelines.audio.events import DRUM_BANK, RATE
+from pipelines.audio.events import DRUM_CHANNEL, RATE
+from pipelines.audio.presets import DRUM_BANK
 from pipelines.runtime.app import UserError
 
 # Controller 7 of the drums: with it they are 6 dB softer than the rest, in which a single voice
@@ -239,7 +240,7 @@ def _open(name: str, path: str) -> Synthesizer:
 
 def _select(synth: Synthesizer, path: str, programs: Mapping[int, tuple[int, int]]) -> None:
     for channel, (bank, program) in programs.items():
-        volume = _DRUM_VOLUME if bank == DRUM_BANK else _FULL
+        volume = _DRUM_VOLUME if channel == DRUM_CHANNEL else _FULL
         if not synth.select(channel, bank, program, volume):
             what = "drums" if bank == DRUM_BANK else f"program {program} of General MIDI"
             raise UserError(

@@ -3,6 +3,7 @@
 import pytest
 
 from pipelines.audio import events
+from pipelines.audio.presets import Preset
 from tests.support.pieces import drums, melody
 
 FIDDLE, PIANO = (0, 40), (0, 0)
@@ -65,3 +66,36 @@ def test_a_midi_file_says_its_piano(tmp_path):
         ]
         mido.MidiFile(tracks=[track]).save(tmp_path / "a.mid")
         assert programs(reading.read_piece(tmp_path / "a.mid")) == [expected]
+
+
+BRUSH = Preset(128, 40, "Brush", is_drums=True)
+FLUTE = Preset(0, 73, "Flute", is_drums=False)
+
+
+def pitches(piece, preset=None):
+    return [event.pitch for event in events.of(piece, preset=preset).events if event.on]
+
+
+def test_a_preset_plays_drums_or_all_other_notes():
+    piece = drums([(0.0, 36, 100)])
+    piece.notes.add(pitch=69, velocity=90, end_time=1.0, program=12)
+    part = events.of(piece, preset=BRUSH)
+    assert part.programs == {9: (128, 40)} and pitches(piece, BRUSH) == [36]
+    part = events.of(piece, preset=FLUTE)
+    assert part.programs == {0: (0, 73)} and pitches(piece, FLUTE) == [69]
+    # A kit may be in another bank than General MIDI's; it is played on the channel of drums.
+    assert events.of(piece, preset=Preset(0, 0, "Kit", True)).programs == {9: (0, 0)}
+    # What has a note of neither kind still has its length.
+    assert events.of(drums([(0.5, 36, 100)]), preset=FLUTE).frames == round(0.55 * 44_100)
+
+
+def test_drums_of_the_groove_dataset_have_general_midis_pitches():
+    roland = [22, 26, 36, 38, 40, 43, 49, 52, 55, 57, 58]
+    general = [42, 46, 36, 38, 38, 43, 49, 57, 49, 57, 43]
+    piece = drums([(0.1 * i, pitch, 100) for i, pitch in enumerate(roland)])
+    # In other music these are an electric snare, a china and a splash cymbal.
+    assert pitches(piece, BRUSH) == [42, 46, 36, 38, 40, 43, 49, 52, 55, 57, 43]
+    piece.collection_name = "groove"
+    assert pitches(piece, BRUSH) == general
+    # The listening page plays what it always did.
+    assert pitches(piece) == [42, 46, 36, 38, 40, 43, 49, 52, 55, 57, 43]

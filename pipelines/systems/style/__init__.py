@@ -1,0 +1,1 @@
+"""Another sound for music: performances rendered with known sounds, and sound from spectra."""

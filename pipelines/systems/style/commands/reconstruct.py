@@ -1,0 +1,74 @@
+"""Turns sound into a spectrogram and back, to hear and measure what the spectrogram keeps.
+
+Phases are not kept: they are found by fast Griffin-Lim. Each sound is written as a WAV file of the
+same name, in mono, as long as it was. A line for each, fields divided by tabs: the file, its
+seconds, the spectral convergence and the log-spectral distance in dB (the lower the better; "-" for
+silence). OUTPUT/reconstruct.json has the same.
+
+Examples:
+  ./run.sh style reconstruct --input=song.wav --representation=mel --output=through_mel
+  ./run.sh style reconstruct --input=song.mp3 --representation=cqt --start=60 --seconds=20 \\
+      --output=through_cqt
+"""
+
+import pathlib
+
+from absl import flags
+
+from pipelines.audio import spectrograms
+from pipelines.runtime import app
+from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.terminal import shown, shown_json
+from pipelines.systems.style import reconstructing
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("input", None, "A sound file, or a folder of them.")
+flags.DEFINE_enum(
+    "representation",
+    None,
+    list(spectrograms.REPRESENTATIONS),
+    "stft: magnitudes of 50 ms every 12.5; mel: 192 bands of those; cqt: a bin a "
+    "semitone, every 512 frames.",
+)
+flags.DEFINE_string("output", None, "The folder to make.")
+flags.DEFINE_integer(
+    "sample_rate",
+    16_000,
+    "Frames a second; sounds of another rate are resampled.",
+    lower_bound=8_000,
+    upper_bound=96_000,
+)
+flags.DEFINE_float("start", 0.0, "Seconds from the begin of each sound to leave out.", 0.0)
+flags.DEFINE_float(
+    "seconds",
+    0.0,
+    f"Seconds to take of each sound; 0 for all, which may be {reconstructing.MOST_SECONDS:g}.",
+    0.0,
+)
+flags.DEFINE_bool("json", False, "Print JSON instead of lines.")
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    require_finite("start", "seconds")
+    output = required_path_flag("output")
+    rows = reconstructing.reconstruct(
+        required_path_flag("input"),
+        FLAGS.representation,
+        output,
+        FLAGS.sample_rate,
+        reconstructing.Part(FLAGS.start, FLAGS.seconds),
+    )
+    if FLAGS.json:
+        print(shown_json({"representation": FLAGS.representation, "files": rows}))
+        return
+    for row in rows:
+        fields = [pathlib.Path(output, row["file"]).as_posix(), f"{row['seconds']:.2f}"]
+        for name in ("spectral_convergence_db", "log_spectral_distance_db"):
+            fields.append("-" if row[name] is None else f"{row[name]:.1f}")
+        print(shown("\t".join(fields), keep="\t"))
+
+
+if __name__ == "__main__":
+    app.run(main, required=("input", "representation", "output"))

@@ -1,0 +1,83 @@
+"""`./run.sh style`: its commands, their output and their errors."""
+
+import json
+import os
+
+import pytest
+import soundfile
+
+from tests.support import records
+from tests.support.jobs import error_of, job, without_tensorflow
+from tests.support.pieces import drums
+from tests.support.sounds import tone
+
+
+def test_commands():
+    done = job("style", "--help")
+    assert done.returncode == 0 and "style render" in done.stdout
+    done = job("style", "rendr")
+    assert done.returncode == 2 and "did you mean render?" in done.stderr
+
+
+def test_sounds():
+    done = job("style", "sounds")
+    fonts = [line.split("\t") for line in done.stdout.splitlines()]
+    assert ["TimGM6mb", "136"] in [line[:2] for line in fonts]
+    done = job("style", "sounds", "TimGM6mb")
+    assert "128:40\tdrums\tBrush" in done.stdout.splitlines()
+    assert "no sound font 'TimGM'" in error_of(job("style", "sounds", "TimGM"))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--sound=TimGM6mb:Brush", "--output=out"], "missing --input"),
+        (["--input=none", "--output=out"], "missing --sound"),
+        (["--input=none*", "--sound=TimGM6mb:Brsh", "--output=out"], "has no preset 'Brsh'"),
+        (["--input=none*", "--sound=TimGM6mb:Brush", "--output=out"], "no file matches 'none*'"),
+        (["--input=none", *["--sound=TimGM6mb:Brush"] * 3, "--output=out"], "3 times --sound"),
+    ],
+)
+def test_bad_input_of_render_is_one_line(arguments, message, tmp_path):
+    done = without_tensorflow("pipelines.style", "render", *arguments, cwd=tmp_path)
+    assert message in error_of(done)
+    assert len(done.stderr.splitlines()) == 1 and os.listdir(tmp_path) == []
+
+
+def test_render(tmp_path):
+    pytest.importorskip("tinysoundfont", reason="no tinysoundfont: it has no wheel here")
+    piece = drums([(0.0, 36, 100)])
+    records.make(tmp_path / "records", {"a": [("test", "a", piece.SerializeToString())]})
+    flags = ["--input=records", "--sound=TimGM6mb:Brush", "--output=out"]
+    done = without_tensorflow("pipelines.style", "render", *flags, cwd=tmp_path)
+    assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "render.json").read_text())
+    assert "out: records read: 1, performances rendered: 1, rejected: 0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--representation=mel", "--output=out"], "missing --input"),
+        (["--input=.", "--representation=mel", "--output=out"], "no sound file in it"),
+        (["--input=none.wav", "--representation=mels", "--output=out"], "must be stft or mel"),
+        (["--input=none.wav", "--representation=mel", "--output=out"], "none.wav: no such file"),
+        (
+            ["--input=.", "--representation=mel", "--output=out", "--start=nan"],
+            "must be a finite number",
+        ),
+    ],
+)
+def test_bad_input_of_reconstruct_is_one_line(arguments, message, tmp_path):
+    done = without_tensorflow("pipelines.style", "reconstruct", *arguments, cwd=tmp_path)
+    assert message in error_of(done)
+    assert len(done.stderr.splitlines()) == 1 and os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_reconstruct(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(440), 16_000)
+    flags = ["--input=a.wav", "--representation=mel", "--output=out"]
+    done = without_tensorflow("pipelines.style", "reconstruct", *flags, cwd=tmp_path)
+    path, seconds, convergence, _ = done.stdout.rstrip().split("\t")
+    assert (path, seconds) == ("out/a.wav", "1.00") and float(convergence) < -15
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.wav", "reconstruct.json"]
