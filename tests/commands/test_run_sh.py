@@ -22,6 +22,7 @@ COMMANDS = {
     "prior": "pipelines.prior",
     "attributes": "pipelines.attributes",
     "titles": "pipelines.titles",
+    "judge": "pipelines.judge",
     "style": "pipelines.style",
     "pretrained": "pipelines.pretrained",
     "page": "pipelines.page",
