@@ -147,15 +147,6 @@ def test_too_few_notes_cannot_be_judged(judge, tunes):
         copied.CRITERION.open(copied.index_of([]))(tunes[0].tune)
 
 
-def test_indexes_are_joined(tunes):
-    first, second = tunes[:2], tunes[2:]
-    both = copied.joined(copied.index_of(first), copied.index_of(second))
-    whole = copied.index_of(tunes)
-    assert set(both) == set(whole)
-    for name, array in whole.items():
-        assert np.array_equal(both[name], array), name
-
-
 def test_the_index_gives_tunes_back(judge, tunes):
     for number, one in enumerate(tunes[:3]):
         found = judge.written(number)

@@ -50,14 +50,6 @@ def index_of(tunes: Sequence[Known]) -> Arrays:
     }
 
 
-def joined(first: Arrays, second: Arrays) -> Arrays:
-    """The index of the tunes of two."""
-    lengths = np.unique(np.concatenate([first["lengths"], second["lengths"]]))
-    made = {name: np.concatenate([first[name], second[name]]) for name in first}
-    codes = [np.searchsorted(lengths, one["lengths"])[one["length"]] for one in (first, second)]
-    return {**made, "lengths": lengths, "length": np.concatenate(codes).astype(np.uint16)}
-
-
 def _steps(bar: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """By how much the number of a note's bar is higher than that of the note before in its tune."""
     steps = np.diff(bar, prepend=0)
