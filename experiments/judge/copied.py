@@ -52,8 +52,7 @@ class Found(NamedTuple):
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
+    measuring.define_flags()
     flags.DEFINE_string("versions", "", "A text file of pairs of ids: unmarked versions.")
     flags.DEFINE_integer("every", 1, "Make copies of every so many test tunes alone.")
     flags.DEFINE_integer("seed", 1, "Seed of the copies and of the bootstrap.")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from experiments.judge import measuring
 from pipelines.judge import learning
 from pipelines.judge.criteria import copied
 from pipelines.judge.criteria.copied import CopyJudge
@@ -27,8 +28,7 @@ _CHANGED = 0.5
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
+    measuring.define_flags()
     flags.DEFINE_integer("seed", 1, "Seed of the tunes that are made up.")
     flags.DEFINE_string("output", None, "JSON file to write.")
 

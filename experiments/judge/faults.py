@@ -29,8 +29,7 @@ _OTHER_STRAIN = "another tune's strain"
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
+    measuring.define_flags()
     flags.DEFINE_list("criteria", ["rhythm", "mode", "form", "melody"], "The criteria.")
     flags.DEFINE_string("judge", "", "The folder of the judge; by default that of the project.")
     flags.DEFINE_integer("seed", 1, "Seed of the faults and of the bootstrap.")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from absl import flags
 from sklearn.metrics import roc_auc_score
 
 from pipelines.judge.finding import Known
@@ -17,6 +18,19 @@ from pipelines.judge.finding import Known
 FALSE_ALARMS = 0.05
 _RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
+
+
+def define_flags() -> None:
+    """Defines the flags that name the tunes."""
+    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
+    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
+
+
+def define_flags_of_a_criterion() -> None:
+    """Defines the flags of an experiment on one criterion."""
+    define_flags()
+    flags.DEFINE_integer("seed", 1, "Seed of the faults and of the bootstrap.")
+    flags.DEFINE_string("output", None, "JSON file to write.")
 
 
 def without_warnings(tunes: Sequence[Known], records: str) -> list[Known]:

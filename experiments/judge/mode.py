@@ -56,13 +56,6 @@ WRONG_FIELDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
-    flags.DEFINE_integer("seed", 1, "Seed of the faults and of the bootstrap.")
-    flags.DEFINE_string("output", None, "JSON file to write.")
-
-
 def main() -> None:
     """Learns the criterion, and prints its tables."""
     tunes = learning.read(FLAGS.records, FLAGS.input)
@@ -283,5 +276,5 @@ def _print(result: dict[str, Any], texts: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
+    measuring.define_flags_of_a_criterion()
     app.run(main, required=("records", "input", "output"))

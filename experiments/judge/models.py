@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments.judge import measuring
 from pipelines.judge import distributions, learning, learnt, reading, verdicts
 from pipelines.judge.criteria import criteria
 from pipelines.judge.finding import Known
@@ -30,8 +31,7 @@ _TEMPERATURES = (0.8, 1.0)
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
+    measuring.define_flags()
     flags.DEFINE_multi_string("run", [], "NAME=RUN_DIR of a language model of tunes.")
     flags.DEFINE_multi_string("book", [], "NAME=FILE of what another model wrote.")
     flags.DEFINE_integer("seed", 1, "Seed of what is drawn.")

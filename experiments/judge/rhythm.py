@@ -38,13 +38,6 @@ _TIMES = 2
 _WHOLE_BEATS = ("short", "long")
 
 
-def _define_flags() -> None:
-    flags.DEFINE_string("records", None, "Folder of records, made by convert --corpus=abc.")
-    flags.DEFINE_multi_string("input", None, "The tunebooks that the records were made of.")
-    flags.DEFINE_integer("seed", 1, "Seed of the faults and of the bootstrap.")
-    flags.DEFINE_string("output", None, "JSON file to write.")
-
-
 def main() -> None:
     """Learns, judges the test tunes and what is made of them, and prints the tables."""
     tunes = learning.read(FLAGS.records, FLAGS.input)
@@ -271,5 +264,5 @@ def _print(result: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
+    measuring.define_flags_of_a_criterion()
     app.run(main, required=["records", "input", "output"])

@@ -120,13 +120,14 @@ def _make_parts(
     arguments: Sequence[str] | None,
 ) -> None:
     """Has workers convert the sources."""
+    weights = [source.weight for source in sources]
     try:
-        batches = beam_batches.write(parts, _batches(sources))
+        batches = beam_batches.write(parts, beam_batches.divide(sources, weights))
     except (TypeError, ValueError) as error:
         where = "writing the facts of its sources, which must be JSON"
         raise fault(corpus, f"{type(error).__name__}: {error}", where) from error
     if arguments is None:
-        arguments = beam_runner.default_arguments(sum(source.weight for source in sources))
+        arguments = beam_runner.default_arguments(sum(weights))
 
     beam_batches.run(
         folder,
@@ -174,17 +175,6 @@ def _listed(
         raise
     except Exception as error:
         raise fault(corpus, described(error), f"listing its sources, {last}") from error
-
-
-def _batches(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
-    """Divides sources, in their order, into batches of about equal weights."""
-    size = beam_batches.batch_size(sum(source.weight for source in sources))
-    start = weight = 0
-    for end, source in enumerate(sources, start=1):
-        weight += source.weight
-        if weight >= size or end == len(sources):
-            yield sources[start:end]
-            start, weight = end, 0
 
 
 def _report(corpus: Corpus, manifest: dict[str, Any]) -> None:

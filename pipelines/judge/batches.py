@@ -54,10 +54,10 @@ def judge(
         raise UserError(f"{', '.join(paths)}: no music there; name other files or folders")
     with Folder(output) as folder:
         where = os.fspath(folder.parts.absolute())
-        size = beam_batches.batch_size(sum(source.weight for source in sources))
-        batches = beam_batches.write(where, _batches(sources, size))
+        weights = [source.weight for source in sources]
+        batches = beam_batches.write(where, beam_batches.divide(sources, weights))
         if arguments is None:
-            arguments = beam_runner.default_arguments(_COST * sum(s.weight for s in sources))
+            arguments = beam_runner.default_arguments(_COST * sum(weights))
         judge_folder, names, against = settings
         # Workers may have another working directory.
         given = os.path.abspath(judge_folder) if judge_folder else ""
@@ -95,13 +95,3 @@ def _sources(paths: Sequence[str]) -> Iterator[Source]:
             say(f"{found.key}: left out: {found.detail}")
     for path in scores:
         yield Source(path, {"score": os.path.abspath(path)})
-
-
-def _batches(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
-    """Divides sources, in their order, into batches of about equal weights."""
-    start = weight = 0
-    for end, source in enumerate(sources, start=1):
-        weight += source.weight
-        if weight >= size or end == len(sources):
-            yield sources[start:end]
-            start, weight = end, 0

@@ -8,13 +8,15 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.records import parts
 from pipelines.records.folder import Folder
 from pipelines.runtime import beam_runner
 from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
+
+T = TypeVar("T")
 
 # Batches are small enough to spread evenly over workers, and large enough that a part is worth its
 # overhead.
@@ -25,6 +27,22 @@ _PROGRESS_SECONDS = 0.5
 def batch_size(pieces: int) -> int:
     """About how many pieces a batch should have, for a job that converts so many in all."""
     return min(_MAX_BATCH, max(_MIN_BATCH, pieces // _BATCHES))
+
+
+def divide(sources: Sequence[T], weights: Sequence[int]) -> Iterator[Sequence[T]]:
+    """Divides sources, in their order, into batches of about equal weights.
+
+    Args:
+      sources: what is to be read.
+      weights: about how many pieces each has.
+    """
+    size = batch_size(sum(weights))
+    start = weight = 0
+    for end, of_source in enumerate(weights, start=1):
+        weight += of_source
+        if weight >= size or end == len(sources):
+            yield sources[start:end]
+            start, weight = end, 0
 
 
 def write(folder: str | os.PathLike, batches: Iterable[Sequence[Any]]) -> list[str]:

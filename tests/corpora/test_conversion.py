@@ -6,11 +6,10 @@ import os
 import mido
 import pytest
 
-from pipelines.corpora import Source, conversion
+from pipelines.corpora import conversion
 from pipelines.music.limits import Limits
 from pipelines.records import beam_batches, tfrecord
 from pipelines.records.manifest import read_manifest
-from pipelines.records.parts import read_batch
 from pipelines.runtime.app import UserError
 from tests.support import groove_release
 from tests.support.records import contents, rejections, sequences
@@ -126,15 +125,3 @@ def test_a_full_disk_is_one_error(tmp_path, release, monkeypatch):
     with pytest.raises(UserError, match="/parts/.*: No space left on device; check the path"):
         conversion.convert("groove", str(archive), str(tmp_path / "r"))
     assert not (tmp_path / "r").exists()
-
-
-def test_batches_are_of_equal_weight(tmp_path):
-    weights = [1] * 30 + [100, 3, 40, 1] + [1] * 30
-    listed = [Source(f"s{i}", {}, weight) for i, weight in enumerate(weights)]
-    names = beam_batches.write(tmp_path, conversion._batches(listed))
-    batches = [read_batch(tmp_path, name) for name in names]
-    assert [source for batch in batches for source in batch] == [list(one) for one in listed]
-    assert len(set(names)) == len(names)
-    for batch in batches[:-1]:
-        *others, last = [weight for _, _, weight, _ in batch]
-        assert sum(others) < 25 <= sum(others) + last

@@ -30,3 +30,15 @@ def test_workers_read_the_batches_that_are_written(tmp_path):
         [],
         [["ü", None, 3]],
     ]
+
+
+def test_batches_are_of_equal_weight(tmp_path):
+    weights = [1] * 30 + [100, 3, 40, 1] + [1] * 30
+    listed = [[f"s{i}", weight] for i, weight in enumerate(weights)]
+    names = beam_batches.write(tmp_path, beam_batches.divide(listed, weights))
+    batches = [read_batch(tmp_path, name) for name in names]
+    assert [source for batch in batches for source in batch] == listed
+    assert len(set(names)) == len(names)
+    for batch in batches[:-1]:
+        *others, last = [weight for _, weight in batch]
+        assert sum(others) < 25 <= sum(others) + last
