@@ -65,6 +65,8 @@ setup(
         # C++ compiler. It asks for PyAudio, which the lock leaves out: nothing here plays aloud.
         "sound": [
             "lameenc",  # MP3: its LAME is four times as fast as the one that soundfile brings
+            "librosa",  # spectrograms and their inverses
+            "mir-eval",  # how music is compared in the field: onsets, notes, separated sources
             "pyfluidsynth",  # plays by FluidSynth, where the system has it
             "soundfile",
             "tinysoundfont>=0.3.7,<0.4; python_version < '3.13' and " + _WHEELS,
