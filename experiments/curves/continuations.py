@@ -1,21 +1,24 @@
 """Measures the bars and keys of continuations of held-out tunes, and writes ten of them.
 
     python -m experiments.curves.continuations --run_dir=runs/curves --examples_path=GLOB \
-        --output=experiments/curves/curves-continuations.json --music=music
+        --output=experiments/curves/curves-continuations.json --music=music --books=books
 
 Each tune with at least sixteen bars is continued for eight bars after its first eight, once. The
-ten tunes that are written are drawn with the seed, and not chosen.
+ten tunes that are written are drawn with the seed, and not chosen. `--books` writes all, for
+`experiments.judge.models`: BOOKS/continued.abc, and BOOKS/people.abc with the sixteen bars of the
+tunes themselves.
 """
 
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
 from pipelines.music import keys, midi_writer, note_sequence
+from pipelines.music.abc import writer as abc_writer
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import tfrecord
 from pipelines.records.manifest import record_files
@@ -35,6 +38,7 @@ def _define_flags() -> None:
     flags.DEFINE_string("examples_path", None, "Records of held-out tunes.")
     flags.DEFINE_string("output", None, "JSON file to write.")
     flags.DEFINE_string("music", None, "Folder for ten continuations; none by default.")
+    flags.DEFINE_string("books", None, "Folder for the tunebooks of all; none by default.")
     flags.DEFINE_integer("seed", 1, "Seeds what is drawn.")
 
 
@@ -80,25 +84,68 @@ def long_tunes(pattern: str) -> list[NoteSequence]:
     return found
 
 
-def measure(model: Any, tunes: list[NoteSequence], seed: int) -> dict[str, Any]:
-    """The mean figures of continuations, and of what the tunes themselves go on with."""
+class Continuation(NamedTuple):
+    """A tune that was continued.
+
+    Attributes:
+      sequence: the tune.
+      melody: what was read of it.
+      first, end: where the continuation begins and ends, in parts of the grid.
+      notes: the onsets and pitches of the continuation.
+    """
+
+    sequence: NoteSequence
+    melody: curves.Tune
+    first: int
+    end: int
+    notes: list[tuple[int, int]]
+
+
+def draw(model: Any, tunes: list[NoteSequence], seed: int) -> list[Continuation]:
+    """Continues each tune once, after its first bars."""
     from pipelines.systems.curves import continuing
 
-    rows: dict[str, list[dict[str, float]]] = {"continuations": [], "tunes": []}
+    drawn = []
     with Progress("tunes continued", len(tunes)) as progress:
         for number, sequence in enumerate(tunes):
             melody = curves.read(sequence)
             first, end = (continuing.first_bars(melody, bars) for bars in (BARS, 2 * BARS))
-            prompt = melody.cut(0, first)
-            [notes] = continuing.continued(model, prompt, end, seed=seed + number)
-            rows["continuations"].append(figures(melody, notes, first, end))
-            own = zip(melody.onsets.tolist(), melody.pitches.tolist())
-            rows["tunes"].append(figures(melody, own, first, end))
+            [notes] = continuing.continued(model, melody.cut(0, first), end, seed=seed + number)
+            drawn.append(Continuation(sequence, melody, first, end, notes))
             progress.update(number + 1)
+    return drawn
+
+
+def measure(drawn: list[Continuation]) -> dict[str, Any]:
+    """The mean figures of continuations, and of what the tunes themselves go on with."""
+    rows: dict[str, list[dict[str, float]]] = {"continuations": [], "tunes": []}
+    for _, melody, first, end, notes in drawn:
+        rows["continuations"].append(figures(melody, notes, first, end))
+        own = zip(melody.onsets.tolist(), melody.pitches.tolist())
+        rows["tunes"].append(figures(melody, own, first, end))
     return {
         name: {key: float(np.mean([row[key] for row in found])) for key in found[0]}
         for name, found in rows.items()
     }
+
+
+def write_books(drawn: list[Continuation], folder: str) -> None:
+    """Writes two tunebooks: the first bars with their continuations, and with the tunes' own."""
+    from pipelines.systems.curves import generation
+
+    books: dict[str, list[str]] = {"continued": [], "people": []}
+    for number, (sequence, melody, first, end, notes) in enumerate(drawn, 1):
+        for name, own, added in (
+            ("continued", melody.cut(0, first), notes),
+            ("people", melody.cut(0, end), []),
+        ):
+            piece = generation.as_sequence(sequence, own, added, end)
+            notation = abc_writer.write(piece, os.path.basename(sequence.id))
+            books[name].append(notation.replace("X:1", f"X:{number}", 1))
+    os.makedirs(folder, exist_ok=True)
+    for name, written in books.items():
+        with files.replacing(os.path.join(folder, f"{name}.abc")) as file:
+            file.write("\n".join(written).encode())
 
 
 def write(model: Any, tunes: list[NoteSequence], folder: str, seed: int) -> None:
@@ -126,12 +173,15 @@ def main() -> None:
 
     opened = model.open_run(FLAGS.run_dir, FLAGS.checkpoint_file)
     tunes = long_tunes(FLAGS.examples_path)
-    found = {"config": opened.name, "tunes": len(tunes), **measure(opened, tunes, FLAGS.seed)}
+    drawn = draw(opened, tunes, FLAGS.seed)
+    found = {"config": opened.name, "tunes": len(tunes), **measure(drawn)}
     if FLAGS.output:
         files.write_json(FLAGS.output, found)
     print(found)
     if FLAGS.music:
         write(opened, tunes, FLAGS.music, FLAGS.seed)
+    if FLAGS.books:
+        write_books(drawn, FLAGS.books)
 
 
 if __name__ == "__main__":
