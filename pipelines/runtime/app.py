@@ -89,9 +89,10 @@ def ending() -> Iterator[None]:
 
 def _end_interrupted(error: KeyboardInterrupt) -> None:
     terminated = isinstance(error, interruptions.Terminated)
-    interruptions.ignore()
+    status = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+    interruptions.end_soon(status)
     print("terminated" if terminated else "interrupted", file=sys.stderr)
-    sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
+    sys.exit(status)
 
 
 def about_file(name: str | None, reason: str) -> str:

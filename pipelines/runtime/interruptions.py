@@ -4,11 +4,18 @@ Python drops an exception that a signal raises while an object is freed, and lib
 without a name. The job would go on as if nobody had told it to end. So an exception that is freed
 before the job has ended with it is raised once more. What cleans up after one holds it, and is left
 to finish.
+
+An exception also comes between any two lines of a library. Beam's threads that sample where time
+goes never end where it comes before the lines that stop them, and Python waits for all threads of
+its own. So a job that was told to end waits for them for some seconds alone (`end_soon`).
 """
 
+import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 import weakref
 
 
@@ -22,6 +29,8 @@ class Terminated(KeyboardInterrupt):
 
 # How long after an exception was lost it is raised again. At once it would be lost again.
 _AGAIN_SECONDS = 0.05
+# How long threads and what is registered by `atexit` may take to end.
+_LEFT_SECONDS = 5.0
 # The exceptions that no job has ended with yet.
 _on_their_way: set[weakref.ref[KeyboardInterrupt]] = set()
 # The signals that have come, and those whose exceptions were lost.
@@ -55,6 +64,24 @@ def end_at_once() -> None:
     ignore()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+
+
+def end_soon(status: int) -> None:
+    """Lets threads that never end, and signals, not keep the process; it is about to exit itself.
+
+    Args:
+      status: the exit status where it has to be ended.
+    """
+    ignore()
+    threading.Thread(target=_end_late, args=(status,), daemon=True).start()
+
+
+def _end_late(status: int) -> None:
+    time.sleep(_LEFT_SECONDS)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _again(number: int, frame: object) -> None:

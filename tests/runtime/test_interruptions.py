@@ -109,6 +109,35 @@ def begin():
     assert done.stderr == f"{word}\n"
 
 
+@pytest.mark.parametrize("number, word", ENDS)
+def test_a_thread_that_a_library_leaves_does_not_keep_the_job(number, word):
+    """As Beam's samplers, where the signal comes before the lines that would stop them."""
+    how = """
+import threading
+def begin():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("flushed")
+    get_it()
+"""
+    done = run(how, number)
+    assert (done.returncode, done.stdout) == (128 + number, "flushed\n")
+    assert done.stderr == f"{word}\n"
+
+
+def test_a_thread_that_ends_may_end_its_work():
+    how = """
+import threading
+def work():
+    time.sleep(1)
+    print("done")
+
+def begin():
+    threading.Thread(target=work).start()
+    get_it()
+"""
+    assert run(how, signal.SIGINT).stdout == "done\n"
+
+
 def test_who_has_interruptions_ignored_is_not_interrupted():
     """As `nohup`, and shells that start a job in the background."""
     how = """
