@@ -18,7 +18,6 @@ from pipelines.runtime import beam_runner, files
 from pipelines.runtime.app import UserError, say
 
 FILE = "verdicts.jsonl"
-_SCORES = (*formats.MIDI, *formats.MUSICXML)
 # A tune takes about so many times as long to judge as to convert.
 _COST = 8
 
@@ -82,12 +81,12 @@ def _sources(paths: Sequence[str]) -> Iterator[Source]:
     for path in paths:
         if os.path.isdir(path):
             inside = reading.files_of([path])
-            of_notes = [each for each in inside if each.lower().endswith(_SCORES)]
+            of_notes = [each for each in inside if each.lower().endswith(formats.SCORES)]
             scores += of_notes
             if len(of_notes) < len(inside):
                 tunebooks.append(path)
         else:
-            (scores if path.lower().endswith(_SCORES) else tunebooks).append(path)
+            (scores if path.lower().endswith(formats.SCORES) else tunebooks).append(path)
     for found in abc.CORPUS.sources(tunebooks) if tunebooks else ():
         if isinstance(found, Source):
             yield found

@@ -7,6 +7,9 @@ import numpy as np
 
 from pipelines.representations.abc_tokens.written import Tune
 
+# A tune of more bars is a book without numbers, or no tune.
+MAX_BARS = 2000
+
 
 class CannotBeJudged(Exception):
     """A tune that a criterion cannot judge: the message says why, in one line."""

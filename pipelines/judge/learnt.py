@@ -23,6 +23,12 @@ DEFAULT = pathlib.Path(models.__file__).resolve().parent / "pretrained" / "judge
 _ABOUT = "judge.json"
 _VERSION = 1
 _MAX_BYTES = 1 << 30
+_MAX_ABOUT_BYTES = 1 << 26
+# What becomes of numbers of other shapes and types than were written.
+DAMAGE = (
+    ArithmeticError, AssertionError, IndexError, KeyError, MemoryError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
 _MAKE = "./run.sh judge learn makes such a folder"
 
 
@@ -39,15 +45,17 @@ class Scale(NamedTuple):
 
     def score(self, measure: float) -> float:
         """From 1 to 5: four times the share of people's tunes that are no better, and one."""
-        no_better = np.searchsorted(self.measures, measure, "right") / len(self.measures)
-        return round(1 + 4 * float(no_better), 2)
+        return round(1 + 4 * self._no_better(measure) / len(self.measures), 2)
 
     def fails(self, measure: float) -> bool:
         """Whether the measure is so low that hardly any of people's tunes has it."""
         if not self.rejects:
             return False
-        no_better = np.searchsorted(self.measures, measure, "right")
-        return bool(no_better <= self.rejects * len(self.measures))
+        return self._no_better(measure) <= self.rejects * len(self.measures)
+
+    def _no_better(self, measure: float) -> int:
+        """How many of people's tunes are no better."""
+        return int(np.searchsorted(self.measures, measure, "right"))
 
 
 class Learnt(NamedTuple):
@@ -89,21 +97,36 @@ def read(folder: str | os.PathLike, names: Sequence[str]) -> Learnt:
     """
     path = pathlib.Path(folder).expanduser()
     try:
-        content = json.loads(files.read_regular(path / _ABOUT, _MAX_BYTES))
+        content = json.loads(files.read_regular(path / _ABOUT, _MAX_ABOUT_BYTES))
         if content["version"] != _VERSION:
             raise UserError(f"{path}: another version of a judge; {_MAKE} anew")
-        scales = {
-            name: Scale(np.array(content["scales"][name]["measures"], float),
-                        float(content["scales"][name]["rejects"]))
-            for name in names
-        }  # fmt: skip
+        scales = {name: _scale(name, content["scales"][name]) for name in names}
         return Learnt({name: _arrays(path, name) for name in names}, scales, content["about"])
     except FileNotFoundError as error:
         raise UserError(f"{path}: no {os.path.basename(error.filename)} in it; {_MAKE}") from None
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: damaged ({error}); {_MAKE} anew") from error
+    except (*DAMAGE, zipfile.BadZipFile, EOFError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(folder: str | os.PathLike, error: Exception) -> UserError:
+    """What to tell where a folder has something else in it than `write` writes."""
+    return UserError(f"{folder}: damaged ({type(error).__name__}: {error}); {_MAKE} anew")
+
+
+def _scale(name: str, content: Mapping[str, Any]) -> Scale:
+    measures, rejects = np.array(content["measures"], float), float(content["rejects"])
+    is_sorted = measures.ndim == 1 and bool(np.all(measures[:-1] <= measures[1:]))
+    if not measures.size or not is_sorted or not np.isfinite(measures).all():
+        raise ValueError(f"the measures of {name} are no sorted finite numbers")
+    if not 0 <= rejects <= 1:
+        raise ValueError(f"{name} rejects a share of {rejects}")
+    return Scale(measures, rejects)
 
 
 def _arrays(path: pathlib.Path, name: str) -> Arrays:
-    with np.load(path / f"{name}.npz", allow_pickle=False) as archive:
+    packed = io.BytesIO(files.read_regular(path / f"{name}.npz", _MAX_BYTES))
+    with zipfile.ZipFile(packed) as members:
+        if sum(member.file_size for member in members.infolist()) > _MAX_BYTES:
+            raise ValueError(f"{name}.npz has more than {_MAX_BYTES / 1e6:.0f} MB")
+    with np.load(packed, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}

@@ -5,11 +5,11 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pipelines.judge.finding import MAX_BARS
 from pipelines.media import tune_texts
 from pipelines.music import formats
-from pipelines.music.abc import tunebook, writer
 from pipelines.music.abc.notation import notate
-from pipelines.music.abc.score import Score
+from pipelines.music.abc.score import WHOLE, Score
 from pipelines.music.abc.tunebook import TuneText
 from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
@@ -17,9 +17,10 @@ from pipelines.representations.abc_tokens import written
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.app import UserError, say
 
-_ENDINGS = (".abc", *formats.MIDI, *formats.MUSICXML)
-# A tune of more bars is a book without numbers, or no tune.
-MAX_BARS = 2000
+_ENDINGS = (".abc", *formats.SCORES)
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+# In whole notes. Free tunes without bar lines are one long bar.
+MAX_BAR = 1000
 
 
 class Read(NamedTuple):
@@ -60,6 +61,8 @@ def files_of(paths: Sequence[str]) -> list[str]:
             raise UserError(f"{path}: no file ends in {', '.join(_ENDINGS)}; name another folder")
         found.extend(inside)
     for path in found:
+        if path.lower().endswith(_ARCHIVES):
+            raise UserError(f"{path}: archives are judged with --output=DIR; add it, or unpack it")
         if not os.path.exists(path):
             raise UserError(f"{path}: there is no such file; name a .abc, .mid or .musicxml file")
     return found
@@ -131,7 +134,7 @@ def of_text(path: str, number: int, text: TuneText) -> Read:
 def of_music(sequence: NoteSequence) -> Tune | None:
     """The tune of a piece of music, by the bars of its meter; None where it cannot be judged."""
     try:
-        text = next(tunebook.tunes(writer.write(sequence)))
+        text = tune_texts.of_music(sequence)
     except ValueError:
         return None
     return of_text("", 1, text).tune
@@ -153,6 +156,13 @@ def _tune(score: Score) -> Tune:
         raise written.LeftOut("voices", "it has two voices in a bar, and a tune has one")
     if len(bars) > MAX_BARS:
         raise written.LeftOut("bars", f"it has {len(bars)} bars, and a tune at most {MAX_BARS}")
+    for number, bar in enumerate(bars, start=1):
+        if bar.length > MAX_BAR * WHOLE:
+            raise written.LeftOut(
+                "length",
+                f"bar {number} lasts {bar.length // WHOLE} whole notes, and one lasts at most "
+                f"{MAX_BAR}",
+            )
     return written.from_score(score, highest=True)
 
 

@@ -1,5 +1,6 @@
 """Shows verdicts as a table: a line a tune, and below it what they rest on."""
 
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -16,30 +17,38 @@ def head(names: Sequence[str]) -> str:
     return f"{'tune':{_NAME_WIDTH}} {' '.join(f'{name:>7}' for name in names)}  verdict"
 
 
-def line(read: Read, verdict: Verdict) -> str:
-    """The line of a tune: its scores from 1 to 5, "-" where it cannot be judged."""
-    name = " ".join(filter(None, (read.name, read.title))) or read.file
+def line(read: Read, verdict: Verdict, with_file: bool = False) -> str:
+    """The line of a tune: its scores from 1 to 5, "-" where it cannot be judged.
+
+    Args:
+      read: the tune.
+      verdict: the verdict on it.
+      with_file: whether its file is named, as where there are several.
+    """
+    file = os.path.basename(read.file)
+    name = " ".join(filter(None, (file if with_file else "", read.name, read.title))) or file
     scores = [
         f"{'-':>7}" if opinion.score is None else f"{opinion.score:7.1f}"
         for opinion in verdict.opinions.values()
     ]
-    told = verdict.stage
-    if verdict.rejected_for:
-        told += f": {', '.join(verdict.rejected_for)}"
-    if read.tune is None:
-        told = f"cannot be judged: {read.problem}"
+    told = verdict.told
+    if problem := read.problem or _why_unjudged(verdict):
+        told += f": {problem}"
     name = textwrap.shorten(name, _NAME_WIDTH, placeholder="…")
     return f"{name:{_NAME_WIDTH}} {' '.join(scores)}  {told}"
+
+
+def _why_unjudged(verdict: Verdict) -> str:
+    """Why a tune cannot be judged that was read: what the last criterion says, melody as a rule."""
+    problems = [opinion.problem for opinion in verdict.opinions.values() if opinion.problem]
+    return problems[-1] if verdict.stage == "unjudged" and problems else ""
 
 
 def reasons(verdict: Verdict) -> Iterator[str]:
     """What a verdict rests on, line by line."""
     for name, opinion in verdict.opinions.items():
-        if opinion.finding is None:
-            yield from _wrapped(f"{name}: cannot be judged: {opinion.problem}", 2)
-            continue
-        yield from _wrapped(f"{name}: {opinion.finding.says}", 2)
-        marks = opinion.finding.marks
+        yield from _wrapped(f"{name}: {opinion.says}", 2)
+        marks = opinion.finding.marks if opinion.finding else ()
         for mark in marks[:_MOST_MARKS]:
             yield from _wrapped(f"bar {mark.bar + 1}: {mark.text}", 6)
         if len(marks) > _MOST_MARKS:

@@ -5,17 +5,29 @@ Summary and Results", AIMC 2023), a tune is first rejected where it is
 copied, not in rhythm or in no mode; those that pass are graded by form and melody.
 """
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.judge import learnt, reading
 from pipelines.judge.criteria import criteria
-from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
+from pipelines.judge.finding import CannotBeJudged, Finding, Known
 from pipelines.judge.learnt import Learnt
 from pipelines.judge.reading import Read
-from pipelines.representations.abc_tokens.written import Tune
-from pipelines.runtime.app import UserError
+from pipelines.music.abc.grid import WHOLE
+from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
+from pipelines.runtime.app import UserError, say
 
+_SCALE = (62, 64, 66, 67, 69, 71, 73, 74, 71, 69, 67, 66, 64, 69, 66, 62)
+_PROBE = Tune(
+    tuple(
+        Bar(
+            tuple(Note(pitch, WHOLE // 8) for pitch in _SCALE[at : at + 8]), (4, 4), Key(2, "MAJOR")
+        )
+        for at in (0, 8) * 4
+    )
+)
 # Criteria that may know what a tune is called, and which dance it says that it is.
 _TOLD_NAMES = ("copied", "rhythm")
 
@@ -35,13 +47,18 @@ class Opinion(NamedTuple):
     problem: str = ""
     fails: bool = False
 
+    @property
+    def says(self) -> str:
+        """What it says in a few words."""
+        return self.finding.says if self.finding else f"cannot be judged: {self.problem}"
+
     def as_json(self) -> dict[str, Any]:
         """The opinion as JSON values."""
         if self.finding is None:
-            return {"score": None, "says": f"cannot be judged: {self.problem}"}
+            return {"score": None, "says": self.says}
         return {
             "score": self.score,
-            "says": self.finding.says,
+            "says": self.says,
             "fails": self.fails,
             "marks": [{"bar": mark.bar + 1, "text": mark.text} for mark in self.finding.marks],
             "evidence": self.finding.evidence,
@@ -64,10 +81,24 @@ class Verdict(NamedTuple):
 
     @property
     def stage(self) -> str:
-        """How far it came: "rejected", "passed", or "unjudged" where nothing could be judged."""
-        if all(opinion.finding is None for opinion in self.opinions.values()):
-            return "unjudged"
-        return "rejected" if self.rejected_for else "passed"
+        """How far it came: "rejected", "passed" or "unjudged".
+
+        A tune is unjudged where nothing of its music can be judged, although its bars may be full
+        and it is no copy: one note, for example.
+        """
+        if self.rejected_for:
+            return "rejected"
+        of_music = [name for name in self.opinions if name not in _TOLD_NAMES]
+        asked = of_music or list(self.opinions)
+        judged = any(self.opinions[name].finding for name in asked)
+        return "passed" if judged else "unjudged"
+
+    @property
+    def told(self) -> str:
+        """The verdict in a few words, such as "rejected: rhythm, mode"."""
+        if self.stage == "unjudged":
+            return "cannot be judged"
+        return ": ".join(filter(None, (self.stage, ", ".join(self.rejected_for))))
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as JSON values."""
@@ -96,19 +127,30 @@ class TuneJudge:
 
     def __call__(self, tune: Tune) -> Verdict:
         """Judges a tune."""
-        blind = tune._replace(title="", rhythm="")
-        return Verdict(
-            {
-                name: self._opinion(name, judge, tune if name in _TOLD_NAMES else blind)
-                for name, judge in self._judges.items()
-            }
-        )
+        return Verdict({name: self._opinion(name, tune) for name in self.names})
 
-    def _opinion(self, name: str, judge: Judge, tune: Tune) -> Opinion:
+    def require_sound(self) -> None:
+        """Judges a tune, so that damaged arrays are found before the first tune of a user.
+
+        Raises:
+          Exception: whatever a criterion raises that knows other arrays than it has learnt.
+        """
+        for judge in self._judges.values():
+            with contextlib.suppress(CannotBeJudged):  # Of copies, where there is no tune yet.
+                judge(_PROBE)
+
+    def _opinion(self, name: str, tune: Tune) -> Opinion:
+        seen = tune if name in _TOLD_NAMES else tune._replace(title="", rhythm="")
         try:
-            finding = judge(tune)
+            finding = self._judges[name](seen)
+            if not math.isfinite(finding.measure):
+                raise ArithmeticError(f"it measures {finding.measure}")
         except CannotBeJudged as error:
             return Opinion(None, None, str(error))
+        except Exception as error:
+            # Whatever one tune does to a criterion, it is judged by others, and so are other tunes.
+            say(f"warning: the criterion {name} failed on {tune.title or 'a tune'}: {error!r}")
+            return Opinion(None, None, f"the judge failed: {error!r}")
         scale = self._scales[name]
         return Opinion(scale.score(finding.measure), finding, "", scale.fails(finding.measure))
 
@@ -162,8 +204,13 @@ def open_judge(folder: str, names: Sequence[str] = (), against: Sequence[str] = 
     """
     asked = ordered(names or list(criteria()))
     known = learnt.read(folder or learnt.DEFAULT, asked)
+    try:
+        judge = TuneJudge(known)
+        judge.require_sound()
+    except learnt.DAMAGE as error:
+        raise learnt.damaged(folder or learnt.DEFAULT, error) from error
     if not against:
-        return TuneJudge(known)
+        return judge
     keepers = [name for name in asked if criteria()[name].keeps_tunes]
     if not keepers:
         raise UserError("--against goes with the criterion copied, which --criteria leaves out")

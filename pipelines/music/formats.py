@@ -14,6 +14,7 @@ from pipelines.music.note_sequence import NoteSequence
 
 MIDI = (".mid", ".midi", ".smf", ".kar")
 MUSICXML = (".musicxml", ".mxl")
+SCORES = (*MIDI, *MUSICXML)
 _MIDI_BEGIN = b"MThd"
 # Any more than what `scores` looks at is not needed to tell what a file is.
 LOOKED_AT = musicxml.LOOKED_AT
@@ -39,7 +40,7 @@ def has_score(name: str, begin: bytes) -> bool:
       name: the file's name.
       begin: its first LOOKED_AT bytes.
     """
-    if name.lower().endswith((*MIDI, *MUSICXML)) or begin.startswith(_MIDI_BEGIN):
+    if name.lower().endswith(SCORES) or begin.startswith(_MIDI_BEGIN):
         return True
     return not begin.startswith(b"PK") and musicxml.is_musicxml(begin)
 

@@ -169,3 +169,13 @@ def test_any_tune_is_judged_or_told_why_not(judge, seed):
         return
     assert 0 <= found.measure <= 1
     assert json.loads(json.dumps(found.evidence)) == found.evidence
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["DEFG ABcd|dcBA GFED|DEFG ABcd|dcBA GFED|", "D2D2 D2D2|" * 8, "DADA DADA|" * 4],
+)
+def test_scales_and_repeated_notes_are_no_copies(tunes, body):
+    judge = copied.CRITERION.open(copied.index_of([known(tune(body), "plain"), *tunes]))
+    with pytest.raises(CannotBeJudged, match="its notes move by fewer than 3 intervals"):
+        judge(tune(body))

@@ -18,7 +18,7 @@ VERDICTS = [
 def test_shares_and_scores_of_four_verdicts():
     found = distributions.of(VERDICTS)
     assert (found["tunes"], found["passed"], found["rejected"], found["unjudged"]) == (
-        4, 0.5, 0.25, 0.25,
+        4, 0.25, 0.25, 0.5,
     )  # fmt: skip
     assert found["criteria"]["rhythm"] == {
         "rejected": 0.25, "unjudged": 0.25, "mean": 3.0, "low": 1.4, "median": 3.0, "high": 4.6,
@@ -28,7 +28,7 @@ def test_shares_and_scores_of_four_verdicts():
 
 def test_a_table_has_a_row_for_each_set():
     lines = list(distributions.table({"people": distributions.of(VERDICTS)}))
-    assert lines[2] == "| people | 4 | 50% | 25%, 3.00 | 0%, 3.00 |"
+    assert lines[2] == "| people | 4 | 25% | 25%, 3.00 | 0%, 3.00 |"
     assert len(lines) == 3
     none = distributions.of(VERDICTS[3:])
     assert list(distributions.table({"none": none}))[2] == "| none | 1 | 0% | 0% | 0% |"

@@ -12,8 +12,8 @@ from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import CannotBeJudged, Known, Mark
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
+from tests.support import judged_tunes
 from tests.support.keyed_tunes import keyed_tune
-from tests.support.written_tunes import random_tune
 
 _KEYS = [Key(tonic, "MAJOR") for tonic in range(12)]
 
@@ -160,17 +160,13 @@ def test_another_strain_comes_from_a_tune_of_another_group():
 
 
 def test_any_tune_gets_a_finite_measure_or_a_reason(judge):
-    rng = random.Random(12)
-    measured = 0
-    for _ in range(150):
-        tune = random_tune(rng)
-        try:
-            finding = judge(tune)
-        except CannotBeJudged as why:
-            assert "\n" not in str(why)
-            continue
-        measured += 1
-        assert np.isfinite(finding.measure)
-        json.dumps(finding.evidence, allow_nan=False)
-        assert all(0 <= mark.bar < len(tune.bars) for mark in finding.marks)
-    assert measured >= 75
+    assert judged_tunes.measured_at_random(judge, 150) >= 75
+
+
+def test_a_short_tune_is_marked_once(judge):
+    finding = judge(Tune(_regular_tune(105).bars[:7]))
+    assert [mark for mark in finding.marks if "strain" in mark.text] == [
+        Mark(0, "one strain of 7 bars only")
+    ]
+    (bar,) = [judge(Tune(_regular_tune(seed).bars[:1])) for seed in (105,)]
+    assert bar.says.startswith("A, 1 bar, one strain of 1 bar only")

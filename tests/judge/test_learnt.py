@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -55,4 +58,45 @@ def test_arrays_of_objects_are_neither_written_nor_read(tmp_path):
     learnt.write(tmp_path, Learnt({"melody": {"a": np.zeros(2)}}, {"melody": SCALE}, {}))
     np.savez_compressed(tmp_path / "melody.npz", a=objects)
     with pytest.raises(UserError, match="damaged"):
+        learnt.read(tmp_path, ["melody"])
+
+
+def nested(levels):
+    return "[" * levels
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        nested(100_000),
+        "[]",
+        '{"version": 1}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 0, "measures": []}}}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 0, "measures": [NaN]}}}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 0, "measures": [2, 1]}}}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 0, "measures": [[1]]}}}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 2, "measures": [1]}}}',
+        '{"version": 1, "about": {}, "scales": {"melody": {"rejects": 0, "measures": ["x"]}}}',
+    ],
+)
+def test_a_damaged_account_is_told(tmp_path, content):
+    learnt.write(tmp_path, Learnt({"melody": {"a": np.zeros(2)}}, {"melody": SCALE}, {}))
+    (tmp_path / "judge.json").write_text(content)
+    with pytest.raises(UserError, match="damaged"):
+        learnt.read(tmp_path, ["melody"])
+
+
+def test_arrays_that_say_to_be_huge_are_not_read(tmp_path, monkeypatch):
+    learnt.write(tmp_path, Learnt({"melody": {"a": np.zeros(2)}}, {"melody": SCALE}, {}))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)}
+    )
+    with zipfile.ZipFile(tmp_path / "melody.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue())
+    with pytest.raises(UserError, match="damaged"):
+        learnt.read(tmp_path, ["melody"])
+    np.savez_compressed(tmp_path / "melody.npz", a=np.zeros(100_000))
+    monkeypatch.setattr(learnt, "_MAX_BYTES", 100_000)
+    with pytest.raises(UserError, match="more than 0 MB"):
         learnt.read(tmp_path, ["melody"])

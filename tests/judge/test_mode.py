@@ -10,8 +10,8 @@ from pipelines.judge.criteria.mode import CRITERION
 from pipelines.judge.faults import key_faults
 from pipelines.judge.finding import CannotBeJudged, Mark
 from pipelines.representations.abc_tokens.written import Key, Tune
+from tests.support import judged_tunes
 from tests.support.keyed_tunes import keyed_tune, learned_mode
-from tests.support.written_tunes import random_tune
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +151,4 @@ def test_planted_faults_of_key():
 
 
 def test_any_tune_gets_a_finite_measure_or_a_reason(judge):
-    rng = random.Random(12)
-    measured = 0
-    for _ in range(150):
-        tune = random_tune(rng)
-        try:
-            finding = judge(tune)
-        except CannotBeJudged as why:
-            assert "\n" not in str(why)
-            continue
-        measured += 1
-        assert np.isfinite(finding.measure)
-        json.dumps(finding.evidence, allow_nan=False)
-        assert all(0 <= mark.bar < len(tune.bars) for mark in finding.marks)
-    assert measured >= 75
+    assert judged_tunes.measured_at_random(judge, 150) >= 75

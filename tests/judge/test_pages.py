@@ -43,3 +43,35 @@ def test_a_file_that_is_no_tune_is_left_out(tmp_path):
     [read] = reading.read(str(path))
     with pytest.raises(UserError, match="none of the files has a tune"):
         pages.write(str(tmp_path / "page"), [(read, unjudged(["rhythm"], read.problem))])
+
+
+def judged(path):
+    verdict = Verdict({"mode": Opinion(3.0, Finding(0.0, "D major", {}))})
+    return [(each, verdict) for each in reading.read(str(path))]
+
+
+def test_runs_one_after_another_keep_each_others_verdicts(tmp_path):
+    """The second run judges one of two files, the third both, of which one has changed."""
+    one, two = tmp_path / "one.abc", tmp_path / "two.abc"
+    one.write_text(_BOOK)
+    two.write_text(_BOOK.replace("C8", "D8"))
+    page = str(tmp_path / "page")
+    pages.write(page, [*judged(one), *judged(two)], audio="none")
+    pages.write(page, judged(one), audio="none")
+    assert {key[0] for key in judgement.read(page)} == {"one.abc", "two.abc"}
+    two.write_text(_BOOK.replace("C8", "E8"))
+    pages.require_room(page, [read for read, _ in judged(two)])
+    pages.write(page, [*judged(one), *judged(two)], audio="none")
+    assert (tmp_path / "page" / "two.abc").read_text() == two.read_text()
+
+
+def test_other_music_in_the_way_is_found_before_tunes_are_judged(tmp_path):
+    path = tmp_path / "book.abc"
+    path.write_text(_BOOK)
+    reads = list(reading.read(str(path)))
+    pages.require_room(str(tmp_path / "page"), reads)
+    assert not (tmp_path / "page").exists()
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "book.abc").write_text(_BOOK.replace("C8", "E8"))
+    with pytest.raises(UserError, match="holds other music"):
+        pages.require_room(str(tmp_path / "page"), reads)

@@ -1,6 +1,8 @@
 import pytest
 
 from pipelines.judge import reading
+from pipelines.media import tune_texts
+from pipelines.music.abc import reader, tunebook
 from pipelines.runtime.app import UserError
 
 HEAD = "M:4/4\nL:1/8\nK:D\n"
@@ -72,3 +74,39 @@ def test_a_score_beside_its_notation_is_the_same_tune(tmp_path, book):
     (tmp_path / "other.mid").write_bytes(b"MThd\0\0\0\6")
     assert reading.files_of([str(tmp_path)]) == [book, str(tmp_path / "other.mid")]
     assert reading.files_of([str(tmp_path / "book.mid")]) == [str(tmp_path / "book.mid")]
+
+
+def test_a_bar_that_never_ends_cannot_be_judged(tmp_path):
+    path = tmp_path / "book.abc"
+    path.write_text(f"X:1\n{HEAD}D99999999 DEFG ABcd|\n\n{BOOK['good']}")
+    first, second = reading.read(str(path))
+    assert first.tune is None
+    assert first.problem.startswith("bar 1 lasts ") and first.problem.endswith("at most 1000")
+    assert second.tune
+
+
+def test_a_file_that_no_reader_takes_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "book.abc"
+    path.write_text(BOOK["good"])
+    monkeypatch.setattr(tune_texts.formats, "max_bytes", lambda limits: 10)
+    (found,) = reading.read(str(path))
+    assert found.problem == "larger than 0 MB; give another file"
+
+
+def test_archives_are_judged_by_beam(tmp_path):
+    (tmp_path / "books.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match="archives are judged with --output=DIR"):
+        reading.files_of([str(tmp_path / "books.zip")])
+
+
+def test_drums_beside_a_melody_are_left_out():
+    piece = reader.read(next(tunebook.tunes(BOOK["good"])))
+    alone = reading.of_music(piece)
+    piece.notes.add(
+        pitch=38, velocity=80, start_time=0.25, end_time=0.3, is_drum=True, instrument=9
+    )
+    assert reading.of_music(piece) == alone
+    drums = [note for note in piece.notes if note.is_drum]
+    del piece.notes[:]
+    piece.notes.extend(drums)
+    assert reading.of_music(piece) is None

@@ -1,7 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
-from pipelines.judge import criteria, verdicts
+from pipelines.judge import criteria, learnt, verdicts
 from pipelines.judge.finding import CannotBeJudged, Criterion, Finding, Mark
 from pipelines.judge.learnt import Learnt, Scale
 from pipelines.judge.verdicts import TuneJudge
@@ -71,3 +73,50 @@ def test_criteria_are_asked_in_the_order_of_the_challenge():
     assert verdicts.ordered(known) == ["copied", "rhythm", "mode", "form", "melody"]
     with pytest.raises(UserError, match="did you mean rhythm"):
         verdicts.ordered(["rythm"])
+
+
+def test_a_tune_of_which_only_the_bars_can_be_judged_is_unjudged(monkeypatch):
+    def cannot(one):
+        raise CannotBeJudged("it has one note")
+
+    def fine(one):
+        return Finding(9.0, "full", {})
+
+    found = judge_of(monkeypatch, rhythm=fine, mode=cannot, melody=cannot)(TUNE)
+    assert (found.stage, found.told) == ("unjudged", "cannot be judged")
+    assert judge_of(monkeypatch, rhythm=fine)(TUNE).stage == "passed"
+    assert judge_of(monkeypatch, rhythm=fine, mode=cannot, melody=fine)(TUNE).stage == "passed"
+    short = judge_of(monkeypatch, rhythm=lambda one: Finding(-1.0, "short", {}), mode=cannot)(TUNE)
+    assert short.told == "rejected: rhythm"
+
+
+@pytest.mark.parametrize("measure", [float("nan"), float("-inf"), None])
+def test_a_criterion_that_fails_is_told_and_the_others_judge(monkeypatch, capsys, measure):
+    def fails(one):
+        if measure is None:
+            raise OverflowError("too large")
+        return Finding(measure, "", {})
+
+    found = judge_of(monkeypatch, mode=fails, melody=lambda one: Finding(9.0, "fine", {}))(TUNE)
+    assert found.stage == "passed"
+    assert found.opinions["mode"].says.startswith("cannot be judged: the judge failed: ")
+    assert "warning: the criterion mode failed on Mine: " in capsys.readouterr().err
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["copied", "rhythm", "mode", "form", "melody"])
+def test_arrays_of_other_shapes_and_types_are_damage(tmp_path, name):
+    """Each array in turn is gone, empty, cut short, of another type, or all not a number."""
+    given = learnt.read(learnt.DEFAULT, [name])
+    for key, array in given.arrays[name].items():
+        without = {other: value for other, value in given.arrays[name].items() if other != key}
+        for changed in (None, np.atleast_1d(array)[:0], array.astype(np.str_)):
+            arrays = without if changed is None else {**without, key: changed}
+            learnt.write(tmp_path, given._replace(arrays={name: arrays}))
+            try:
+                judge = verdicts.open_judge(str(tmp_path), [name])
+            except UserError as error:
+                assert "damaged" in str(error) and "\n" not in str(error)
+            else:
+                # What is not needed for every tune may be gone.
+                assert judge(TUNE).stage

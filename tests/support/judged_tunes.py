@@ -1,5 +1,13 @@
 """Tunes for tests of the judge: one that people play, the same spoilt, and what is no tune."""
 
+import json
+import random
+
+import numpy as np
+
+from pipelines.judge.finding import CannotBeJudged, Judge
+from tests.support.written_tunes import random_tune
+
 KESH = """\
 X:1
 T:The Kesh Jig
@@ -25,3 +33,21 @@ OTHERS = {
     ),
 }
 BOOK = "\n".join([KESH, SPOILT, *OTHERS])
+
+
+def measured_at_random(judge: Judge, number: int) -> int:
+    """Judges random tunes: each gets a finite measure or a reason; returns how many a measure."""
+    rng = random.Random(12)
+    measured = 0
+    for _ in range(number):
+        tune = random_tune(rng)
+        try:
+            finding = judge(tune)
+        except CannotBeJudged as why:
+            assert "\n" not in str(why)
+            continue
+        measured += 1
+        assert np.isfinite(finding.measure)
+        json.dumps(finding.evidence, allow_nan=False)
+        assert all(0 <= mark.bar < len(tune.bars) for mark in finding.marks)
+    return measured

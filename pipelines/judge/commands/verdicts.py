@@ -14,15 +14,17 @@ Examples:
 """
 
 import collections
+import functools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
 from pipelines.judge import reading, table, verdicts
 from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
+from pipelines.music import formats
 from pipelines.runtime import app, cores
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags
@@ -79,6 +81,11 @@ def main(arguments: Sequence[str]) -> None:
     cores.compute_on_one()
     judge = verdicts.open_judge(*settings)
     tunes = list(reading.read_all(arguments))
+    page = _page(tunes)
+    # Of MIDI and MusicXML nothing but the name of the file tells which tune it is.
+    with_files = len({read.file for read in tunes}) > 1 or any(
+        read.file.lower().endswith(formats.SCORES) for read in tunes
+    )
     told = FLAGS.reasons if FLAGS.reasons is not None else len(tunes) <= _MOST_WITH_REASONS
     if not FLAGS.json:
         print(table.head(judge.names))
@@ -86,15 +93,24 @@ def main(arguments: Sequence[str]) -> None:
     with Progress("tunes judged", len(tunes), plain=len(tunes) > _MOST_WITH_REASONS) as progress:
         for number, read in enumerate(tunes, start=1):
             found.append((read, verdicts.of(judge, read)))
-            _show(*found[-1], told)
+            _show(*found[-1], told, with_files)
             progress.update(number)
     sys.stdout.flush()
     _tell(found)
-    if directory := path_flag("page"):
-        # Imported here because what draws pages takes a second.
-        from pipelines.judge import pages
+    if page:
+        say(f"to listen: {page(found)}")
 
-        say(f"to listen: {pages.write(directory, found)}")
+
+def _page(tunes: Sequence[Read]) -> Callable[[Sequence[tuple[Read, Verdict]]], str] | None:
+    """Makes the page of --page, once there are verdicts; what is in the way of it is told now."""
+    directory = path_flag("page")
+    if not directory:
+        return None
+    # Imported here because what draws pages takes a second.
+    from pipelines.judge import pages
+
+    pages.require_room(directory, tunes)
+    return functools.partial(pages.write, directory)
 
 
 def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, list]) -> None:
@@ -110,12 +126,12 @@ def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, li
     print_path(path)
 
 
-def _show(read: Read, verdict: Verdict, told: bool) -> None:
+def _show(read: Read, verdict: Verdict, told: bool, with_file: bool) -> None:
     if FLAGS.json:
-        line = json.dumps(verdicts.as_json(read, verdict), ensure_ascii=False)
+        line = json.dumps(verdicts.as_json(read, verdict), ensure_ascii=False, allow_nan=False)
         print(json_escaped(line))
         return
-    print(shown(table.line(read, verdict)))
+    print(shown(table.line(read, verdict, with_file)))
     if told and read.tune:
         for text in table.reasons(verdict):
             print(shown(text))

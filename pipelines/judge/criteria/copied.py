@@ -22,6 +22,8 @@ from pipelines.tunes import title_text
 
 # Fewer notes are in many tunes.
 MIN_NOTES = 8
+# Scales and repeated notes, which move by fewer kinds of steps, are in many tunes, too.
+_MIN_INTERVALS = 3
 # How many tunes are told.
 _TOLD = 3
 # A tune is spoken of as a copy, and its bars are marked, from this similarity on.
@@ -125,9 +127,14 @@ class CopyJudge:
         notes = skeletons.notes_of([tune])
         heard = int((notes.pitch != skeletons.REST).sum())
         if heard < MIN_NOTES:
-            raise CannotBeJudged(f"it has {heard} notes; copies are told from {MIN_NOTES} on")
+            has = "one note" if heard == 1 else f"{heard} notes"
+            raise CannotBeJudged(f"it has {has}; copies are told from {MIN_NOTES} on")
         if self._index is None:
             raise CannotBeJudged("there is no tune to compare it with")
+        if _intervals(notes) < _MIN_INTERVALS:
+            raise CannotBeJudged(
+                f"its notes move by fewer than {_MIN_INTERVALS} intervals; many tunes have these"
+            )
         away = np.isin(self._arrays["group"], list(left_out)) if left_out else None
         found: dict[int, Copy] = {}
         for level in skeletons.possible_levels(notes):
@@ -192,6 +199,13 @@ class CopyJudge:
             notes[bar].append(Note(None if pitch == skeletons.REST else pitch, length))
         bars = tuple(Bar(tuple(some), meter, key) for some in notes)
         return Tune(bars, title=str(self._arrays["title"][number]))
+
+
+def _intervals(notes: Notes) -> int:
+    """By how many different diatonic steps, up or down, the notes of a tune move."""
+    found = skeletons.skeletons(notes, skeletons.levels(notes))
+    steps = np.diff(found.step[found.onset])
+    return len(np.unique(steps[steps != 0]))
 
 
 def _is_same_title(one: str, other: str) -> bool:

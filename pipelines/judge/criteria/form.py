@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipelines.judge.faults import tune_faults
-from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
+from pipelines.judge.finding import (
+    MAX_BARS,
+    Arrays,
+    CannotBeJudged,
+    Criterion,
+    Finding,
+    Judge,
+    Known,
+    Mark,
+)
 from pipelines.judge.forms import form_features, form_letters
 from pipelines.judge.forms.form_features import BLOCK, Laid
 from pipelines.judge.keys import key_finder
@@ -21,7 +30,6 @@ from pipelines.representations.abc_tokens.strains import Sound
 from pipelines.representations.abc_tokens.written import Key, Tune
 from pipelines.runtime.progress import Progress
 
-MOST_BARS = 2000
 _MOST_SAID = 8
 _OTHER_STRAIN = "another tune's strain"
 FAULTS = ("bars shuffled", "strains swapped", "strain dropped", _OTHER_STRAIN)
@@ -65,8 +73,8 @@ class _Read(NamedTuple):
 
 
 def _read(tune: Tune, finder: KeyFinder) -> _Read:
-    if len(tune.bars) > MOST_BARS:
-        raise CannotBeJudged(f"it has {len(tune.bars)} bars; form is judged of {MOST_BARS} at most")
+    if len(tune.bars) > MAX_BARS:
+        raise CannotBeJudged(f"it has {len(tune.bars)} bars; form is judged of {MAX_BARS} at most")
     heard = strains.sounds(tune)
     try:
         key = finder.find(tune).key
@@ -118,16 +126,21 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
 def _in_short(written: str, sizes: Sequence[int]) -> tuple[str, str]:
     """The form and its bars; of tunes of many strains not all of it."""
     if len(sizes) <= _MOST_SAID:
-        return written, f"{'+'.join(map(str, sizes))} bars"
+        return written, "1 bar" if list(sizes) == [1] else f"{'+'.join(map(str, sizes))} bars"
     return f"{written[: 2 * _MOST_SAID]}...", f"{sum(sizes)} bars in {len(sizes)} strains"
 
 
 def _missing(read: _Read) -> Iterator[Mark]:
     """What a form of whole strains would have."""
     laid = read.laid
+    is_short = len(laid.strains) == 1 and laid.sizes[0] <= BLOCK
+    if is_short:
+        yield Mark(laid.strains[0].bars[0], f"one strain of {_bars(laid.sizes[0])} only")
     for number, strain in enumerate(laid.strains, start=1):
         size, last = len(strain.bars), strain.bars[-1]
-        if number == len(laid.strains) > 1 and size % 4 and 2 * size <= max(laid.sizes):
+        if is_short:
+            pass  # That says it.
+        elif number == len(laid.strains) > 1 and size % 4 and 2 * size <= max(laid.sizes):
             yield Mark(last, f"strain {number} breaks off after {_bars(size)}")
         elif size % 4 == 3:
             yield Mark(last, f"strain {number} has {_bars(size)}, one fewer than {size + 1}")
@@ -138,8 +151,6 @@ def _missing(read: _Read) -> Iterator[Mark]:
             yield Mark(last, f"strain {number} has {_bars(size)}, no multiple of 4")
         if len(strain.endings) == 1:
             yield Mark(last, f"strain {number} has one ending only")
-    if len(laid.strains) == 1 and laid.sizes[0] <= BLOCK:
-        yield Mark(laid.strains[0].bars[0], f"one strain of {_bars(laid.sizes[0])} only")
     last_note = read.heard[-1]
     lengths = [sound.length for sound in read.heard]
     if (last_note.pitch - read.key.tonic) % 12 and last_note.length <= np.median(lengths):

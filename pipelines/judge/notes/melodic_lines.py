@@ -50,6 +50,8 @@ def read(tune: Tune, finder: KeyFinder) -> Line:
     if len(heard) < MIN_NOTES:
         has = "one note" if len(heard) == 1 else f"{len(heard)} notes"
         raise CannotBeJudged(f"it has {has}; a melody needs {MIN_NOTES} or more")
+    if len({pitch for pitch, *_ in heard}) == 1:
+        raise CannotBeJudged("its notes have one pitch; a melody needs two or more")
     # However unsure it is: a tune of two pitches has a line, too.
     key = finder.find_in(key_finder.passages(once)[:1])[0].key
     found = np.array(heard)

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pipelines.media import judgement, sound
@@ -53,44 +53,66 @@ def write(
     Raises:
       UserError: where there is no tune, or other music or another page is in the way.
     """
-    if not tunes:
-        raise UserError("no page: none of the files has a tune that can be shown")
+    texts: dict[str, list[TuneText]] = {}
+    for tune in tunes:
+        texts.setdefault(tune.file, []).append(tune.text)
+    require_room(directory, texts, overwrite)
     root = pathlib.Path(directory)
     root.mkdir(parents=True, exist_ok=True)
-    writing.require_replaceable(root / writing.FILE, overwrite)
-    ours = {known.file for known in judgement.read(directory).values()}
-    names = _names(list(dict.fromkeys(tune.file for tune in tunes)))
+    names = _names(list(texts))
     for file, name in names.items():
-        content = _content(file, [tune.text for tune in tunes if tune.file == file])
-        path = root / name
-        if path.exists() and path.read_bytes() != content:
-            if name not in ours and not overwrite:
-                raise UserError(
-                    f"{path} exists and holds other music; name another folder for the page, or "
-                    "move it away"
-                )
-        elif path.exists():
+        path, content = root / name, _content(file, texts[file])
+        if path.exists() and path.read_bytes() == content:
             continue
         with files.replacing(path) as unfinished:
             unfinished.write(content)
         sound.remove(path)  # That of other music.
-    judgement.write(
-        root,
-        (
-            Judgement(
-                names[tune.file],
-                tune.number,
-                folder.notation_hash(folder.notation_of(tune.text)),
-                tune.verdict,
-                tune.opinions,
-            )
-            for tune in tunes
-        ),
-    )
+    others = [
+        known for known in judgement.read(directory).values() if known.file not in names.values()
+    ]
+    made = [
+        Judgement(
+            names[tune.file],
+            tune.number,
+            folder.notation_hash(folder.notation_of(tune.text)),
+            tune.verdict,
+            tune.opinions,
+        )
+        for tune in tunes
+    ]
+    judgement.write(root, [*others, *made])
     pieces = folder.read(directory, deep=True)
     if sounds.make(directory, pieces, audio):
         pieces = folder.read(directory, deep=True)
     return writing.write(directory, deep=True, overwrite=overwrite, pieces=pieces)
+
+
+def require_room(
+    directory: str, texts: Mapping[str, Sequence[TuneText]], overwrite: bool = False
+) -> None:
+    """Finds what is in the way of a page, before anything is written.
+
+    Args:
+      directory, overwrite: as of `write`.
+      texts: the tunes by file.
+
+    Raises:
+      UserError: as `write`.
+    """
+    if not texts:
+        raise UserError("no page: none of the files has a tune that can be shown")
+    root = pathlib.Path(directory)
+    writing.require_replaceable(root / writing.FILE, overwrite)
+    ours = {known.file for known in judgement.read(directory).values()} if root.is_dir() else set()
+    for file, name in _names(list(texts)).items():
+        path = root / name
+        if overwrite or name in ours or not path.exists():
+            continue
+        if path.read_bytes() != _content(file, texts[file]):
+            raise UserError(
+                f"{path} exists and holds other music; name another folder for the page, or move "
+                "it away"
+            )
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
