@@ -37,7 +37,7 @@ _KINDS = {
     "ending": r"(?:\[[ \t]*|(?<=[|:\]]))\d[\d,.\-]*+(?!/)"
     r'|\["[ \t]*\d[^"]{0,40}"(?![^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\])',
     "chord": r'\[[^\[\]|"]*(?:"[^"]*"[^\[\]|"]*)*\]' + _LENGTH,
-    "rests": r"[ZX]\d{0,3}",
+    "rests": r"[ZX]\d{0,9}",
     "overlay": r"&",
     "spacer": r"y" + _LENGTH,
     # A number that stands apart; after a letter, as in "V1", it is a part of a name.

@@ -738,6 +738,8 @@ def test_what_multiplies_is_bounded():
     with pytest.raises(Rejected, match="too_many_notes"):
         read(tune_of(HEADER + "cccccccc|\n" * 100), max_notes=700)
     assert "more than 999 bars of rests" in warnings("Z500 c|Z500 c|")[0]
+    # A number is read to its end, however long it is.
+    assert "Z2000 is left out: more than 999 bars of rests" in warnings("Z2000|c|")[0]
 
 
 def test_what_email_leaves_in_tunes_is_taken_away():
