@@ -18,7 +18,7 @@ from absl import flags
 from experiments.judge import measuring
 from pipelines.judge import learning, learnt, verdicts
 from pipelines.judge.faults import beat_faults, tune_faults
-from pipelines.judge.finding import CannotBeJudged, Known
+from pipelines.judge.finding import Known
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime import app, files
 from pipelines.runtime.progress import Progress
@@ -73,11 +73,7 @@ def main() -> None:
     with Progress("tunes judged", len(tunes)) as progress:
         work = [("real", i, known.tune) for i, known in enumerate(tunes)]
         for name, number, tune in [*work, *_planted(tunes, rng)]:
-            try:
-                verdict = opened(tune)
-            except CannotBeJudged:
-                continue
-            for criterion, opinion in verdict.opinions.items():
+            for criterion, opinion in opened(tune).opinions.items():
                 if opinion.finding is not None:
                     measures[name][criterion].append((number, opinion.finding.measure))
             progress.update(number)

@@ -19,8 +19,7 @@ from pipelines.judge import learning
 from pipelines.judge.criteria import form
 from pipelines.judge.criteria.form import CRITERION
 from pipelines.judge.faults import tune_faults
-from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
-from pipelines.representations.abc_tokens.written import Tune
+from pipelines.judge.finding import Finding, Judge, Known
 from pipelines.runtime import app, files
 
 FLAGS = flags.FLAGS
@@ -32,7 +31,7 @@ def main() -> None:
     tunes = learning.read(FLAGS.records, FLAGS.input)
     judge = CRITERION.open(CRITERION.learn(tunes[learning.TRAIN], tunes[learning.VALIDATION]))
     test = measuring.without_warnings(tunes[learning.TEST], FLAGS.records)
-    judged = [(known, found) for known in test if (found := _judged(judge, known.tune))]
+    judged = [(known, found) for known in test if (found := measuring.judged(judge, known.tune))]
     result: dict[str, Any] = {
         "tunes": len(test),
         "judged": len(judged),
@@ -56,13 +55,6 @@ def main() -> None:
     _print(result)
 
 
-def _judged(judge: Judge, tune: Tune) -> Finding | None:
-    try:
-        return judge(tune)
-    except CannotBeJudged:
-        return None
-
-
 def _faults(
     judged: Sequence[tuple[Known, Finding]], test: Sequence[Known], judge: Judge
 ) -> dict[str, Any]:
@@ -74,7 +66,7 @@ def _faults(
         for name in ("random walk", "wrong note"):
             planted.append((name, tune_faults.FAULTS[name](known.tune, rng).tune))
         for name, tune in planted:
-            if found := _judged(judge, tune):
+            if found := measuring.judged(judge, tune):
                 measures[name].append((known.group, found.measure))
     real = np.array([found.measure for _, found in judged])
     groups = [known.group for known, _ in judged]

@@ -13,7 +13,8 @@ import numpy as np
 from absl import flags
 from sklearn.metrics import roc_auc_score
 
-from pipelines.judge.finding import Known
+from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
+from pipelines.representations.abc_tokens.written import Tune
 
 FALSE_ALARMS = 0.05
 _RESAMPLES = 1000
@@ -43,6 +44,14 @@ def without_warnings(tunes: Sequence[Known], records: str) -> list[Known]:
     with (pathlib.Path(records) / "warned.jsonl").open(encoding="utf-8") as lines:
         warned = {json.loads(line)["id"] for line in lines}
     return [known for known in tunes if known.id not in warned]
+
+
+def judged(judge: Judge, tune: Tune) -> Finding | None:
+    """What a criterion finds; None where it cannot judge the tune."""
+    try:
+        return judge(tune)
+    except CannotBeJudged:
+        return None
 
 
 def compared(

@@ -24,7 +24,7 @@ from pipelines.judge.bars import dances
 from pipelines.judge.criteria.rhythm import CRITERION
 from pipelines.judge.faults import beat_faults
 from pipelines.judge.faults.tune_faults import NoPlace
-from pipelines.judge.finding import CannotBeJudged, Finding, Judge, Known
+from pipelines.judge.finding import Finding, Judge, Known
 from pipelines.judge.learnt import Scale
 from pipelines.music.abc import fields
 from pipelines.representations.abc_tokens.strains import full_bars
@@ -63,7 +63,7 @@ def _bars(
     judge: Judge, scale: Scale, test: Sequence[Known], in_source: Mapping[str, str]
 ) -> dict[str, Any]:
     begin = time.perf_counter()
-    real = [(known, found) for known in test if (found := _judged(judge, known.tune))]
+    real = [(known, found) for known in test if (found := measuring.judged(judge, known.tune))]
     seconds = time.perf_counter() - begin
     rng = np.random.default_rng(FLAGS.seed)
     planted = []
@@ -74,7 +74,7 @@ def _bars(
                     faulty = plant(known.tune, rng)
                 except NoPlace:
                     continue
-                found = _judged(judge, faulty.tune)
+                found = measuring.judged(judge, faulty.tune)
                 assert found is not None
                 planted.append((known, name, faulty.tune, faulty.bars[0], found))
     sets: dict[str, Any] = {}
@@ -102,13 +102,6 @@ def _bars(
             if known.id not in in_source and bar not in {mark.bar for mark in found.marks}
         ],
     }  # fmt: skip
-
-
-def _judged(judge: Judge, tune: Tune) -> Finding | None:
-    try:
-        return judge(tune)
-    except CannotBeJudged:
-        return None
 
 
 def _told(

@@ -15,13 +15,12 @@ _BINS = 12
 KEYS = ("bounds", "weights", "bias")
 
 
-def fit(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None) -> Arrays:
+def fit(rows: np.ndarray, wanted: np.ndarray) -> Arrays:
     """Learns to tell rows apart.
 
     Args:
       rows: float array shaped [rows, features].
       wanted: bool array shaped [rows]: which kind each row is. Both kinds count the same.
-      weights: float array shaped [rows]: how much each row counts within its kind.
 
     Returns:
       The arrays that an `Additive` is made of.
@@ -32,10 +31,8 @@ def fit(rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None)
     quantiles = np.linspace(0, 1, _BINS + 1)[1:-1]
     bounds = np.quantile(rows, quantiles, axis=0).T
     binned = _one_hot(_bins(rows, bounds))
-    count = np.ones(len(rows)) if weights is None else weights
-    shares = np.where(wanted, count[wanted].sum(), count[~wanted].sum())
-    regression = LogisticRegression(C=1.0, max_iter=2000)
-    regression.fit(binned, wanted, sample_weight=count / shares * len(rows) / 2)
+    regression = LogisticRegression(C=1.0, max_iter=2000, class_weight="balanced")
+    regression.fit(binned, wanted)
     return {
         "bounds": bounds.astype(np.float32),
         "weights": regression.coef_[0].reshape(rows.shape[1], _BINS).astype(np.float32),

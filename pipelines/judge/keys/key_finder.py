@@ -357,8 +357,7 @@ def _loss(scores: np.ndarray, targets: np.ndarray) -> float:
 
 def _fitted(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The weights, [_SIZE, modes], and the biases of the modes, by penalised likelihood."""
-    from scipy.optimize import minimize  # Only learning needs these.
-    from threadpoolctl import threadpool_limits
+    from scipy.optimize import minimize  # Only learning needs it.
 
     flat = inputs.reshape(-1, _SIZE)
     examples = np.arange(len(targets))
@@ -380,8 +379,6 @@ def _fitted(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nda
         return loss, np.append(slope.ravel(), residual.sum(axis=0))
 
     start = np.zeros(split + len(MODES))
-    # With one thread sums are the same everywhere, and small ones faster.
-    with threadpool_limits(1, "blas"):
-        options = {"maxiter": _STEPS}
-        found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+    options = {"maxiter": _STEPS}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     return found[:split].reshape(shape) @ _SHARED, found[split:]
