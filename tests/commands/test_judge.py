@@ -24,7 +24,7 @@ def test_a_table_with_reasons_and_counts(book, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["tune", "rhythm", "mode", "verdict"]
-    assert lines[1].startswith("1 The Kesh Jig") and lines[1].endswith("passed")
+    assert lines[1].startswith("book.abc 1 The Kesh Jig") and lines[1].endswith("passed")
     assert "rejected: rhythm, mode" in done.stdout
     assert any("bar 2: a beat" in line and "too short" in line for line in lines)
     for problem in OTHERS.values():
