@@ -1,0 +1,51 @@
+"""Fits a method that is not trained to the sounds of two folders."""
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pipelines.audio import reading
+from pipelines.runtime.app import UserError
+from pipelines.runtime.progress import Progress
+from pipelines.systems.style import sound_folders, transfers
+from pipelines.systems.style.methods import methods
+from pipelines.systems.style.transfers import RATE, Transfer
+
+# More sounds, and more of each, change little.
+MOST_SOUNDS, MOST_SECONDS = 60, 20.0
+
+
+def fitted(
+    names: Sequence[str], source: str | os.PathLike, target: str | os.PathLike, seed: int = 0
+) -> dict[str, Transfer]:
+    """Fits methods to what is to be trained on in two folders.
+
+    Args:
+      names: of `methods`.
+      source, target: folders of sounds, which need not be the same music.
+      seed: draws the sounds.
+
+    Raises:
+      UserError: where there is no sound, or both are the same recordings.
+    """
+    paths = [sound_folders.sounds(folder, "train") for folder in (source, target)]
+    sound_folders.require_others(*paths)
+    found = [
+        np.concatenate(list(clips(some, seed, what)))
+        for some, what in zip(paths, ("sounds of the source read", "sounds of the target read"))
+    ]
+    for folder, mels in zip((source, target), found):
+        if mels.max() <= transfers.FLOOR_DB:
+            raise UserError(f"{folder}: all of its sounds are silent; give others")
+    return {name: methods()[name].fit(*found) for name in names}
+
+
+def clips(paths: Sequence[pathlib.Path], seed: int, what: str) -> Iterator[np.ndarray]:
+    """The mels of the beginnings of some sounds, which the seed draws."""
+    chosen = np.random.default_rng(seed).permutation(len(paths))[:MOST_SOUNDS]
+    with Progress(what, len(chosen)) as progress:
+        for number, at in enumerate(sorted(chosen.tolist()), start=1):
+            yield transfers.mels(reading.read(paths[at], RATE, np.inf, 0, MOST_SECONDS))
+            progress.update(number)

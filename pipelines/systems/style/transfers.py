@@ -1,0 +1,88 @@
+"""What turns one sound into another, frame by frame of a mel spectrogram, and the way around it.
+
+All methods, learnt or not, change the same thing: 192 mel bands in dB, every 12.5 ms, of mono at
+16,000 frames a second. So they are compared by one way back: the non-negative STFT whose mels are
+nearest, and phases by fast Griffin-Lim (`audio.spectrograms`). The mels of a method are no mels of
+a sound, and the pseudo-inverse would take them for some.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from pipelines.audio import spectrograms
+
+RATE = 16_000  # Frames a second.
+BANDS = spectrograms.MEL_BANDS
+# Mels below this are silence: 16 bits say nothing of them.
+FLOOR_DB = -80.0
+# Long sounds are converted in parts, which fade into each other.
+PART_SECONDS, FADE_SECONDS = 30.0, 0.5
+
+
+class Transfer(Protocol):
+    """A method that has learnt what it needs."""
+
+    def convert(self, mels: np.ndarray) -> np.ndarray:
+        """Turns mels of the source into mels of the target.
+
+        Args:
+          mels: float32 in dB, shaped [frames, 192], not below `FLOOR_DB`.
+
+        Returns:
+          The same shape and unit.
+        """
+
+
+def mels(samples: np.ndarray) -> np.ndarray:
+    """The mels of a sound.
+
+    Args:
+      samples: float32 shaped [samples], at `RATE`.
+
+    Returns:
+      Float32 in dB, shaped [1 + samples // 200, 192], not below `FLOOR_DB`.
+    """
+    found = spectrograms.mel(samples, RATE).T
+    return (20 * np.log10(np.maximum(found, 10 ** (FLOOR_DB / 20)))).astype(np.float32)
+
+
+def sound(found: np.ndarray, length: int) -> np.ndarray:
+    """A sound that has nearly these mels.
+
+    Args:
+      found: mels in dB, shaped [frames, 192]; `FLOOR_DB` and less is silence.
+      length: samples of the sound.
+
+    Returns:
+      Float32 shaped [length]; may exceed 1.
+    """
+    magnitudes = np.where(found > FLOOR_DB, 10 ** (np.asarray(found, np.float64) / 20), 0.0)
+    return spectrograms.sound_of_mel(magnitudes.T.astype(np.float32), RATE, length)
+
+
+def converted(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
+    """A sound with the sound of the target.
+
+    Args:
+      samples: float32 shaped [samples], at `RATE`.
+      transfer: the method; None goes to mels and back, which is what is lost without any.
+
+    Returns:
+      Float32 shaped [samples]; may exceed 1.
+    """
+    size, fade = round(PART_SECONDS * RATE), round(FADE_SECONDS * RATE)
+    made = np.zeros(len(samples), np.float32)
+    for start in range(0, max(len(samples) - fade, 1), size):
+        part = samples[start : start + size + fade]
+        found = mels(part)
+        changed = found if transfer is None else transfer.convert(found)
+        again = sound(np.maximum(changed, FLOOR_DB), len(part))
+        if start:
+            # The parts are one music, so their amplitudes add up, not their powers.
+            rise = np.linspace(0, 1, min(fade, len(part)), dtype=np.float32)
+            again[: len(rise)] *= rise
+        if start + size + fade < len(samples):
+            again[size:] *= np.linspace(1, 0, fade, dtype=np.float32)
+        made[start : start + len(part)] += again
+    return made
