@@ -11,6 +11,7 @@ from pipelines.runtime.app import UserError
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import sound_folders, transfers
 from pipelines.systems.style.methods import methods
+from pipelines.systems.style.performances import SOURCE, TARGET
 from pipelines.systems.style.transfers import RATE, Transfer
 
 # More sounds, and more of each, change little.
@@ -28,13 +29,12 @@ def fitted(
       seed: draws the sounds.
 
     Raises:
-      UserError: where there is no sound, or both are the same recordings.
+      UserError: for folders that `sound_folders.unpaired` refuses, and for silent ones.
     """
-    paths = [sound_folders.sounds(folder, "train") for folder in (source, target)]
-    sound_folders.require_others(*paths)
+    paths = sound_folders.unpaired(source, target)
     found = [
-        np.concatenate(list(clips(some, seed, what)))
-        for some, what in zip(paths, ("sounds of the source read", "sounds of the target read"))
+        np.concatenate(list(clips(some, seed, f"{what} read")))
+        for some, what in zip(paths, (SOURCE, TARGET))
     ]
     for folder, mels in zip((source, target), found):
         if mels.max() <= transfers.FLOOR_DB:

@@ -1,8 +1,9 @@
 """Folders of sounds: those that `style render` writes, and any others.
 
-A folder has sounds of the splits in folders of their names, FOLDER/train/NAME.flac. A folder
-without such folders is one of sounds to learn from. Pairs lie in FOLDER/source/SPLIT and
-FOLDER/target/SPLIT, where files of the same name are the same performance.
+A folder has the sounds of a split in a folder of its name, FOLDER/train/NAME.flac; in a folder
+without such folders all sounds are there to learn from. Pairs lie in FOLDER/source/SPLIT and
+FOLDER/target/SPLIT, where files of the same name are the same performance. Files are found by
+looking, not by the manifest, so no path that a file names is ever followed.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pipelines.audio import reading
 from pipelines.records.manifest import SPLITS
 from pipelines.runtime.app import UserError
 from pipelines.systems.style.performances import SOURCE, TARGET
+from pipelines.systems.style.rendering import MANIFEST
 
 
 class Pair(NamedTuple):
@@ -30,7 +32,14 @@ class Pair(NamedTuple):
     target: pathlib.Path
 
 
-def sounds(folder: str | os.PathLike, split: str) -> list[pathlib.Path]:
+class Training(NamedTuple):
+    """The files to learn from: of the sound that is there, and of the sound that is wanted."""
+
+    source: list[pathlib.Path]
+    target: list[pathlib.Path]
+
+
+def sounds(folder: str | os.PathLike, split: str = "train") -> list[pathlib.Path]:
     """The sound files of a split, sorted; of a folder without splits all are of training.
 
     Raises:
@@ -39,26 +48,39 @@ def sounds(folder: str | os.PathLike, split: str) -> list[pathlib.Path]:
     root = pathlib.Path(folder)
     if (root / split).is_dir():
         return reading.sound_files(root / split)
-    if root.is_dir() and any((root / name).is_dir() for name in SPLITS):
-        raise UserError(f"{root}: no folder {split} in it; give one that style render has made")
-    if root.is_dir() and (root / SOURCE).is_dir() and (root / TARGET).is_dir():
+    if (root / SOURCE).is_dir() and (root / TARGET).is_dir():
         raise UserError(f"{root} has pairs; name {root / SOURCE} or {root / TARGET}")
-    if split != "train":
+    if split != "train" or any((root / name).is_dir() for name in SPLITS):
         raise UserError(f"{root}: no folder {split} in it; give one that style render has made")
     return reading.sound_files(root)
 
 
-def has_pairs(folder: str | os.PathLike, split: str) -> bool:
-    """Whether a folder has pairs of a split."""
-    root = pathlib.Path(folder)
-    return all((root / role / split).is_dir() for role in (SOURCE, TARGET))
+def unpaired(source: str | os.PathLike, target: str | os.PathLike) -> Training:
+    """The sounds of two folders to learn from without pairs.
+
+    Raises:
+      UserError: where a folder has no sound; where a file is in both, byte by byte; and where a
+        performance was rendered with both sounds, since what learns without pairs would meet the
+        truth of what it has to guess.
+    """
+    found = Training(sounds(source), sounds(target))
+    require_others(found.source, found.target)
+    if _is_rendered(source) and _is_rendered(target):
+        names = [set(_by_name(each, paths)) for each, paths in zip((source, target), found)]
+        if both := sorted(names[0] & names[1]):
+            raise UserError(
+                f"{source} and {target}: {len(both)} performances to learn from are in both, as "
+                f"{both[0]} is; make the folders with one ./run.sh style render of two sounds, "
+                "without --paired_training"
+            )
+    return found
 
 
 def pairs(folder: str | os.PathLike, split: str) -> list[Pair]:
-    """The pairs of a split, by name.
+    """The pairs of a split, in the order of their names.
 
     Raises:
-      UserError: where there is none, or one lacks its partner.
+      UserError: where there is none, one lacks its partner, or both are the same recording.
     """
     root = pathlib.Path(folder)
     if not has_pairs(root, split):
@@ -66,36 +88,49 @@ def pairs(folder: str | os.PathLike, split: str) -> list[Pair]:
             f"{root}: no folders {SOURCE}/{split} and {TARGET}/{split} in it; ./run.sh style "
             "render with two sounds makes such a folder"
         )
-    found = {role: _by_name(root / role / split) for role in (SOURCE, TARGET)}
-    alone = sorted(found[SOURCE].keys() ^ found[TARGET].keys())
-    if alone:
+    folders = [root / role / split for role in (SOURCE, TARGET)]
+    sources, targets = (_by_name(each, reading.sound_files(each)) for each in folders)
+    if alone := sorted(sources.keys() ^ targets.keys()):
         raise UserError(
             f"{root}: {len(alone)} sounds of {split} are in one of {SOURCE} and {TARGET} alone, as "
             f"{alone[0]} is; render the pairs anew"
         )
-    return [Pair(name, path, found[TARGET][name]) for name, path in found[SOURCE].items()]
+    require_others(list(sources.values()), list(targets.values()))
+    return [Pair(name, sources[name], targets[name]) for name in sorted(sources)]
+
+
+def has_pairs(folder: str | os.PathLike, split: str) -> bool:
+    """Whether a folder has pairs of a split."""
+    return all((pathlib.Path(folder) / role / split).is_dir() for role in (SOURCE, TARGET))
 
 
 def require_others(source: Sequence[pathlib.Path], target: Sequence[pathlib.Path]) -> None:
-    """Checks that two sets of sounds are not the same recordings.
+    """Checks that two sets of files are not the same recordings.
 
     Raises:
       UserError: where a file of the one is, byte by byte, one of the other.
     """
-    sizes = {path.stat().st_size for path in source} & {path.stat().st_size for path in target}
+    sizes = {path.stat().st_size for path in source}
+    alike = [path for path in target if path.stat().st_size in sizes]
+    sizes = {path.stat().st_size for path in alike}
     hashes = {_hash(path): path for path in source if path.stat().st_size in sizes}
-    for path in target:
-        if path.stat().st_size in sizes and (same := hashes.get(_hash(path))):
+    for path in alike:
+        if same := hashes.get(_hash(path)):
             raise UserError(
-                f"{path} is the same recording as {same}; source and target are two sounds"
+                f"{path} is the same recording as {same}; source and target have to differ"
             )
 
 
-def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in reading.sound_files(folder)
-    }
+def _is_rendered(folder: str | os.PathLike) -> bool:
+    """Whether `style render` has made a folder, alone or as one of a pair."""
+    root = pathlib.Path(folder).absolute()
+    return (root / MANIFEST).is_file() or (
+        root.name in (SOURCE, TARGET) and (root.parent / MANIFEST).is_file()
+    )
+
+
+def _by_name(folder: str | os.PathLike, paths: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def _hash(path: pathlib.Path) -> str:

@@ -14,8 +14,10 @@ from pipelines.audio import spectrograms
 
 RATE = 16_000  # Frames a second.
 BANDS = spectrograms.MEL_BANDS
-# Mels below this are silence: 16 bits say nothing of them.
-FLOOR_DB = -80.0
+# Mels below this are silence. A sine of full scale has 9 to 21 dB, what 16 bits round off -104.
+# With a floor at -80 the ends of decays are lost: what comes back of two drum kits is then 0.9 and
+# 1.7 dB of log-mel distance further from the sound.
+FLOOR_DB = -100.0
 # Long sounds are converted in parts, which fade into each other.
 PART_SECONDS, FADE_SECONDS = 30.0, 0.5
 
@@ -30,7 +32,7 @@ class Transfer(Protocol):
           mels: float32 in dB, shaped [frames, 192], not below `FLOOR_DB`.
 
         Returns:
-          The same shape and unit.
+          The same shape and unit; what is below the floor counts as the floor.
         """
 
 
@@ -44,7 +46,7 @@ def mels(samples: np.ndarray) -> np.ndarray:
       Float32 in dB, shaped [1 + samples // 200, 192], not below `FLOOR_DB`.
     """
     found = spectrograms.mel(samples, RATE).T
-    return (20 * np.log10(np.maximum(found, 10 ** (FLOOR_DB / 20)))).astype(np.float32)
+    return np.maximum(20 * np.log10(np.maximum(found, 1e-12)), FLOOR_DB).astype(np.float32)
 
 
 def sound(found: np.ndarray, length: int) -> np.ndarray:

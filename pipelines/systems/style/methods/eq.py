@@ -3,21 +3,22 @@
 import numpy as np
 
 from pipelines.systems.style.methods import Method
+from pipelines.systems.style.transfers import FLOOR_DB
 
 
 class Equaliser:
-    """Adds a gain to each band.
+    """Adds a gain to each band; silence stays silent.
 
     Args:
       gains: dB, shaped [bands].
     """
 
     def __init__(self, gains: np.ndarray):
-        self.gains = gains
+        self._gains = gains
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
         """As of `transfers.Transfer`."""
-        return mels + self.gains
+        return np.where(mels > FLOOR_DB, mels + self._gains, np.float32(FLOOR_DB))
 
 
 def fit(source: np.ndarray, target: np.ndarray) -> Equaliser:

@@ -25,7 +25,8 @@ class NearestFrames:
         from sklearn.neighbors import NearestNeighbors
 
         self._matched, self._target = matched, target
-        self._index = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(target)))
+        # In so many dimensions a tree is slower than to compare all.
+        self._index = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(target)), algorithm="brute")
         self._index.fit(_features(target))
 
     def convert(self, mels: np.ndarray) -> np.ndarray:

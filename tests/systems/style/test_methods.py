@@ -1,0 +1,86 @@
+"""Methods that are fitted on two sounds, by hand and by what must hold."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipelines.runtime.app import UserError
+from pipelines.systems.style import fitting, methods
+from pipelines.systems.style.methods import eq, knn, quantile
+from pipelines.systems.style.transfers import BANDS, FLOOR_DB
+from tests.support.sounds import clicks, tone
+
+
+def mels(*rows: float) -> np.ndarray:
+    """Frames whose bands are all as loud as a number says."""
+    return np.repeat(np.float32(rows)[:, None], BANDS, axis=1)
+
+
+def test_names():
+    assert list(methods.methods()) == ["eq", "knn", "quantile"]
+
+
+def test_the_equaliser_by_hand():
+    # Powers 1 and 0 (-100 dB is 1e-10) have the mean 1/2; powers 10 and 10 have 10: 20 times.
+    method = eq.fit(mels(0, -100), mels(10, 10))
+    np.testing.assert_allclose(method.convert(mels(-20, FLOOR_DB)), mels(-6.9897, FLOOR_DB), 1e-4)
+
+
+def test_quantiles_by_hand():
+    method = quantile.fit(mels(0, -40, -20), mels(5, -30, -60))
+    # -20 is the middle of the source, -30 of the target; -10 is half way up to the loudest. What is
+    # 3 dB louder than the loudest stays so, and what is softer than the softest becomes that.
+    found = method.convert(mels(-20, -10, 0, 3, -90))
+    np.testing.assert_allclose(found, mels(-30, -12.5, 5, 8, -60), atol=0.2)
+
+
+def test_quantiles_turn_the_source_into_the_target():
+    random = np.random.default_rng(0)
+    source = random.normal(-30, 5, (4000, BANDS)).astype(np.float32)
+    target = random.gamma(2, 8, (4000, BANDS)).astype(np.float32) - 60
+    found = quantile.fit(source, target).convert(source)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.median(found, axis=0), np.median(target, axis=0), atol=0.2)
+    np.testing.assert_allclose(found.std(axis=0), target.std(axis=0), rtol=0.06)
+    assert (np.diff(found[np.argsort(source[:, 0]), 0]) >= 0).all()
+
+
+def test_nearest_frames_are_frames_of_the_target():
+    # Two kinds of frames in each sound, and four of each: the louder half becomes the louder half.
+    source = np.concatenate([mels(*[-50] * 8), mels(*[-10] * 8)])
+    target = np.concatenate([mels(*[-70] * 8), mels(*[0] * 8)])
+    found = knn.fit(source, target).convert(source)
+    np.testing.assert_array_equal(found[:7], target[:7])
+    np.testing.assert_array_equal(found[9:], target[9:])
+
+
+@pytest.mark.parametrize("name", list(methods.methods()))
+def test_the_contract(name):
+    random = np.random.default_rng(0)
+    source, target = random.uniform(-90, 0, (2, 50, BANDS)).astype(np.float32)
+    method = methods.methods()[name].fit(source, target)
+    for frames in (1, 2, 40):
+        found = method.convert(source[:frames])
+        assert found.shape == (frames, BANDS) and found.dtype == np.float32
+        np.testing.assert_array_equal(found, method.convert(source[:frames]))
+
+
+def test_fitted_on_folders(tmp_path, monkeypatch):
+    for folder, sounds in {"a": [tone(440), tone(330), tone(220)], "b": [clicks()]}.items():
+        (tmp_path / folder).mkdir()
+        for number, sound in enumerate(sounds):
+            soundfile.write(tmp_path / folder / f"{number}.wav", sound, 16_000)
+    found = fitting.fitted(["knn", "eq"], tmp_path / "a", tmp_path / "b")
+    assert list(found) == ["knn", "eq"] and found["eq"].convert(mels(0)).shape == (1, BANDS)
+    paths = sorted((tmp_path / "a").iterdir())
+    assert [len(each) for each in fitting.clips(paths, 0, "read")] == [81] * 3
+    # Of many sounds some are drawn, and of each the beginning is taken: half a second is 41 frames.
+    monkeypatch.setattr(fitting, "MOST_SOUNDS", 2)
+    monkeypatch.setattr(fitting, "MOST_SECONDS", 0.5)
+    drawn = [list(fitting.clips(paths, seed, "read")) for seed in (0, 0, 1)]
+    assert [len(each) for each in drawn[0]] == [41] * 2
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    (tmp_path / "c").mkdir()
+    soundfile.write(tmp_path / "c" / "silence.wav", np.zeros(9000), 16_000)
+    with pytest.raises(UserError, match="c: all of its sounds are silent"):
+        fitting.fitted(["eq"], tmp_path / "a", tmp_path / "c")

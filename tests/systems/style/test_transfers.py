@@ -1,0 +1,62 @@
+"""Mels in dB, and the way around a method."""
+
+import numpy as np
+import pytest
+
+from pipelines.audio import distances, spectrograms
+from pipelines.systems.style import transfers
+from tests.support.sounds import clicks, tone
+
+
+class Louder:
+    """Adds decibels, and keeps what it was given."""
+
+    def __init__(self, gain):
+        self.gain, self.given = gain, []
+
+    def convert(self, mels):
+        self.given.append(mels)
+        return mels + np.float32(self.gain)
+
+
+def test_mels():
+    found = transfers.mels(tone(440))
+    assert found.shape == (1 + 16_000 // 200, 192) and found.dtype == np.float32
+    assert found.min() == transfers.FLOOR_DB
+    # Twice the amplitude is 20 log10(2) = 6.02 dB more, where it is not at the floor.
+    louder = transfers.mels(2 * tone(440))
+    heard = found > -60
+    assert heard.any()
+    np.testing.assert_allclose((louder - found)[heard], 6.0206, atol=1e-3)
+
+
+def test_the_way_around():
+    sound = clicks() + tone(440)
+    again = transfers.converted(sound, None)
+    assert again.shape == sound.shape and again.dtype == np.float32
+    found, wanted = (spectrograms.stft(each, transfers.RATE) for each in (again, sound))
+    assert distances.spectral_convergence(found, wanted) < -15
+    louder = transfers.converted(sound, Louder(6.0206))
+    np.testing.assert_allclose(louder, 2 * again, atol=0.05)
+
+
+def test_parts_fade_into_each_other(monkeypatch):
+    sound = tone(440, seconds=2.0)
+    monkeypatch.setattr(transfers, "PART_SECONDS", 0.8)
+    monkeypatch.setattr(transfers, "FADE_SECONDS", 0.1)
+    transfer = Louder(0)
+    parts = transfers.converted(sound, transfer)
+    # 0 to 0.9 s, 0.8 to 1.7 s, 1.6 to 2 s.
+    assert [len(mels) for mels in transfer.given] == [73, 73, 33]
+    assert parts.shape == sound.shape
+    found, wanted = (transfers.mels(each) for each in (parts, sound))
+    band = int(wanted.mean(axis=0).argmax())
+    assert np.abs(found - wanted)[:, band].max() < 6
+
+
+@pytest.mark.parametrize("length", [1, 200, 5000])
+def test_silence_and_short_sounds(length):
+    silence = transfers.converted(np.zeros(length, np.float32), None)
+    np.testing.assert_array_equal(silence, np.zeros(length))
+    short = transfers.converted(tone(440)[:length], Louder(-200))
+    np.testing.assert_array_equal(short, np.zeros(length))
