@@ -21,6 +21,8 @@ _ENDINGS = (".abc", *formats.SCORES)
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 # In whole notes. Free tunes without bar lines are one long bar.
 MAX_BAR = 1000
+# The same of a tune: more than that, which ties may make a single note, criteria do not count.
+MAX_LENGTH = 20_000
 
 
 class Read(NamedTuple):
@@ -163,6 +165,17 @@ def _tune(score: Score) -> Tune:
                 f"bar {number} lasts {bar.length // WHOLE} whole notes, and one lasts at most "
                 f"{MAX_BAR}",
             )
+    length = sum(bar.length for bar in bars) // WHOLE
+    if length > MAX_LENGTH:
+        raise written.LeftOut(
+            "length", f"it lasts {length} whole notes, and a tune at most {MAX_LENGTH}"
+        )
+    if score.rests_left_out:
+        raise written.LeftOut(
+            "bars",
+            f"it has {score.rests_left_out} bars of rests that are not read, so that its bars "
+            "cannot be numbered",
+        )
     return written.from_score(score, highest=True)
 
 

@@ -1,8 +1,9 @@
 import pytest
 
 from pipelines.judge import reading
+from pipelines.judge.copying import skeletons
 from pipelines.media import tune_texts
-from pipelines.music.abc import reader, tunebook
+from pipelines.music.abc import grid, reader, tunebook
 from pipelines.runtime.app import UserError
 
 HEAD = "M:4/4\nL:1/8\nK:D\n"
@@ -83,6 +84,29 @@ def test_a_bar_that_never_ends_cannot_be_judged(tmp_path):
     assert first.tune is None
     assert first.problem.startswith("bar 1 lasts ") and first.problem.endswith("at most 1000")
     assert second.tune
+
+
+def read_one(tmp_path, body):
+    path = tmp_path / "one.abc"
+    path.write_text(f"X:1\n{HEAD}{body}\n")
+    (found,) = reading.read(str(path))
+    return found
+
+
+def test_a_tune_that_ties_make_one_long_note_cannot_be_judged(tmp_path):
+    found = read_one(tmp_path, "D8000-|" * 21)
+    assert found.problem == "it lasts 21000 whole notes, and a tune at most 20000"
+    # At the bound, a note is counted in 32 bits.
+    tune = read_one(tmp_path, "D8000-|" * 19 + "D8000|").tune
+    assert skeletons.notes_of([tune]).length.tolist() == [20_000 * grid.WHOLE]
+
+
+@pytest.mark.parametrize(("body", "rests"), [("d8|Z2000|e8|", 2000), ("Z600|d8|Z600|", 600)])
+def test_a_tune_whose_bars_cannot_be_numbered_is_not_judged(tmp_path, body, rests):
+    assert read_one(tmp_path, body).problem == (
+        f"it has {rests} bars of rests that are not read, so that its bars cannot be numbered"
+    )
+    assert len(read_one(tmp_path, "d8|Z900|e8|").tune.bars) == 902
 
 
 def test_a_file_that_no_reader_takes_is_told(tmp_path, monkeypatch):

@@ -354,6 +354,7 @@ class _Notation:
         count = int(token[1:] or 1)
         if self._rests_left < count:
             self._warn(f"{token} is left out: more than {_MAX_RESTS} bars of rests")
+            self.score.rests_left_out += count
             return
         self._rests_left -= count
         for number in range(count):

@@ -141,9 +141,10 @@ class Score:
       parts: the order of parts that the header asks for, or None.
       warnings: pairs (line of the file, what is wrong).
       grace_notes: how many there are; they have no time of their own, so they are only counted.
+      rests_left_out: how many bars of rests are left out, since there are too many.
     """
 
-    __slots__ = ("headers", "voices", "parts", "warnings", "grace_notes")
+    __slots__ = ("headers", "voices", "parts", "warnings", "grace_notes", "rests_left_out")
 
     def __init__(self):
         self.headers: list[tuple[str, str]] = []
@@ -151,6 +152,7 @@ class Score:
         self.parts: str | None = None
         self.warnings: list[tuple[int, str]] = []
         self.grace_notes = 0
+        self.rests_left_out = 0
 
     def notes(self) -> int:
         """How many notes are written in all voices."""
