@@ -91,7 +91,8 @@ def passing(
             if passed == number:
                 break
         elif verdict:
-            rejected.update(verdict.rejected_for or ["scores too low"])
+            unkept = "scores too low" if verdict.stage == "passed" else verdict.told
+            rejected.update(verdict.rejected_for or [unkept])
         else:
             rejected["no tune"] += 1
     told = ", ".join(f"{name} {count}" for name, count in rejected.most_common())

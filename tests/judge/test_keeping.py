@@ -46,15 +46,23 @@ def test_a_tune_passes_with_the_scores_that_are_asked_for():
 def test_tunes_are_taken_until_enough_pass(capsys):
     good, bad = tune("d6|"), tune("e6|")
 
-    def judge(one):
-        return Verdict({"rhythm": opinion(5.0, fails=one == bad)})
+    low, short = tune("f6|"), tune("d|")
 
-    left = iter([("a", bad), ("b", good), ("c", None), ("d", good), ("e", good), ("f", good)])
-    assert list(keeping.passing(left, judge, {}, 3)) == ["b", "d", "e"]
+    def judge(one):
+        melody = Opinion(None, None, "it has one note") if one == short else opinion(3.0)
+        rhythm = opinion(1.0 if one == low else 5.0, fails=one == bad)
+        return Verdict({"rhythm": rhythm, "melody": melody})
+
+    tunes = [bad, good, None, short, low, good, good, good]
+    left = iter(zip("abcdefgh", tunes, strict=True))
+    assert list(keeping.passing(left, judge, {"rhythm": 2.0}, 3)) == ["b", "f", "g"]
     # No more than needed are drawn.
-    assert [name for name, _ in left] == ["f"]
+    assert [name for name, _ in left] == ["h"]
     told = capsys.readouterr().err
-    assert "3 of 5 tunes passed the judge (60%); the others: rhythm 1, no tune 1" in told
+    assert (
+        "3 of 7 tunes passed the judge (43%); the others: rhythm 1, no tune 1, cannot be judged 1, "
+        "scores too low 1"
+    ) in told
 
 
 def test_drawing_ends_where_nothing_passes():
