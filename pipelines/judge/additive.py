@@ -8,6 +8,7 @@ that was learnt counts as its edge.
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.finding import Arrays
 
 _BINS = 12
@@ -45,9 +46,15 @@ class Additive:
 
     Args:
       arrays: from `fit`.
+      features: how many features there are.
+
+    Raises:
+      KeyError, ValueError: as of `shapes.require`.
     """
 
-    def __init__(self, arrays: Arrays):
+    def __init__(self, arrays: Arrays, features: int):
+        wanted = {"bounds": (features, _BINS - 1), "weights": (features, _BINS), "bias": (1,)}
+        shapes.require(arrays, wanted)
         self._bounds, self._weights = arrays["bounds"], arrays["weights"]
         self._bias = float(arrays["bias"][0])
 

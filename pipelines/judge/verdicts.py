@@ -17,6 +17,7 @@ from pipelines.judge.learnt import Learnt
 from pipelines.judge.reading import Read
 from pipelines.music.abc.grid import WHOLE
 from pipelines.representations.abc_tokens.written import Bar, Key, Note, Tune
+from pipelines.runtime import files
 from pipelines.runtime.app import UserError, say
 
 _SCALE = (62, 64, 66, 67, 69, 71, 73, 74, 71, 69, 67, 66, 64, 69, 66, 62)
@@ -135,16 +136,21 @@ class TuneJudge:
         Raises:
           Exception: whatever a criterion raises that knows other arrays than it has learnt.
         """
-        for judge in self._judges.values():
+        for name in self.names:
             with contextlib.suppress(CannotBeJudged):  # Of copies, where there is no tune yet.
-                judge(_PROBE)
+                self._found(name, _PROBE)
+
+    def _found(self, name: str, tune: Tune) -> Finding:
+        """What a criterion finds; raises CannotBeJudged, and whatever the criterion raises."""
+        finding = self._judges[name](tune)
+        if not math.isfinite(finding.measure):
+            raise ArithmeticError(f"it measures {finding.measure}")
+        return finding
 
     def _opinion(self, name: str, tune: Tune) -> Opinion:
         seen = tune if name in _TOLD_NAMES else tune._replace(title="", rhythm="")
         try:
-            finding = self._judges[name](seen)
-            if not math.isfinite(finding.measure):
-                raise ArithmeticError(f"it measures {finding.measure}")
+            finding = self._found(name, seen)
         except CannotBeJudged as error:
             return Opinion(None, None, str(error))
         except Exception as error:
@@ -167,6 +173,11 @@ def as_json(read: Read, verdict: Verdict) -> dict[str, Any]:
         "title": read.title,
     }  # fmt: skip
     return {**about, **verdict.as_json()}
+
+
+def json_line(read: Read, verdict: Verdict) -> bytes:
+    """A line of JSON with what `as_json` gives."""
+    return files.json_line(as_json(read, verdict), allow_nan=False)
 
 
 def ordered(names: Sequence[str]) -> list[str]:

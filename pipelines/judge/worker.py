@@ -32,7 +32,7 @@ class JudgeBatch:
                 for read in _tunes(source):
                     verdict = verdicts.of(self._judge, read)
                     part.count(verdict.stage)
-                    lines.write(files.json_line(verdicts.as_json(read, verdict)))
+                    lines.write(verdicts.json_line(read, verdict))
                 part.add_source()
 
 

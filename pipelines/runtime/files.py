@@ -100,7 +100,15 @@ def write_json(path: str | os.PathLike, value: Any, sort_keys: bool = False) -> 
         file.write(json_line(value, indent=2, sort_keys=sort_keys))
 
 
-def json_line(value: Any, indent: int | None = None, sort_keys: bool = False) -> bytes:
-    """JSON in UTF-8; what UTF-8 cannot encode, and what a terminal would obey, is escaped."""
-    text = json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=False) + "\n"
-    return json_escaped(text).encode()
+def json_line(
+    value: Any, indent: int | None = None, sort_keys: bool = False, allow_nan: bool = True
+) -> bytes:
+    """JSON in UTF-8; what UTF-8 cannot encode, and what a terminal would obey, is escaped.
+
+    Raises:
+      ValueError: unless `allow_nan`, for what is not a finite number, for which JSON has no words.
+    """
+    text = json.dumps(
+        value, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=allow_nan
+    )
+    return json_escaped(f"{text}\n").encode()

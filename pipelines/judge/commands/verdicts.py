@@ -15,7 +15,6 @@ Examples:
 
 import collections
 import functools
-import json
 import sys
 from collections.abc import Callable, Sequence
 
@@ -29,7 +28,7 @@ from pipelines.runtime import app, cores
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags
 from pipelines.runtime.progress import Progress
-from pipelines.runtime.terminal import json_escaped, print_path, shown
+from pipelines.runtime.terminal import print_path, shown
 
 FLAGS = flags.FLAGS
 # Of more tunes, reasons are told where they are asked for.
@@ -128,8 +127,7 @@ def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, li
 
 def _show(read: Read, verdict: Verdict, told: bool, with_file: bool) -> None:
     if FLAGS.json:
-        line = json.dumps(verdicts.as_json(read, verdict), ensure_ascii=False, allow_nan=False)
-        print(json_escaped(line))
+        print(verdicts.json_line(read, verdict).decode(), end="")
         return
     print(shown(table.line(read, verdict, with_file)))
     if told and read.tune:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.copying import passages, skeletons
 from pipelines.judge.copying.passages import Copy
 from pipelines.judge.copying.skeletons import Notes
@@ -24,6 +25,8 @@ from pipelines.tunes import title_text
 MIN_NOTES = 8
 # Scales and repeated notes, which move by fewer kinds of steps, are in many tunes, too.
 _MIN_INTERVALS = 3
+# Of damaged indexes, more bars would fill the memory.
+_MOST_BARS = 1 << 16
 # How many tunes are told.
 _TOLD = 3
 # A tune is spoken of as a copy, and its bars are marked, from this similarity on.
@@ -66,17 +69,45 @@ def _from_steps(steps: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return total - np.repeat(total[first] - steps[first], np.diff(starts))
 
 
+def _require_index(arrays: Arrays) -> None:
+    """Raises KeyError or ValueError for arrays that `index_of` does not make."""
+    tunes, notes = arrays["notes"].shape, arrays["pitch"].shape
+    of_notes = {"pitch": ("notes",), "length": notes, "bar_steps": notes, "lengths": ("lengths",)}
+    of_tunes = {"notes": ("tunes",), "meter": (*tunes, 2)}
+    of_tunes |= {name: tunes for name in ("tonic", "mode", "group")}
+    shapes.require(arrays, {**of_notes, **of_tunes}, shapes.NUMBERS)
+    shapes.require(arrays, {name: tunes for name in ("id", "title", "corpus")}, shapes.WORDS)
+    bounds = {
+        "notes": (1, None), "lengths": (1, None), "length": (0, len(arrays["lengths"]) - 1),
+        "pitch": (skeletons.REST, 127), "tonic": (0, 11), "meter": (0, None),
+    }  # fmt: skip
+    for name, (low, high) in bounds.items():
+        values = arrays[name]
+        if values.size and (values.min() < low or high is not None and values.max() > high):
+            raise ValueError(f"{name} has values outside of what tunes have")
+    if arrays["notes"].sum(dtype=np.int64) != len(arrays["pitch"]):
+        raise ValueError("its tunes have another number of notes than there are")
+    if not np.isin(arrays["mode"], NoteSequence.KeySignature.Mode.values()).all():
+        raise ValueError("a tune of the index is in no mode")
+
+
 class CopyJudge:
     """Finds the tunes that a tune is like.
 
     Args:
       arrays: from `index_of`.
+
+    Raises:
+      KeyError, ValueError: for arrays that `index_of` does not make.
     """
 
     def __init__(self, arrays: Arrays):
+        _require_index(arrays)
         self._arrays = arrays
         starts = np.concatenate([[0], np.cumsum(arrays["notes"], dtype=np.int64)])
         bars = _from_steps(arrays["bar_steps"], starts)
+        if bars.max(initial=0) >= _MOST_BARS:
+            raise ValueError(f"a tune of the index has more than {_MOST_BARS} bars")
         self._notes = Notes(
             arrays["pitch"].astype(np.int16), arrays["lengths"][arrays["length"]], bars, starts
         )

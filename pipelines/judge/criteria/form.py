@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import (
     MAX_BARS,
@@ -93,6 +94,8 @@ def _read(tune: Tune, finder: KeyFinder) -> _Read:
 
 def _open(arrays: Arrays) -> Judge:
     finder = KeyFinder(arrays)
+    wanted = {"means": ("n",), "scales": ("n",), "weights": (len(FAULTS), "n")}
+    shapes.require(arrays, {**wanted, "biases": (len(FAULTS),)})
     weights = _Weights(*(np.asarray(arrays[name], float) for name in _Weights._fields))
     return lambda tune: _judge(tune, finder, weights)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.judge import additive
+from pipelines.judge import additive, shapes
 from pipelines.judge.additive import Additive
 from pipelines.judge.faults import tune_faults
 from pipelines.judge.faults.tune_faults import Faulty
@@ -117,10 +117,12 @@ def _ranges(
 
 def _open(arrays: Arrays) -> Judge:
     finder, model = KeyFinder(arrays), NoteModel(arrays)
-    aspects = {
-        name: (_columns(used), Additive({key: arrays[f"{name}_{key}"] for key in additive.KEYS}))
-        for name, (used, _) in _ASPECTS.items()
-    }
+    bounds = (len(_RANGE),)
+    shapes.require(arrays, {"marked": (), "range": bounds, "bar_range": bounds})
+    aspects = {}
+    for name, (used, _) in _ASPECTS.items():
+        learnt = {key: arrays[f"{name}_{key}"] for key in additive.KEYS}
+        aspects[name] = _columns(used), Additive(learnt, len(used))
     marked = float(arrays["marked"])
     usual = [[round(float(bound), 2) for bound in arrays[name]] for name in ("range", "bar_range")]
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.faults import key_faults, tune_faults
 from pipelines.judge.finding import (
     Arrays,
@@ -103,6 +104,8 @@ def _against_signature(found: Found, field: Key) -> float:
 
 def _open(arrays: Arrays) -> Judge:
     finder = KeyFinder(arrays)
+    wanted = {"degrees": (len(MODES), 12), "context": (_CONTEXT + 1,), "tune": (len(FEATURES),)}
+    shapes.require(arrays, wanted)
     weights = _Weights(*(np.asarray(arrays[name], float) for name in _Weights._fields))
     return lambda tune: _judge(tune, finder, weights)
 

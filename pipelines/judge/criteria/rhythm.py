@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.bars import bar_lengths, dances
 from pipelines.judge.bars.bar_lengths import LINE, NO_LINE, Fault, Habits
 from pipelines.judge.finding import Arrays, CannotBeJudged, Criterion, Finding, Judge, Known, Mark
@@ -41,6 +42,14 @@ def _learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.
 
 def _open(arrays: Arrays) -> Judge:
     """Makes the judge of what `_learn` gave."""
+    shapes.require(arrays, {"habits_contexts": ("n",), "habits_outcomes": ("n",)}, shapes.WORDS)
+    shapes.require(arrays, {"habits_counts": arrays["habits_outcomes"].shape}, shapes.NUMBERS)
+    features, names = arrays["dances_means"].shape, arrays["dances_bias"].shape
+    shapes.require(arrays, {"dances_names": features, "dances_dances": names}, shapes.WORDS)
+    shapes.require(
+        arrays,
+        {"dances_means": ("n",), "dances_bias": ("dances",), "dances_weights": ("n", "dances")},
+    )
     habits = Habits.of_arrays(_with_prefix(arrays, "habits_"))
     classifier = dances.Classifier(**_with_prefix(arrays, "dances_"))
 

@@ -157,7 +157,7 @@ def lay(tune: Tune, heard: Sequence[Sound]) -> Laid:
 
 
 def features(laid: Laid, tonic: int) -> np.ndarray:
-    """The features of the form of a tune: float array, as long as `names()`.
+    """The features of the form of a tune: float array, of every tune as long.
 
     Args:
       laid: its bars.

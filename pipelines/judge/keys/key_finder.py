@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.judge import shapes
 from pipelines.judge.finding import CannotBeJudged, Known
 from pipelines.music import keys
 from pipelines.music.abc.grid import WHOLE
@@ -120,6 +121,7 @@ class KeyFinder:
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
+        shapes.require(arrays, {"key_weights": (_SIZE, len(MODES)), "key_biases": (len(MODES),)})
         self._weights = np.asarray(arrays["key_weights"], np.float64)
         self._biases = np.asarray(arrays["key_biases"], np.float64)
 

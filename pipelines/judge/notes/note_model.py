@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import scipy.sparse
 
+from pipelines.judge import shapes
 from pipelines.judge.finding import Arrays
 from pipelines.judge.notes.note_contexts import REACH, SIZES, Contexts
 from pipelines.runtime.progress import Progress
@@ -100,14 +101,23 @@ class NoteModel:
 
     Args:
       arrays: from `fit`.
+
+    Raises:
+      KeyError, ValueError: as of `shapes.require`.
     """
 
     def __init__(self, arrays: Arrays):
         self._layers = []
         for part in range(PARTS):
+            first, *others = (f"{name}{part}" for name in _STORED)
+            sizes = (("units",), ("units",), ("units", _PITCHES), (_PITCHES,))
+            shapes.require(arrays, dict(zip(others, sizes, strict=True)))
+            units = len(arrays[others[0]])
+            whole = {first: (sum(SIZES), units), f"fingerprints{part}": ("runs",)}
+            shapes.require(arrays, whole, shapes.NUMBERS)
             found = [arrays[f"{name}{part}"].astype(np.float32) for name in _STORED]
-            first, scale, *others = found
-            self._layers.append((first * scale, *others))
+            weights, scale, *rest = found
+            self._layers.append((weights * scale, *rest))
         self._fingerprints = [
             frozenset(arrays[f"fingerprints{part}"].tolist()) for part in range(PARTS)
         ]
