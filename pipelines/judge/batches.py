@@ -1,6 +1,7 @@
 """Judges many files by Beam, as `convert` reads them: the work of `judge --output`.
 
-Tunebooks are cut into slices, and lie in folders, zips or tars; MIDI and MusicXML lie in folders.
+They are those that `reading` finds, in its order, and archives of tunebooks, as zips and tars.
+Tunebooks are cut into slices.
 Workers judge them in batches; a worker process runs `pipelines.judge.worker`.
 """
 
@@ -75,22 +76,22 @@ def judge(
 
 
 def _sources(paths: Sequence[str]) -> Iterator[Source]:
-    """Slices of tunebooks, and other files of music."""
-    scores: list[str] = []
-    tunebooks: list[str] = []
+    """Slices of tunebooks, and other files of music, in the order in which tunes are judged."""
     for path in paths:
-        if os.path.isdir(path):
-            inside = reading.files_of([path])
-            of_notes = [each for each in inside if each.lower().endswith(formats.SCORES)]
-            scores += of_notes
-            if len(of_notes) < len(inside):
-                tunebooks.append(path)
-        else:
-            (scores if path.lower().endswith(formats.SCORES) else tunebooks).append(path)
-    for found in abc.CORPUS.sources(tunebooks) if tunebooks else ():
+        for file in [path] if reading.is_archive(path) else reading.files_of([path]):
+            if file.lower().endswith(formats.SCORES):
+                yield Source(file, {"score": os.path.abspath(file)})
+            else:
+                yield from _slices(file)
+
+
+def _slices(path: str) -> Iterator[Source]:
+    """Slices of a tunebook, or of those of an archive, by the path that is told."""
+    for found in abc.CORPUS.sources([path]):
         if isinstance(found, Source):
-            yield found
+            if not found.facts["required"]:
+                continue  # Of an archive, too, what ends in .abc.
+            file = f"{path}/{found.facts['file']}" if reading.is_archive(path) else path
+            yield found._replace(facts={**found.facts, "file": file})
         elif isinstance(found, Skipped | Ignored):
             say(f"{found.key}: left out: {found.detail}")
-    for path in scores:
-        yield Source(path, {"score": os.path.abspath(path)})

@@ -47,6 +47,11 @@ class Read(NamedTuple):
     problem: str = ""
 
 
+def is_archive(path: str) -> bool:
+    """Whether a path is, by its name, an archive, which `read` does not read."""
+    return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
+
+
 def files_of(paths: Sequence[str]) -> list[str]:
     """The files with music at some paths: files themselves, and what is in folders.
 
@@ -63,7 +68,7 @@ def files_of(paths: Sequence[str]) -> list[str]:
             raise UserError(f"{path}: no file ends in {', '.join(_ENDINGS)}; name another folder")
         found.extend(inside)
     for path in found:
-        if path.lower().endswith(_ARCHIVES):
+        if is_archive(path):
             raise UserError(f"{path}: archives are judged with --output=DIR; add it, or unpack it")
         if not os.path.exists(path):
             raise UserError(f"{path}: there is no such file; name a .abc, .mid or .musicxml file")

@@ -48,11 +48,9 @@ def _tunes(source: Source) -> Iterator[Read]:
         for number, text in enumerate(abc.texts_of(source), start=1):
             yield reading.of_text(file, number, text)
     except Rejected as rejected:
-        # Files beside the tunebooks, such as pictures, are no tunes.
-        if source.facts["required"] or rejected.reason != "not_text":
-            number += 1
-            yield reading.unread(file, rejected.detail)
-    if not number and source.facts["required"]:
+        number += 1
+        yield reading.unread(file, rejected.detail)
+    if not number:
         yield reading.unread(file, "there is no tune in it")
 
 

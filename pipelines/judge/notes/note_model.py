@@ -113,8 +113,8 @@ class NoteModel:
             sizes = (("units",), ("units",), ("units", _PITCHES), (_PITCHES,))
             shapes.require(arrays, dict(zip(others, sizes, strict=True)))
             units = len(arrays[others[0]])
-            whole = {first: (sum(SIZES), units), f"fingerprints{part}": ("runs",)}
-            shapes.require(arrays, whole, shapes.NUMBERS)
+            shapes.require(arrays, {first: (sum(SIZES), units)}, shapes.NUMBERS)
+            shapes.require(arrays, {f"fingerprints{part}": ("n",)}, shapes.NUMBERS)
             found = [arrays[f"{name}{part}"].astype(np.float32) for name in _STORED]
             weights, scale, *rest = found
             self._layers.append((weights * scale, *rest))
