@@ -75,3 +75,23 @@ def test_other_music_in_the_way_is_found_before_tunes_are_judged(tmp_path):
     (tmp_path / "page" / "book.abc").write_text(_BOOK.replace("C8", "E8"))
     with pytest.raises(UserError, match="holds other music"):
         pages.require_room(str(tmp_path / "page"), reads)
+
+
+@pytest.mark.parametrize(
+    ("folder", "page", "what"),
+    [
+        ("", "book.abc", "book.abc is a file"),
+        ("", "book.abc/page", "book.abc is a file"),
+        ("page/judge.json", "page", "judge.json is a folder"),
+        ("page/book.abc", "page", "book.abc is a folder"),
+        ("page/index.html", "page", "index.html is not a file"),
+    ],
+)
+def test_files_and_folders_in_the_way_are_found_before_tunes_are_judged(
+    tmp_path, folder, page, what
+):
+    path = tmp_path / "book.abc"
+    path.write_text(_BOOK)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(UserError, match=what):
+        pages.require_room(str(tmp_path / page), list(reading.read(str(path))))

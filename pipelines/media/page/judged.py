@@ -102,10 +102,19 @@ def require_room(
     if not texts:
         raise UserError("no page: none of the files has a tune that can be shown")
     root = pathlib.Path(directory)
+    for path in (root, *root.parents):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} is a file; name another folder for the page, or move it away")
     writing.require_replaceable(root / writing.FILE, overwrite)
+    if (root / judgement.FILE).is_dir():
+        raise UserError(f"{root / judgement.FILE} is a folder; move it away")
     ours = {known.file for known in judgement.read(directory).values()} if root.is_dir() else set()
     for file, name in _names(list(texts)).items():
         path = root / name
+        if path.is_dir():
+            raise UserError(
+                f"{path} is a folder; name another folder for the page, or move it away"
+            )
         if overwrite or name in ours or not path.exists():
             continue
         if path.read_bytes() != _content(file, texts[file]):
