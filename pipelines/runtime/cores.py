@@ -65,13 +65,14 @@ def lay_out() -> None:
             tf.config.threading.set_inter_op_parallelism_threads(_HALVED)
 
 
-def compute_on_one() -> None:
-    """Has NumPy and SciPy compute on one core each, in this process from now on.
+def compute_on_one() -> contextlib.AbstractContextManager:
+    """Has NumPy and SciPy compute on one core each, from now on, or in a `with` block until its end.
 
-    Many products of small matrices take several times as long where their threads wait for each
-    other, and most of all where processes share the cores.
+    With one thread sums are the same on every machine. Many products of small matrices take several
+    times as long where their threads wait for each other, and most of all where processes share the
+    cores.
     """
     # threadpoolctl, which scikit-learn brings: it reaches libraries that are loaded already.
     import threadpoolctl
 
-    threadpoolctl.threadpool_limits(1)
+    return threadpoolctl.threadpool_limits(1)

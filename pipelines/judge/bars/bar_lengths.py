@@ -204,6 +204,7 @@ class _Edit(NamedTuple):
 
     @property
     def touches(self) -> set[int]:
+        """The indices of the bars that it changes: a bar line stands between two."""
         return {self.bar, self.bar + 1} if self.kind == LINE else {self.bar}
 
 

@@ -127,6 +127,7 @@ def _open(arrays: Arrays) -> Judge:
     usual = [[round(float(bound), 2) for bound in arrays[name]] for name in ("range", "bar_range")]
 
     def judge(tune: Tune) -> Finding:
+        """Judges a tune; raises CannotBeJudged where it has no line."""
         line = melodic_lines.read(tune, finder)
         knowing = model.knowing(line.pitches)
         priced = _Priced(line, model, model.without(knowing))

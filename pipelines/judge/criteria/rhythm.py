@@ -54,6 +54,7 @@ def _open(arrays: Arrays) -> Judge:
     classifier = dances.Classifier(**_with_prefix(arrays, "dances_"))
 
     def judge(tune: Tune) -> Finding:
+        """Judges a tune; raises CannotBeJudged in free meter, and without a full bar."""
         if all(bar.meter is None for bar in tune.bars):
             raise CannotBeJudged("it is in free meter, where bars have no length to keep")
         faults = bar_lengths.faults(tune, habits)

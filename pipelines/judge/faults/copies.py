@@ -29,6 +29,7 @@ def notes_changed(tune: Tune, rng: np.random.Generator, share: float) -> Tune:
     scale = _scale(tune)
 
     def change(note: Note, number: int) -> Sequence[Note]:
+        """The note, or where it is drawn another pitch."""
         if number not in chosen:
             return (note,)
         return (note._replace(pitch=_other(note, scale, rng), tied=False),)
@@ -49,6 +50,7 @@ def notes_edited(tune: Tune, rng: np.random.Generator, share: float) -> Tune:
     dropped = {number for number in chosen if kinds[number] == 1}
 
     def change(note: Note, number: int) -> Sequence[Note]:
+        """The note, or where it is drawn another pitch, or two notes in its time."""
         if number not in chosen:
             return (note,)
         other = note._replace(pitch=_other(note, scale, rng), tied=False)
@@ -58,6 +60,7 @@ def notes_edited(tune: Tune, rng: np.random.Generator, share: float) -> Tune:
         return note._replace(length=half, tied=False), other._replace(length=half)
 
     def drop(bar: Bar, first: int) -> Bar:
+        """The bar, whose dropped notes join those before them; `first` numbers its first note."""
         notes: list[Note] = []
         number = first
         for note in bar.notes:
@@ -215,6 +218,7 @@ def ornamented(tune: Tune, rng: np.random.Generator, share: float) -> Tune:
     pitches = [note.pitch for note in _notes(tune)]
 
     def ornament(note: Note, number: int) -> Sequence[Note]:
+        """The note, or where it is drawn the notes of its ornament."""
         if number not in chosen or note.tied or note.length % (3 * _GRACE):
             return (note,)
         assert note.pitch is not None

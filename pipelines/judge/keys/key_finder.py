@@ -21,6 +21,7 @@ from pipelines.music.abc.grid import WHOLE
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import strains
 from pipelines.representations.abc_tokens.written import Key, Tune
+from pipelines.runtime import cores
 from pipelines.runtime.app import UserError
 
 MODES = ("MAJOR", "MINOR", "DORIAN", "MIXOLYDIAN", "PHRYGIAN", "LYDIAN")
@@ -212,9 +213,11 @@ def _features(some: Sequence[Passage]) -> np.ndarray:
     mean_length = np.add.reduceat(length, first) / sizes
 
     def shares(which: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """How often some notes are each pitch class, by passage."""
         return _shares(owner[which], pc[which], weights, count, 12)
 
     def sounding(which: np.ndarray) -> np.ndarray:
+        """How long they sound as each pitch class."""
         return shares(which, length[which])
 
     everywhere = np.arange(len(pc))
@@ -367,6 +370,7 @@ def _fitted(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nda
     split = _SIZE * len(_SHARED)
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """What is to be least: the penalised loss, and its slope in each parameter."""
         parts = parameters[:split].reshape(shape)
         scores = (flat @ (parts @ _SHARED).astype(np.float32)).astype(float)
         scores += parameters[split:]
@@ -382,5 +386,6 @@ def _fitted(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nda
 
     start = np.zeros(split + len(MODES))
     options = {"maxiter": _STEPS}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+    with cores.compute_on_one():  # SciPy, too, which is loaded only now.
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     return found[:split].reshape(shape) @ _SHARED, found[split:]
