@@ -178,7 +178,7 @@ def _tune(score: Score) -> Tune:
     if score.rests_left_out:
         raise written.LeftOut(
             "bars",
-            f"it has {score.rests_left_out} bars of rests that are not read, so that its bars "
+            f"it has more bars of rests than are read, by {score.rests_left_out}, so that its bars "
             "cannot be numbered",
         )
     return written.from_score(score, highest=True)

@@ -51,8 +51,8 @@ def reasons(verdict: Verdict) -> Iterator[str]:
         marks = opinion.finding.marks if opinion.finding else ()
         for mark in marks[:_MOST_MARKS]:
             yield from _wrapped(f"bar {mark.bar + 1}: {mark.text}", 6)
-        if len(marks) > _MOST_MARKS:
-            yield f"      and {len(marks) - _MOST_MARKS} more bars"
+        if (more := len(marks) - _MOST_MARKS) > 0:
+            yield f"      and {more} more bar{'s' * (more > 1)}"
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

@@ -126,9 +126,15 @@ class TuneJudge:
         }
         self.names = tuple(self._judges)
 
-    def __call__(self, tune: Tune) -> Verdict:
-        """Judges a tune."""
-        return Verdict({name: self._opinion(name, tune) for name in self.names})
+    def __call__(self, tune: Tune, called: str = "") -> Verdict:
+        """Judges a tune.
+
+        Args:
+          tune: the tune.
+          called: what warnings call it; by default its title.
+        """
+        called = called or tune.title or "a tune"
+        return Verdict({name: self._opinion(name, tune, called) for name in self.names})
 
     def require_sound(self) -> None:
         """Judges a tune, so that damaged arrays are found before the first tune of a user.
@@ -147,7 +153,7 @@ class TuneJudge:
             raise ArithmeticError(f"it measures {finding.measure}")
         return finding
 
-    def _opinion(self, name: str, tune: Tune) -> Opinion:
+    def _opinion(self, name: str, tune: Tune, called: str) -> Opinion:
         seen = tune if name in _TOLD_NAMES else tune._replace(title="", rhythm="")
         try:
             finding = self._found(name, seen)
@@ -155,7 +161,7 @@ class TuneJudge:
             return Opinion(None, None, str(error))
         except Exception as error:
             # Whatever one tune does to a criterion, it is judged by others, and so are other tunes.
-            say(f"warning: the criterion {name} failed on {tune.title or 'a tune'}: {error!r}")
+            say(f"warning: {called}: the criterion {name} failed: {error!r}")
             return Opinion(None, None, f"the judge failed: {error!r}")
         scale = self._scales[name]
         return Opinion(scale.score(finding.measure), finding, "", scale.fails(finding.measure))
@@ -163,7 +169,9 @@ class TuneJudge:
 
 def of(judge: TuneJudge, read: Read) -> Verdict:
     """The verdict on what was read."""
-    return judge(read.tune) if read.tune else unjudged(judge.names, read.problem)
+    if read.tune is None:
+        return unjudged(judge.names, read.problem)
+    return judge(read.tune, f"{read.file}, tune {read.name}")
 
 
 def as_json(read: Read, verdict: Verdict) -> dict[str, Any]:

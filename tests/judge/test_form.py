@@ -163,10 +163,18 @@ def test_any_tune_gets_a_finite_measure_or_a_reason(judge):
     assert judged_tunes.measured_at_random(judge, 150) >= 75
 
 
+def test_of_a_long_form_the_beginning_is_said(judge):
+    tune = Tune(_regular_tune(105).bars * 20)
+    found = judge(tune)
+    form = found.evidence["form"]
+    assert len(form) > 16 and found.says.startswith(f"{form[:16]}..., {len(tune.bars)} bars")
+
+
 def test_a_short_tune_is_marked_once(judge):
     finding = judge(Tune(_regular_tune(105).bars[:7]))
     assert [mark for mark in finding.marks if "strain" in mark.text] == [
         Mark(0, "one strain of 7 bars only")
     ]
-    (bar,) = [judge(Tune(_regular_tune(seed).bars[:1])) for seed in (105,)]
-    assert bar.says.startswith("A, 1 bar, one strain of 1 bar only")
+    assert judge(Tune(_regular_tune(105).bars[:1])).says.startswith(
+        "A, 1 bar, one strain of 1 bar only"
+    )

@@ -104,7 +104,7 @@ def test_a_tune_that_ties_make_one_long_note_cannot_be_judged(tmp_path):
 @pytest.mark.parametrize(("body", "rests"), [("d8|Z2000|e8|", 2000), ("Z600|d8|Z600|", 600)])
 def test_a_tune_whose_bars_cannot_be_numbered_is_not_judged(tmp_path, body, rests):
     assert read_one(tmp_path, body).problem == (
-        f"it has {rests} bars of rests that are not read, so that its bars cannot be numbered"
+        f"it has more bars of rests than are read, by {rests}, so that its bars cannot be numbered"
     )
     assert len(read_one(tmp_path, "d8|Z900|e8|").tune.bars) == 902
 

@@ -38,3 +38,5 @@ def test_reasons_are_told_by_bar_and_the_rest_is_counted():
         "      and 2 more bars",
         "  mode: cannot be judged: it has one note",
     ]
+    seven = RHYTHM._replace(finding=RHYTHM.finding._replace(marks=RHYTHM.finding.marks[:7]))
+    assert list(table.reasons(Verdict({"rhythm": seven})))[-1] == "      and 1 more bar"

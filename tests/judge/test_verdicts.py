@@ -6,6 +6,7 @@ import pytest
 from pipelines.judge import criteria, learnt, verdicts
 from pipelines.judge.finding import CannotBeJudged, Criterion, Finding, Mark
 from pipelines.judge.learnt import Learnt, Scale
+from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import TuneJudge
 from pipelines.runtime.app import UserError
 from tests.support.written_tunes import tune
@@ -100,7 +101,10 @@ def test_a_criterion_that_fails_is_told_and_the_others_judge(monkeypatch, capsys
     found = judge_of(monkeypatch, mode=fails, melody=lambda one: Finding(9.0, "fine", {}))(TUNE)
     assert found.stage == "passed"
     assert found.opinions["mode"].says.startswith("cannot be judged: the judge failed: ")
-    assert "warning: the criterion mode failed on Mine: " in capsys.readouterr().err
+    assert "warning: Mine: the criterion mode failed: " in capsys.readouterr().err
+    read = Read("book.abc", 1, "7", "Mine", None, TUNE)
+    verdicts.of(judge_of(monkeypatch, mode=fails), read)
+    assert "warning: book.abc, tune 7: the criterion mode failed: " in capsys.readouterr().err
     json.dumps(found.as_json(), allow_nan=False)
 
 

@@ -127,10 +127,12 @@ def _judge(tune: Tune, finder: KeyFinder, weights: _Weights) -> Finding:
 
 
 def _in_short(written: str, sizes: Sequence[int]) -> tuple[str, str]:
-    """The form and its bars; of tunes of many strains not all of it."""
+    """The form and its bars; of tunes of many strains and phrases not all of it."""
+    most = 2 * _MOST_SAID
+    form = written if len(written) <= most else f"{written[:most]}..."
     if len(sizes) <= _MOST_SAID:
-        return written, "1 bar" if list(sizes) == [1] else f"{'+'.join(map(str, sizes))} bars"
-    return f"{written[: 2 * _MOST_SAID]}...", f"{sum(sizes)} bars in {len(sizes)} strains"
+        return form, "1 bar" if list(sizes) == [1] else f"{'+'.join(map(str, sizes))} bars"
+    return form, f"{sum(sizes)} bars in {len(sizes)} strains"
 
 
 def _missing(read: _Read) -> Iterator[Mark]:
