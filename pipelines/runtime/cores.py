@@ -66,7 +66,7 @@ def lay_out() -> None:
 
 
 def compute_on_one() -> contextlib.AbstractContextManager:
-    """Has NumPy and SciPy compute on one core each, from now on, or in a `with` block until its end.
+    """Has NumPy and SciPy compute on one core each, from now on or until a `with` block ends.
 
     With one thread sums are the same on every machine. Many products of small matrices take several
     times as long where their threads wait for each other, and most of all where processes share the
