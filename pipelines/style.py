@@ -3,13 +3,15 @@
   style render       NoteSequence records to audio, in pairs of two sounds where asked
   style sounds       lists the sound fonts that are found, and the presets of one
   style reconstruct  sound to a spectrogram and back, to hear what that keeps
+  style convert      sound with the sound of a target
+  style evaluate     how near that is to the true target, on pairs
 
 ./run.sh style COMMAND --help shows the flags of each, with an example.
 """
 
 from pipelines.runtime import programs
 
-COMMANDS = ("render", "sounds", "reconstruct")
+COMMANDS = ("render", "sounds", "reconstruct", "convert", "evaluate")
 
 
 def main() -> None:

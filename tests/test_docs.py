@@ -74,7 +74,7 @@ def flags_of(module: str, *command: str) -> frozenset[str]:
 def all_flags() -> frozenset[str]:
     """The flags of all commands."""
     parts = {"titles": ("train", "evaluate", "match", "search"), "judge": ("", "learn")}
-    parts["style"] = ("render", "sounds", "reconstruct")
+    parts["style"] = ("render", "sounds", "reconstruct", "convert", "evaluate")
     parts["bench"] = ("convert", "input", "media", "sample", "titles", "train", "tunes")
     each = [(name, part) for name in COMMANDS for part in parts.get(name, ("",))]
     return frozenset().union(

@@ -30,8 +30,20 @@ def log_spectral_distance(
     _require_comparable(estimate, reference)
     floor = reference.max() * 10 ** (-floor_db / 20)
     ratio = np.maximum(estimate, floor) / np.maximum(reference, floor)
-    difference = 20 * np.log10(ratio.astype(np.float64))
-    return float(np.sqrt(np.square(difference).mean(axis=0)).mean())
+    return decibel_distance(20 * np.log10(ratio.astype(np.float64)).T, np.zeros(1))
+
+
+def decibel_distance(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """The mean over frames of the root mean square, over bands, of the difference.
+
+    Args:
+      estimate, reference: dB, [frames, bands].
+
+    Returns:
+      dB; 0 for equal spectrograms.
+    """
+    difference = estimate.astype(np.float64) - reference
+    return float(np.sqrt(np.square(difference).mean(axis=1)).mean())
 
 
 def spectral_convergence(estimate: np.ndarray, reference: np.ndarray) -> float:

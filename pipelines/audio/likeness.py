@@ -34,8 +34,8 @@ def onset_f1(estimate: np.ndarray, reference: np.ndarray, rate: int) -> float:
     import mir_eval
 
     found, wanted = onsets(estimate, rate), onsets(reference, rate)
-    if not len(found) and not len(wanted):
-        return 1.0
+    if not len(found) or not len(wanted):
+        return float(len(found) == len(wanted))
     return float(mir_eval.onset.f_measure(wanted, found, window=_ONSET_SECONDS)[0])
 
 
@@ -77,16 +77,17 @@ def note_f1(estimate: np.ndarray, reference: np.ndarray, rate: int) -> float:
     import mir_eval
 
     found, wanted = notes(estimate, rate), notes(reference, rate)
-    if not len(found[1]) and not len(wanted[1]):
-        return 1.0
     if not len(found[1]) or not len(wanted[1]):
-        return 0.0
+        return float(len(found[1]) == len(wanted[1]))
     return float(
         mir_eval.transcription.precision_recall_f1_overlap(
-            *wanted, *found, onset_tolerance=_ONSET_SECONDS, pitch_tolerance=_PITCH_CENTS,
+            *wanted,
+            *found,
+            onset_tolerance=_ONSET_SECONDS,
+            pitch_tolerance=_PITCH_CENTS,
             offset_ratio=None,
         )[2]
-    )  # fmt: skip
+    )
 
 
 def timbre_distance(estimate: np.ndarray, reference: np.ndarray, rate: int) -> float:
@@ -106,7 +107,8 @@ def timbre_distance(estimate: np.ndarray, reference: np.ndarray, rate: int) -> f
     inverse, other_inverse = np.linalg.inv(spread), np.linalg.inv(other_spread)
     apart = mean - other
     traces = np.trace(inverse @ other_spread) + np.trace(other_inverse @ spread)
-    return float((traces + apart @ (inverse + other_inverse) @ apart) / 4 - len(mean) / 2)
+    found = (traces + apart @ (inverse + other_inverse) @ apart) / 4 - len(mean) / 2
+    return max(float(found), 0.0)  # Rounding may make it negative.
 
 
 def _timbre(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:

@@ -46,3 +46,10 @@ def test_what_cannot_be_compared(distance):
     for silent in (np.zeros((2, 3)), np.ones((2, 0))):
         with pytest.raises(ValueError, match="silent"):
             distance(silent, silent)
+
+
+def test_decibel_distance_by_hand():
+    # Frames differ by 3 and 4 dB, and by nothing: (sqrt((9 + 16) / 2) + 0) / 2 = 1.7678.
+    estimate, reference = np.array([[3.0, -4.0], [1.0, 1.0]]), np.array([[0.0, 0.0], [1.0, 1.0]])
+    assert distances.decibel_distance(estimate, reference) == pytest.approx(math.sqrt(12.5) / 2)
+    assert distances.decibel_distance(reference, reference) == 0

@@ -81,3 +81,74 @@ def test_reconstruct(tmp_path):
     path, seconds, convergence, _ = done.stdout.rstrip().split("\t")
     assert (path, seconds) == ("out/a.wav", "1.00") and float(convergence) < -15
     assert sorted(os.listdir(tmp_path / "out")) == ["a.wav", "reconstruct.json"]
+
+
+def put_sounds(root):
+    """Pairs in which a tone becomes a softer one, of other pitches in training and test."""
+    for split, start in {"train": 300, "test": 500}.items():
+        for role, level in {"source": 1.0, "target": 0.1}.items():
+            for index in range(2):
+                name = f"{role if split == 'train' else ''}{index}.wav"
+                path = root / "pairs" / role / split / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, level * tone(start + 90 * index, seconds=0.5), 16_000)
+
+
+_FOLDERS = ["--source=pairs/source", "--target=pairs/target"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--method=eq", *_FOLDERS, "--output=out"], "missing --input"),
+        (
+            ["--method=eql", *_FOLDERS, "--input=a.wav", "--output=out"],
+            "must be eq or knn or quantile",
+        ),
+        (["--method=eq", *_FOLDERS, "--input=a.wav", "--output=out"], "a.wav: no such file"),
+        (
+            ["--method=eq", "--source=pairs", "--target=pairs", "--input=pairs", "--output=out"],
+            "pairs has pairs; name pairs/source or pairs/target",
+        ),
+        (
+            ["--method=eq", *[_FOLDERS[0]] * 2, "--input=a.wav", "--output=out"],
+            "missing --target",
+        ),
+    ],
+)
+def test_bad_input_of_convert_is_one_line(arguments, message, tmp_path):
+    put_sounds(tmp_path)
+    done = without_tensorflow("pipelines.style", "convert", *arguments, cwd=tmp_path)
+    assert message in error_of(done)
+    assert os.listdir(tmp_path) == ["pairs"]
+
+
+@pytest.mark.slow
+def test_convert(tmp_path):
+    put_sounds(tmp_path)
+    flags = ["--method=eq", *_FOLDERS, "--input=pairs/source/test", "--output=out"]
+    done = without_tensorflow("pipelines.style", "convert", *flags, cwd=tmp_path)
+    assert done.stdout == "out/0.wav\t0.50\t0\nout/1.wav\t0.50\t0\n", done.stderr
+    summary = json.loads((tmp_path / "out" / "convert.json").read_text())
+    assert (summary["method"], summary["converted"], summary["rejected"]) == ("eq", 2, 0)
+
+
+@pytest.mark.slow
+def test_evaluate(tmp_path):
+    put_sounds(tmp_path)
+    flags = ["--pairs=pairs", "--method=eq", "--output=found.json", "--seconds=0.5"]
+    done = without_tensorflow("pipelines.style", "evaluate", *flags, cwd=tmp_path)
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert list(rows) == ["input", "eq", "target through mels", "target", "another target"]
+    # Without render.json they are melodies.
+    assert "note_f1" in rows["eq"]
+    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[2:]] == [
+        f"| {name}" for name in rows
+    ]
+
+
+def test_bad_input_of_evaluate_is_one_line(tmp_path):
+    done = without_tensorflow("pipelines.style", "evaluate", cwd=tmp_path)
+    assert "missing --pairs" in error_of(done)
+    done = without_tensorflow("pipelines.style", "evaluate", "--pairs=none", cwd=tmp_path)
+    assert "none: no folders source/test and target/test in it" in error_of(done)

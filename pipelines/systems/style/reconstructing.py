@@ -45,7 +45,7 @@ def reconstruct(
     start, seconds = part or Part()
     sounds = reading.sound_files(path)
     root = pathlib.Path(path) if os.path.isdir(path) else pathlib.Path(path).parent
-    names = _names(sounds, root)
+    names = names_of(sounds, root)
     rows = []
     with new_folder(output) as folder, Progress("sounds reconstructed", len(sounds)) as progress:
         for number, (sound, written) in enumerate(zip(sounds, names), start=1):
@@ -86,7 +86,7 @@ def measured(again: np.ndarray, samples: np.ndarray, rate: int) -> dict[str, flo
     }
 
 
-def _names(sounds: Sequence[pathlib.Path], root: pathlib.Path) -> list[str]:
+def names_of(sounds: Sequence[pathlib.Path], root: pathlib.Path) -> list[str]:
     """Where each sound is written, relative to the folder."""
     names = [sound.relative_to(root).with_suffix(".wav").as_posix() for sound in sounds]
     if twice := _repeated(names):

@@ -7,6 +7,7 @@ what learns from unpaired sound must not meet the same performance on both sides
 """
 
 import hashlib
+import json
 import os
 import pathlib
 import time
@@ -17,8 +18,9 @@ import numpy as np
 
 from pipelines.audio import distances, files, resampling, synthesis
 from pipelines.audio.font_library import Sound
+from pipelines.audio.presets import DRUM_BANK
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.files import json_line, new_folder, write_json, writing
+from pipelines.runtime.files import json_line, new_folder, read_regular, write_json, writing
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import performances
 from pipelines.systems.style.performances import (
@@ -30,6 +32,7 @@ from pipelines.systems.style.performances import (
 )
 
 FORMATS = ("flac", "wav")
+_MOST_SUMMARY = 1 << 26  # Bytes.
 MANIFEST, REJECTED, SUMMARY = "manifest.jsonl", "rejected.jsonl", "render.json"
 # Two sounds that are nearer than this are hardly two: in TimGM6mb the kit "Jazz" is "Standard".
 LEAST_DISTANCE = 5.0  # dB.
@@ -93,6 +96,22 @@ def render(
         summary = _summary(sounds, settings, listing, rejected, rows, distance)
         write_json(folder / SUMMARY, summary)
     return summary
+
+
+def is_of_drums(folder: str | os.PathLike) -> bool:
+    """Whether a folder of `render` has drums; other folders have melodies.
+
+    Raises:
+      UserError: where its summary is damaged.
+    """
+    path = pathlib.Path(folder) / SUMMARY
+    try:
+        sounds = json.loads(read_regular(path, _MOST_SUMMARY))["sounds"]
+        return any(int(sound["bank"]) == DRUM_BANK for sound in sounds)
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged; render the folder anew") from error
 
 
 def require_different(

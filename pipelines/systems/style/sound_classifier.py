@@ -53,12 +53,11 @@ def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
     Args:
       some, others: [clips, features], of at least two clips each.
     """
-    from scipy import linalg
-
     spreads = [np.atleast_2d(np.cov(each.T)) for each in (some, others)]
-    root = linalg.sqrtm(spreads[0] @ spreads[1])
+    # The trace of the root of a product that, of two covariances, has no negative eigenvalues.
+    roots = np.sqrt(np.maximum(np.real(np.linalg.eigvals(spreads[0] @ spreads[1])), 0))
     apart = some.mean(axis=0) - others.mean(axis=0)
-    return float(apart @ apart + np.trace(spreads[0] + spreads[1] - 2 * np.real(root)))
+    return float(apart @ apart + np.trace(spreads[0] + spreads[1]) - 2 * roots.sum())
 
 
 def _features(mels: np.ndarray) -> np.ndarray:

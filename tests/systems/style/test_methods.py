@@ -46,12 +46,13 @@ def test_quantiles_turn_the_source_into_the_target():
 
 
 def test_nearest_frames_are_frames_of_the_target():
-    # Two kinds of frames in each sound, and four of each: the louder half becomes the louder half.
-    source = np.concatenate([mels(*[-50] * 8), mels(*[-10] * 8)])
-    target = np.concatenate([mels(*[-70] * 8), mels(*[0] * 8)])
+    # Two kinds of frames in each sound: the softer half becomes the softer half. Where one begins
+    # and the other ends, frames have neighbours of both kinds.
+    source = np.concatenate([mels(*[-50] * 20), mels(*[-10] * 20)])
+    target = np.concatenate([mels(*[-70] * 20), mels(*[0] * 20)])
     found = knn.fit(source, target).convert(source)
-    np.testing.assert_array_equal(found[:7], target[:7])
-    np.testing.assert_array_equal(found[9:], target[9:])
+    np.testing.assert_array_equal(found[:18], target[:18])
+    np.testing.assert_array_equal(found[22:], target[22:])
 
 
 @pytest.mark.parametrize("name", list(methods.methods()))

@@ -9,8 +9,11 @@ import numpy as np
 
 from pipelines.systems.style.methods import Method, quantile
 
-_NEIGHBOURS = 4
-_BLOCK = 8  # Bands that are compared as one.
+# One is further from the truth; of 16, the mean is nearer still, and more of a blur.
+_NEIGHBOURS = 8
+_BLOCK = 4  # Bands that are compared as one.
+# Frames that are compared: 25 ms to both sides. Of melodies 50 ms are better, of drums worse.
+_OFFSETS = (-2, 0, 2)
 
 
 class NearestFrames:
@@ -38,10 +41,11 @@ class NearestFrames:
 
 
 def _features(mels: np.ndarray) -> np.ndarray:
-    """The loudness of blocks of bands in each frame, and how it changes: [frames, features]."""
+    """The loudness of blocks of bands in each frame and those near it: [frames, features]."""
     blocks = mels.reshape(len(mels), -1, _BLOCK).mean(axis=2)
-    change = np.diff(blocks, axis=0, prepend=blocks[:1])
-    return np.concatenate([blocks, change], axis=1)
+    at = np.arange(len(blocks))
+    near = [blocks[np.clip(at + offset, 0, len(blocks) - 1)] for offset in _OFFSETS]
+    return np.concatenate(near, axis=1)
 
 
 def fit(source: np.ndarray, target: np.ndarray) -> NearestFrames:

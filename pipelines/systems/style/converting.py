@@ -1,0 +1,88 @@
+"""Gives the sounds of a user the sound of a target: the work of `style convert`."""
+
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from pipelines.audio import files, reading
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.files import new_folder, write_json
+from pipelines.runtime.progress import Progress
+from pipelines.systems.style import transfers
+from pipelines.systems.style.reconstructing import Part, names_of
+from pipelines.systems.style.transfers import RATE, Transfer
+
+SUMMARY = "convert.json"
+MOST_SECONDS = 3600.0
+
+
+def convert(
+    transfer: Transfer,
+    about: dict[str, Any],
+    path: str,
+    output: str | os.PathLike,
+    part: Part | None = None,
+) -> dict[str, Any]:
+    """Writes the converted sounds into a new folder, which appears once it is complete.
+
+    Each is a WAV file of the same name and length, in mono, at 16,000 frames a second. Files of a
+    folder that cannot be read are left out, and said to be.
+
+    Args:
+      transfer: the method.
+      about: how it was made, for `convert.json`.
+      path: a sound file, or a folder of them.
+      output: the folder to make.
+      part: what is taken of each sound; by default all, up to `MOST_SECONDS`.
+
+    Returns:
+      What `convert.json` says: `about`, the counts with sounds = converted + rejected, a row of
+      each sound that was converted (file, seconds, and how many samples were beyond 1 and are
+      clipped), and of each that was not (file, reason).
+
+    Raises:
+      UserError: where there is no sound, none can be read, or the folder is in use.
+    """
+    start, seconds = part or Part()
+    sounds = reading.sound_files(path)
+    root = pathlib.Path(path) if os.path.isdir(path) else pathlib.Path(path).parent
+    rows, rejected = [], []
+    with new_folder(output) as folder, Progress("sounds converted", len(sounds)) as progress:
+        for number, (sound, name) in enumerate(zip(sounds, names_of(sounds, root)), start=1):
+            try:
+                samples = reading.read(sound, RATE, MOST_SECONDS, start, seconds)
+            except UserError as error:
+                if number == len(sounds) and not rows:
+                    raise
+                say(f"left out: {error}")
+                rejected.append({"file": sound.relative_to(root).as_posix(), "reason": str(error)})
+            else:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                clipped = _write(folder / name, sound, transfers.converted(samples, transfer))
+                seconds_of = round(len(samples) / RATE, 6)
+                rows.append({"file": name, "seconds": seconds_of, "clipped": clipped})
+            progress.update(number)
+        summary = {
+            **about,
+            "sample_rate": RATE,
+            "sounds": len(sounds),
+            "converted": len(rows),
+            "rejected": len(rejected),
+            "files": rows,
+            "rejected_files": rejected,
+        }
+        write_json(folder / SUMMARY, summary)
+    return summary
+
+
+def _write(path: pathlib.Path, sound: pathlib.Path, made: np.ndarray) -> int:
+    """Writes a sound, and returns how many samples are clipped."""
+    if not np.any(made):
+        say(f"{sound}: what it becomes is silent")
+    clipped = int(np.sum(np.abs(made) > 1))
+    if clipped:
+        say(f"{sound}: {clipped} samples of {len(made)} are beyond 1 and are clipped")
+    files.write(path, np.clip(made, -1, 1), RATE, channels=1)
+    return clipped
