@@ -296,6 +296,38 @@ def require(run_dir: str | os.PathLike, kind: str, command: str) -> None:
         )
 
 
+def require_same(
+    run_dir: str | os.PathLike,
+    before: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    hashes: Iterable[str] = ("records",),
+) -> None:
+    """Checks that a run goes on as it was begun.
+
+    Args:
+      run_dir: the run's folder.
+      before: what its run.json says; {} where there is none.
+      settings: what has to be the same.
+      hashes: names of settings whose values tell nobody anything.
+
+    Raises:
+      UserError: where a setting is another, or there are checkpoints of nobody knows what.
+    """
+    if not before:
+        named = os.path.exists(os.path.join(train_dir(run_dir), "checkpoint"))
+        if named or has_checkpoint(run_dir):
+            # They would be taken for this run's, and replaced.
+            raise UserError(f"{run_dir} has checkpoints but no {METADATA}; name another --run_dir")
+        return
+    other = [name for name, value in settings.items() if before.get(name) != value]
+    if other:
+        told = ", ".join(f"{name} {before.get(name)}" for name in other if name not in hashes)
+        raise UserError(
+            f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
+            "name another --run_dir"
+        )
+
+
 def write(run_dir: str | os.PathLike, kind: str, metadata: Mapping[str, Any]) -> None:
     """Writes run.json, in place of what was there.
 

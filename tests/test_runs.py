@@ -135,3 +135,19 @@ def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capsys)
     with runs.training(tmp_path):
         pass
     assert "without locks" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_only_as_it_was_begun(tmp_path):
+    settings = {"seed": 1, "records": "abc"}
+    runs.require_same(tmp_path, {}, settings)
+    runs.require_same(tmp_path, {**settings, "finished": True}, settings)
+    with pytest.raises(UserError, match=r"begun with another seed \(seed 2\); name another"):
+        runs.require_same(tmp_path, {**settings, "seed": 2}, settings)
+    with pytest.raises(UserError, match=r"begun with another seed and records \(seed None\); name"):
+        runs.require_same(tmp_path, {"x": 1}, settings)
+    with pytest.raises(UserError, match="begun with another records; name"):
+        runs.require_same(tmp_path, {**settings, "records": "def"}, settings)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+    with pytest.raises(UserError, match="has checkpoints but no run.json; name another --run_dir"):
+        runs.require_same(tmp_path, {}, settings)

@@ -110,7 +110,7 @@ def _train(
         "seed": seed,
     }
     before = model.read_metadata(run_dir)
-    _require_same(run_dir, before, settings)
+    runs.require_same(run_dir, before, settings, hashes=("records", "hparams"))
     if before and before["finished"]:
         say(f"{run_dir} is trained; nothing left to do")
         return
@@ -137,22 +137,6 @@ def _train(
     keras.utils.set_random_seed(seed % 2**32)
     fit(model.untrained(name, hparams, vocabulary), run_dir, examples, held_out, seed)
     runs.write(run_dir, model.KIND, {**metadata, "finished": True})
-
-
-def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raises UserError where a run was begun with other settings, or on other records."""
-    if not before:
-        if runs.has_checkpoint(run_dir):
-            # They would be taken for this run's, and replaced.
-            raise UserError(
-                f"{run_dir} has checkpoints but no {runs.METADATA}; name another --run_dir"
-            )
-        return
-    other = [name for name, value in settings.items() if before.get(name) != value]
-    if other:
-        raise UserError(
-            f"{run_dir} was begun with another {' and '.join(other)}; name another --run_dir"
-        )
 
 
 def _vocabulary(training: Tunes, hparams: Hparams) -> Vocabulary:

@@ -132,7 +132,9 @@ def _train(
         "seed": seed,
     }
     before = towers.read_metadata(run_dir)
-    _require_same(run_dir, before, {**settings, "text_encoder": {"name": text_encoder}})
+    # Of the encoder the name is compared: only who loads it knows the rest.
+    was = {**before, "text_encoder": before["text_encoder"]["name"]} if before else {}
+    runs.require_same(run_dir, was, {**settings, "text_encoder": text_encoder})
     finished = bool(before) and before["finished"]
     if finished and matching.has_run_index(run_dir):
         say(f"{run_dir} is trained; nothing left to do")
@@ -164,26 +166,6 @@ def _train(
     matching.write_run_index(run_dir, trained, tunes.tunes)
     projector.write(runs.train_dir(run_dir), trained, tunes.tunes, seed)
     runs.write(run_dir, towers.KIND, {**metadata, "finished": True})
-
-
-def _require_same(run_dir: str, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raises UserError where a run was begun with other settings, or on other records."""
-    if not before:
-        if os.path.exists(os.path.join(runs.train_dir(run_dir), "checkpoint")):
-            # They would be taken for this run's, and replaced.
-            raise UserError(
-                f"{run_dir} has checkpoints but no {runs.METADATA}; name another --run_dir"
-            )
-        return
-    was = {**before, "text_encoder": {"name": before["text_encoder"]["name"]}}
-    other = [name for name, value in settings.items() if was.get(name) != value]
-    if other:
-        # A hash of records tells nobody anything.
-        told = ", ".join(str(was.get(name)) for name in other if name != "records")
-        raise UserError(
-            f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
-            "name another --run_dir"
-        )
 
 
 def _monitor(validation_path: str | None, tunes: Tunes) -> evaluation.Monitor | None:

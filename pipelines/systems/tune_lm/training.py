@@ -77,8 +77,9 @@ def train(
             "highest": options.highest,
             "records": content_digest(records.paths),
         }
-        finished = _require_same(run_dir, metadata)
-        if finished:
+        before = runs.read(run_dir, model.KIND)
+        runs.require_same(run_dir, before, metadata)
+        if before and before.get("finished") is True:
             say(f"{run_dir} is trained; nothing left to do")
             return
         training, validation = _read(examples_path, validation_path, tunebooks, options.highest)
@@ -95,23 +96,6 @@ def train(
         runs.write(run_dir, model.KIND, {**metadata, "finished": False})
         fit(run_dir, training, validation, hparams, options)
         runs.write(run_dir, model.KIND, {**metadata, "finished": True})
-
-
-def _require_same(run_dir: str, metadata: dict[str, Any]) -> bool:
-    """Whether a run is finished; raises UserError where it was begun in another way."""
-    before = runs.read(run_dir, model.KIND)
-    if not before and runs.has_checkpoint(run_dir):
-        # They would be taken for this run's, and replaced.
-        raise UserError(f"{run_dir} has checkpoints but no {runs.METADATA}; name another --run_dir")
-    other = [name for name, value in metadata.items() if before and before.get(name) != value]
-    if other:
-        # A hash of records tells nobody anything.
-        told = ", ".join(f"{name} {before.get(name)}" for name in other if name != "records")
-        raise UserError(
-            f"{run_dir} was begun with another {' and '.join(other)}{told and f' ({told})'}; "
-            "name another --run_dir"
-        )
-    return bool(before) and before.get("finished") is True
 
 
 def _require_same_tunes(run_dir: str, metadata: dict[str, Any]) -> None:
