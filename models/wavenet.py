@@ -92,7 +92,8 @@ class WaveNet(keras.Model):
         self.given = [
             dense(2 * channels, use_bias=False, name=f"given_{i}") for i in range(len(dilations))
         ]
-        self.onward = [dense(channels, name=f"onward_{i}") for i in range(len(dilations))]
+        # After the last layer there is none to go on to.
+        self.onward = [dense(channels, name=f"onward_{i}") for i in range(len(dilations) - 1)]
         self.skip = [dense(skip_channels, name=f"skip_{i}") for i in range(len(dilations))]
         self.hidden = dense(skip_channels, activation="relu", name="hidden")
         self.leave = dense(LEVELS, name="leave")
@@ -123,7 +124,8 @@ class WaveNet(keras.Model):
             signal, gate = ops.split(gated, 2, axis=-1)
             activated = ops.tanh(signal) * ops.sigmoid(gate)
             total = total + self.skip[i](activated)
-            x = x + self.onward[i](activated)
+            if i < len(self.onward):
+                x = x + self.onward[i](activated)
         return self.leave(self.hidden(ops.relu(total)))
 
 
@@ -166,9 +168,11 @@ class Sampler:
             for past, now in zip(network.past, network.now)
         ]
         self._bias = [weights(now)[1] for now in network.now]
+        nothing = np.zeros((network.channels, network.channels), np.float32), 0 * self._enter[1]
+        onward = [*map(weights, network.onward), nothing]
         self._out = [
-            tuple(np.concatenate(parts, axis=-1) for parts in zip(weights(onward), weights(skip)))
-            for onward, skip in zip(network.onward, network.skip)
+            tuple(np.concatenate(parts, axis=-1) for parts in zip(goes_on, weights(skip)))
+            for goes_on, skip in zip(onward, network.skip)
         ]
 
     def logits(self, before: np.ndarray, state: list[np.ndarray], frame: list[np.ndarray],

@@ -148,6 +148,6 @@ def test_a_run_goes_on_only_as_it_was_begun(tmp_path):
     with pytest.raises(UserError, match="begun with another records; name"):
         runs.require_same(tmp_path, {**settings, "records": "def"}, settings)
     (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "checkpoint").write_text('model_checkpoint_path: "ckpt-1"\n')
+    (tmp_path / "train" / "ckpt-1.index").touch()
     with pytest.raises(UserError, match="has checkpoints but no run.json; name another --run_dir"):
         runs.require_same(tmp_path, {}, settings)
