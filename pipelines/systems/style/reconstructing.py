@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,12 @@ class Part(NamedTuple):
 
 
 def reconstruct(
-    path: str, name: str, output: str | os.PathLike, rate: int = 16_000, part: Part | None = None
+    path: str,
+    name: str,
+    output: str | os.PathLike,
+    rate: int = 16_000,
+    part: Part | None = None,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
     """Writes what comes back of sounds from their spectrograms into a new folder.
 
@@ -35,6 +40,7 @@ def reconstruct(
       output: the folder to make; its files have the names of the sounds.
       rate: frames a second of all that is written.
       part: what is taken of each sound; by default all, up to `MOST_SECONDS`.
+      vocoder: makes of a sound what comes back of it, instead of the representation's own way.
 
     Returns:
       A row for each sound: file, seconds, the distances that `measured` gives.
@@ -51,7 +57,10 @@ def reconstruct(
         for number, (sound, written) in enumerate(zip(sounds, names), start=1):
             samples = reading.read(sound, rate, MOST_SECONDS, start, seconds)
             try:
-                again = invert(samples, rate, spectrograms.REPRESENTATIONS[name])
+                if vocoder is not None:
+                    again = vocoder(samples)
+                else:
+                    again = invert(samples, rate, spectrograms.REPRESENTATIONS[name])
             except ValueError as error:
                 raise UserError(f"{error}; give another --sample_rate") from error
             clipped = int(np.sum(np.abs(again) > 1))

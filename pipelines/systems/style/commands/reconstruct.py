@@ -1,25 +1,30 @@
 """Turns sound into a spectrogram and back, to hear and measure what the spectrogram keeps.
 
-Phases are not kept: they are found by fast Griffin-Lim. Each sound is written as a WAV file of the
-same name, in mono, as long as it was. A line for each, fields divided by tabs: the file, its
-seconds, the spectral convergence and the log-spectral distance in dB (the lower the better; "-" for
-silence). OUTPUT/reconstruct.json has the same.
+Phases are not kept: they are found by fast Griffin-Lim, or by a trained WaveNet (--vocoder). Each
+sound is written as a WAV file of the same name, in mono, as long as it was. A line for each, fields
+divided by tabs: the file, its seconds, the spectral convergence and the log-spectral distance in dB
+(the lower the better; "-" for silence). OUTPUT/reconstruct.json has the same.
 
 Examples:
   ./run.sh style reconstruct --input=song.wav --representation=mel --output=through_mel
   ./run.sh style reconstruct --input=song.mp3 --representation=cqt --start=60 --seconds=20 \\
       --output=through_cqt
+  ./run.sh style reconstruct --input=song.wav --representation=mel --vocoder=runs/wavenet \\
+      --output=through_wavenet
 """
 
 import pathlib
+from collections.abc import Callable
 
+import numpy as np
 from absl import flags
 
 from pipelines.audio import spectrograms
-from pipelines.runtime import app
-from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
+from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
-from pipelines.systems.style import reconstructing
+from pipelines.systems.style import reconstructing, transfers
 
 FLAGS = flags.FLAGS
 
@@ -46,7 +51,28 @@ flags.DEFINE_float(
     f"Seconds to take of each sound; 0 for all, which may be {reconstructing.MOST_SECONDS:g}.",
     0.0,
 )
+flags.DEFINE_string(
+    "vocoder",
+    None,
+    "With mel: the run's folder of a WaveNet, from style train --model=wavenet, which draws the "
+    "sound sample by sample, instead of Griffin-Lim.",
+)
 flags.DEFINE_bool("json", False, "Print JSON instead of lines.")
+
+
+def _vocoder(run_dir: str | None) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What the vocoder of a run makes of a sound; None where no run is named."""
+    if not run_dir:
+        return None
+    if FLAGS.representation != "mel" or FLAGS.sample_rate != transfers.RATE:
+        raise UserError(
+            f"--vocoder goes with --representation=mel and --sample_rate={transfers.RATE}"
+        )
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.systems.style import vocoder
+
+    opened = vocoder.open_vocoder(run_dir)
+    return lambda samples: opened.sound(transfers.mels(samples), len(samples))
 
 
 def main() -> None:
@@ -59,6 +85,7 @@ def main() -> None:
         output,
         FLAGS.sample_rate,
         reconstructing.Part(FLAGS.start, FLAGS.seconds),
+        _vocoder(path_flag("vocoder")),
     )
     if FLAGS.json:
         print(shown_json({"representation": FLAGS.representation, "files": rows}))
