@@ -69,7 +69,11 @@ def evaluate(
     Raises:
       UserError: where there are no pairs, or too few.
     """
-    clips = read_clips(folder, settings)
+    drawn = read_clips(folder, settings._replace(most=2 * settings.most))
+    clips, others = drawn[: settings.most], drawn[settings.most :]
+    # Of the clips that are measured, the same set in another order would have no Frechet distance
+    # to itself; where there are no others, it has to do.
+    others = others or [*clips[-1:], *clips[:-1]]
     classifier = _classifier(folder, settings.seed)
     targets = [transfers.mels(clip.target) for clip in clips]
     rows: dict[str, Callable[[int], np.ndarray]] = {
@@ -77,7 +81,7 @@ def evaluate(
         **{name: _through(one, clips) for name, one in made.items()},
         CEILING: lambda i: transfers.converted(clips[i].target, None),
         ITSELF: lambda i: clips[i].target,
-        FLOOR: lambda i: _as_long(clips[i - 1].target, len(clips[i].target)),
+        FLOOR: lambda i: _as_long(others[i % len(others)].target, len(clips[i].target)),
     }
     found = {}
     with Progress("clips measured", len(rows) * len(clips)) as progress:
@@ -173,9 +177,8 @@ def interval(values: Sequence[float], seed: int = 0) -> dict[str, float]:
     drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
     low, high = np.percentile(drawn, _INTERVAL)
     return {
-        "mean": round(float(np.mean(values)), 3),
-        "low": round(float(low), 3),
-        "high": round(float(high), 3),
+        name: round(float(value), 3) + 0.0  # Without the sign of -0.0.
+        for name, value in (("mean", np.mean(values)), ("low", low), ("high", high))
     }
 
 
