@@ -8,7 +8,7 @@ that was learnt counts as its edge.
 
 import numpy as np
 
-from pipelines.judge import shapes
+from pipelines.judge import logistic, shapes
 from pipelines.judge.finding import Arrays
 
 _BINS = 12
@@ -26,18 +26,14 @@ def fit(rows: np.ndarray, wanted: np.ndarray) -> Arrays:
     Returns:
       The arrays that an `Additive` is made of.
     """
-    # scikit-learn, as for all that is learnt from tables.
-    from sklearn.linear_model import LogisticRegression
-
     quantiles = np.linspace(0, 1, _BINS + 1)[1:-1]
     bounds = np.quantile(rows, quantiles, axis=0).T
     binned = _one_hot(_bins(rows, bounds))
-    regression = LogisticRegression(C=1.0, max_iter=2000, class_weight="balanced")
-    regression.fit(binned, wanted)
+    weights, bias = logistic.fit(binned, wanted)
     return {
         "bounds": bounds.astype(np.float32),
-        "weights": regression.coef_[0].reshape(rows.shape[1], _BINS).astype(np.float32),
-        "bias": regression.intercept_[:1].astype(np.float32),
+        "weights": weights.reshape(rows.shape[1], _BINS).astype(np.float32),
+        "bias": np.array([bias], np.float32),
     }
 
 

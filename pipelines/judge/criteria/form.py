@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.judge import shapes
+from pipelines.judge import logistic, shapes
 from pipelines.judge.faults import tune_faults
 from pipelines.judge.finding import (
     MAX_BARS,
@@ -172,8 +172,6 @@ def _bars(count: int) -> str:
 
 def _learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.ndarray]:
     """Learns keys, and to tell tunes of people from the same tunes with faults."""
-    from sklearn.linear_model import LogisticRegression  # Only learning needs it.
-
     keys = key_finder.learn(train, validation)
     finder = KeyFinder(keys)
     rng = np.random.default_rng(_SEED)
@@ -195,16 +193,11 @@ def _learn(train: Sequence[Known], validation: Sequence[Known]) -> dict[str, np.
     right = _standard(np.array(real), means, scales)
     weights, biases = [], []
     for name in FAULTS:
-        if not faulty[name]:
-            weights.append(np.zeros(len(means)))
-            biases.append(0.0)
-            continue
-        wrong = _standard(np.array(faulty[name]), means, scales)
-        targets = np.repeat([0, 1], [len(right), len(wrong)])
-        fitted = LogisticRegression(C=1 / _PENALTY, max_iter=500, class_weight="balanced")
-        fitted.fit(np.concatenate([right, wrong]), targets)
-        weights.append(fitted.coef_[0])
-        biases.append(float(fitted.intercept_[0]))
+        wrong = _standard(np.array(faulty[name]).reshape(-1, len(means)), means, scales)
+        rows = np.concatenate([right, wrong])
+        of_fault, bias = logistic.fit(rows, np.arange(len(rows)) >= len(right), penalty=_PENALTY)
+        weights.append(of_fault)
+        biases.append(bias)
     learned = _Weights(means, scales, np.array(weights), np.array(biases))._asdict()
     return keys | {name: value.astype(np.float32) for name, value in learned.items()}
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.judge import shapes
+from pipelines.judge import logistic, shapes
 from pipelines.judge.faults import key_faults, tune_faults
 from pipelines.judge.finding import (
     Arrays,
@@ -250,7 +250,7 @@ def _note_weights(real: Sequence[Tune], finder: KeyFinder, rng: np.random.Genera
     degrees = _log_ratios(np.array([_counts(notes) for notes in both]))
     rows = np.concatenate([_rows(notes, degrees) for notes in both])
     is_wrong = np.repeat([0, 1], [notes.outside.sum() for notes in both])
-    weights, intercept = _logistic(rows, is_wrong)
+    weights, intercept = logistic.fit(rows, is_wrong, balanced=False)
     # The odds are those of a note of a faulty tune against a note of a real one.
     odds = np.log(len(wrong) / len(both[0].mode))
     degrees = np.where(INSIDE, degrees, weights[-1] * degrees)
@@ -300,20 +300,7 @@ def _tune_weights(
                 suspicions = _suspicions(heard.notes, weights)
                 rows.append(_features(heard, suspicions, tune.bars[0].key))
                 is_faulty.append(target)
-    return _logistic(np.array(rows), np.array(is_faulty), balanced=True)[0]
-
-
-def _logistic(
-    rows: np.ndarray, targets: np.ndarray, balanced: bool = False
-) -> tuple[np.ndarray, float]:
-    """Weights and intercept of a logistic regression; zeros where all targets are the same."""
-    from sklearn.linear_model import LogisticRegression  # Only learning needs it.
-
-    if len(set(targets.tolist())) < 2:
-        return np.zeros(rows.shape[1]), 0.0
-    weight = "balanced" if balanced else None
-    fitted = LogisticRegression(max_iter=1000, class_weight=weight).fit(rows, targets)
-    return fitted.coef_[0], float(fitted.intercept_[0])
+    return logistic.fit(np.array(rows), np.array(is_faulty))[0]
 
 
 CRITERION = Criterion(
