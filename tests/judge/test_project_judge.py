@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from pipelines.judge import learnt, reading, verdicts
-from pipelines.judge.faults import beat_faults
-from pipelines.judge.finding import CannotBeJudged
+from pipelines.judge import keeping, learnt, reading, verdicts
+from pipelines.judge.copying import skeletons
+from pipelines.judge.criteria import copied
+from pipelines.judge.faults import beat_faults, copies
 from pipelines.music.abc import tunebook
 from tests.support.judged_tunes import KESH, SPOILT
 from tests.support.written_tunes import random_tune, tune
@@ -77,6 +78,7 @@ def test_whatever_is_written_gets_a_verdict(judge, seed):
     for opinion in found.opinions.values():
         assert (opinion.score is None) == (opinion.finding is None) == bool(opinion.problem)
         assert opinion.score is None or 1 <= opinion.score <= 5
+        assert "the judge failed" not in opinion.problem
         if opinion.finding:
             assert np.isfinite(opinion.finding.measure)
 
@@ -85,16 +87,38 @@ def test_whatever_is_written_gets_a_verdict(judge, seed):
 def test_the_smallest_tunes_are_judged_or_said_to_be_too_small(judge, body):
     found = judge(tune(body))
     assert all(op.finding or op.problem for op in found.opinions.values())
+    # Full bars are no reason to keep it.
+    assert found.stage == "unjudged" or found.rejected_for == ["rhythm"]
+    assert not keeping.passes(found, {})
 
 
-def test_no_criterion_raises_anything_else(judge):
+def test_no_criterion_fails_on_faulty_bars(judge):
     rng = np.random.default_rng(3)
     some = tune_of(KESH)
     for plant in beat_faults.FAULTS.values():
-        try:
-            judge(plant(some, rng).tune)
-        except CannotBeJudged:
-            pytest.fail("a verdict tells what cannot be judged")
+        found = judge(plant(some, rng).tune)
+        assert all(opinion.finding for opinion in found.opinions.values())
+
+
+@pytest.mark.slow
+def test_no_tune_of_people_and_no_copy_moves_by_too_few_intervals_to_be_compared():
+    """So that the rule for scales and repeated notes costs no copy: docs/judge.md tells four."""
+    index = copied.CRITERION.open(learnt.read(learnt.DEFAULT, ["copied"]).arrays["copied"])
+    rng = np.random.default_rng(5)
+    tunes = [index.written(number) for number in range(0, 5389, 10)]
+    # Of notes over a bar line the index has one; copies are made of tunes with notes in each bar.
+    tunes = [one for one in tunes if all(bar.notes for bar in one.bars)]
+    assert len(tunes) > 500
+    plants = (
+        lambda one: one,
+        lambda one: copies.notes_changed(one, rng, 0.3),
+        lambda one: copies.notes_edited(one, rng, 0.5),
+        lambda one: copies.ornamented(one, rng, 0.4),
+        lambda one: copies.transposed(one, 5),
+    )
+    for plant in plants:
+        fewest = min(copied.intervals(skeletons.notes_of([plant(one)])) for one in tunes)
+        assert fewest >= 4 > copied.MIN_INTERVALS
 
 
 def test_its_scales_are_of_people_that_it_has_not_learnt():

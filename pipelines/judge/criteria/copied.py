@@ -24,7 +24,7 @@ from pipelines.tunes import title_text
 # Fewer notes are in many tunes.
 MIN_NOTES = 8
 # Scales and repeated notes, which move by fewer kinds of steps, are in many tunes, too.
-_MIN_INTERVALS = 3
+MIN_INTERVALS = 3
 # Of damaged indexes, more bars would fill the memory.
 _MOST_BARS = 1 << 16
 # How many tunes are told.
@@ -162,9 +162,9 @@ class CopyJudge:
             raise CannotBeJudged(f"it has {has}; copies are told from {MIN_NOTES} on")
         if self._index is None:
             raise CannotBeJudged("there is no tune to compare it with")
-        if _intervals(notes) < _MIN_INTERVALS:
+        if intervals(notes) < MIN_INTERVALS:
             raise CannotBeJudged(
-                f"its notes move by fewer than {_MIN_INTERVALS} intervals; many tunes have these"
+                f"its notes move by fewer than {MIN_INTERVALS} intervals; many tunes have these"
             )
         away = np.isin(self._arrays["group"], list(left_out)) if left_out else None
         found: dict[int, Copy] = {}
@@ -232,8 +232,12 @@ class CopyJudge:
         return Tune(bars, title=str(self._arrays["title"][number]))
 
 
-def _intervals(notes: Notes) -> int:
-    """By how many different diatonic steps, up or down, the notes of a tune move."""
+def intervals(notes: Notes) -> int:
+    """By how many different diatonic steps, up or down, the notes of a tune move.
+
+    Args:
+      notes: those of one tune, of which one or more is no rest.
+    """
     found = skeletons.skeletons(notes, skeletons.levels(notes))
     steps = np.diff(found.step[found.onset])
     return len(np.unique(steps[steps != 0]))
