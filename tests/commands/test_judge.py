@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from pipelines.music import midi_writer
+from pipelines.music.abc import reader, tunebook
 from tests.support.jobs import error_of, job
 from tests.support.judged_tunes import BOOK, KESH, OTHERS
 
@@ -53,6 +55,34 @@ def test_copies_are_looked_for_where_asked(book, tmp_path):
     assert done.returncode == 0, done.stderr
     first = json.loads(done.stdout.splitlines()[0])
     assert first["rejected_for"] == ["copied"] and "My Own" in first["copied"]["says"]
+
+
+@pytest.mark.slow
+def test_a_page_of_its_own_is_replaced_and_what_is_in_its_way_is_told_first(tmp_path):
+    path, page = tmp_path / "kesh.abc", tmp_path / "page"
+    path.write_text(KESH)
+    for _ in range(2):
+        done = job("judge", str(path), "--criteria=rhythm", f"--page={page}")
+        assert done.returncode == 0, done.stderr
+        assert "1 tune: 1 passed, 0 rejected" in done.stderr
+    path.write_text(KESH.replace("G3 GAB", "g3 GAB"))
+    (page / "judge.json").unlink()
+    done = job("judge", str(path), "--criteria=rhythm", f"--page={page}")
+    assert "holds other music" in error_of(done) and not done.stdout
+
+
+@pytest.mark.slow
+def test_files_of_scores_are_named_and_drums_left_out(tmp_path):
+    piece = reader.read(next(tunebook.tunes(KESH)))
+    for number, name in enumerate(("one.mid", "two.mid")):
+        if number:
+            piece.notes.add(pitch=38, velocity=80, end_time=0.1, is_drum=True, instrument=9)
+        (tmp_path / name).write_bytes(midi_writer.note_sequence_to_midi(piece))
+    done = job("judge", str(tmp_path), "--criteria=rhythm", "--noreasons")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["one.mid", "two.mid"]
+    assert all(line.endswith("passed") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -55,13 +55,17 @@ flags.DEFINE_bool("overwrite", False, "With --output: replace an older verdicts.
 flags.DEFINE_string("page", None, "Make a page of the tunes in this folder, with marks on bars.")
 
 
+def _tunes(count: int) -> str:
+    return "1 tune" if count == 1 else f"{count} tunes"
+
+
 def _tell(found: Sequence[tuple[Read, Verdict]]) -> None:
     """Says on stderr how many tunes there are of each verdict."""
     stages = collections.Counter(verdict.stage for _, verdict in found)
     causes = collections.Counter(cause for _, verdict in found for cause in verdict.rejected_for)
     why = ", ".join(f"{name} {count}" for name, count in causes.items())
     say(
-        f"{len(found)} tunes: {stages['passed']} passed, {stages['rejected']} rejected"
+        f"{_tunes(len(found))}: {stages['passed']} passed, {stages['rejected']} rejected"
         f"{f' ({why})' if why else ''}, {stages['unjudged']} cannot be judged"
     )
 
@@ -121,7 +125,7 @@ def _judge_many(paths: Sequence[str], output: str, settings: tuple[str, list, li
             raise UserError(f"--{name} goes without --output, whose file has all of it")
     path, counts = batches.judge(paths, output, settings, FLAGS.pipeline_options, FLAGS.overwrite)
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
-    say(f"{sum(counts.values())} tunes: {told}")
+    say(f"{_tunes(sum(counts.values()))}: {told}")
     print_path(path)
 
 
