@@ -3,6 +3,7 @@
   style render       NoteSequence records to audio, in pairs of two sounds where asked
   style sounds       lists the sound fonts that are found, and the presets of one
   style reconstruct  sound to a spectrogram and back, to hear what that keeps
+  style train        a network that gives sounds of one folder the sound of another
   style convert      sound with the sound of a target
   style evaluate     how near that is to the true target, on pairs
 
@@ -11,7 +12,7 @@
 
 from pipelines.runtime import programs
 
-COMMANDS = ("render", "sounds", "reconstruct", "convert", "evaluate")
+COMMANDS = ("render", "sounds", "reconstruct", "train", "convert", "evaluate")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.systems.style.methods import Method
 
-_QUANTILES = 256
+QUANTILES = 256
 
 
 class Quantiles:
@@ -19,13 +19,13 @@ class Quantiles:
     """
 
     def __init__(self, source: np.ndarray, target: np.ndarray):
-        self._source, self._target = source, target
+        self.source, self.target = source, target
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
         """As of `transfers.Transfer`; what is louder than the loudest of the source gains as it."""
         found = np.empty_like(mels)
         for band in range(mels.shape[1]):
-            source, target = self._source[:, band], self._target[:, band]
+            source, target = self.source[:, band], self.target[:, band]
             found[:, band] = np.interp(mels[:, band], source, target)
             found[:, band] += np.maximum(mels[:, band] - source[-1], 0)
         return found
@@ -33,7 +33,7 @@ class Quantiles:
 
 def fit(source: np.ndarray, target: np.ndarray) -> Quantiles:
     """The quantiles of both."""
-    shares = np.linspace(0, 1, _QUANTILES)
+    shares = np.linspace(0, 1, QUANTILES)
     return Quantiles(_increasing(np.quantile(source, shares, axis=0)),
                      np.quantile(target, shares, axis=0))  # fmt: skip
 

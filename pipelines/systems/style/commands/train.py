@@ -1,0 +1,119 @@
+"""Trains a network that gives sounds of the source the sound of the target.
+
+--source and --target are folders of sounds, such as two of `style render`: what lies in their
+folders train is learnt from. Unless --model=paired they need not be, and should not be, the same
+music. Where they are the folders source and target of one that style render made, the distance to
+the true targets of the validation split is measured as the network learns, RUN_DIR/best keeps the
+nearest checkpoint, and training ends where it gets no nearer. RUN_DIR/train gets the checkpoints
+and summaries for TensorBoard, RUN_DIR/run.json says what they are of. Give the command again to go
+on with a run that was stopped.
+
+Example:
+  ./run.sh style render --input=tfrecords/groove --sound=TimGM6mb:Standard \\
+      --sound='TimGM6mb:TR 808' --output=pairs
+  ./run.sh style train --source=pairs/source --target=pairs/target --model=melganvc \\
+      --max_minutes=30 --run_dir=runs/to_808
+"""
+
+import shlex
+
+from absl import flags
+
+from configs import hparams as config_hparams
+from configs.style import MODELS, Hparams
+from pipelines import runs
+from pipelines.runtime import app, device_names, tensorflow
+from pipelines.runtime.app import UserError, say
+from pipelines.runtime.flags import require_finite, required_path_flag
+from pipelines.runtime.terminal import print_path, shown_json
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("source", None, "A folder of sounds to start from, e.g. pairs/source.")
+flags.DEFINE_string("target", None, "A folder of sounds to sound like, e.g. pairs/target.")
+flags.DEFINE_enum("model", None, list(MODELS), "The model; docs/style.md describes them.")
+flags.DEFINE_string("run_dir", None, "The run's folder.")
+flags.DEFINE_integer(
+    "num_steps", None, "Batches to train on; by default the model's own.", lower_bound=1
+)
+flags.DEFINE_float("max_minutes", 0.0, "Ends this job after so many minutes; 0 for never.", 0.0)
+flags.DEFINE_string(
+    "hparams", "", "Comma-separated name=value pairs that change hparams, as in width=64."
+)
+flags.DEFINE_integer("seed", 0, "Seeds all that is drawn.", lower_bound=0)
+flags.DEFINE_string(
+    "devices",
+    "",
+    "What to compute on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
+    "TensorFlow finds one, else the CPU.",
+)
+flags.DEFINE_bool("json", False, "Print JSON instead of the run's folder alone: run_dir.")
+
+_AT_LEAST_ONE = (
+    "width", "critic_width", "vector", "piece", "batch_size", "num_steps", "critic_steps",
+    "identity_steps", "warm_up", "every", "patience",
+)  # fmt: skip
+_SWITCHES = ("quantiles", "residual", "batch_norm")
+
+
+def merged() -> Hparams:
+    """The hyperparameters that the flags say.
+
+    Raises:
+      UserError: for a name or a value that there is not.
+    """
+    changes = FLAGS.hparams
+    if FLAGS.num_steps:
+        changes = f"{changes},num_steps={FLAGS.num_steps}".lstrip(",")
+    if "method" in {pair.partition("=")[0].strip() for pair in changes.split(",")}:
+        raise UserError(f"--hparams={changes}: method is fixed; take another --model")
+    found: Hparams = config_hparams.replaced(MODELS[FLAGS.model], FLAGS.model, changes)
+    for name in _AT_LEAST_ONE:
+        if not 1 <= getattr(found, name) < 2**31:
+            raise UserError(f"--hparams={changes}: {name} must be from 1 to {2**31 - 1}")
+    for name in _SWITCHES:
+        if getattr(found, name) not in (0, 1):
+            raise UserError(f"--hparams={changes}: {name} must be 0 or 1")
+    if found.piece % 4:
+        raise UserError(f"--hparams={changes}: piece must be a multiple of 4")
+    if found.minutes <= 0 or found.learning_rate < 0 or not 0 <= found.beta < 1:
+        raise UserError(
+            f"--hparams={changes}: minutes must be over 0, learning_rate not negative and beta "
+            "from 0 to below 1"
+        )
+    return found
+
+
+def main() -> None:
+    """Runs the job from its flags."""
+    require_finite("max_minutes")
+    hparams = merged()
+    run_dir = required_path_flag("run_dir")
+    device_names.read(FLAGS.devices)
+    runs.require_free(run_dir)
+    tensorflow.start("WARN", with_magenta=False)
+    from pipelines.runtime import devices
+    from pipelines.systems.style import training
+
+    devices.use(FLAGS.devices)
+    training.train(
+        FLAGS.model,
+        hparams,
+        required_path_flag("source"),
+        required_path_flag("target"),
+        run_dir,
+        FLAGS.seed,
+        training.Limits(FLAGS.max_minutes),
+    )
+    say(
+        f"next: ./run.sh style convert --run_dir={shlex.quote(run_dir)} --input=song.wav "
+        "--output=converted"
+    )
+    if FLAGS.json:
+        print(shown_json({"run_dir": run_dir}))
+    else:
+        print_path(run_dir)
+
+
+if __name__ == "__main__":
+    app.run(main, required=("source", "target", "model", "run_dir"))

@@ -1,0 +1,184 @@
+"""Training of timbre transfer: each model learns, converts and goes on exactly."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs.style import MODELS
+from pipelines.audio import files
+from pipelines.runtime.app import UserError
+from pipelines.systems.style import batches, trained, training, transfers
+from tests.support.sounds import clicks, tone
+
+pytestmark = [pytest.mark.keras3, pytest.mark.slow]
+
+SMALL = {
+    "width": 8,
+    "critic_width": 8,
+    "vector": 4,
+    "piece": 8,
+    "batch_size": 2,
+    "num_steps": 30,
+    "minutes": 0.5,
+    "every": 10,
+    "warm_up": 10,
+    "identity_steps": 20,
+}
+
+
+def small(name, **changes):
+    return dataclasses.replace(MODELS[name], **{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Clicks over a tone, and the same clicks over another; pairs in all splits."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for split, number in (("train", 4), ("validation", 2)):
+        for role, hertz in (("source", 300), ("target", 900)):
+            (folder / role / split).mkdir(parents=True)
+            for at in range(number):
+                sound = 0.5 * tone(hertz) + np.roll(clicks(), 700 * at)
+                files.write(folder / role / split / f"{at}.wav", 0.5 * sound, 16_000, 1)
+    return folder
+
+
+def train(pairs, run_dir, name, hparams=None, **more):
+    training.train(
+        name,
+        hparams or small(name),
+        str(pairs / "source"),
+        str(pairs / "target"),
+        str(run_dir),
+        **more,
+    )
+
+
+def variables(checkpoint):
+    """All numbers of a checkpoint: of networks, optimisers and the state of training."""
+    reader = tf.train.load_checkpoint(str(checkpoint))
+    return {
+        name: reader.get_tensor(name)
+        for name, kind in reader.get_variable_to_dtype_map().items()
+        if kind != tf.string and name != "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(pairs, tmp_path_factory):
+    """The run of a model, made where it is first asked for."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def run(name):
+        if not (folder / name).exists():
+            train(pairs, folder / name, name, seed=3)
+        return folder / name
+
+    return run
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_learns_thirty_steps_and_converts(name, runs):
+    run = runs(name)
+    told = json.loads((run / "run.json").read_text())
+    assert told["kind"] == "style" and told["model"] == name and told["finished"]
+    for part in ("train", "validation", "media"):
+        assert list((run / part).glob("events.out.tfevents*"))
+    for frames in (1, 4, 81):
+        mels = transfers.mels(clicks())[:frames]
+        made = trained.open_transfer(str(run)).convert(mels)
+        assert made.shape == (frames, transfers.BANDS) and made.dtype == np.float32
+        assert np.isfinite(made).all() and made.min() >= transfers.FLOOR_DB
+
+
+def test_what_learns_of_pairs_gets_nearer(pairs, tmp_path, capsys):
+    hparams = small("paired", num_steps=60, quantiles=0, width=16)
+    train(pairs, tmp_path / "run", "paired", hparams)
+    said = capsys.readouterr().err
+    best = float(said.split("true targets: ")[-1].split(" dB")[0])
+    first = float(said.split("before training ")[-1].split(")")[0])
+    assert best < 0.7 * first
+
+
+@pytest.mark.parametrize("name", ["melganvc", "cyclegan"])
+def test_a_run_that_was_stopped_goes_on_exactly(name, runs, pairs, tmp_path, monkeypatch):
+    take = training._State.train
+
+    def killed(state, batch):
+        if state.steps == 17:
+            raise KeyboardInterrupt
+        return take(state, batch)
+
+    monkeypatch.setattr(training._State, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(pairs, tmp_path / "parts", name, seed=3)
+    monkeypatch.undo()
+    train(pairs, tmp_path / "parts", name, seed=3)
+    whole, parts = (variables(tmp_path / run / "train" / "ckpt-30") for run in ("whole", "parts"))
+    assert whole.keys() == parts.keys() and len(whole) > 30
+    for key, value in whole.items():
+        np.testing.assert_array_equal(value, parts[key], err_msg=key)
+
+
+def test_a_job_out_of_time_leaves_the_rest_to_the_next(pairs, tmp_path):
+    train(pairs, tmp_path / "run", "paired", limits=training.Limits(1e-9))
+    assert not json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
+    train(pairs, tmp_path / "run", "paired")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
+
+
+def test_training_ends_where_it_gets_no_nearer(pairs, tmp_path, capsys):
+    hparams = small("paired", learning_rate=0.0, every=1, patience=3)
+    train(pairs, tmp_path / "run", "paired", hparams)
+    assert "training ends at step 3" in capsys.readouterr().err
+
+
+def test_another_seed_or_model_in_a_folder_is_refused(pairs, tmp_path):
+    train(pairs, tmp_path / "run", "paired", small("paired", num_steps=1))
+    with pytest.raises(UserError, match="begun with another model and hparams"):
+        train(pairs, tmp_path / "run", "cyclegan")
+
+
+def test_a_loss_that_is_not_finite_ends_in_a_line(pairs, tmp_path):
+    hparams = small("paired", learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the loss loss is .* lower the learning rate"):
+        train(pairs, tmp_path / "run", "paired", hparams)
+
+
+def test_the_same_recordings_on_both_sides_are_refused(pairs, tmp_path):
+    with pytest.raises(UserError, match="same recording"):
+        training.train(
+            "melganvc",
+            small("melganvc"),
+            str(pairs / "source"),
+            str(pairs / "source"),
+            str(tmp_path / "run"),
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_sounds_that_are_too_short_are_refused(tmp_path):
+    files.write(tmp_path / "short.wav", tone(300, seconds=0.1), 16_000, 1)
+    with pytest.raises(UserError, match="give longer ones"):
+        batches.read([tmp_path / "short.wav"], 24, 1, "sounds")
+
+
+def test_batches_of_a_number_are_the_same_and_pairs_belong_together():
+    rng = np.random.default_rng(0)
+    mels = {str(at): rng.normal(size=(40 + at, 3)).astype(np.float32) for at in range(3)}
+    doubled = {name: 2 * each for name, each in mels.items()}
+    drawn = batches.Batches(mels, doubled, True, 12, 5, seed=1)
+    np.testing.assert_array_equal(2 * drawn[4].source, drawn[4].target)
+    np.testing.assert_array_equal(drawn[4].source, drawn[4].source)
+    assert np.abs(drawn[4].source - drawn[5].source).max() > 0
+    free = batches.Batches(mels, doubled, False, 12, 5, seed=1)
+    assert np.abs(2 * free[4].source - free[4].target).max() > 0
+
+
+def test_no_pairs_to_learn_from_is_an_error():
+    mels = np.zeros((40, 3), np.float32)
+    with pytest.raises(UserError, match="no pairs"):
+        batches.Batches({"a": mels}, {"b": mels}, True, 12, 5, seed=1)
