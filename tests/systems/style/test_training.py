@@ -117,7 +117,9 @@ def test_a_run_that_was_stopped_goes_on_exactly(name, runs, pairs, tmp_path, mon
         train(pairs, tmp_path / "parts", name, seed=3)
     monkeypatch.undo()
     train(pairs, tmp_path / "parts", name, seed=3)
-    whole, parts = (variables(tmp_path / run / "train" / "ckpt-30") for run in ("whole", "parts"))
+    whole, parts = (
+        variables(run / "train" / "ckpt-30") for run in (runs(name), tmp_path / "parts")
+    )
     assert whole.keys() == parts.keys() and len(whole) > 30
     for key, value in whole.items():
         np.testing.assert_array_equal(value, parts[key], err_msg=key)
