@@ -112,8 +112,14 @@ _FOLDERS = ["--source=pairs/source", "--target=pairs/target"]
         ),
         (
             ["--method=eq", *[_FOLDERS[0]] * 2, "--input=a.wav", "--output=out"],
-            "missing --target",
+            "--method=eq learns from --source and --target; give both",
         ),
+        (["--input=a.wav", "--output=out"], "give --method, or --run_dir of style train"),
+        (
+            ["--run_dir=run", *_FOLDERS, "--input=pairs", "--output=out"],
+            "leave out --source and --target",
+        ),
+        (["--run_dir=run", "--input=pairs", "--output=out"], "run: no such run folder"),
     ],
 )
 def test_bad_input_of_convert_is_one_line(arguments, message, tmp_path):
@@ -152,3 +158,24 @@ def test_bad_input_of_evaluate_is_one_line(tmp_path):
     assert "missing --pairs" in error_of(done)
     done = without_tensorflow("pipelines.style", "evaluate", "--pairs=none", cwd=tmp_path)
     assert "none: no folders source/test and target/test in it" in error_of(done)
+
+
+_TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--model=melganvc"], "missing --source"),
+        (["--model=melgan", *_TRAIN], "must be melganvc or melganvc-published or"),
+        (["--model=paired", "--hparams=widht=3", *_TRAIN], "did you mean width?"),
+        (["--model=paired", "--hparams=method=cyclegan", *_TRAIN], "take another --model"),
+        (["--model=paired", "--hparams=piece=6", *_TRAIN], "piece must be a multiple of 4"),
+        (["--model=paired", "--hparams=quantiles=2", *_TRAIN], "quantiles must be 0 or 1"),
+        (["--model=paired", "--num_steps=0", *_TRAIN], "num_steps"),
+    ],
+)
+def test_bad_input_of_train_is_one_line(arguments, message, tmp_path):
+    done = without_tensorflow("pipelines.style", "train", *arguments, cwd=tmp_path)
+    assert message in error_of(done)
+    assert not os.listdir(tmp_path)

@@ -20,6 +20,7 @@ from pipelines.systems.style.sound_classifier import SoundClassifier, frechet_di
 from pipelines.systems.style.transfers import RATE, Transfer
 
 INPUT, CEILING, ITSELF, FLOOR = "input", "target through mels", "target", "another target"
+MARKS = (INPUT, CEILING, ITSELF, FLOOR)  # Rows that are always there.
 _RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)
 

@@ -1,4 +1,4 @@
-"""Gives sounds the sound of a target, by a method that needs no training.
+"""Gives sounds the sound of a target, by a method that needs no training, or a trained model.
 
 A method learns from two folders of sounds, which need not be the same music: --source sounds as
 --input does, --target as the result shall. Each sound is written as a WAV file of the same name, in
@@ -9,19 +9,24 @@ OUTPUT/convert.json has the same, and what was left out.
 Examples:
   ./run.sh style convert --method=knn --source=pairs/source --target=pairs/target \\
       --input=drums.wav --output=converted
+  ./run.sh style convert --run_dir=runs/to_808 --input=drums.wav --output=converted
 """
 
 import pathlib
+from typing import Any
 
 from absl import flags
 
+from pipelines import runs
 from pipelines.audio import reading
-from pipelines.runtime import app
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
 from pipelines.systems.style import converting, fitting
 from pipelines.systems.style.methods import methods
 from pipelines.systems.style.reconstructing import Part
+from pipelines.systems.style.transfers import Transfer
 
 FLAGS = flags.FLAGS
 
@@ -33,6 +38,7 @@ flags.DEFINE_enum(
     list(methods()),
     "; ".join(f"{name}: {methods()[name].summary}" for name in methods()) + ".",
 )
+flags.DEFINE_string("run_dir", None, "In place of a method: a run of style train.")
 flags.DEFINE_string("source", None, "A folder of sounds that sound as --input.")
 flags.DEFINE_string("target", None, "A folder of sounds that sound as is wanted.")
 flags.DEFINE_float("start", 0.0, "Seconds from the begin of each sound to leave out.", 0.0)
@@ -50,10 +56,27 @@ def main() -> None:
     """Runs the job from its flags."""
     require_finite("start", "seconds")
     output, path = required_path_flag("output"), required_path_flag("input")
-    source, target = required_path_flag("source"), required_path_flag("target")
-    reading.sound_files(path)  # Bad input is said before the method learns for a minute.
-    transfer = fitting.fitted([FLAGS.method], source, target, FLAGS.seed)[FLAGS.method]
-    about = {"method": FLAGS.method, "source": source, "target": target, "seed": FLAGS.seed}
+    if (FLAGS.method is None) == (FLAGS.run_dir is None):
+        raise UserError("give --method, or --run_dir of style train")
+    transfer: Transfer
+    about: dict[str, Any]
+    if FLAGS.run_dir is not None:
+        if FLAGS.source is not None or FLAGS.target is not None:
+            raise UserError("a run has learnt its sounds; leave out --source and --target")
+        run_dir = required_path_flag("run_dir")
+        reading.sound_files(path)
+        runs.require_checkpoint(run_dir, None)
+        tensorflow.start("WARN", with_magenta=False)
+        from pipelines.systems.style import trained
+
+        transfer, about = trained.open_transfer(run_dir), {"run_dir": run_dir}
+    else:
+        if FLAGS.source is None or FLAGS.target is None:
+            raise UserError(f"--method={FLAGS.method} learns from --source and --target; give both")
+        source, target = required_path_flag("source"), required_path_flag("target")
+        reading.sound_files(path)  # Bad input is said before the method learns for a minute.
+        transfer = fitting.fitted([FLAGS.method], source, target, FLAGS.seed)[FLAGS.method]
+        about = {"method": FLAGS.method, "source": source, "target": target, "seed": FLAGS.seed}
     part = Part(FLAGS.start, FLAGS.seconds)
     summary = converting.convert(transfer, about, path, output, part)
     if FLAGS.json:
@@ -65,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, required=("method", "source", "target", "input", "output"))
+    app.run(main, required=("input", "output"))

@@ -13,24 +13,31 @@ performances. --json prints all as JSON.
 Examples:
   ./run.sh style evaluate --pairs=pairs
   ./run.sh style evaluate --pairs=pairs --method=knn --num_clips=50 --json
+  ./run.sh style evaluate --pairs=pairs --run_dir=runs/to_808
 """
 
 import pathlib
 
 from absl import flags
 
-from pipelines.runtime import app
+from pipelines import runs
+from pipelines.runtime import app, tensorflow
+from pipelines.runtime.app import UserError
 from pipelines.runtime.files import write_json
-from pipelines.runtime.flags import path_flag, required_path_flag
+from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
 from pipelines.runtime.terminal import shown_json
 from pipelines.systems.style import evaluation, fitting, rendering, sound_folders
 from pipelines.systems.style.methods import methods
+from pipelines.systems.style.transfers import Transfer
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("pairs", None, "A folder that style render has made of two sounds.")
 flags.DEFINE_multi_enum(
     "method", list(methods()), list(methods()), "The methods to fit and measure; by default all."
+)
+flags.DEFINE_multi_string(
+    "run_dir", [], "A run of style train to measure as well, in a row of its folder's name."
 )
 flags.DEFINE_enum("split", "test", ("validation", "test"), "Which performances are measured.")
 flags.DEFINE_integer("num_clips", 20, "How many performances are measured.", lower_bound=2)
@@ -48,10 +55,26 @@ def main() -> None:
         FLAGS.split, FLAGS.num_clips, FLAGS.seconds, not rendering.is_of_drums(pairs), FLAGS.seed
     )
     made = fitting.fitted(FLAGS.method, pairs / "source", pairs / "target", FLAGS.seed)
+    made.update(_trained(path_flags("run_dir"), taken={*made, *evaluation.MARKS}))
     found = evaluation.evaluate(pairs, made, settings)
     if output := path_flag("output"):
         write_json(output, found)
     print(shown_json(found) if FLAGS.json else "\n".join(evaluation.table(found)))
+
+
+def _trained(run_dirs: list[str], taken: set[str]) -> dict[str, Transfer]:
+    """Runs by the names of their folders."""
+    found: dict[str, Transfer] = {}
+    for run_dir in run_dirs:
+        runs.require_checkpoint(run_dir, None)
+        name = pathlib.Path(run_dir).absolute().name
+        if name in taken or name in found:
+            raise UserError(f"{run_dir}: there is a row {name} already; rename the folder")
+        tensorflow.start("WARN", with_magenta=False)
+        from pipelines.systems.style import trained
+
+        found[name] = trained.open_transfer(run_dir)
+    return found
 
 
 if __name__ == "__main__":
