@@ -73,3 +73,12 @@ def test_pairs(tmp_path):
         sound_folders.pairs(root, "test")
     with pytest.raises(UserError, match="no folders source/train and target/train"):
         sound_folders.pairs(root, "train")
+
+
+def test_one_performance_may_sound_alike_with_both_sounds(tmp_path):
+    root = put(tmp_path, *(f"{r}/test/{n}.wav" for r in ("source", "target") for n in "ab"))
+    (root / "target/test/a.wav").write_bytes((root / "source/test/a.wav").read_bytes())
+    assert [pair.name for pair in sound_folders.pairs(root, "test")] == ["a", "b"]
+    (root / "target/test/b.wav").write_bytes((root / "source/test/b.wav").read_bytes())
+    with pytest.raises(UserError, match="are the same recordings in source and target"):
+        sound_folders.pairs(root, "test")
