@@ -179,3 +179,36 @@ def test_bad_input_of_train_is_one_line(arguments, message, tmp_path):
     done = without_tensorflow("pipelines.style", "train", *arguments, cwd=tmp_path)
     assert message in error_of(done)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_vocoder_is_trained_and_used(tmp_path):
+    (tmp_path / "tones").mkdir()
+    soundfile.write(tmp_path / "tones" / "a.wav", tone(440), 16_000)
+    small = "--hparams=layers=3,stacks=1,channels=4,skip_channels=4,frames=4,batch_size=2"
+    run_dir = f"--run_dir={tmp_path}/run"
+    training = ["train", "--model=wavenet", f"--target={tmp_path}/tones", run_dir, small]
+    done = job("style", *training, "--num_steps=3")
+    assert done.returncode == 0, done.stderr
+    assert f"--vocoder={tmp_path}/run" in done.stderr
+    sound = [f"--input={tmp_path}/tones/a.wav", f"--output={tmp_path}/out"]
+    vocoder = ["--representation=mel", f"--vocoder={tmp_path}/run"]
+    done = job("style", "reconstruct", *sound, *vocoder)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "out" / "a.wav").frames == 16_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--model=wavenet", "--source=a"], "learns from --target alone"),
+        (["train", "--model=wavenet", "--hparams=layers=30"], "layers must be at most 20"),
+        (["train", "--model=wavenet", "--hparams=frames=0"], "frames must be from 1 to"),
+        (["train", "--model=paired"], "missing --source"),
+        (["reconstruct", "--representation=cqt", "--vocoder=r"], "goes with --representation=mel"),
+    ],
+)
+def test_bad_flags_of_a_vocoder(arguments, message, tmp_path):
+    verb, *flags = arguments
+    more = ["--target=t", "--run_dir=r"] if verb == "train" else ["--input=x", "--output=o"]
+    assert message in error_of(job("style", verb, *flags, *more, cwd=tmp_path))

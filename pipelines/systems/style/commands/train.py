@@ -8,11 +8,14 @@ nearest checkpoint, and training ends where it gets no nearer. RUN_DIR/train get
 and summaries for TensorBoard, RUN_DIR/run.json says what they are of. Give the command again to go
 on with a run that was stopped.
 
-Example:
+--model=wavenet learns to turn mels into sound, of --target alone: a vocoder for style reconstruct.
+
+Examples:
   ./run.sh style render --input=tfrecords/groove --sound=TimGM6mb:Standard \\
       --sound='TimGM6mb:TR 808' --output=pairs
   ./run.sh style train --source=pairs/source --target=pairs/target --model=melganvc \\
       --max_minutes=30 --run_dir=runs/to_808
+  ./run.sh style train --target=pairs/target --model=wavenet --run_dir=runs/wavenet
 """
 
 import shlex
@@ -20,6 +23,7 @@ import shlex
 from absl import flags
 
 from configs import hparams as config_hparams
+from configs import vocoder as vocoder_configs
 from configs.style import MODELS, Hparams
 from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
@@ -31,7 +35,9 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("source", None, "A folder of sounds to start from, e.g. pairs/source.")
 flags.DEFINE_string("target", None, "A folder of sounds to sound like, e.g. pairs/target.")
-flags.DEFINE_enum("model", None, list(MODELS), "The model; docs/style.md describes them.")
+flags.DEFINE_enum(
+    "model", None, [*MODELS, *vocoder_configs.HPARAMS], "The model; docs/style.md describes them."
+)
 flags.DEFINE_string("run_dir", None, "The run's folder.")
 flags.DEFINE_integer(
     "num_steps", None, "Batches to train on; by default the model's own.", lower_bound=1
@@ -53,7 +59,15 @@ _AT_LEAST_ONE = (
     "width", "critic_width", "vector", "piece", "batch_size", "num_steps", "critic_steps",
     "identity_steps", "warm_up", "every", "patience",
 )  # fmt: skip
+# 2^20 samples are more than a minute.
+_MOST_LAYERS = 20
 _SWITCHES = ("quantiles", "residual", "batch_norm")
+
+
+def _changes() -> str:
+    """What the flags change of the model's hyperparameters."""
+    steps = f"num_steps={FLAGS.num_steps}" if FLAGS.num_steps else ""
+    return ",".join(filter(None, (FLAGS.hparams, steps)))
 
 
 def merged() -> Hparams:
@@ -62,9 +76,7 @@ def merged() -> Hparams:
     Raises:
       UserError: for a name or a value that there is not.
     """
-    changes = FLAGS.hparams
-    if FLAGS.num_steps:
-        changes = f"{changes},num_steps={FLAGS.num_steps}".lstrip(",")
+    changes = _changes()
     if "method" in {pair.partition("=")[0].strip() for pair in changes.split(",")}:
         raise UserError(f"--hparams={changes}: method is fixed; take another --model")
     found: Hparams = config_hparams.replaced(MODELS[FLAGS.model], FLAGS.model, changes)
@@ -84,31 +96,62 @@ def merged() -> Hparams:
     return found
 
 
+def merged_of_vocoder() -> vocoder_configs.Hparams:
+    """The hyperparameters of a vocoder that the flags say.
+
+    Raises:
+      UserError: for a name or a value that there is not, and for --source.
+    """
+    if FLAGS.source:
+        raise UserError(f"--model={FLAGS.model} learns from --target alone; leave --source out")
+    values = vocoder_configs.HPARAMS[FLAGS.model]
+    found: vocoder_configs.Hparams = config_hparams.replaced(values, FLAGS.model, _changes())
+    for name, value in vars(found).items():
+        if name != "learning_rate" and not 1 <= value < 2**31:
+            raise UserError(f"--hparams={_changes()}: {name} must be from 1 to {2**31 - 1}")
+    if found.layers > _MOST_LAYERS:
+        raise UserError(f"--hparams={_changes()}: layers must be at most {_MOST_LAYERS}")
+    return found
+
+
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("max_minutes")
-    hparams = merged()
+    if FLAGS.model in vocoder_configs.HPARAMS:
+        of_vocoder, hparams = merged_of_vocoder(), None
+    else:
+        of_vocoder, hparams = None, merged()
+        if not FLAGS.source:
+            raise UserError("missing --source (see --help)")
     run_dir = required_path_flag("run_dir")
     device_names.read(FLAGS.devices)
     runs.require_free(run_dir)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
-    from pipelines.systems.style import training
 
     devices.use(FLAGS.devices)
-    training.train(
-        FLAGS.model,
-        hparams,
-        required_path_flag("source"),
-        required_path_flag("target"),
-        run_dir,
-        FLAGS.seed,
-        training.Limits(FLAGS.max_minutes),
-    )
-    say(
-        f"next: ./run.sh style convert --run_dir={shlex.quote(run_dir)} --input=song.wav "
-        "--output=converted"
-    )
+    target = required_path_flag("target")
+    if of_vocoder:
+        from pipelines.systems.style import vocoder_training
+
+        vocoder_training.train(
+            FLAGS.model, of_vocoder, target, run_dir, FLAGS.seed, FLAGS.max_minutes
+        )
+        use = f"reconstruct --representation=mel --vocoder={shlex.quote(run_dir)}"
+    elif hparams:
+        from pipelines.systems.style import training
+
+        training.train(
+            FLAGS.model,
+            hparams,
+            required_path_flag("source"),
+            target,
+            run_dir,
+            FLAGS.seed,
+            training.Limits(FLAGS.max_minutes),
+        )
+        use = f"convert --run_dir={shlex.quote(run_dir)}"
+    say(f"next: ./run.sh style {use} --input=song.wav --output=converted")
     if FLAGS.json:
         print(shown_json({"run_dir": run_dir}))
     else:
@@ -116,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, required=("source", "target", "model", "run_dir"))
+    app.run(main, required=("target", "model", "run_dir"))
