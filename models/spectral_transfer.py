@@ -10,6 +10,9 @@ from keras import layers, ops
 
 # Frames that a generator takes must be a multiple of this: it halves them twice.
 STRIDE = 4
+# Frames before and after one that can change what a generator makes of it, at most: half the
+# kernels at the rates they have, 1 + 4 + 2 x 3 + 2 x 3 + 4, and 3 by repeated frames.
+SEEN = 24
 
 
 @keras.saving.register_keras_serializable("reelgroove")

@@ -80,3 +80,14 @@ def test_a_critic_gives_a_value_to_every_fourth_frame():
 def test_mean_absolute_error():
     found = spectral_transfer.mean_absolute_error(np.array([1.0, -2.0]), np.array([0.0, 2.0]))
     assert float(found) == 2.5
+
+
+def test_what_a_generator_sees():
+    network = spectral_transfer.generator(3, 8, spectral_norm=False, batch_norm=False)
+    ones = np.zeros((1, 160, 3), np.float32)
+    before = np.asarray(network(ones))
+    for at in (80, 81, 82, 83):
+        other = ones.copy()
+        other[0, at] = 1
+        changed = np.flatnonzero(np.abs(np.asarray(network(other)) - before)[0].max(axis=1))
+        assert max(abs(changed - at)) <= spectral_transfer.SEEN

@@ -15,10 +15,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.ndimage
 import tensorflow as tf
 
 from configs.style import MODELS, Hparams
-from models.spectral_transfer import STRIDE
+from models.spectral_transfer import SEEN, STRIDE
 from pipelines import checkpoints, runs
 from pipelines.runtime.app import UserError
 from pipelines.systems.style import learners, transfers
@@ -42,13 +43,16 @@ class TrainedTransfer:
         )
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
-        """As of `transfers.Transfer`."""
+        """As of `transfers.Transfer`; what lies in silence stays silent."""
+        loudest = scipy.ndimage.maximum_filter1d(mels.max(axis=1), 2 * SEEN + 1)
         if self._matched is not None:
             mels = self._matched.convert(mels)
         # The networks halve the frames, so what is left over is continued with the last one.
         padded = np.pad(mels, ((0, -len(mels) % STRIDE), (0, 0)), mode="edge")
         made = self._forward(learners.scaled(padded)[None].astype(np.float32))
         found = learners.in_db(np.asarray(made)[0, : len(mels)])
+        # Biases would hum, faintly, where there is silence as far as the network sees.
+        found[loudest <= transfers.FLOOR_DB] = transfers.FLOOR_DB
         return np.maximum(found, transfers.FLOOR_DB).astype(np.float32)
 
 

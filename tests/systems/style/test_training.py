@@ -92,6 +92,8 @@ def test_each_model_learns_thirty_steps_and_converts(name, runs):
         made = trained.open_transfer(str(run)).convert(mels)
         assert made.shape == (frames, transfers.BANDS) and made.dtype == np.float32
         assert np.isfinite(made).all() and made.min() >= transfers.FLOOR_DB
+    silence = np.full((9, transfers.BANDS), transfers.FLOOR_DB, np.float32)
+    np.testing.assert_array_equal(trained.open_transfer(str(run)).convert(silence), silence)
 
 
 def test_what_learns_of_pairs_gets_nearer(pairs, tmp_path, capsys):
