@@ -3,6 +3,8 @@
   style render       NoteSequence records to audio, in pairs of two sounds where asked
   style sounds       lists the sound fonts that are found, and the presets of one
   style reconstruct  sound to a spectrogram and back, to hear what that keeps
+  style separate     songs to drums and the rest
+  style train_separator  the network of separate --method=net, on rendered sounds
   style train        a network that gives sounds of one folder the sound of another
   style convert      sound with the sound of a target
   style evaluate     how near that is to the true target, on pairs
@@ -12,7 +14,9 @@
 
 from pipelines.runtime import programs
 
-COMMANDS = ("render", "sounds", "reconstruct", "train", "convert", "evaluate")
+COMMANDS = (
+    "render", "sounds", "reconstruct", "separate", "train_separator", "train", "convert", "evaluate",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from pipelines import style
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDERS = (
     *("configs", "docs", "experiments", "models", "pipelines", "reelgroove", "tests"),
@@ -74,7 +76,7 @@ def flags_of(module: str, *command: str) -> frozenset[str]:
 def all_flags() -> frozenset[str]:
     """The flags of all commands."""
     parts = {"titles": ("train", "evaluate", "match", "search"), "judge": ("", "learn")}
-    parts["style"] = ("render", "sounds", "reconstruct", "convert", "evaluate")
+    parts["style"] = style.COMMANDS
     parts["bench"] = ("convert", "input", "media", "sample", "titles", "train", "tunes")
     each = [(name, part) for name in COMMANDS for part in parts.get(name, ("",))]
     return frozenset().union(
@@ -162,7 +164,7 @@ def test_commands_and_their_flags_exist(page):
     for words in command_lines(page):
         has_parts = words[0] in ("titles", "style", "bench") or words[:2] == ["judge", "learn"]
         command = words[:2] if has_parts else words[:1]
-        command = [word for word in command if re.fullmatch(r"[a-z]+", word)]
+        command = [word for word in command if re.fullmatch(r"[a-z_]+", word)]
         given = {word.partition("=")[0] for word in words if re.match(r"--\w", word)}
         if words[0] not in COMMANDS:
             wrong.append(words)

@@ -1,9 +1,11 @@
 """Sound files that people have, as mono at one rate: whatever libsndfile reads."""
 
+import contextlib
 import os
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,12 +54,48 @@ def read(
       UserError: where the file cannot be read, is cut short or empty, has samples that are not
         finite, or is too long.
     """
+    with opened(path, start, seconds) as sound:
+        if sound.frames > most_seconds * sound.rate:
+            raise UserError(
+                f"{path}: {sound.frames / sound.rate:.0f} s are more than {most_seconds:g}; "
+                f"take a part of it by --start and --seconds={most_seconds:g}"
+            )
+        return np.concatenate(list(resampling.mono(sound.blocks, sound.rate, rate)))
+
+
+class Opened(NamedTuple):
+    """A sound that is being read.
+
+    Attributes:
+      rate: frames a second.
+      channels: how many.
+      frames: how many there will be.
+      blocks: float32 shaped [frames, channels]; raises UserError where the file is cut short or
+        has samples that are not finite.
+    """
+
+    rate: int
+    channels: int
+    frames: int
+    blocks: Iterator[np.ndarray]
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, start: float = 0, seconds: float = 0) -> Iterator[Opened]:
+    """Opens a sound to read it block by block, with the rate and the channels that it has.
+
+    Args:
+      path, start, seconds: as `read` takes them.
+
+    Raises:
+      UserError: where the file cannot be read, is cut short or empty; also while it is read.
+    """
     import soundfile
 
-    opened = False
+    begun = False
     try:
         with soundfile.SoundFile(os.fspath(path)) as sound:
-            opened = True
+            begun = True
             _require_whole(path, sound.extra_info)
             first = round(start * sound.samplerate)
             frames = max(sound.frames - first, 0)
@@ -65,25 +103,17 @@ def read(
                 frames = min(frames, round(seconds * sound.samplerate))
             if not frames:
                 raise UserError(f"{path}: no sound after {start:g} s; give another file or --start")
-            if frames > most_seconds * sound.samplerate:
-                raise UserError(
-                    f"{path}: {frames / sound.samplerate:.0f} s are more than {most_seconds:g}; "
-                    f"take a part of it by --start and --seconds={most_seconds:g}"
-                )
             sound.seek(first)
             blocks = _blocks(path, sound, frames)
-            samples = np.concatenate(list(resampling.mono(blocks, sound.samplerate, rate)))
+            yield Opened(sound.samplerate, sound.channels, frames, blocks)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(". ")
-        if opened:
+        if begun:
             raise UserError(f"{path}: damaged or cut short ({reason}); get it anew") from error
         raise UserError(f"{path}: cannot be read as sound ({_unread(path, reason)}") from error
     except OSError as error:
         error.filename = error.filename or os.fspath(path)
         raise
-    if not np.isfinite(samples).all():
-        raise UserError(f"{path}: has samples that are not finite; make the file again")
-    return samples
 
 
 def _blocks(path: str | os.PathLike, sound, frames: int) -> Iterator[np.ndarray]:
@@ -94,6 +124,8 @@ def _blocks(path: str | os.PathLike, sound, frames: int) -> Iterator[np.ndarray]
             raise UserError(
                 f"{path}: cut short: {left} of {frames} frames are missing; get it anew"
             )
+        if not np.isfinite(block).all():
+            raise UserError(f"{path}: has samples that are not finite; make the file again")
         left -= len(block)
         yield block
 
