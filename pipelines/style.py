@@ -15,7 +15,8 @@
 from pipelines.runtime import programs
 
 COMMANDS = (
-    "render", "sounds", "reconstruct", "separate", "train_separator", "train", "convert", "evaluate",
+    "render", "sounds", "reconstruct", "separate", "train_separator", "train", "convert",
+    "evaluate",
 )  # fmt: skip
 
 
