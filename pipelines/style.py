@@ -8,6 +8,7 @@
   style train        a network that gives sounds of one folder the sound of another
   style convert      sound with the sound of a target
   style evaluate     how near that is to the true target, on pairs
+  style demo         all of it on music that the project makes itself, in under five minutes
 
 ./run.sh style COMMAND --help shows the flags of each, with an example.
 """
@@ -16,13 +17,15 @@ from pipelines.runtime import programs
 
 COMMANDS = (
     "render", "sounds", "reconstruct", "separate", "train_separator", "train", "convert",
-    "evaluate",
+    "evaluate", "demo",
 )  # fmt: skip
+# It uses corpora that stand above the system.
+_ELSEWHERE = {"demo": "pipelines.demo.sounds"}
 
 
 def main() -> None:
     """Runs the command that the first argument names."""
-    programs.run("style", "pipelines.systems.style.commands", COMMANDS, __doc__ or "")
+    programs.run("style", "pipelines.systems.style.commands", COMMANDS, __doc__ or "", _ELSEWHERE)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from typing import Any
 
 from absl import flags
 
-from pipelines.demo import forked_jobs, grooves, tunes
+from pipelines.demo import grooves, tunes
+from pipelines.demo.steps import job, title
 from pipelines.runtime import app
-from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import required_path_flag
 from pipelines.runtime.terminal import print_path
 
@@ -59,7 +59,7 @@ def demo(output: str, num_steps: int, num_tune_steps: int) -> None:
     first = _first(trained)
     drums = _drums(_places(output, "grooves"), num_steps)
     reels = _reels(_places(output, "tunes"), num_tune_steps)
-    _title(f"done, in {time.monotonic() - started:.0f} s")
+    title(f"done, in {time.monotonic() - started:.0f} s")
     print(f"{first}\n\n{drums}\n\n{reels}")
     print(f"""
 What to try next:
@@ -82,8 +82,8 @@ def _places(output: str, kind: str) -> dict[str, str]:
 
 def _first(folder: str) -> str:
     """Plays the model that comes with the project; returns what came of it."""
-    _title("new drums, from a trained model that comes with the project")
-    _job(
+    title("new drums, from a trained model that comes with the project")
+    job(
         "generate",
         pretrained=_PRETRAINED,
         mode="sample",
@@ -98,29 +98,29 @@ def _first(folder: str) -> str:
 
 def _drums(place: dict[str, str], num_steps: int) -> str:
     """The chain on drum grooves; returns what came of it."""
-    _title("a corpus of drum grooves, in the layout of the Groove MIDI Dataset")
+    title("a corpus of drum grooves, in the layout of the Groove MIDI Dataset")
     if not os.path.isdir(place["corpus"]):
         grooves.write_corpus(place["corpus"])
     print(place["corpus"])
 
-    _title("MIDI files to NoteSequence TFRecords")
+    title("MIDI files to NoteSequence TFRecords")
     _convert("groove", place)
-    _title(f"a small MusicVAE of drums, {num_steps} steps")
+    title(f"a small MusicVAE of drums, {num_steps} steps")
     _train(_GROOVES, _GROOVE_HPARAMS, place, num_steps)
 
-    _title("how near it comes to held-out grooves, beside the commonest bar of the training ones")
+    title("how near it comes to held-out grooves, beside the commonest bar of the training ones")
     measured, baseline = _measure(place)
 
-    _title("a groove as the model plays it, the way from one to another, and new ones")
+    title("a groove as the model plays it, the way from one to another, and new ones")
     beats = os.path.join(glob.escape(place["corpus"]), "*", "*", "*_beat_4-4.mid")
     first, second = sorted(glob.glob(beats))[:2]
     shared: dict[str, Any] = dict(
         run_dir=place["run"], output_dir=place["music"], seed=1, overwrite=None
     )
     # The best comes first: samples need the most training.
-    _job("generate", mode="reconstruct", input_midi=first, **shared)
-    _job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
-    _job("generate", mode="sample", num_outputs=4, **shared)
+    job("generate", mode="reconstruct", input_midi=first, **shared)
+    job("generate", mode="interpolate", input_midi_1=first, input_midi_2=second, **shared)
+    job("generate", mode="sample", num_outputs=4, **shared)
     return f"""\
 hit F1 on held-out grooves: {measured["sampled"]["f1"]:.3f} decoded from z, sampled
                             {measured["thresholded"]["f1"]:.3f} decoded from z, thresholded
@@ -132,22 +132,22 @@ the corpus:                        {place["corpus"]}"""
 
 def _reels(place: dict[str, str], num_steps: int) -> str:
     """The chain on dance tunes; returns what came of it."""
-    _title("tunebooks of reels, jigs and other dances in ABC notation")
+    title("tunebooks of reels, jigs and other dances in ABC notation")
     if not os.path.isdir(place["corpus"]):
         tunes.write_corpus(place["corpus"])
     for path in sorted(glob.glob(os.path.join(glob.escape(place["corpus"]), "*"))):
         print(path)
 
-    _title("ABC notation to NoteSequence TFRecords")
+    title("ABC notation to NoteSequence TFRecords")
     _convert("abc", place)
-    _title(f"a small MusicVAE of two bars of a reel, {num_steps} steps")
+    title(f"a small MusicVAE of two bars of a reel, {num_steps} steps")
     _train(_TUNES, _TUNE_HPARAMS, place, num_steps)
 
-    _title("how near it comes to held-out reels, beside the commonest bar of the training ones")
+    title("how near it comes to held-out reels, beside the commonest bar of the training ones")
     measured, baseline = _measure(place)
 
-    _title("new bars of reels, with their notation")
-    _job(
+    title("new bars of reels, with their notation")
+    job(
         "generate",
         mode="sample",
         num_outputs=4,
@@ -184,8 +184,8 @@ the tunebooks:                     {place["corpus"]}"""
 
 def _named(place: dict[str, str], ideas: str) -> str:
     """Learns which titles fit which tunes, and finds one for each of the new ones."""
-    _title(f"which titles fit which tunes, {_TITLE_EPOCHS} epochs")
-    _job(
+    title(f"which titles fit which tunes, {_TITLE_EPOCHS} epochs")
+    job(
         "titles",
         "train",
         run_dir=place["titles"],
@@ -196,12 +196,12 @@ def _named(place: dict[str, str], ideas: str) -> str:
         batch_size=64,
     )
 
-    _title("titles for the new bars, from a list of ideas; those of known tunes are marked")
+    title("titles for the new bars, from a list of ideas; those of known tunes are marked")
     pieces = sorted(glob.glob(os.path.join(glob.escape(place["music"]), "*.mid")))
     with tempfile.NamedTemporaryFile() as file:
         shared = dict(run_dir=place["titles"], titles=ideas, top_k=3)
         # After few steps a model may write less than a melody.
-        _job("titles", "match", *pieces, stdout=file.name, needed=False, **shared)
+        job("titles", "match", *pieces, stdout=file.name, needed=False, **shared)
         with open(file.name, encoding="utf-8") as printed:
             lines = printed.read().splitlines()
     print("\n".join(lines))
@@ -212,8 +212,8 @@ def _named(place: dict[str, str], ideas: str) -> str:
 
 def _whole(place: dict[str, str], ideas: str) -> str:
     """Writes a whole tune with a trained model, and names it; returns where it is."""
-    _title("a whole tune of a form that is asked for, and its title, from another trained model")
-    _job(
+    title("a whole tune of a form that is asked for, and its title, from another trained model")
+    job(
         "generate",
         pretrained=_PRETRAINED_TUNES,
         rhythm="jig",
@@ -241,11 +241,11 @@ NoteSequence TFRecords:            {place["records"]}"""
 
 
 def _convert(corpus: str, place: dict[str, str]) -> None:
-    _job("convert", corpus=corpus, input=place["corpus"], output=place["records"], overwrite=None)
+    job("convert", corpus=corpus, input=place["corpus"], output=place["records"], overwrite=None)
 
 
 def _train(config: str, hparams: str, place: dict[str, str], num_steps: int) -> None:
-    _job(
+    job(
         "train",
         config=config,
         examples_path=_records(place, "train"),
@@ -265,7 +265,7 @@ def _measure(place: dict[str, str]) -> tuple[dict, dict]:
     with tempfile.NamedTemporaryFile() as file:
         measured = []
         for flags_given in (shared, {**shared, **baseline}):
-            _job("evaluate", stdout=file.name, needed=True, **flags_given)
+            job("evaluate", stdout=file.name, needed=True, **flags_given)
             with open(file.name, encoding="utf-8") as printed:
                 measured.append(json.load(printed))
     return measured[0], measured[1]
@@ -273,42 +273,6 @@ def _measure(place: dict[str, str]) -> tuple[dict, dict]:
 
 def _records(place: dict[str, str], split: str) -> str:
     return os.path.join(place["records"], f"{split}.tfrecord*")
-
-
-def _title(text: str) -> None:
-    print(f"\n== {text}", flush=True)
-
-
-def _job(
-    job: str, *words: str, stdout: str | None = None, needed: bool = True, **arguments: Any
-) -> None:
-    """Shows the command of a job and runs it as `./run.sh` does.
-
-    Args:
-      job: its name.
-      words: its arguments that are not flags.
-      stdout: a file for its output; None shows it.
-      needed: whether the demo ends if the job fails.
-      arguments: its flags; None for those without a value.
-
-    Raises:
-      UserError: if a job that is needed fails.
-    """
-    given = [
-        *words,
-        *(
-            f"--{name}" if value is None else f"--{name}={value}"
-            for name, value in arguments.items()
-        ),
-    ]
-    print(f"$ ./run.sh {shlex.join([job, *given])}", flush=True)
-    started = time.monotonic()
-    failed = forked_jobs.run(job, given, stdout) != 0
-    print(f"({job}: {time.monotonic() - started:.0f} s)", flush=True)
-    if failed and needed:
-        raise UserError(
-            f"{job} failed; the lines above say why. To start afresh, remove the demo's folder"
-        )
 
 
 def main() -> None:

@@ -2,13 +2,20 @@
 
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pipelines.runtime import app
 from pipelines.runtime.nearest import did_you_mean
 
 
-def run(command: str, package: str, names: Sequence[str], about: str) -> None:
+def run(
+    command: str,
+    package: str,
+    names: Sequence[str],
+    about: str,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Runs the program of a command that the first argument names.
 
     Args:
@@ -16,6 +23,7 @@ def run(command: str, package: str, names: Sequence[str], about: str) -> None:
       package: where its programs are: modules that are run as `__main__`.
       names: the programs.
       about: what `--help` says of the command.
+      elsewhere: the modules of those of `names` that are not in the package.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name in ("help", "-h", "-help", "--help"):
@@ -31,4 +39,5 @@ def run(command: str, package: str, names: Sequence[str], about: str) -> None:
         sys.exit(2)  # as run.sh for a command that does not exist
     del sys.argv[1]
     # A program of its own: only its flags are defined.
-    runpy.run_module(f"{package}.{name}", run_name="__main__", alter_sys=True)
+    module = elsewhere.get(name, f"{package}.{name}")
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -128,3 +128,20 @@ app.run(main)
     assert ran.stderr.startswith("error: nowhere: no such run folder")
     assert "--temperature" in (tmp_path / "help").read_text()
     assert "groove" in (tmp_path / "corpora").read_text()
+
+
+@pytest.mark.slow
+def test_the_chain_of_sounds(tmp_path):
+    output = tmp_path / "so unds"
+    done = job("style", "demo", f"--output={output}", "--num_steps=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for step in ("render", "separate --method=net", "train", "convert", "evaluate"):
+        assert f"$ ./run.sh style {step} " in done.stdout
+    rows = re.findall(r"^\| (\w[\w ]*) \| ([\d.]+) \[", done.stdout, re.MULTILINE)
+    distances = {name: float(value) for name, value in rows}
+    assert distances["target through mels"] < distances["knn"] < distances["another target"]
+    hpss, net = (float(re.search(rf"^ *([-\d.]+) by {each}$", done.stdout, re.MULTILINE)[1])
+                 for each in ("hpss", "net"))  # fmt: skip
+    assert net > hpss + 2
+    places = done.stdout.splitlines()[-6:]
+    assert places[0] == str(output / "song.wav") and all(map(os.path.exists, places))

@@ -57,7 +57,8 @@ def frechet_distance(some: np.ndarray, others: np.ndarray) -> float:
     # The trace of the root of a product that, of two covariances, has no negative eigenvalues.
     roots = np.sqrt(np.maximum(np.real(np.linalg.eigvals(spreads[0] @ spreads[1])), 0))
     apart = some.mean(axis=0) - others.mean(axis=0)
-    return float(apart @ apart + np.trace(spreads[0] + spreads[1]) - 2 * roots.sum())
+    found = apart @ apart + np.trace(spreads[0] + spreads[1]) - 2 * roots.sum()
+    return max(float(found), 0.0)  # Of equal sets, rounding may leave a little less.
 
 
 def _features(mels: np.ndarray) -> np.ndarray:
