@@ -78,6 +78,26 @@ def settle(directory: str) -> None:
         tf.train.update_checkpoint_state(directory, os.path.basename(newest), names)
 
 
+def go_on(manager) -> bool:
+    """Restores the last checkpoint of a training that goes on.
+
+    Args:
+      manager: a `tf.train.CheckpointManager`.
+
+    Returns:
+      Whether there was one.
+
+    Raises:
+      UserError: where it is damaged.
+    """
+    try:
+        return bool(manager.restore_or_initialize())
+    except DAMAGE as error:
+        raise UserError(
+            f"{manager.latest_checkpoint} is damaged; train again in another folder"
+        ) from error
+
+
 def last_step(directory: str) -> int:
     """The training step of the newest checkpoint in a folder; 0 where there is none.
 

@@ -262,12 +262,7 @@ class _State:
         self._kept = tf.train.CheckpointManager(trained.contents(), runs.best_dir(run_dir), 1)
         if self._last.latest_checkpoint:
             model.require_made_with(self._last.latest_checkpoint, trained, run_dir)
-        try:
-            self.restored = bool(self._last.restore_or_initialize())
-        except checkpoints.DAMAGE as error:
-            raise UserError(
-                f"{self._last.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        self.restored = checkpoints.go_on(self._last)
 
     @property
     def epochs(self) -> int:

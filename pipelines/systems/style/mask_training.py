@@ -201,12 +201,7 @@ class _State:
         directory = runs.train_dir(run_dir)
         checkpoints.settle(directory)
         self._last = tf.train.CheckpointManager(contents, directory, 1)
-        try:
-            self.restored = bool(self._last.restore_or_initialize())
-        except checkpoints.DAMAGE as error:
-            raise UserError(
-                f"{self._last.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        self.restored = checkpoints.go_on(self._last)
 
     @property
     def steps(self) -> int:

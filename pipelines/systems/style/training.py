@@ -274,12 +274,7 @@ class _State:
         self._kept = tf.train.CheckpointManager(
             trained.contents(generator, kept), runs.best_dir(run_dir), 1
         )
-        try:
-            self._last.restore_or_initialize()
-        except checkpoints.DAMAGE as error:
-            raise UserError(
-                f"{self._last.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        checkpoints.go_on(self._last)
 
     @property
     def steps(self) -> int:

@@ -194,12 +194,7 @@ class _State:
         directory = runs.train_dir(run_dir)
         checkpoints.settle(directory)
         self._kept = tf.train.CheckpointManager(state, directory, 1)
-        try:
-            self._kept.restore_or_initialize()
-        except checkpoints.DAMAGE as error:
-            raise UserError(
-                f"{self._kept.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        checkpoints.go_on(self._kept)
 
     @property
     def steps(self) -> int:

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.titles import Hparams
-from pipelines import runs
-from pipelines.checkpoints import DAMAGE
+from pipelines import checkpoints, runs
 from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, open_records
 from pipelines.runtime.app import UserError, say
@@ -295,12 +294,7 @@ class _State:
             drawing=[one.value for one in self.model.variables if id(one) not in weights],
         )
         self._manager = tf.train.CheckpointManager(state, directory, 1)
-        try:
-            self.restored = bool(self._manager.restore_or_initialize())
-        except DAMAGE as error:
-            raise UserError(
-                f"{self._manager.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        self.restored = checkpoints.go_on(self._manager)
 
     @property
     def epochs(self) -> int:

@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.tune_lm import Hparams
-from pipelines import runs
-from pipelines.checkpoints import DAMAGE
+from pipelines import checkpoints, runs
 from pipelines.examples import written_tunes
 from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, open_records
@@ -254,12 +253,7 @@ class _State:
         self._best = tf.train.CheckpointManager(
             model.checkpoint_of(self.network, self._step), runs.best_dir(run_dir), 1
         )
-        try:
-            self.restored = bool(self._manager.restore_or_initialize())
-        except DAMAGE as error:
-            raise UserError(
-                f"{self._manager.latest_checkpoint} is damaged; train again in another folder"
-            ) from error
+        self.restored = checkpoints.go_on(self._manager)
 
     @property
     def step(self) -> int:
