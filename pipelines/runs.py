@@ -296,6 +296,12 @@ def require(run_dir: str | os.PathLike, kind: str, command: str) -> None:
         )
 
 
+def damaged(run_dir: str | os.PathLike) -> UserError:
+    """What to tell where run.json lacks what its system wrote."""
+    path = os.path.join(run_dir, METADATA)
+    return UserError(f"{path} is damaged; restore it, or train in another folder")
+
+
 def require_same(
     run_dir: str | os.PathLike,
     before: Mapping[str, Any],

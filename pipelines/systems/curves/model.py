@@ -103,10 +103,7 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         sound = False
     if not sound:
-        raise UserError(
-            f"{os.path.join(run_dir, runs.METADATA)} is damaged; restore it, or train in another "
-            "folder"
-        )
+        raise runs.damaged(run_dir)
     return found
 
 

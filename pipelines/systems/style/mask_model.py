@@ -88,10 +88,7 @@ def hparams_of(folder: str | os.PathLike, metadata: dict[str, Any]) -> Hparams:
     except (KeyError, TypeError, ValueError):
         sound = False
     if not sound:
-        raise UserError(
-            f"{os.path.join(folder, runs.METADATA)} is damaged; restore it, or train in another "
-            "folder"
-        )
+        raise runs.damaged(folder)
     return hparams
 
 

@@ -21,7 +21,6 @@ import tensorflow as tf
 from configs.style import MODELS, Hparams
 from models.spectral_transfer import SEEN, STRIDE
 from pipelines import checkpoints, runs
-from pipelines.runtime.app import UserError
 from pipelines.systems.style import learners, transfers
 from pipelines.systems.style.methods import quantile
 
@@ -78,10 +77,7 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     except (KeyError, TypeError):
         sound = False
     if not sound:
-        raise UserError(
-            f"{os.path.join(run_dir, runs.METADATA)} is damaged; restore it, or train in another "
-            "folder"
-        )
+        raise runs.damaged(run_dir)
     return found
 
 

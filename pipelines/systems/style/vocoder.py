@@ -7,7 +7,6 @@ import numpy as np
 
 from configs.vocoder import HPARAMS, Hparams
 from pipelines import checkpoints, runs
-from pipelines.runtime.app import UserError
 from pipelines.systems.style import transfers
 from pipelines.systems.style.transfers import RATE
 
@@ -103,10 +102,7 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     except (KeyError, TypeError):
         sound = False
     if not sound:
-        raise UserError(
-            f"{os.path.join(run_dir, runs.METADATA)} is damaged; restore it, or train in another "
-            "folder"
-        )
+        raise runs.damaged(run_dir)
     return found
 
 
