@@ -30,4 +30,4 @@ class Hparams:
     every: int = 250
 
 
-HPARAMS = {"wavenet": Hparams()}
+MODELS = {"wavenet": Hparams()}

@@ -166,7 +166,7 @@ _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--model=melganvc"], "missing --source"),
+        (["--model=melganvc", "--target=t", "--run_dir=r"], "missing --source"),
         (["--model=melgan", *_TRAIN], "must be melganvc or melganvc-published or"),
         (["--model=paired", "--hparams=widht=3", *_TRAIN], "did you mean width?"),
         (["--model=paired", "--hparams=method=cyclegan", *_TRAIN], "take another --model"),

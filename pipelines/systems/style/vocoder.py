@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.vocoder import HPARAMS, Hparams
+from configs.vocoder import MODELS, Hparams
 from pipelines import checkpoints, runs
 from pipelines.systems.style import transfers
 from pipelines.systems.style.transfers import RATE
@@ -98,7 +98,7 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
         return {}
     try:
         Hparams(**found["hparams"])
-        sound = found["model"] in HPARAMS and {"finished", "target"} <= found.keys()
+        sound = found["model"] in MODELS and {"finished", "target"} <= found.keys()
     except (KeyError, TypeError):
         sound = False
     if not sound:

@@ -76,7 +76,7 @@ def train(
     """Trains a model; a run that was stopped goes on from its last checkpoint.
 
     Args:
-      name: of `configs.vocoder.HPARAMS`.
+      name: of `configs.vocoder.MODELS`.
       hparams: its hyperparameters, changed or not.
       target: the folder of sounds; where it has a split of validation, bits a sample are measured
         on it.

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from configs.vocoder import HPARAMS
+from configs.vocoder import MODELS
 from pipelines import runs
 from pipelines.audio import files
 from pipelines.runtime.app import UserError
@@ -18,7 +18,7 @@ from pipelines.systems.style.vocoder import HOP
 
 pytestmark = [pytest.mark.keras3, pytest.mark.slow]
 TINY = dataclasses.replace(
-    HPARAMS["wavenet"], layers=3, stacks=1, channels=4, skip_channels=8, frames=4, batch_size=2,
+    MODELS["wavenet"], layers=3, stacks=1, channels=4, skip_channels=8, frames=4, batch_size=2,
     num_steps=30, every=10,
 )  # fmt: skip
 

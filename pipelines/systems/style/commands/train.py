@@ -36,7 +36,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "A folder of sounds to start from, e.g. pairs/source.")
 flags.DEFINE_string("target", None, "A folder of sounds to sound like, e.g. pairs/target.")
 flags.DEFINE_enum(
-    "model", None, [*MODELS, *vocoder_configs.HPARAMS], "The model; docs/style.md describes them."
+    "model", None, [*MODELS, *vocoder_configs.MODELS], "The model; docs/style.md describes them."
 )
 flags.DEFINE_string("run_dir", None, "The run's folder.")
 flags.DEFINE_integer(
@@ -104,7 +104,7 @@ def merged_of_vocoder() -> vocoder_configs.Hparams:
     """
     if FLAGS.source:
         raise UserError(f"--model={FLAGS.model} learns from --target alone; leave --source out")
-    values = vocoder_configs.HPARAMS[FLAGS.model]
+    values = vocoder_configs.MODELS[FLAGS.model]
     found: vocoder_configs.Hparams = config_hparams.replaced(values, FLAGS.model, _changes())
     for name, value in vars(found).items():
         if name != "learning_rate" and not 1 <= value < 2**31:
@@ -117,7 +117,7 @@ def merged_of_vocoder() -> vocoder_configs.Hparams:
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("max_minutes")
-    if FLAGS.model in vocoder_configs.HPARAMS:
+    if FLAGS.model in vocoder_configs.MODELS:
         of_vocoder, hparams = merged_of_vocoder(), None
     else:
         of_vocoder, hparams = None, merged()
