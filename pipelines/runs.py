@@ -21,7 +21,7 @@ import os
 import pathlib
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from pipelines.runtime import checkout, files
@@ -256,6 +256,33 @@ def read(run_dir: str | os.PathLike, kind: str) -> dict[str, Any]:
             f"{folder} is a run of {metadata['kind']}, not of {kind}; name another --run_dir"
         )
     return metadata
+
+
+def read_checked(
+    run_dir: str | os.PathLike, kind: str, check: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """Reads run.json, and checks that it has what the system wrote.
+
+    Args:
+      run_dir, kind: as of `read`.
+      check: whether all is there; it may raise KeyError, TypeError or ValueError where it is not.
+
+    Returns:
+      What run.json says; {} where there is none.
+
+    Raises:
+      UserError: where it is damaged, or of another kind of run.
+    """
+    found = read(run_dir, kind)
+    if not found:
+        return {}
+    try:
+        sound = check(found)
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise damaged(run_dir)
+    return found
 
 
 def read_any(run_dir: str | os.PathLike) -> dict[str, Any]:

@@ -86,25 +86,21 @@ def untrained(name: str, hparams: Hparams, vocabulary: Vocabulary) -> Model:
     return Model(name, hparams, vocabulary, network, forward)
 
 
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether run.json has what training wrote; may raise as `runs.read_checked` allows."""
+    summary = getattr(HPARAMS.get(found["config"]), "summary", "")
+    Hparams(summary=summary, **found["hparams"])
+    Vocabulary.from_json(found["vocabulary"])
+    return {"finished", "records", "examples_path"} <= found.keys()
+
+
 def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     """What run.json says; {} where there is none.
 
     Raises:
       UserError: where it is damaged or of another kind of run.
     """
-    found = runs.read(run_dir, KIND)
-    if not found:
-        return {}
-    try:
-        summary = getattr(HPARAMS.get(found["config"]), "summary", "")
-        Hparams(summary=summary, **found["hparams"])
-        Vocabulary.from_json(found["vocabulary"])
-        sound = {"finished", "records", "examples_path"} <= found.keys()
-    except (KeyError, TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise runs.damaged(run_dir)
-    return found
+    return runs.read_checked(run_dir, KIND, _is_whole)
 
 
 def open_run(run_dir: str, checkpoint_file: str | None = None) -> Model:

@@ -62,23 +62,19 @@ def described(hparams: Hparams) -> dict[str, Any]:
     return values
 
 
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether run.json has what training wrote; may raise as `runs.read_checked` allows."""
+    Hparams(summary="", **found["hparams"])
+    return found["model"] in MODELS and {"finished", "source", "target"} <= found.keys()
+
+
 def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     """What run.json says; {} where there is none.
 
     Raises:
       UserError: where it is damaged, or of another kind of run.
     """
-    found = runs.read(run_dir, KIND)
-    if not found:
-        return {}
-    try:
-        Hparams(summary="", **found["hparams"])
-        sound = found["model"] in MODELS and {"finished", "source", "target"} <= found.keys()
-    except (KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise runs.damaged(run_dir)
-    return found
+    return runs.read_checked(run_dir, KIND, _is_whole)
 
 
 def contents(

@@ -123,25 +123,24 @@ def text_encoder_dir(run_dir: str | os.PathLike) -> str:
     return os.path.join(run_dir, "text_encoder")
 
 
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether run.json has what training wrote; may raise as `runs.read_checked` allows."""
+    Hparams(**found["hparams"])
+    encoder = found["text_encoder"]
+    named = all(isinstance(encoder[name], str) for name in ("name", "fingerprint"))
+    return named and {"finished", "records", "examples_path"} <= found.keys()
+
+
 def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     """What run.json says; {} where there is none.
 
     Raises:
       UserError: where it is damaged or of another kind of run.
     """
-    found = runs.read(run_dir, KIND)
-    if not found:
-        return {}
-    try:
+    found = runs.read_checked(run_dir, KIND, _is_whole)
+    if found:
         # In the order of the fields, which evaluations are written in.
         found["hparams"] = dataclasses.asdict(Hparams(**found["hparams"]))
-        encoder = found["text_encoder"]
-        sound = all(isinstance(encoder[name], str) for name in ("name", "fingerprint"))
-        sound = sound and {"finished", "records", "examples_path"} <= found.keys()
-    except (KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise runs.damaged(run_dir)
     return found
 
 
