@@ -64,6 +64,19 @@ def json_escaped(text: str) -> str:
     )
 
 
+def print_run(run_dir: str, as_json: bool) -> None:
+    """Prints the folder of a run that was trained: the result of a training.
+
+    Args:
+      run_dir: the folder.
+      as_json: whether --json was given.
+    """
+    if as_json:
+        print(shown_json({"run_dir": run_dir}))
+    else:
+        print_path(run_dir)
+
+
 def print_path(path: str) -> None:
     """Prints the path of a file that a job has written.
 

@@ -23,7 +23,7 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.nearest import did_you_mean
-from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.runtime.terminal import print_run
 from pipelines.systems.curves import hyperparameters
 
 FLAGS = flags.FLAGS
@@ -86,10 +86,7 @@ def main() -> None:
         f"next: ./run.sh evaluate {run} --examples_path={held_out}; "
         f"./run.sh generate {run} --mode=continue --input=tune.mid --output_dir=music"
     )
-    if FLAGS.json:
-        print(shown_json({"run_dir": run_dir}))
-    else:
-        print_path(run_dir)
+    print_run(run_dir, FLAGS.json)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ Examples:
 """
 
 import shlex
+from collections.abc import Callable
 
 from absl import flags
 
@@ -29,7 +30,7 @@ from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
-from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.runtime.terminal import print_run
 
 FLAGS = flags.FLAGS
 
@@ -114,48 +115,52 @@ def merged_of_vocoder() -> vocoder_configs.Hparams:
     return found
 
 
+def _transfer(run_dir: str) -> Callable[[], None]:
+    """What trains a model of transfer, once its flags were checked."""
+    hparams = merged()
+    if not FLAGS.source:
+        raise UserError("missing --source (see --help)")
+    source, target = required_path_flag("source"), required_path_flag("target")
+
+    def train() -> None:
+        from pipelines.systems.style import training
+
+        limits = training.Limits(FLAGS.max_minutes)
+        training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
+
+    return train
+
+
+def _vocoder(run_dir: str) -> Callable[[], None]:
+    """What trains a vocoder, once its flags were checked."""
+    hparams, target = merged_of_vocoder(), required_path_flag("target")
+
+    def train() -> None:
+        from pipelines.systems.style import vocoder_training
+
+        vocoder_training.train(FLAGS.model, hparams, target, run_dir, FLAGS.seed, FLAGS.max_minutes)
+
+    return train
+
+
 def main() -> None:
     """Runs the job from its flags."""
     require_finite("max_minutes")
-    if FLAGS.model in vocoder_configs.MODELS:
-        of_vocoder, hparams = merged_of_vocoder(), None
-    else:
-        of_vocoder, hparams = None, merged()
-        if not FLAGS.source:
-            raise UserError("missing --source (see --help)")
     run_dir = required_path_flag("run_dir")
+    if FLAGS.model in vocoder_configs.MODELS:
+        train, use = _vocoder(run_dir), "reconstruct --representation=mel --vocoder"
+    else:
+        train, use = _transfer(run_dir), "convert --run_dir"
     device_names.read(FLAGS.devices)
     runs.require_free(run_dir)
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
 
     devices.use(FLAGS.devices)
-    target = required_path_flag("target")
-    if of_vocoder:
-        from pipelines.systems.style import vocoder_training
-
-        vocoder_training.train(
-            FLAGS.model, of_vocoder, target, run_dir, FLAGS.seed, FLAGS.max_minutes
-        )
-        use = f"reconstruct --representation=mel --vocoder={shlex.quote(run_dir)}"
-    elif hparams:
-        from pipelines.systems.style import training
-
-        training.train(
-            FLAGS.model,
-            hparams,
-            required_path_flag("source"),
-            target,
-            run_dir,
-            FLAGS.seed,
-            training.Limits(FLAGS.max_minutes),
-        )
-        use = f"convert --run_dir={shlex.quote(run_dir)}"
+    train()
+    use = f"{use}={shlex.quote(run_dir)}"
     say(f"next: ./run.sh style {use} --input=song.wav --output=converted")
-    if FLAGS.json:
-        print(shown_json({"run_dir": run_dir}))
-    else:
-        print_path(run_dir)
+    print_run(run_dir, FLAGS.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flags, require_finite, required_path_flag
-from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.runtime.terminal import print_run
 
 FLAGS = flags.FLAGS
 
@@ -63,10 +63,7 @@ def main() -> None:
     folders = mask_training.Folders(path_flags("drums"), path_flags("rest"))
     mask_training.train(folders, run_dir, hparams, FLAGS.seed)
     say(f"trained: {run_dir}")
-    if FLAGS.json:
-        print(shown_json({"run_dir": run_dir}))
-    else:
-        print_path(run_dir)
+    print_run(run_dir, FLAGS.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pipelines.records import leakage, manifest
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import say
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
-from pipelines.runtime.terminal import print_path, shown_json
+from pipelines.runtime.terminal import print_run
 from pipelines.systems.titles import text_encoders
 
 FLAGS = flags.FLAGS
@@ -117,10 +117,7 @@ def main() -> None:
         f"next: ./run.sh titles evaluate {run} --examples_path={held_out}; "
         f"./run.sh titles match {run} music/*.mid"
     )
-    if FLAGS.json:
-        print(shown_json({"run_dir": run_dir}))
-    else:
-        print_path(run_dir)
+    print_run(run_dir, FLAGS.json)
 
 
 if __name__ == "__main__":
