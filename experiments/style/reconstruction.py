@@ -13,11 +13,10 @@ import numpy as np
 
 from pipelines.audio import reading, spectrograms
 from pipelines.runtime.files import write_json
-from pipelines.systems.style import reconstructing
+from pipelines.systems.style import evaluation, reconstructing
 
 _RATE = 16_000
 _SECONDS = 3.0
-_RESAMPLES = 2000
 _COLUMNS = ("spectral_convergence_db", "log_spectral_distance_db", "signal_to_noise_db")
 
 
@@ -66,15 +65,8 @@ def _measured(again: np.ndarray, samples: np.ndarray) -> dict[str, float]:
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:
-    """The mean and its 95% interval, by a bootstrap over performances."""
-    drawn = np.random.default_rng(0).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {
-        "mean": round(float(np.mean(values)), 2),
-        "low": round(float(low), 2),
-        "high": round(float(high), 2),
-        "largest": round(float(np.max(values)), 2),
-    }
+    """The mean and its 95% interval, by a bootstrap over performances, and the largest."""
+    return {**evaluation.interval(values, digits=2), "largest": round(float(np.max(values)), 2)}
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ from pipelines.audio.separation import Separator
 from pipelines.runtime import tensorflow
 from pipelines.runtime.files import write_json
 from pipelines.runtime.progress import Progress
-from pipelines.systems.style import mask_folders
+from pipelines.systems.style import evaluation, mask_folders
 
 _RATE = 16_000
 _SECONDS = 10.0
 _APART_DB = 5.0
 _LOUDNESS_DB = -26.0
-_RESAMPLES = 2000
 _KINDS = ("seen", "unseen")
 
 # The drums and the rest of a mixture, each [frames, 1], to what is found of them.
@@ -171,13 +170,7 @@ def _table(rows: Sequence[dict[str, tuple[float, float]]]) -> dict[str, dict[str
 
 def _interval(values: np.ndarray) -> dict[str, float]:
     """The mean and its 95% interval, by a bootstrap over mixtures."""
-    drawn = np.random.default_rng(0).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {
-        "mean": round(float(np.mean(values)), 2),
-        "low": round(float(low), 2),
-        "high": round(float(high), 2),
-    }
+    return evaluation.interval(values, digits=2)
 
 
 def _shown(found: dict[str, float]) -> str:

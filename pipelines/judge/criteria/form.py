@@ -142,18 +142,9 @@ def _missing(read: _Read) -> Iterator[Mark]:
     if is_short:
         yield Mark(laid.strains[0].bars[0], f"one strain of {_bars(laid.sizes[0])} only")
     for number, strain in enumerate(laid.strains, start=1):
-        size, last = len(strain.bars), strain.bars[-1]
-        if is_short:
-            pass  # That says it.
-        elif number == len(laid.strains) > 1 and size % 4 and 2 * size <= max(laid.sizes):
-            yield Mark(last, f"strain {number} breaks off after {_bars(size)}")
-        elif size % 4 == 3:
-            yield Mark(last, f"strain {number} has {_bars(size)}, one fewer than {size + 1}")
-        elif size % 4 == 1:
-            more = f", one more than {size - 1}" if size > 1 else ""
-            yield Mark(last, f"strain {number} has {_bars(size)}{more}")
-        elif size % 4:
-            yield Mark(last, f"strain {number} has {_bars(size)}, no multiple of 4")
+        last = strain.bars[-1]
+        if not is_short and (odd := _odd(number, laid.sizes)):
+            yield Mark(last, f"strain {number} {odd}")
         if len(strain.endings) == 1:
             yield Mark(last, f"strain {number} has one ending only")
     last_note = read.heard[-1]
@@ -161,6 +152,25 @@ def _missing(read: _Read) -> Iterator[Mark]:
     if (last_note.pitch - read.key.tonic) % 12 and last_note.length <= np.median(lengths):
         name = key_finder.note_name(last_note.pitch, read.key)
         yield Mark(last_note.bar, f"it ends on a short {name}, not on the tonic")
+
+
+def _odd(number: int, sizes: Sequence[int]) -> str:
+    """What is odd about how many bars a strain has; "" for a multiple of 4.
+
+    Args:
+      number: of the strain, from 1.
+      sizes: the bars of all strains.
+    """
+    size = sizes[number - 1]
+    if not size % 4:
+        return ""
+    if number == len(sizes) > 1 and 2 * size <= max(sizes):
+        return f"breaks off after {_bars(size)}"
+    if size % 4 == 3:
+        return f"has {_bars(size)}, one fewer than {size + 1}"
+    if size % 4 == 1:
+        return f"has {_bars(size)}" + (f", one more than {size - 1}" if size > 1 else "")
+    return f"has {_bars(size)}, no multiple of 4"
 
 
 def _bars(count: int) -> str:

@@ -173,12 +173,14 @@ def _row(
     return row
 
 
-def interval(values: Sequence[float], seed: int = 0) -> dict[str, float]:
+def interval(
+    values: Sequence[float] | np.ndarray, seed: int = 0, digits: int = 3
+) -> dict[str, float]:
     """The mean of values, one a performance, and its 95% interval by a bootstrap."""
     drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
     low, high = np.percentile(drawn, _INTERVAL)
     return {
-        name: round(float(value), 3) + 0.0  # Without the sign of -0.0.
+        name: round(float(value), digits) + 0.0  # Without the sign of -0.0.
         for name, value in (("mean", np.mean(values)), ("low", low), ("high", high))
     }
 
