@@ -1,12 +1,12 @@
-"""Batches of pieces of mel spectrograms, drawn from the sounds of two folders."""
+"""Batches of pieces of mel spectrograms, or of samples, drawn from the sounds of two folders."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.audio import reading, spectrograms
+from pipelines.audio import reading
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import transfers
@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     """What a step of training learns from.
 
     Attributes:
-      source, target: float32 in dB, [batch, frames, bands].
+      source, target: float32 in dB, [batch, frames, bands]; or samples, [batch, frames].
       shares: float32 from 0 to 1, [batch]: where a gradient penalty looks.
     """
 
@@ -29,18 +29,25 @@ class Batch(NamedTuple):
 
 
 def read(
-    paths: Sequence[pathlib.Path], frames: int, minutes: float, what: str
+    paths: Sequence[pathlib.Path],
+    frames: int,
+    minutes: float,
+    what: str,
+    analyse: Callable[[np.ndarray], np.ndarray] = transfers.mels,
+    rate: int = transfers.FRAME_RATE,
 ) -> dict[str, np.ndarray]:
-    """The mels of sounds, as far as they are long enough.
+    """The mels of sounds, or something else of them, as far as they are long enough.
 
     Args:
       paths: the sound files.
       frames: what is shorter is left out, and counted.
       minutes: how much is kept: of many sounds, the beginning of each.
       what: for the line of progress: which sounds these are.
+      analyse: makes of samples what is kept; it gives the same all along where there is silence.
+      rate: frames a second of what is kept.
 
     Returns:
-      By the name of the file without its ending: float32 in dB, [frames, bands].
+      By the name of the file without its ending: by default float32 in dB, [frames, bands].
 
     Raises:
       UserError: where a file cannot be read, or none is long enough and not silent.
@@ -51,16 +58,15 @@ def read(
     found = {}
     with Progress(f"{what} read", len(chosen)) as progress:
         for count, path in enumerate(chosen, start=1):
-            mels = transfers.mels(reading.read(path, RATE, most + 1, 0, most))
-            if len(mels) >= frames and mels.max() > transfers.FLOOR_DB:
-                found[path.stem] = mels
+            kept = analyse(reading.read(path, RATE, most + 1, 0, most))
+            if len(kept) >= frames and np.ptp(kept) > 0:
+                found[path.stem] = kept
             progress.update(count)
     folder = paths[0].parent
     if not found:
-        seconds = frames * spectrograms.window(RATE) / 4 / RATE
         raise UserError(
-            f"{folder}: none of its {len(chosen)} sounds has {seconds:.2g} s that are not silent; "
-            "give longer ones"
+            f"{folder}: none of its {len(chosen)} sounds has {frames / rate:.2g} s that are not "
+            "silent; give longer ones"
         )
     if len(found) < len(chosen):
         say(f"{folder}: {len(chosen) - len(found)} of {len(chosen)} sounds are too short or silent")
@@ -71,7 +77,7 @@ class Batches:
     """Draws batches, each by its number alone, so that training goes on exactly.
 
     Args:
-      source, target: mels by name, as `read` gives them.
+      source, target: mels, or samples, by name, as `read` gives them.
       paired: whether the two pieces of an example are the same part of one performance.
       frames: of an example.
       size: examples of a batch.

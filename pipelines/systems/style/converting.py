@@ -12,14 +12,14 @@ from pipelines.runtime.files import new_folder, write_json
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import transfers
 from pipelines.systems.style.reconstructing import Part, names_of
-from pipelines.systems.style.transfers import RATE, Transfer
+from pipelines.systems.style.transfers import RATE, SampleTransfer, Transfer
 
 SUMMARY = "convert.json"
 MOST_SECONDS = 3600.0
 
 
 def convert(
-    transfer: Transfer,
+    transfer: Transfer | SampleTransfer,
     about: dict[str, Any],
     path: str,
     output: str | os.PathLike,

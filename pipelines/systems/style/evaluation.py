@@ -17,7 +17,7 @@ from pipelines.runtime.progress import Progress
 from pipelines.systems.style import fitting, sound_folders, transfers
 from pipelines.systems.style.performances import SOURCE, TARGET
 from pipelines.systems.style.sound_classifier import SoundClassifier, frechet_distance
-from pipelines.systems.style.transfers import RATE, Transfer
+from pipelines.systems.style.transfers import RATE, SampleTransfer, Transfer
 
 INPUT, CEILING, ITSELF, FLOOR = "input", "target through mels", "target", "another target"
 MARKS = (INPUT, CEILING, ITSELF, FLOOR)  # Rows that are always there.
@@ -51,7 +51,7 @@ class Settings(NamedTuple):
 
 
 def evaluate(
-    folder: str | os.PathLike, made: Mapping[str, Transfer], settings: Settings
+    folder: str | os.PathLike, made: Mapping[str, Transfer | SampleTransfer], settings: Settings
 ) -> dict[str, Any]:
     """Measures transfers on pairs.
 
@@ -119,7 +119,9 @@ def read_clips(folder: str | os.PathLike, settings: Settings) -> list[Clip]:
     return clips
 
 
-def _through(transfer: Transfer, clips: Sequence[Clip]) -> Callable[[int], np.ndarray]:
+def _through(
+    transfer: Transfer | SampleTransfer, clips: Sequence[Clip]
+) -> Callable[[int], np.ndarray]:
     return lambda i: transfers.converted(clips[i].source, transfer)
 
 

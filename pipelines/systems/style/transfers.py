@@ -1,18 +1,21 @@
 """What turns one sound into another, frame by frame of a mel spectrogram, and the way around it.
 
-All methods, learnt or not, change the same thing: 192 mel bands in dB, every 12.5 ms, of mono at
-16,000 frames a second. So they are compared by one way back: the non-negative STFT whose mels are
-nearest, and phases by fast Griffin-Lim (`audio.spectrograms`). The mels of a method are no mels of
-a sound, and the pseudo-inverse would take them for some.
+Nearly all methods, learnt or not, change the same thing: 192 mel bands in dB, every 12.5 ms, of
+mono at 16,000 frames a second. So they are compared by one way back: the non-negative STFT whose
+mels are nearest, and phases by fast Griffin-Lim (`audio.spectrograms`). The mels of a method are no
+mels of a sound, and the pseudo-inverse would take them for some. What changes samples themselves
+needs no way around.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from pipelines.audio import spectrograms
 
 RATE = 16_000  # Frames a second.
+FRAME_RATE = 80  # Of mels, a second.
+HOP = RATE // FRAME_RATE  # Samples a frame of mels lasts.
 BANDS = spectrograms.MEL_BANDS
 # Mels below this are silence. A sine of full scale has 9 to 21 dB, what 16 bits round off -104.
 # With a floor at -80 the ends of decays are lost: what comes back of two drum kits is then 0.9 and
@@ -33,6 +36,21 @@ class Transfer(Protocol):
 
         Returns:
           The same shape and unit; what is below the floor counts as the floor.
+        """
+
+
+@runtime_checkable
+class SampleTransfer(Protocol):
+    """A method that changes samples, and so brings phases of its own."""
+
+    def convert_samples(self, samples: np.ndarray) -> np.ndarray:
+        """Turns a sound of the source into one of the target.
+
+        Args:
+          samples: float32 shaped [samples], at `RATE`.
+
+        Returns:
+          The same shape; may exceed 1.
         """
 
 
@@ -63,7 +81,7 @@ def sound(found: np.ndarray, length: int) -> np.ndarray:
     return spectrograms.sound_of_mel(magnitudes.T.astype(np.float32), RATE, length)
 
 
-def converted(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
+def converted(samples: np.ndarray, transfer: Transfer | SampleTransfer | None) -> np.ndarray:
     """A sound with the sound of the target.
 
     Args:
@@ -77,9 +95,10 @@ def converted(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
     made = np.zeros(len(samples), np.float32)
     for start in range(0, max(len(samples) - fade, 1), size):
         part = samples[start : start + size + fade]
-        found = mels(part)
-        changed = found if transfer is None else transfer.convert(found)
-        again = sound(np.maximum(changed, FLOOR_DB), len(part))
+        if isinstance(transfer, SampleTransfer):
+            again = transfer.convert_samples(part)
+        else:
+            again = _through_mels(part, transfer)
         if start:
             # The parts are one music, so their amplitudes add up, not their powers.
             rise = np.linspace(0, 1, min(fade, len(part)), dtype=np.float32)
@@ -88,3 +107,9 @@ def converted(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
             again[size:] *= np.linspace(1, 0, fade, dtype=np.float32)
         made[start : start + len(part)] += again
     return made
+
+
+def _through_mels(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
+    found = mels(samples)
+    changed = found if transfer is None else transfer.convert(found)
+    return sound(np.maximum(changed, FLOOR_DB), len(samples))

@@ -82,8 +82,7 @@ def show(transfer: Transfer, examples: list[Example]) -> None:
         tf.summary.image(
             f"{each.name}/source, converted, target", picture[None], description="from the top"
         )
-        length = (len(made) - 1) * RATE // 80  # Eighty frames of mels a second.
-        sound = np.clip(transfers.sound(made, length), -1, 1)
+        sound = np.clip(transfers.sound(made, (len(made) - 1) * transfers.HOP), -1, 1)
         tf.summary.audio(f"{each.name}/converted", sound[None, :, None], RATE)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from configs.vocoder import MODELS, Hparams
 from pipelines import checkpoints, runs
 from pipelines.systems.style import transfers
-from pipelines.systems.style.transfers import RATE
+from pipelines.systems.style.transfers import HOP
 
 KIND = "vocoder"
-HOP = RATE // 80  # Samples a frame of mels lasts.
 # Mels in dB become about -1 to 1.
 _MIDDLE_DB, _HALF_DB = -30.0, 50.0
 # A sound is drawn in parts side by side, since a row of NumPy's products costs as much as 32. What

@@ -17,8 +17,7 @@ from pipelines.audio import reading
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import sound_folders, transfers, vocoder
-from pipelines.systems.style.transfers import RATE
-from pipelines.systems.style.vocoder import HOP
+from pipelines.systems.style.transfers import HOP, RATE
 
 _PACKAGES = ("keras", "tensorflow", "numpy", "librosa")
 _MOST_SOUNDS, _MOST_SECONDS = 120, 15.0

@@ -19,6 +19,17 @@ class Louder:
         return mels + np.float32(self.gain)
 
 
+class Halved:
+    """Halves samples, and keeps how many it was given."""
+
+    def __init__(self):
+        self.given = []
+
+    def convert_samples(self, samples):
+        self.given.append(len(samples))
+        return samples / 2
+
+
 def test_mels():
     found = transfers.mels(tone(440))
     assert found.shape == (1 + 16_000 // 200, 192) and found.dtype == np.float32
@@ -52,6 +63,17 @@ def test_parts_fade_into_each_other(monkeypatch):
     found, wanted = (transfers.mels(each) for each in (parts, sound))
     band = int(wanted.mean(axis=0).argmax())
     assert np.abs(found - wanted)[:, band].max() < 6
+
+
+def test_what_changes_samples_goes_no_way_around(monkeypatch):
+    sound = tone(440, seconds=2.0)
+    monkeypatch.setattr(transfers, "PART_SECONDS", 0.8)
+    monkeypatch.setattr(transfers, "FADE_SECONDS", 0.1)
+    transfer = Halved()
+    made = transfers.converted(sound, transfer)
+    # Parts that fade into each other sum to the whole, phases and all.
+    np.testing.assert_allclose(made, sound / 2, atol=1e-6)
+    assert transfer.given == [14_400, 14_400, 6_400] and made.dtype == np.float32
 
 
 @pytest.mark.parametrize("length", [1, 200, 5000])

@@ -13,8 +13,7 @@ from pipelines import runs
 from pipelines.audio import files
 from pipelines.runtime.app import UserError
 from pipelines.systems.style import transfers, vocoder, vocoder_training
-from pipelines.systems.style.transfers import RATE
-from pipelines.systems.style.vocoder import HOP
+from pipelines.systems.style.transfers import HOP, RATE
 
 pytestmark = [pytest.mark.keras3, pytest.mark.slow]
 TINY = dataclasses.replace(
