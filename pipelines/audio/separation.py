@@ -132,7 +132,7 @@ def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> float:
 
     Returns:
       dB, the higher the better; infinite for an estimate that is the reference times a number, and
-      minus infinity for one that has nothing of it.
+      minus infinity for one that has nothing of it, as silence has not.
 
     Raises:
       ValueError: where the shapes differ, or the reference is silent.
@@ -145,7 +145,8 @@ def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> float:
         raise ValueError("the reference is silent")
     target = np.dot(found, wanted) / energy * wanted
     distortion = found - target
+    kept, lost = np.dot(target, target), np.dot(distortion, distortion)
+    if not kept > 0:
+        return -np.inf  # Of silence both are 0, and their ratio says nothing.
     with np.errstate(divide="ignore"):
-        return float(
-            10 * (np.log10(np.dot(target, target)) - np.log10(np.dot(distortion, distortion)))
-        )
+        return float(10 * (np.log10(kept) - np.log10(lost)))

@@ -87,6 +87,7 @@ def test_si_sdr_by_hand():
     )
     assert separation.si_sdr(3 * reference, reference) == np.inf
     assert separation.si_sdr(orthogonal, reference) == -np.inf
+    assert separation.si_sdr(0 * reference, reference) == -np.inf
     with pytest.raises(ValueError, match="silent"):
         separation.si_sdr(reference, 0 * reference)
     with pytest.raises(ValueError, match="shapes"):
