@@ -67,6 +67,22 @@ def mels(samples: np.ndarray) -> np.ndarray:
     return np.maximum(20 * np.log10(np.maximum(found, 1e-12)), FLOOR_DB).astype(np.float32)
 
 
+def are_silent(mels: np.ndarray, reach: int = 0) -> np.ndarray:
+    """Tells frames around which nothing sounds.
+
+    Args:
+      mels: in dB, shaped [frames, bands].
+      reach: how many frames before and after each have to be silent as well.
+
+    Returns:
+      Bool shaped [frames].
+    """
+    import scipy.ndimage
+
+    loudest = scipy.ndimage.maximum_filter1d(mels.max(axis=1), 2 * reach + 1)
+    return loudest <= FLOOR_DB
+
+
 def sound(found: np.ndarray, length: int) -> np.ndarray:
     """A sound that has nearly these mels.
 

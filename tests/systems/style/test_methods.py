@@ -66,6 +66,20 @@ def test_the_contract(name):
         np.testing.assert_array_equal(found, method.convert(source[:frames]))
 
 
+@pytest.mark.parametrize("name", list(methods.methods()))
+def test_silence_stays_silent_where_the_target_never_is(name):
+    random = np.random.default_rng(0)
+    source, target = random.uniform(-60, 0, (2, 50, BANDS)).astype(np.float32)
+    source[:10] = FLOOR_DB
+    method = methods.methods()[name].fit(source, target)
+    found = method.convert(mels(*[FLOOR_DB] * 9))
+    np.testing.assert_array_equal(found, mels(*[FLOOR_DB] * 9))
+    # Nearest frames hear 25 ms, two frames, around each.
+    found = method.convert(mels(*[FLOOR_DB] * 4, -20, *[FLOOR_DB] * 4))
+    np.testing.assert_array_equal(found[[0, 1, 7, 8]], mels(*[FLOOR_DB] * 4))
+    assert found[4].max() > -70
+
+
 def test_fitted_on_folders(tmp_path, monkeypatch):
     for folder, sounds in {"a": [tone(440), tone(330), tone(220)], "b": [clicks()]}.items():
         (tmp_path / folder).mkdir()

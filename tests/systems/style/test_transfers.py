@@ -76,6 +76,13 @@ def test_what_changes_samples_goes_no_way_around(monkeypatch):
     assert transfer.given == [14_400, 14_400, 6_400] and made.dtype == np.float32
 
 
+def test_silent_frames():
+    found = np.full((8, 3), transfers.FLOOR_DB)
+    found[4, 2] = -99
+    assert np.flatnonzero(~transfers.are_silent(found)).tolist() == [4]
+    assert np.flatnonzero(~transfers.are_silent(found, 2)).tolist() == [2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("length", [1, 200, 5000])
 def test_silence_and_short_sounds(length):
     silence = transfers.converted(np.zeros(length, np.float32), None)

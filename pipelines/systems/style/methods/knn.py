@@ -8,6 +8,7 @@ Kamper, "Voice conversion with just nearest neighbors", 2023 (there on features 
 import numpy as np
 
 from pipelines.systems.style.methods import Method, quantile
+from pipelines.systems.style.transfers import FLOOR_DB, are_silent
 
 # One is further from the truth; of 16, the mean is nearer still, and more of a blur.
 _NEIGHBOURS = 8
@@ -33,11 +34,13 @@ class NearestFrames:
         self._index.fit(_features(target))
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
-        """As of `transfers.Transfer`."""
+        """As of `transfers.Transfer`; frames stay silent where those that are compared are."""
         nearest = self._index.kneighbors(
             _features(self._matched.convert(mels)), return_distance=False
         )
-        return self._target[nearest].mean(axis=1).astype(np.float32)
+        found = self._target[nearest].mean(axis=1).astype(np.float32)
+        found[are_silent(mels, max(_OFFSETS))] = FLOOR_DB
+        return found
 
 
 def _features(mels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ target's: optimal transport in one dimension, band by band (histogram matching).
 import numpy as np
 
 from pipelines.systems.style.methods import Method
+from pipelines.systems.style.transfers import FLOOR_DB, are_silent
 
 QUANTILES = 256
 
@@ -22,12 +23,17 @@ class Quantiles:
         self.source, self.target = source, target
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
-        """As of `transfers.Transfer`; what is louder than the loudest of the source gains as it."""
+        """As of `transfers.Transfer`; silent frames stay silent.
+
+        What is louder than the loudest of the source gains as much as that.
+        """
         found = np.empty_like(mels)
         for band in range(mels.shape[1]):
             source, target = self.source[:, band], self.target[:, band]
             found[:, band] = np.interp(mels[:, band], source, target)
             found[:, band] += np.maximum(mels[:, band] - source[-1], 0)
+        # A target that is never silent would hum where the source is.
+        found[are_silent(mels)] = FLOOR_DB
         return found
 
 
