@@ -173,6 +173,12 @@ _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
         (["--model=paired", "--hparams=piece=6", *_TRAIN], "piece must be a multiple of 4"),
         (["--model=paired", "--hparams=quantiles=2", *_TRAIN], "quantiles must be 0 or 1"),
         (["--model=paired", "--num_steps=0", *_TRAIN], "num_steps"),
+        (["--model=paired", "--hparams=width=0", *_TRAIN], "width must be from 1 to"),
+        (["--model=paired", "--hparams=batch_size=0", *_TRAIN], "batch_size must be from 1 to"),
+        (["--model=melganvc", "--hparams=travel=-1", *_TRAIN], "travel must not be negative"),
+        (["--model=cyclegan", "--hparams=cycle=nan", *_TRAIN], "cycle must be finite"),
+        (["--model=paired", "--hparams=minutes=0", *_TRAIN], "minutes must be over 0"),
+        (["--model=paired", "--hparams=beta=1", *_TRAIN], "beta must be from 0 to below 1"),
     ],
 )
 def test_bad_input_of_train_is_one_line(arguments, message, tmp_path):
@@ -204,6 +210,10 @@ def test_a_vocoder_is_trained_and_used(tmp_path):
         (["train", "--model=wavenet", "--source=a"], "learns from --target alone"),
         (["train", "--model=wavenet", "--hparams=layers=30"], "layers must be at most 20"),
         (["train", "--model=wavenet", "--hparams=frames=0"], "frames must be from 1 to"),
+        (
+            ["train", "--model=wavenet", "--hparams=learning_rate=-1"],
+            "learning_rate must not be negative",
+        ),
         (["train", "--model=paired"], "missing --source"),
         (["reconstruct", "--representation=cqt", "--vocoder=r"], "goes with --representation=mel"),
     ],

@@ -19,7 +19,7 @@ Examples:
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
@@ -63,6 +63,9 @@ _AT_LEAST_ONE = (
 # 2^20 samples are more than a minute.
 _MOST_LAYERS = 20
 _SWITCHES = ("quantiles", "residual", "batch_norm")
+_NOT_NEGATIVE = (
+    "learning_rate", "travel", "margin", "identity", "cycle", "penalty", "adversarial",
+)  # fmt: skip
 
 
 def _changes() -> str:
@@ -89,12 +92,19 @@ def merged() -> Hparams:
             raise UserError(f"--hparams={changes}: {name} must be 0 or 1")
     if found.piece % 4:
         raise UserError(f"--hparams={changes}: piece must be a multiple of 4")
-    if found.minutes <= 0 or found.learning_rate < 0 or not 0 <= found.beta < 1:
-        raise UserError(
-            f"--hparams={changes}: minutes must be over 0, learning_rate not negative and beta "
-            "from 0 to below 1"
-        )
+    _require_not_negative(found, _NOT_NEGATIVE)
+    if found.minutes <= 0:
+        raise UserError(f"--hparams={changes}: minutes must be over 0")
+    if not 0 <= found.beta < 1:
+        raise UserError(f"--hparams={changes}: beta must be from 0 to below 1")
     return found
+
+
+def _require_not_negative(hparams: object, names: Sequence[str]) -> None:
+    """Raises UserError for a negative one: such a loss would be learnt backwards."""
+    for name in names:
+        if getattr(hparams, name) < 0:
+            raise UserError(f"--hparams={_changes()}: {name} must not be negative")
 
 
 def merged_of_vocoder() -> vocoder_configs.Hparams:
@@ -110,6 +120,7 @@ def merged_of_vocoder() -> vocoder_configs.Hparams:
     for name, value in vars(found).items():
         if name != "learning_rate" and not 1 <= value < 2**31:
             raise UserError(f"--hparams={_changes()}: {name} must be from 1 to {2**31 - 1}")
+    _require_not_negative(found, ["learning_rate"])
     if found.layers > _MOST_LAYERS:
         raise UserError(f"--hparams={_changes()}: layers must be at most {_MOST_LAYERS}")
     return found
