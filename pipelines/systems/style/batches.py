@@ -1,16 +1,14 @@
 """Batches of pieces of mel spectrograms, or of samples, drawn from the sounds of two folders."""
 
+import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.audio import reading
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.progress import Progress
-from pipelines.systems.style import transfers
-from pipelines.systems.style.transfers import RATE
+from pipelines.systems.style import beginnings, sound_folders, transfers
 
 _LEAST_SECONDS = 10.0  # Of each sound, however many there are.
 
@@ -29,6 +27,7 @@ class Batch(NamedTuple):
 
 
 def read(
+    folder: str | os.PathLike,
     paths: Sequence[pathlib.Path],
     frames: int,
     minutes: float,
@@ -39,7 +38,8 @@ def read(
     """The mels of sounds, or something else of them, as far as they are long enough.
 
     Args:
-      paths: the sound files.
+      folder: where the sounds lie, for their names.
+      paths: the sound files, of `sound_folders.sounds`.
       frames: what is shorter is left out, and counted.
       minutes: how much is kept: of many sounds, the beginning of each.
       what: for the line of progress: which sounds these are.
@@ -47,29 +47,35 @@ def read(
       rate: frames a second of what is kept.
 
     Returns:
-      By the name of the file without its ending: by default float32 in dB, [frames, bands].
+      By the name of the file, as of `sound_folders.by_name`: by default float32 in dB, [frames,
+      bands].
 
     Raises:
-      UserError: where a file cannot be read, or none is long enough and not silent.
+      UserError: where two files have one name, none can be read, or none is long enough and not
+        silent.
     """
+    named = sound_folders.by_name(sound_folders.place(folder), paths)
+    names = {path: name for name, path in named.items()}
     most = max(minutes * 60 / len(paths), _LEAST_SECONDS)
     number = min(len(paths), max(1, round(minutes * 60 / most)))
     chosen = [paths[at] for at in np.linspace(0, len(paths) - 1, number).round().astype(int)]
     found = {}
-    with Progress(f"{what} read", len(chosen)) as progress:
-        for count, path in enumerate(chosen, start=1):
-            kept = analyse(reading.read(path, RATE, most + 1, 0, most))
-            if len(kept) >= frames and np.ptp(kept) > 0:
-                found[path.stem] = kept
-            progress.update(count)
-    folder = paths[0].parent
+    short = silent = 0
+    for path, samples in beginnings.read(chosen, most, what):
+        kept = analyse(samples)
+        if len(kept) < frames:
+            short += 1
+        elif np.ptp(kept) == 0:
+            silent += 1
+        else:
+            found[names[path]] = kept
+    left_out = f"{short} shorter than {frames / rate:.2g} s, {silent} silent"
     if not found:
         raise UserError(
-            f"{folder}: none of its {len(chosen)} sounds has {frames / rate:.2g} s that are not "
-            "silent; give longer ones"
+            f"{folder}: no sound to learn from ({left_out}); give longer ones that are not silent"
         )
-    if len(found) < len(chosen):
-        say(f"{folder}: {len(chosen) - len(found)} of {len(chosen)} sounds are too short or silent")
+    if short or silent:
+        say(f"{what}: {short + silent} of {len(chosen)} are left out ({left_out})")
     return found
 
 

@@ -75,7 +75,7 @@ def evaluate(
     # Of the clips that are measured, the same set in another order would have no Frechet distance
     # to itself; where there are no others, it has to do.
     others = others or [*clips[-1:], *clips[:-1]]
-    classifier = _classifier(folder, settings.seed)
+    classifier = _classifier(folder, settings)
     targets = [transfers.mels(clip.target) for clip in clips]
     rows: dict[str, Callable[[int], np.ndarray]] = {
         INPUT: lambda i: clips[i].source,
@@ -129,12 +129,18 @@ def _as_long(samples: np.ndarray, length: int) -> np.ndarray:
     return np.pad(samples, (0, max(length - len(samples), 0)))[:length]
 
 
-def _classifier(folder: str | os.PathLike, seed: int) -> SoundClassifier:
-    """It learns from performances of training, which are not those that are measured."""
+def _classifier(folder: str | os.PathLike, settings: Settings) -> SoundClassifier:
+    """It learns from performances of training, which are not those that are measured.
+
+    Of each it hears as much as of what is measured, since longer clips differ less from each other.
+    """
     source, target = (
         list(
             fitting.clips(
-                sound_folders.sounds(os.path.join(folder, role), "train"), seed, f"{role} read"
+                sound_folders.sounds(os.path.join(folder, role), "train"),
+                settings.seed,
+                f"sounds of the {role}",
+                settings.seconds,
             )
         )
         for role in (SOURCE, TARGET)

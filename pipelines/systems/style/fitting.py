@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipelines.audio import reading
 from pipelines.runtime.app import UserError
-from pipelines.runtime.progress import Progress
-from pipelines.systems.style import sound_folders, transfers
+from pipelines.systems.style import beginnings, sound_folders, transfers
 from pipelines.systems.style.methods import methods
 from pipelines.systems.style.performances import SOURCE, TARGET
-from pipelines.systems.style.transfers import RATE, Transfer
+from pipelines.systems.style.transfers import Transfer
 
 # More sounds, and more of each, change little.
 MOST_SOUNDS, MOST_SECONDS = 60, 20.0
@@ -29,11 +27,12 @@ def fitted(
       seed: draws the sounds.
 
     Raises:
-      UserError: for folders that `sound_folders.unpaired` refuses, and for silent ones.
+      UserError: for folders that `sound_folders.unpaired` refuses, and for those of which no sound
+        can be read, or all are silent.
     """
     paths = sound_folders.unpaired(source, target)
     found = [
-        np.concatenate(list(clips(some, seed, f"{what} read")))
+        np.concatenate(list(clips(some, seed, f"sounds of the {what}", MOST_SECONDS)))
         for some, what in zip(paths, (SOURCE, TARGET))
     ]
     for folder, mels in zip((source, target), found):
@@ -42,10 +41,10 @@ def fitted(
     return {name: methods()[name].fit(*found) for name in names}
 
 
-def clips(paths: Sequence[pathlib.Path], seed: int, what: str) -> Iterator[np.ndarray]:
-    """The mels of the beginnings of some sounds, which the seed draws."""
+def clips(
+    paths: Sequence[pathlib.Path], seed: int, what: str, seconds: float
+) -> Iterator[np.ndarray]:
+    """The mels of the beginnings of some sounds, which the seed draws; as `beginnings.read`."""
     chosen = np.random.default_rng(seed).permutation(len(paths))[:MOST_SOUNDS]
-    with Progress(what, len(chosen)) as progress:
-        for number, at in enumerate(sorted(chosen.tolist()), start=1):
-            yield transfers.mels(reading.read(paths[at], RATE, np.inf, 0, MOST_SECONDS))
-            progress.update(number)
+    for _, samples in beginnings.read([paths[at] for at in sorted(chosen)], seconds, what):
+        yield transfers.mels(samples)

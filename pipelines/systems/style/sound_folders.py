@@ -40,6 +40,12 @@ class Training(NamedTuple):
     target: list[pathlib.Path]
 
 
+def place(folder: str | os.PathLike, split: str = "train") -> pathlib.Path:
+    """Where the sounds of a split lie: in a folder of its name, or in the folder itself."""
+    within = pathlib.Path(folder) / split
+    return within if within.is_dir() else pathlib.Path(folder)
+
+
 def sounds(folder: str | os.PathLike, split: str = "train") -> list[pathlib.Path]:
     """The sound files of a split, sorted; of a folder without splits all are of training.
 
@@ -67,7 +73,7 @@ def unpaired(source: str | os.PathLike, target: str | os.PathLike) -> Training:
     found = Training(sounds(source), sounds(target))
     require_others(found.source, found.target)
     if _is_rendered(source) and _is_rendered(target):
-        names = [set(_by_name(each, paths)) for each, paths in zip((source, target), found)]
+        names = [set(by_name(each, paths)) for each, paths in zip((source, target), found)]
         if both := sorted(names[0] & names[1]):
             raise UserError(
                 f"{source} and {target}: {len(both)} performances to learn from are in both, as "
@@ -90,7 +96,7 @@ def pairs(folder: str | os.PathLike, split: str) -> list[Pair]:
             "render with two sounds makes such a folder"
         )
     folders = [root / role / split for role in (SOURCE, TARGET)]
-    sources, targets = (_by_name(each, reading.sound_files(each)) for each in folders)
+    sources, targets = (by_name(each, reading.sound_files(each)) for each in folders)
     if alone := sorted(sources.keys() ^ targets.keys()):
         raise UserError(
             f"{root}: {len(alone)} sounds of {split} are in one of {SOURCE} and {TARGET} alone, as "
@@ -109,6 +115,24 @@ def pairs(folder: str | os.PathLike, split: str) -> list[Pair]:
 def has_pairs(folder: str | os.PathLike, split: str) -> bool:
     """Whether a folder has pairs of a split."""
     return all((pathlib.Path(folder) / role / split).is_dir() for role in (SOURCE, TARGET))
+
+
+def by_name(folder: str | os.PathLike, paths: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
+    """The files of a folder by their paths in it, without endings.
+
+    Raises:
+      UserError: where two have one name, as a.wav and a.flac have.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for path in paths:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise UserError(
+                f"{folder}: {found[name].name} and {path.name} have one name, {name}; give them "
+                "names that differ in more than the ending"
+            )
+        found[name] = path
+    return found
 
 
 def require_others(source: Sequence[pathlib.Path], target: Sequence[pathlib.Path]) -> None:
@@ -134,10 +158,6 @@ def _is_rendered(folder: str | os.PathLike) -> bool:
     return (root / MANIFEST).is_file() or (
         root.name in (SOURCE, TARGET) and (root.parent / MANIFEST).is_file()
     )
-
-
-def _by_name(folder: str | os.PathLike, paths: Sequence[pathlib.Path]) -> dict[str, pathlib.Path]:
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def _hash(path: pathlib.Path) -> str:

@@ -97,8 +97,8 @@ def _train(
     paths = _paired(source, target) if paired else sound_folders.unpaired(source, target)
     frames = PIECES * hparams.piece
     found = [
-        batches.read(each, frames, hparams.minutes, f"sounds of the {side}")
-        for each, side in zip(paths, ("source", "target"))
+        batches.read(folder, each, frames, hparams.minutes, f"sounds of the {side}")
+        for folder, each, side in zip((source, target), paths, ("source", "target"))
     ]
     examples = validation.read(validation.held_out(source, target))
     matched = _matched(*found) if hparams.quantiles else None

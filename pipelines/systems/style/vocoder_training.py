@@ -13,10 +13,9 @@ import tensorflow as tf
 from configs.vocoder import Hparams
 from models import wavenet
 from pipelines import checkpoints, runs
-from pipelines.audio import reading
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.style import sound_folders, transfers, vocoder
+from pipelines.systems.style import beginnings, sound_folders, transfers, vocoder
 from pipelines.systems.style.transfers import HOP, RATE
 
 _PACKAGES = ("keras", "tensorflow", "numpy", "librosa")
@@ -34,7 +33,7 @@ class Examples:
       seed: of what is drawn.
 
     Raises:
-      UserError: where a file cannot be read, or none is long enough.
+      UserError: where no file can be read, or none is long enough.
     """
 
     def __init__(self, paths: Sequence[pathlib.Path], hparams: Hparams, seed: int):
@@ -42,17 +41,20 @@ class Examples:
         number = min(len(paths), _MOST_SOUNDS)
         chosen = np.linspace(0, len(paths) - 1, number).round().astype(int).tolist()
         self._sounds: list[tuple[np.ndarray, np.ndarray]] = []
-        with Progress("sounds read", number) as progress:
-            for count, at in enumerate(chosen, start=1):
-                samples = reading.read(paths[at], RATE, np.inf, 0, _MOST_SECONDS)
-                if len(samples) > hparams.frames * HOP:
-                    self._sounds.append((samples, vocoder.scaled(transfers.mels(samples))))
-                progress.update(count)
+        short = 0
+        for _, samples in beginnings.read([paths[at] for at in chosen], _MOST_SECONDS, "sounds"):
+            if len(samples) > hparams.frames * HOP:
+                self._sounds.append((samples, vocoder.scaled(transfers.mels(samples))))
+            else:
+                short += 1
+        least = hparams.frames * HOP / RATE
         if not self._sounds:
             raise UserError(
-                f"{paths[0].parent}: none of its sounds is longer than "
-                f"{hparams.frames * HOP / RATE:.2g} s; give longer ones"
+                f"{paths[0].parent}: none of its sounds is longer than {least:.2g} s; give longer "
+                "ones"
             )
+        if short:
+            say(f"sounds: {short} of {number} are left out (no longer than {least:.2g} s)")
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Samples, one more than the network predicts, and mels, of the batch of a number."""

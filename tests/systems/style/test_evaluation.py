@@ -80,6 +80,20 @@ def test_clips_are_of_one_length(pairs):
     assert {len(each) for clip in clips for each in clip} == {8000}
 
 
+def test_the_classifier_learns_from_clips_as_long_as_those_measured(pairs, monkeypatch):
+    heard = []
+
+    class Witness(evaluation.SoundClassifier):
+        def __init__(self, source, target):
+            heard.extend(len(mels) for mels in [*source, *target])
+            super().__init__(source, target)
+
+    monkeypatch.setattr(evaluation, "SoundClassifier", Witness)
+    evaluation.evaluate(pairs, {}, Settings(most=2, seconds=0.5))
+    # Half a second has 1 + 8000 // 200 frames.
+    assert heard == [41] * 8
+
+
 def test_too_few(pairs, tmp_path):
     with pytest.raises(UserError, match="no folders source/validation and target/validation"):
         evaluation.evaluate(pairs, {}, Settings("validation"))

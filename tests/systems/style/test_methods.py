@@ -88,13 +88,16 @@ def test_fitted_on_folders(tmp_path, monkeypatch):
     found = fitting.fitted(["knn", "eq"], tmp_path / "a", tmp_path / "b")
     assert list(found) == ["knn", "eq"] and found["eq"].convert(mels(0)).shape == (1, BANDS)
     paths = sorted((tmp_path / "a").iterdir())
-    assert [len(each) for each in fitting.clips(paths, 0, "read")] == [81] * 3
+    assert [len(each) for each in fitting.clips(paths, 0, "read", 20)] == [81] * 3
     # Of many sounds some are drawn, and of each the beginning is taken: half a second is 41 frames.
     monkeypatch.setattr(fitting, "MOST_SOUNDS", 2)
-    monkeypatch.setattr(fitting, "MOST_SECONDS", 0.5)
-    drawn = [list(fitting.clips(paths, seed, "read")) for seed in (0, 0, 1)]
+    drawn = [list(fitting.clips(paths, seed, "read", 0.5)) for seed in (0, 0, 1)]
     assert [len(each) for each in drawn[0]] == [41] * 2
     np.testing.assert_array_equal(drawn[0], drawn[1])
+    (tmp_path / "a" / "3.wav").write_text("no sound")
+    monkeypatch.undo()
+    again = fitting.fitted(["eq"], tmp_path / "a", tmp_path / "b")["eq"]
+    np.testing.assert_array_equal(again.convert(mels(0)), found["eq"].convert(mels(0)))
     (tmp_path / "c").mkdir()
     soundfile.write(tmp_path / "c" / "silence.wav", np.zeros(9000), 16_000)
     with pytest.raises(UserError, match="c: all of its sounds are silent"):

@@ -61,6 +61,19 @@ def test_performances_that_were_rendered_with_both_sounds(tmp_path):
     sound_folders.unpaired(root / "source", root / "target")
 
 
+def test_two_files_of_one_name(tmp_path):
+    root = put(tmp_path, "a/x.wav", "b/x.wav")
+    found = sound_folders.by_name(root, sound_folders.sounds(root))
+    assert list(found) == ["a/x", "b/x"]
+    put(tmp_path, "a/x.flac")
+    with pytest.raises(UserError, match=r"x\.flac and x\.wav have one name, a/x; give them"):
+        sound_folders.by_name(root, sound_folders.sounds(root))
+    put(tmp_path, *(f"{role}/test/{name}" for role in ("source", "target") for name in ("c.wav",)))
+    put(tmp_path, "target/test/c.flac")
+    with pytest.raises(UserError, match=r"c\.flac and c\.wav have one name, c"):
+        sound_folders.pairs(tmp_path, "test")
+
+
 def test_pairs(tmp_path):
     root = put(tmp_path, *(f"{role}/test/{name}" for role in ("source", "target") for name in "ba"))
     with pytest.raises(UserError, match="no sound file"):

@@ -167,7 +167,7 @@ def test_the_same_recordings_on_both_sides_are_refused(pairs, tmp_path):
 def test_sounds_that_are_too_short_are_refused(tmp_path):
     files.write(tmp_path / "short.wav", tone(300, seconds=0.1), 16_000, 1)
     with pytest.raises(UserError, match="give longer ones"):
-        batches.read([tmp_path / "short.wav"], 24, 1, "sounds")
+        batches.read(tmp_path, [tmp_path / "short.wav"], 24, 1, "sounds")
 
 
 def test_batches_of_a_number_are_the_same_and_pairs_belong_together():

@@ -126,6 +126,7 @@ def test_an_example_has_the_sample_before_its_first(target):
 def test_bad_folders_are_told(tmp_path, target, run_dir):
     (tmp_path / "short").mkdir()
     files.write(tmp_path / "short" / "a.wav", tone(220, 0.02), RATE, channels=1)
+    (tmp_path / "short" / "b.wav").write_text("no sound")
     with pytest.raises(UserError, match=r"none of its sounds is longer than 0\.05 s"):
         vocoder_training.train("wavenet", TINY, str(tmp_path / "short"), str(tmp_path / "run"))
     with pytest.raises(UserError, match="style train --model=wavenet"):
