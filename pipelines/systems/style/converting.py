@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from pipelines.audio import files, reading
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import say
 from pipelines.runtime.files import new_folder, write_json
-from pipelines.runtime.progress import Progress
-from pipelines.systems.style import transfers
-from pipelines.systems.style.reconstructing import Part, names_of
+from pipelines.systems.style import each_sound, transfers
+from pipelines.systems.style.reconstructing import Part, names_of, root_of
 from pipelines.systems.style.transfers import RATE, SampleTransfer, Transfer
 
 SUMMARY = "convert.json"
@@ -47,32 +46,17 @@ def convert(
     """
     start, seconds = part or Part()
     sounds = reading.sound_files(path)
-    root = pathlib.Path(path) if os.path.isdir(path) else pathlib.Path(path).parent
-    rows, rejected = [], []
-    with new_folder(output) as folder, Progress("sounds converted", len(sounds)) as progress:
-        for number, (sound, name) in enumerate(zip(sounds, names_of(sounds, root)), start=1):
-            try:
-                samples = reading.read(sound, RATE, MOST_SECONDS, start, seconds)
-            except UserError as error:
-                if number == len(sounds) and not rows:
-                    raise
-                say(f"left out: {error}")
-                rejected.append({"file": sound.relative_to(root).as_posix(), "reason": str(error)})
-            else:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                clipped = _write(folder / name, sound, transfers.converted(samples, transfer))
-                seconds_of = round(len(samples) / RATE, 6)
-                rows.append({"file": name, "seconds": seconds_of, "clipped": clipped})
-            progress.update(number)
-        summary = {
-            **about,
-            "sample_rate": RATE,
-            "sounds": len(sounds),
-            "converted": len(rows),
-            "rejected": len(rejected),
-            "files": rows,
-            "rejected_files": rejected,
-        }
+    root = root_of(path)
+    with new_folder(output) as folder:
+
+        def one(sound: pathlib.Path, name: str) -> dict[str, Any]:
+            samples = reading.read(sound, RATE, MOST_SECONDS, start, seconds)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            clipped = _write(folder / name, sound, transfers.converted(samples, transfer))
+            return {"file": name, "seconds": round(len(samples) / RATE, 6), "clipped": clipped}
+
+        found = each_sound.run(zip(sounds, names_of(sounds, root)), root, "converted", one)
+        summary = {**about, "sample_rate": RATE, **found}
         write_json(folder / SUMMARY, summary)
     return summary
 

@@ -11,7 +11,7 @@ from pipelines.audio import distances, files, reading, spectrograms
 from pipelines.audio.spectrograms import Representation
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.files import new_folder, write_json
-from pipelines.runtime.progress import Progress
+from pipelines.systems.style import each_sound
 
 SUMMARY = "reconstruct.json"
 MOST_SECONDS = 600.0
@@ -31,8 +31,10 @@ def reconstruct(
     rate: int = 16_000,
     part: Part | None = None,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Writes what comes back of sounds from their spectrograms into a new folder.
+
+    Files of a folder that cannot be read are left out, and said to be.
 
     Args:
       path: a sound file, or a folder of them.
@@ -43,18 +45,19 @@ def reconstruct(
       vocoder: makes of a sound what comes back of it, instead of the representation's own way.
 
     Returns:
-      A row for each sound: file, seconds, the distances that `measured` gives.
+      What `reconstruct.json` says: the counts with sounds = reconstructed + rejected, a row of each
+      sound that came back (file, seconds, the distances that `measured` gives), and of each that
+      did not (file, reason).
 
     Raises:
-      UserError: where there is no sound, one cannot be read, or the folder is in use.
+      UserError: where there is no sound, none can be read, or the folder is in use.
     """
     start, seconds = part or Part()
     sounds = reading.sound_files(path)
-    root = pathlib.Path(path) if os.path.isdir(path) else pathlib.Path(path).parent
-    names = names_of(sounds, root)
-    rows = []
-    with new_folder(output) as folder, Progress("sounds reconstructed", len(sounds)) as progress:
-        for number, (sound, written) in enumerate(zip(sounds, names), start=1):
+    root = root_of(path)
+    with new_folder(output) as folder:
+
+        def one(sound: pathlib.Path, written: str) -> dict[str, Any]:
             samples = reading.read(sound, rate, MOST_SECONDS, start, seconds)
             try:
                 if vocoder is not None:
@@ -69,10 +72,12 @@ def reconstruct(
             (folder / written).parent.mkdir(parents=True, exist_ok=True)
             files.write(folder / written, np.clip(again, -1, 1), rate, channels=1)
             row = {"file": written, "seconds": round(len(samples) / rate, 6)}
-            rows.append({**row, **measured(again, samples, rate)})
-            progress.update(number)
-        write_json(folder / SUMMARY, {"representation": name, "sample_rate": rate, "files": rows})
-    return rows
+            return {**row, **measured(again, samples, rate)}
+
+        found = each_sound.run(zip(sounds, names_of(sounds, root)), root, "reconstructed", one)
+        summary = {"representation": name, "sample_rate": rate, **found}
+        write_json(folder / SUMMARY, summary)
+    return summary
 
 
 def invert(samples: np.ndarray, rate: int, representation: Representation) -> np.ndarray:
@@ -93,6 +98,11 @@ def measured(again: np.ndarray, samples: np.ndarray, rate: int) -> dict[str, flo
         "spectral_convergence_db": round(convergence, 2) if np.isfinite(convergence) else None,
         "log_spectral_distance_db": round(distances.log_spectral_distance(found, wanted), 2),
     }
+
+
+def root_of(path: str) -> pathlib.Path:
+    """The folder that the sounds of a file or a folder are in."""
+    return pathlib.Path(path) if os.path.isdir(path) else pathlib.Path(path).parent
 
 
 def names_of(sounds: Sequence[pathlib.Path], root: pathlib.Path) -> list[str]:

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,23 +14,13 @@ from pipelines.audio.separation import Separator
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import new_folder, write_json
 from pipelines.runtime.progress import Progress
+from pipelines.systems.style import each_sound
+from pipelines.systems.style.reconstructing import root_of
 
 SUMMARY = "separate.json"
 # A WAV file counts its bytes in 32 bits; longer ones are RF64, which most programs read as well.
 _MOST_BYTES_OF_WAV = (1 << 32) - (1 << 16)
 _BYTES_OF_SAMPLE = 4
-
-
-class Job(NamedTuple):
-    """A song that is separated.
-
-    Attributes:
-      path: the file.
-      folder: where its sounds are written, relative to the folder of all; "" for that itself.
-    """
-
-    path: pathlib.Path
-    folder: str
 
 
 def separate(
@@ -38,8 +29,10 @@ def separate(
     method: str,
     separator: Separator | None = None,
     chunk_seconds: float = separation.CHUNK_SECONDS,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Separates a song, or all songs in a folder, into a new folder.
+
+    Songs of a folder that cannot be read, or that a program fails on, are left out, and said to be.
 
     Args:
       path: a sound file, whose sounds are written into the folder, or a folder of them, each of
@@ -51,49 +44,56 @@ def separate(
       chunk_seconds: how much is held in memory at once.
 
     Returns:
-      A row for each song: file, folder, seconds, and of each sound its level in dB of full scale.
+      What `separate.json` says: the method, the counts with sounds = separated + rejected, a row of
+      each song that was separated (file, folder, seconds, and of each sound in it the level in dB
+      of full scale), and of each that was not (file, reason).
 
     Raises:
-      UserError: where there is no sound, one cannot be read, a program is missing or fails, or the
-        folder is in use.
+      UserError: where there is no sound, none can be separated, a program is missing, or the folder
+        is in use.
     """
     if separator is None:
         separation_programs.find(method)
-    jobs = _jobs(path)
-    rows = []
-    with new_folder(output) as folder, Progress("songs separated", len(jobs)) as progress:
-        for number, job in enumerate(jobs, start=1):
-            target = folder / job.folder
-            target.mkdir(parents=True, exist_ok=True)
-            if separator is None:
-                with reading.opened(job.path) as sound:
-                    seconds = sound.frames / sound.rate
-                names: Sequence[str] = separation_programs.separate(method, job.path, target)
-            else:
-                names = separator.names
-                seconds = _separate_one(job.path, target, separator, chunk_seconds)
-            rows.append(
-                {
-                    "file": os.path.relpath(job.path, path) if job.folder else job.path.name,
-                    "folder": job.folder,
-                    "seconds": round(seconds, 6),
-                    "level_db": {name: _level(target / f"{name}.wav") for name in names},
-                }
-            )
-            progress.update(number)
-        write_json(folder / SUMMARY, {"method": method, "files": rows})
-    return rows
+    jobs, root = _jobs(path), root_of(path)
+    with new_folder(output) as folder:
+
+        def one(song: pathlib.Path, where: str) -> dict[str, Any]:
+            # What fails in the middle leaves nothing.
+            with tempfile.TemporaryDirectory(dir=folder) as made:
+                within = pathlib.Path(made)
+                if separator is None:
+                    with reading.opened(song) as sound:
+                        seconds = sound.frames / sound.rate
+                    names: Sequence[str] = separation_programs.separate(method, song, within)
+                else:
+                    names = separator.names
+                    seconds = _separate_one(song, within, separator, chunk_seconds)
+                levels = {name: _level(within / f"{name}.wav") for name in names}
+                (folder / where).mkdir(parents=True, exist_ok=True)
+                for name in names:
+                    os.replace(within / f"{name}.wav", folder / where / f"{name}.wav")
+            return {
+                "file": song.relative_to(root).as_posix(),
+                "folder": where,
+                "seconds": round(seconds, 6),
+                "level_db": levels,
+            }
+
+        found = each_sound.run(jobs, root, "separated", one)
+        summary = {"method": method, **found}
+        write_json(folder / SUMMARY, summary)
+    return summary
 
 
-def _jobs(path: str) -> list[Job]:
-    """The songs, each with its folder.
+def _jobs(path: str) -> list[tuple[pathlib.Path, str]]:
+    """The songs, each with its folder, relative to that of all; "" for that itself.
 
     Raises:
       UserError: where two would be written into one folder.
     """
     sounds = reading.sound_files(path)
     if not os.path.isdir(path):
-        return [Job(sounds[0], "")]
+        return [(sounds[0], "")]
     found: dict[str, pathlib.Path] = {}
     for sound in sounds:
         folder = sound.relative_to(path).with_suffix("").as_posix()
@@ -104,7 +104,7 @@ def _jobs(path: str) -> list[Job]:
                 f"{folder}; give them names that differ in more than the ending"
             )
         found[folder] = sound
-    return [Job(sound, folder) for folder, sound in found.items()]
+    return [(sound, folder) for folder, sound in found.items()]
 
 
 def _separate_one(

@@ -1,6 +1,7 @@
 """Songs to the sounds in them, as files."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def run(path, tmp_path, **options):
 )
 def test_a_song_keeps_its_rate_and_channels(tmp_path, rate, channels, options):
     path = song(tmp_path / "a.wav", rate, channels=channels, **options)
-    (row,) = run(path, tmp_path)
+    summary = run(path, tmp_path)
+    (row,) = summary["files"]
     assert (row["file"], row["folder"], row["seconds"]) == ("a.wav", "", 1.0)
     found = [soundfile.read(tmp_path / "out" / f"{name}.wav") for name in HPSS.names]
     assert {each[1] for each in found} == {rate}
@@ -45,7 +47,8 @@ def test_a_song_keeps_its_rate_and_channels(tmp_path, rate, channels, options):
         level = 10 * np.log10(np.mean(np.square(samples)))
         assert row["level_db"][name] == pytest.approx(level, abs=0.01)
     kept = json.loads((tmp_path / "out" / "separate.json").read_text())
-    assert kept == {"method": "hpss", "files": [row]}
+    counts = {"sounds": 1, "separated": 1, "rejected": 0}
+    assert kept == summary == {"method": "hpss", **counts, "files": [row], "rejected_files": []}
 
 
 def test_nothing_is_clipped(tmp_path):
@@ -58,7 +61,7 @@ def test_nothing_is_clipped(tmp_path):
 
 def test_silence(tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(1000), 16_000)
-    (row,) = run(tmp_path / "silence.wav", tmp_path)
+    (row,) = run(tmp_path / "silence.wav", tmp_path)["files"]
     assert row["level_db"] == {"percussive": None, "harmonic": None}
 
 
@@ -67,7 +70,7 @@ def test_a_folder(tmp_path):
     (songs / "b").mkdir(parents=True)
     song(songs / "a.flac")
     song(songs / "b" / "c.d.wav")
-    rows = run(songs, tmp_path)
+    rows = run(songs, tmp_path)["files"]
     assert [(row["file"], row["folder"]) for row in rows] == [
         ("a.flac", "a"),
         ("b/c.d.wav", "b/c.d"),
@@ -76,6 +79,56 @@ def test_a_folder(tmp_path):
     song(songs / "a.wav")
     with pytest.raises(UserError, match=r"a\.flac and a\.wav would both be separated into a"):
         separating.separate(str(songs), tmp_path / "again", "hpss", HPSS)
+
+
+def test_a_song_that_cannot_be_read_is_left_out(tmp_path, capsys):
+    songs = tmp_path / "songs"
+    (songs / "a").mkdir(parents=True)
+    song(songs / "a" / "b.wav")
+    (songs / "text.wav").write_text("no sound")
+    # It breaks off in the middle, and shares its folder with a song.
+    half = song(songs / "a.flac", seconds=20)
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    found = run(songs, tmp_path, chunk_seconds=1.0)
+    assert (found["sounds"], found["separated"], found["rejected"]) == (3, 1, 2)
+    reasons = {row["file"]: row["reason"] for row in found["rejected_files"]}
+    assert "cut short" in reasons["a.flac"] and "cannot be read as sound" in reasons["text.wav"]
+    assert capsys.readouterr().err.count("left out:") == 2
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("out/**/*")}
+    assert written == {
+        "a",
+        "a/b",
+        "a/b/harmonic.wav",
+        "a/b/percussive.wav",
+        "separate.json",
+    }
+    assert json.loads((tmp_path / "out" / "separate.json").read_text()) == found
+
+
+def test_a_program_that_fails_on_one_song(tmp_path, monkeypatch):
+    program = tmp_path / "program"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import os, shutil, sys\n"
+        "folder = sys.argv[sys.argv.index('--out') + 1]\n"
+        "shutil.copy(sys.argv[-1], os.path.join(folder, 'drums.wav'))\n"
+        "sys.exit(3 if 'bad' in sys.argv[-1] else 0)\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("DEMUCS", str(program))
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for name in ("bad", "good"):
+        song(songs / f"{name}.wav")
+    found = separating.separate(str(songs), tmp_path / "out", "demucs")
+    assert (found["sounds"], found["separated"], found["rejected"]) == (2, 1, 1)
+    assert "bad.wav: demucs ended with status 3" in found["rejected_files"][0]["reason"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good", "separate.json"]
+    assert [path.name for path in (tmp_path / "out" / "good").iterdir()] == ["drums.wav"]
+    (songs / "good.wav").unlink()
+    with pytest.raises(UserError, match=r"bad\.wav: demucs ended with status 3"):
+        separating.separate(str(songs), tmp_path / "none", "demucs")
+    assert not (tmp_path / "none").exists()
 
 
 def test_bad_input_leaves_no_folder(tmp_path):

@@ -3,7 +3,8 @@
 Phases are not kept: they are found by fast Griffin-Lim, or by a trained WaveNet (--vocoder). Each
 sound is written as a WAV file of the same name, in mono, as long as it was. A line for each, fields
 divided by tabs: the file, its seconds, the spectral convergence and the log-spectral distance in dB
-(the lower the better; "-" for silence). OUTPUT/reconstruct.json has the same.
+(the lower the better; "-" for silence). Files of a folder that cannot be read are left out.
+OUTPUT/reconstruct.json has the same, and what was left out.
 
 Examples:
   ./run.sh style reconstruct --input=song.wav --representation=mel --output=through_mel
@@ -79,7 +80,7 @@ def main() -> None:
     """Runs the job from its flags."""
     require_finite("start", "seconds")
     output = required_path_flag("output")
-    rows = reconstructing.reconstruct(
+    summary = reconstructing.reconstruct(
         required_path_flag("input"),
         FLAGS.representation,
         output,
@@ -88,9 +89,9 @@ def main() -> None:
         _vocoder(path_flag("vocoder")),
     )
     if FLAGS.json:
-        print(shown_json({"representation": FLAGS.representation, "files": rows}))
+        print(shown_json(summary))
         return
-    for row in rows:
+    for row in summary["files"]:
         fields = [pathlib.Path(output, row["file"]).as_posix(), f"{row['seconds']:.2f}"]
         for name in ("spectral_convergence_db", "log_spectral_distance_db"):
             fields.append("-" if row[name] is None else f"{row[name]:.1f}")

@@ -8,7 +8,8 @@ installed; they write drums.wav, bass.wav, vocals.wav and other.wav.
 
 Songs of any length are read and written in chunks. A line for each song, fields divided by tabs:
 the folder of its sounds, its seconds, and for each sound its name and its level in dB of full scale
-("-" for silence). OUTPUT/separate.json has the same.
+("-" for silence). Songs of a folder that cannot be read are left out. OUTPUT/separate.json has the
+same, and what was left out.
 
 Examples:
   ./run.sh style separate --input=song.wav --output=separated
@@ -51,11 +52,11 @@ flags.DEFINE_bool("json", False, "Print JSON instead of lines.")
 def main() -> None:
     """Runs the job from its flags."""
     source, output = required_path_flag("input"), required_path_flag("output")
-    rows = separating.separate(source, output, FLAGS.method, _separator())
+    summary = separating.separate(source, output, FLAGS.method, _separator())
     if FLAGS.json:
-        print(shown_json({"method": FLAGS.method, "files": rows}))
+        print(shown_json(summary))
         return
-    for row in rows:
+    for row in summary["files"]:
         fields = [pathlib.Path(output, row["folder"]).as_posix(), f"{row['seconds']:.2f}"]
         for name, level in row["level_db"].items():
             fields += [name, "-" if level is None else f"{level:.1f}"]
