@@ -160,6 +160,43 @@ def test_bad_input_of_evaluate_is_one_line(tmp_path):
     assert "none: no folders source/test and target/test in it" in error_of(done)
 
 
+def put_paired_training(root):
+    """Pairs of which training has each performance with both sounds."""
+    put_sounds(root)
+    for path in (root / "pairs").glob("*/train/*"):
+        path.rename(path.with_name(path.name[-len("0.wav") :]))
+    (root / "pairs" / "manifest.jsonl").touch()
+
+
+@pytest.mark.parametrize("flags", [[], ["--method=eq"], ["--method=eq", "--run_dir=run"]])
+def test_methods_are_not_measured_where_they_would_meet_the_truth(flags, tmp_path):
+    put_paired_training(tmp_path)
+    done = without_tensorflow("pipelines.style", "evaluate", "--pairs=pairs", *flags, cwd=tmp_path)
+    assert "pairs: 2 performances to learn from have both sounds" in error_of(done)
+    assert "give --run_dir without --method" in done.stderr
+
+
+@pytest.mark.slow
+def test_what_learnt_from_pairs_is_measured_alone(tmp_path):
+    put_paired_training(tmp_path)
+    folders = [f"--{role}={tmp_path}/pairs/{role}" for role in ("source", "target")]
+    small = "--hparams=width=8,piece=8,batch_size=2"
+    flags = ["--model=paired", *folders, small, "--num_steps=2", f"--run_dir={tmp_path}/run"]
+    done = job("style", "train", *flags)
+    assert done.returncode == 0, done.stderr
+    flags = [f"--pairs={tmp_path}/pairs", f"--run_dir={tmp_path}/run", "--seconds=0.5", "--json"]
+    done = job("style", "evaluate", *flags)
+    rows = json.loads(done.stdout)["rows"]
+    assert list(rows) == ["input", "run", "target through mels", "target", "another target"]
+    assert "the truth of what they have to guess, and are not measured" in done.stderr
+    # Had it learnt from what is measured, it would be refused.
+    path = tmp_path / "run" / "run.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "source": f"{tmp_path}/pairs/source/test"}))
+    message = error_of(job("style", "evaluate", *flags))
+    assert "run has learnt from 2 of the 4 recordings that it is to be measured on" in message
+
+
 _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
 
 

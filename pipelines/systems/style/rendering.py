@@ -114,6 +114,36 @@ def is_of_drums(folder: str | os.PathLike) -> bool:
         raise UserError(f"{path}: damaged; render the folder anew") from error
 
 
+def ids(paths: Iterable[pathlib.Path]) -> set[str]:
+    """The ids of the performances that files of `render` are of; other files have none.
+
+    Raises:
+      UserError: where a manifest is damaged.
+    """
+    found = set()
+    known: dict[pathlib.Path, dict[str, str]] = {}  # By folder, the id of each path in it.
+    for path in paths:
+        # SPLIT/NAME, below source or target where there are two sounds.
+        for root in path.absolute().parents[1:3]:
+            if root not in known:
+                known[root] = _ids_of(root)
+            name = path.absolute().relative_to(root).as_posix()
+            if name in known[root]:
+                found.add(known[root][name])
+    return found
+
+
+def _ids_of(folder: pathlib.Path) -> dict[str, str]:
+    path = folder / MANIFEST
+    try:
+        lines = read_regular(path, _MOST_SUMMARY).splitlines()
+        return {str(row["path"]): str(row["id"]) for row in map(json.loads, lines)}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged; render the folder anew") from error
+
+
 def require_different(
     sounds: Sequence[Sound], kept: Sequence[Performance], settings: Settings
 ) -> float:

@@ -72,15 +72,21 @@ def unpaired(source: str | os.PathLike, target: str | os.PathLike) -> Training:
     """
     found = Training(sounds(source), sounds(target))
     require_others(found.source, found.target)
-    if _is_rendered(source) and _is_rendered(target):
-        names = [set(by_name(each, paths)) for each, paths in zip((source, target), found)]
-        if both := sorted(names[0] & names[1]):
-            raise UserError(
-                f"{source} and {target}: {len(both)} performances to learn from are in both, as "
-                f"{both[0]} is; make the folders with one ./run.sh style render of two sounds, "
-                "without --paired_training"
-            )
+    if both := rendered_twice(source, target):
+        raise UserError(
+            f"{source} and {target}: {len(both)} performances to learn from are in both, as "
+            f"{both[0]} is; make the folders with one ./run.sh style render of two sounds, "
+            "without --paired_training"
+        )
     return found
+
+
+def rendered_twice(source: str | os.PathLike, target: str | os.PathLike) -> list[str]:
+    """The names of performances to learn from that `style render` made with both sounds."""
+    if not (_is_rendered(source) and _is_rendered(target)):
+        return []
+    names = [by_name(each, sounds(each)).keys() for each in (source, target)]
+    return sorted(names[0] & names[1])
 
 
 def pairs(folder: str | os.PathLike, split: str) -> list[Pair]:
@@ -141,15 +147,23 @@ def require_others(source: Sequence[pathlib.Path], target: Sequence[pathlib.Path
     Raises:
       UserError: where a file of the one is, byte by byte, one of the other.
     """
-    sizes = {path.stat().st_size for path in source}
-    alike = [path for path in target if path.stat().st_size in sizes]
+    if same := same_recordings(source, target):
+        path, other = next(iter(same.items()))
+        raise UserError(
+            f"{path} is the same recording as {other}; source and target have to differ"
+        )
+
+
+def same_recordings(
+    some: Sequence[pathlib.Path], others: Sequence[pathlib.Path]
+) -> dict[pathlib.Path, pathlib.Path]:
+    """Those of the others that are, byte by byte, one of some, which each is given with."""
+    sizes = {path.stat().st_size for path in some}
+    alike = [path for path in others if path.stat().st_size in sizes]
     sizes = {path.stat().st_size for path in alike}
-    hashes = {_hash(path): path for path in source if path.stat().st_size in sizes}
-    for path in alike:
-        if same := hashes.get(_hash(path)):
-            raise UserError(
-                f"{path} is the same recording as {same}; source and target have to differ"
-            )
+    hashes = {_hash(path): path for path in some if path.stat().st_size in sizes}
+    found = {path: hashes.get(_hash(path)) for path in alike}
+    return {path: same for path, same in found.items() if same}
 
 
 def _is_rendered(folder: str | os.PathLike) -> bool:

@@ -10,6 +10,10 @@ Frechet distance on what the classifier sees. The probability alone says nothing
 be further from the target than the input. In brackets are 95% intervals, by a bootstrap over
 performances. --json prints all as JSON.
 
+Methods learn from the performances of training, which must not have both sounds; --run_dir alone is
+measured where they have (render --paired_training). A run that has learnt from what is to be
+measured is refused, as far as its files tell.
+
 Examples:
   ./run.sh style evaluate --pairs=pairs
   ./run.sh style evaluate --pairs=pairs --method=knn --num_clips=50 --json
@@ -22,12 +26,14 @@ from absl import flags
 
 from pipelines import runs
 from pipelines.runtime import app, tensorflow
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.files import write_json
 from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
 from pipelines.runtime.terminal import shown_json
 from pipelines.systems.style import evaluation, fitting, rendering, sound_folders
 from pipelines.systems.style.methods import methods
+from pipelines.systems.style.performances import SOURCE, TARGET
+from pipelines.systems.style.sound_folders import Pair
 from pipelines.systems.style.transfers import Transfer
 
 FLAGS = flags.FLAGS
@@ -50,20 +56,40 @@ flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 def main() -> None:
     """Runs the job from its flags."""
     pairs = pathlib.Path(required_path_flag("pairs"))
-    sound_folders.pairs(pairs, FLAGS.split)  # Bad input is said before methods learn for a minute.
+    measured = sound_folders.pairs(pairs, FLAGS.split)
     settings = evaluation.Settings(
         FLAGS.split, FLAGS.num_clips, FLAGS.seconds, not rendering.is_of_drums(pairs), FLAGS.seed
     )
-    made = fitting.fitted(FLAGS.method, pairs / "source", pairs / "target", FLAGS.seed)
-    made.update(_trained(path_flags("run_dir"), taken={*made, *evaluation.MARKS}))
-    found = evaluation.evaluate(pairs, made, settings)
+    run_dirs, source, target = path_flags("run_dir"), pairs / SOURCE, pairs / TARGET
+    names = _methods(source, target, run_dirs)
+    # Bad input is said before methods learn for a minute.
+    trained = _trained(run_dirs, {*names, *evaluation.MARKS}, measured)
+    fitted = fitting.fitted(names, source, target, FLAGS.seed) if names else {}
+    found = evaluation.evaluate(pairs, {**fitted, **trained}, settings)
     if output := path_flag("output"):
         write_json(output, found)
     print(shown_json(found) if FLAGS.json else "\n".join(evaluation.table(found)))
 
 
-def _trained(run_dirs: list[str], taken: set[str]) -> dict[str, Transfer]:
-    """Runs by the names of their folders."""
+def _methods(source: pathlib.Path, target: pathlib.Path, run_dirs: list[str]) -> list[str]:
+    """The methods to fit: those that are asked for, by default all that the folders can teach."""
+    both = sound_folders.rendered_twice(source, target)
+    if not both:
+        return FLAGS.method
+    why = (
+        f"{source.parent}: {len(both)} performances to learn from have both sounds, as of render "
+        "--paired_training, so methods would meet the truth of what they have to guess"
+    )
+    if FLAGS["method"].present or not run_dirs:
+        raise UserError(
+            f"{why}; give --run_dir without --method, or render the pairs without --paired_training"
+        )
+    say(f"{why}, and are not measured")
+    return []
+
+
+def _trained(run_dirs: list[str], taken: set[str], measured: list[Pair]) -> dict[str, Transfer]:
+    """Runs by the names of their folders, which have not learnt from what is measured."""
     found: dict[str, Transfer] = {}
     for run_dir in run_dirs:
         runs.require_checkpoint(run_dir, None)
@@ -71,9 +97,10 @@ def _trained(run_dirs: list[str], taken: set[str]) -> dict[str, Transfer]:
         if name in taken or name in found:
             raise UserError(f"{run_dir}: there is a row {name} already; rename the folder")
         tensorflow.start("WARN", with_magenta=False)
-        from pipelines.systems.style import trained
+        from pipelines.systems.style import leaks, trained
 
         found[name] = trained.open_transfer(run_dir)
+        leaks.require_unmet(run_dir, trained.read_metadata(run_dir), measured)
     return found
 
 
