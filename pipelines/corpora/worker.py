@@ -9,8 +9,11 @@ from pipelines.music.limits import Limits, Rejected, require_sound
 from pipelines.music.note_sequence import NoteSequence, warnings
 from pipelines.records.manifest import SPLITS
 from pipelines.records.parts import Part, read_batch
-from pipelines.runtime import worker_processes
+from pipelines.runtime import time_limits, worker_processes
 from pipelines.runtime.app import UserError
+
+# A piece that is not read in this time never will be: the largest ones take seconds.
+MAX_SECONDS_OF_PIECE = 600.0
 
 
 class ConvertBatch:
@@ -28,22 +31,40 @@ class ConvertBatch:
         self._limits = Limits(*limits)
 
     def process(self, batch: str) -> None:
-        """Converts one batch."""
+        """Converts one batch.
+
+        Raises:
+          UserError: where the corpus's own code is at fault, or a source does not come to an end.
+        """
+        key = ""
         with Part(self._parts, batch) as part:
-            for source in (Source(*line) for line in read_batch(self._parts, batch)):
-                # Every source has to show in the records or in the rejections.
-                found_any = False
-                for found in _sequences(self._corpus, source, self._limits):
-                    found_any = True
-                    if isinstance(found, Skipped):
-                        part.reject(*found)
-                    elif isinstance(found, Ignored):
-                        part.ignore(*found)
-                    else:
-                        _add(part, found)
-                if not found_any:
-                    part.reject(source.key, "empty", "nothing was found in it")
-                part.add_source()
+            try:
+                with time_limits.watched(MAX_SECONDS_OF_PIECE) as work:
+                    for source in (Source(*line) for line in read_batch(self._parts, batch)):
+                        key = source.key
+                        self._convert(source, part, work)
+            except time_limits.TookTooLong:
+                raise UserError(
+                    f"source {key!r}: no piece of it was read in {MAX_SECONDS_OF_PIECE:g} seconds; "
+                    "leave it out of --input, and please report it with the file"
+                ) from None
+
+    def _convert(self, source: Source, part: Part, work: time_limits.Watched) -> None:
+        """Puts all pieces of a source into a part. Every source has to show in it."""
+        found_any = False
+        work.alive()
+        for found in _sequences(self._corpus, source, self._limits):
+            work.alive()
+            found_any = True
+            if isinstance(found, Skipped):
+                part.reject(*found)
+            elif isinstance(found, Ignored):
+                part.ignore(*found)
+            else:
+                _add(part, found)
+        if not found_any:
+            part.reject(source.key, "empty", "nothing was found in it")
+        part.add_source()
 
 
 def _add(part: Part, piece: Piece) -> None:

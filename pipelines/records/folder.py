@@ -10,6 +10,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,7 +57,9 @@ class Folder:
         self._path = pathlib.Path(path)
         self._overwrite = overwrite
         self._unfinished = self._path / UNFINISHED
-        self.parts = self._unfinished / "parts"
+        # Of this run alone: where a job was killed, a cluster may still be at work for it. With its
+        # folder gone, what it makes goes nowhere.
+        self.parts = self._unfinished / f"parts-{uuid.uuid4().hex}"
         self._stack = contextlib.ExitStack()
         self._made_path = False
 
@@ -84,7 +87,8 @@ class Folder:
                 raise UserError(
                     f"another job is writing to {self._path}; wait for it to end"
                 ) from None
-            shutil.rmtree(self.parts, ignore_errors=True)
+            for killed in self._unfinished.glob("parts-*"):
+                shutil.rmtree(killed, ignore_errors=True)
             self.parts.mkdir()
             if not (self._path / MANIFEST).exists():
                 for killed in self._leftovers():

@@ -13,8 +13,10 @@ import io
 import logging
 import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 from pipelines.runtime import cores
 from pipelines.runtime.app import UserError, about_file
@@ -23,6 +25,13 @@ from pipelines.runtime.nearest import did_you_mean
 
 # With about this many sources, a worker process saves the seconds that its imports take.
 _SOURCES_PER_PROCESS = 2000
+# A job server that listens takes a connection within this time.
+_ANSWER_SECONDS = 10
+# Runners whose result cannot be vouched for, and why.
+_REFUSED = {
+    "dask": "loses elements between the steps of a pipeline and reports success all the same, so "
+    "records would be missing; leave --runner out, or use FlinkRunner (docs/cluster.md)",
+}
 
 
 def default_arguments(sources: int) -> list[str]:
@@ -51,7 +60,7 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
         runner, options, processes = _runner(list(arguments))
         with _interruptions() as came:
             try:
-                with beam.Pipeline(runner=runner, options=options) as pipeline:
+                with _cancelling(beam.Pipeline(runner=runner, options=options)) as pipeline:
                     build(pipeline, processes)
             except UserError:
                 raise
@@ -60,17 +69,60 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
                 if came:
                     raise came[0] from None
                 # Beam wraps what a worker raised; from another machine it comes as text.
-                failure = re.search(
-                    r"\[Errno \d+\] (.*?)(?:: '(.*?)')?(?: \[while running.*)?$",
-                    str(error),
-                    re.MULTILINE,
-                )
-                if failure is None:
+                message = _of_disk(str(error)) or _of_cluster(str(error)) or _of_connection(error)
+                if message is None:
                     raise
-                raise UserError(about_file(failure[2], failure[1])) from error
+                raise UserError(message) from error
             if came:
                 # Python drops an exception that a signal raises while it frees an object.
                 raise came[0]
+
+
+def _of_disk(text: str) -> str | None:
+    """What to tell of an OSError of a worker, such as a full disk; None for another error."""
+    failure = re.search(
+        r"\[Errno \d+\] (.*?)(?:: '(.*?)')?(?: \[while running.*)?$", text, re.MULTILINE
+    )
+    return failure and about_file(failure[2], failure[1])
+
+
+def _of_cluster(text: str) -> str | None:
+    """What to tell of a job that a cluster gave up; None where Python code is at fault."""
+    failure = re.match(r"Pipeline \S+ failed in state (\w+): *(.*)", text)
+    if failure is None or "Traceback (most recent call last)" in text:
+        return None
+    why = failure[2] or "it does not say why"
+    return (
+        f"the cluster ended the job as {failure[1]}: {why}; its logs say more, and what died has "
+        "to be started again (docs/cluster.md)"
+    )
+
+
+def _of_connection(error: Exception) -> str | None:
+    """What to tell where a job server dies while the job waits for it; None for another error."""
+    import grpc  # Beam has imported it.
+
+    if not isinstance(error, grpc.RpcError):
+        return None
+    status = error.code().name if isinstance(error, grpc.Call) else type(error).__name__
+    return (
+        f"the job server answers no more ({status}); start it again, then give the same command "
+        "again (docs/cluster.md)"
+    )
+
+
+@contextlib.contextmanager
+def _cancelling(pipeline) -> Iterator[Any]:
+    """Runs a pipeline; cancels what of it runs elsewhere where this process is told to end."""
+    try:
+        with pipeline:
+            yield pipeline
+    except BaseException:
+        # What has ended by itself, as a local runner has, cannot be cancelled, and need not be.
+        if (result := getattr(pipeline, "result", None)) is not None:
+            with contextlib.suppress(Exception):
+                result.cancel()
+        raise
 
 
 def _runner(arguments: list[str]):
@@ -91,10 +143,13 @@ def _runner(arguments: list[str]):
         message = complaint.getvalue().splitlines()[-1].partition("error: ")[2]
         raise UserError(f"--pipeline_options: {message}") from None
     if "runner" in given:
+        if why := _REFUSED.get(given["runner"].rpartition(".")[2].lower().removesuffix("runner")):
+            raise UserError(f"--pipeline_options: {given['runner']} {why}")
         try:
             runner = create_runner(given["runner"])
         except (ImportError, ValueError) as error:
             raise UserError(f"--pipeline_options: {str(error).splitlines()[0]}") from error
+        _require_answer(given.get("job_endpoint"))
         # Beam's local runners are replaced by the one below, for the ports that they open.
         if not isinstance(runner, SwitchingDirectRunner | FnApiRunner):
             return runner, options, 0
@@ -106,6 +161,20 @@ def _runner(arguments: list[str]):
         workers, processes = 1, workers
     direct.direct_running_mode, direct.direct_num_workers = "in_memory", workers
     return FnApiRunner(), options, processes
+
+
+def _require_answer(endpoint: str | None) -> None:
+    """Raises UserError where nothing listens at a job server's address: Beam would wait for it."""
+    host, _, port = (endpoint or "").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--pipeline_options: no job server answers at {endpoint} ({error}); start it, or "
+            "correct --job_endpoint (docs/cluster.md)"
+        ) from None
 
 
 def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:

@@ -1,7 +1,10 @@
 """setup.py and requirements.txt agree, the lock is whole, and converting needs no TensorFlow."""
 
 import importlib.metadata
+import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from pipelines.systems.titles.text_encoders import minilm
 from tests.support import groove_release
+from tests.support.jobs import job
+from tests.support.records import contents
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -138,3 +143,60 @@ def test_converting_a_corpus_needs_what_setup_installs_and_no_more(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, source, tmp_path / "records"], cwd=ROOT,
                           capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.stdout.split() == ["14"], done.stderr
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory) -> pathlib.Path:
+    """The Python of a new environment that has what setup.py packs and asks for, and no more."""
+    folder = tmp_path_factory.mktemp("worker")
+    # A copy, since setuptools leaves files of its own beside what it packs.
+    for name in ("configs", "models", "pipelines", "reelgroove"):
+        without = shutil.ignore_patterns("__pycache__", "pretrained")
+        shutil.copytree(ROOT / name, folder / "checkout" / name, ignore=without)
+    for name in ("setup.py", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, folder / "checkout")
+    run([sys.executable, "setup.py", "-q", "sdist", "--dist-dir", folder], folder / "checkout")
+    (sdist,) = folder.glob("*.tar.gz")
+    uv = [sys.executable, "-m", "uv"]
+    run([*uv, "venv", "--python", sys.executable, folder / "venv"], folder)
+    python = folder / "venv" / "bin" / "python"
+    constraints = ["--constraint", ROOT / "requirements.txt"]
+    install = [*uv, "pip", "install", "--python", python, *constraints, sdist]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        assert "error sending request" in done.stderr or "Failed to fetch" in done.stderr
+        pytest.skip("no package index is reached, to install what setup.py asks for")
+    return python
+
+
+def run(command, folder) -> str:
+    """Runs a command in a folder without the checkout's modules; returns what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True,
+                          text=True, timeout=300, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_what_setup_packs_converts_in_a_new_environment_without_tensorflow(worker, tmp_path):
+    names = json.loads(
+        run(
+            [sys.executable, "-m", "uv", "pip", "list", "--format=json", "--python", worker],
+            tmp_path,
+        )
+    )
+    installed = {canonicalize_name(each["name"]) for each in names}
+    assert {"reelgroove", "apache-beam", "note-seq"} <= installed
+    assert not {"tensorflow", "tf-keras", "keras", "magenta", "matplotlib"} & installed
+    where = run([worker, "-c", "import pipelines; print(pipelines.__file__)"], tmp_path).strip()
+    assert pathlib.Path(where).is_relative_to(worker.parents[1])
+    source = groove_release.write_folder(tmp_path / "release", *groove_release.release())
+    flags = ["--corpus=groove", f"--input={source}"]
+    run([worker, "-m", "pipelines.convert", *flags, "--output=there"], tmp_path)
+    # Processes of its own have to find the project as well.
+    options = "--pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=2"
+    run([worker, "-m", "pipelines.convert", *flags, "--output=split", options], tmp_path)
+    assert job("convert", *flags, f"--output={tmp_path}/here").returncode == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert contents(tmp_path / "split") == contents(tmp_path / "here")

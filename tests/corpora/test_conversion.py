@@ -6,7 +6,8 @@ import os
 import mido
 import pytest
 
-from pipelines.corpora import conversion
+from pipelines.corpora import conversion, worker
+from pipelines.music import midi_reader
 from pipelines.music.limits import Limits
 from pipelines.records import beam_batches, tfrecord
 from pipelines.records.manifest import read_manifest
@@ -122,6 +123,19 @@ def test_a_full_disk_is_one_error(tmp_path, release, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(tfrecord, "write_record", full)
-    with pytest.raises(UserError, match="/parts/.*: No space left on device; check the path"):
+    with pytest.raises(UserError, match=r"/parts-\w+/.*: No space left on device; check the path"):
         conversion.convert("groove", str(archive), str(tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_reader_that_does_not_end_is_one_error(tmp_path, release, monkeypatch):
+    def endless(data, *limits):
+        while True:
+            pass
+
+    monkeypatch.setattr(midi_reader, "midi_to_note_sequence", endless)
+    monkeypatch.setattr(worker, "MAX_SECONDS_OF_PIECE", 0.3)
+    archive = str(groove_release.write_zip(tmp_path / "z.zip", *release))
+    with pytest.raises(UserError, match=r"^source '\S+': no piece of it was read in 0.3 seconds"):
+        conversion.convert("groove", archive, str(tmp_path / "r"))
     assert not (tmp_path / "r").exists()

@@ -151,6 +151,31 @@ def test_a_killed_job_leaves_nothing_finished_and_is_cleared_away(tmp_path, mome
     assert contents(tmp_path / "r") == contents(tmp_path / "fresh")
 
 
+def test_what_a_killed_job_left_at_work_on_a_cluster_adds_nothing_to_the_next(tmp_path):
+    """A worker of the killed job is late with a batch of the same name as one of the next job."""
+    script = (
+        "import os, signal, sys\n"
+        "from pipelines.records.folder import Folder\n"
+        "with Folder(sys.argv[1]) as made:\n"
+        "    print(made.parts, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "r")]
+    killed = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    assert pathlib.Path(killed).is_dir()
+    with Folder(tmp_path / "r") as folder:
+        with Part(folder.parts, "one") as part:
+            part.add_source()
+            part.add("train", "new", b"new")
+        with pytest.raises(FileNotFoundError):
+            with Part(killed, "one") as late:
+                late.add_source()
+                late.add("train", "old", b"old")
+        manifest = folder.finish("notesequence", "made", 1, 1, {})
+    assert manifest["read"] == 1
+    assert b"old" not in b"".join(contents(tmp_path / "r").values())
+
+
 def test_an_interruption_while_an_old_run_is_replaced_leaves_no_shard(tmp_path, monkeypatch):
     make(tmp_path / "r", {"one": entries(9)}, num_shards=9)
     real, renamed = pathlib.Path.rename, []
