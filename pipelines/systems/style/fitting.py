@@ -32,11 +32,11 @@ def fitted(
     """
     paths = sound_folders.unpaired(source, target)
     found = [
-        np.concatenate(list(clips(some, seed, f"sounds of the {what}", MOST_SECONDS)))
+        list(clips(some, seed, f"sounds of the {what}", MOST_SECONDS))
         for some, what in zip(paths, (SOURCE, TARGET))
     ]
-    for folder, mels in zip((source, target), found):
-        if mels.max() <= transfers.FLOOR_DB:
+    for folder, sounds in zip((source, target), found):
+        if max(mels.max() for mels in sounds) <= transfers.FLOOR_DB:
             raise UserError(f"{folder}: all of its sounds are silent; give others")
     return {name: methods()[name].fit(*found) for name in names}
 

@@ -6,7 +6,7 @@ import soundfile
 
 from pipelines.runtime.app import UserError
 from pipelines.systems.style import fitting, methods
-from pipelines.systems.style.methods import eq, knn, quantile
+from pipelines.systems.style.methods import eq, knn, onsets, quantile
 from pipelines.systems.style.transfers import BANDS, FLOOR_DB
 from tests.support.sounds import clicks, tone
 
@@ -17,17 +17,17 @@ def mels(*rows: float) -> np.ndarray:
 
 
 def test_names():
-    assert list(methods.methods()) == ["eq", "knn", "quantile"]
+    assert list(methods.methods()) == ["eq", "knn", "onsets", "quantile"]
 
 
 def test_the_equaliser_by_hand():
     # Powers 1 and 0 (-100 dB is 1e-10) have the mean 1/2; powers 10 and 10 have 10: 20 times.
-    method = eq.fit(mels(0, -100), mels(10, 10))
+    method = eq.fit([mels(0, -100)], [mels(10, 10)])
     np.testing.assert_allclose(method.convert(mels(-20, FLOOR_DB)), mels(-6.9897, FLOOR_DB), 1e-4)
 
 
 def test_quantiles_by_hand():
-    method = quantile.fit(mels(0, -40, -20), mels(5, -30, -60))
+    method = quantile.fit([mels(0), mels(-40, -20)], [mels(5, -30, -60)])
     # -20 is the middle of the source, -30 of the target; -10 is half way up to the loudest. What is
     # 3 dB louder than the loudest stays so, and what is softer than the softest becomes that.
     found = method.convert(mels(-20, -10, 0, 3, -90))
@@ -38,7 +38,7 @@ def test_quantiles_turn_the_source_into_the_target():
     random = np.random.default_rng(0)
     source = random.normal(-30, 5, (4000, BANDS)).astype(np.float32)
     target = random.gamma(2, 8, (4000, BANDS)).astype(np.float32) - 60
-    found = quantile.fit(source, target).convert(source)
+    found = quantile.fit([source], [target]).convert(source)
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.median(found, axis=0), np.median(target, axis=0), atol=0.2)
     np.testing.assert_allclose(found.std(axis=0), target.std(axis=0), rtol=0.06)
@@ -50,16 +50,47 @@ def test_nearest_frames_are_frames_of_the_target():
     # and the other ends, frames have neighbours of both kinds.
     source = np.concatenate([mels(*[-50] * 20), mels(*[-10] * 20)])
     target = np.concatenate([mels(*[-70] * 20), mels(*[0] * 20)])
-    found = knn.fit(source, target).convert(source)
+    found = knn.fit([source], [target]).convert(source)
     np.testing.assert_array_equal(found[:18], target[:18])
     np.testing.assert_array_equal(found[22:], target[22:])
+
+
+def test_onsets_find_what_rings_on_after_the_source_is_silent():
+    # Strikes of two strengths, every half a second. In the source each is over within a frame; in
+    # the target it rings in the upper bands, for 10 frames.
+    def struck(strengths, length):
+        found = np.full((40 * len(strengths), BANDS), -70, np.float32)
+        for number, strength in enumerate(strengths):
+            found[40 * number + 10] = strength
+            found[40 * number + 10 : 40 * number + 10 + length, 96:] = strength
+        return found
+
+    strengths = np.random.default_rng(1).choice([-30.0, -6.0], 12)
+    method = onsets.fit([struck(strengths, 1)], [struck(strengths[::-1], 10)])
+    found = method.convert(struck([-6.0, -30.0], 1))
+    for frames, strength in ((slice(11, 17), -6), (slice(51, 56), -30)):
+        np.testing.assert_array_equal(
+            found[frames, 100], np.full_like(found[frames, 100], strength)
+        )
+        np.testing.assert_array_equal(found[frames, 90], np.full_like(found[frames, 90], -70))
+    # Before the next strike it has died away.
+    assert found[40:48].max() == -70
+
+
+@pytest.mark.parametrize("name", list(methods.methods()))
+def test_what_was_fitted_comes_back_from_its_arrays(name):
+    random = np.random.default_rng(0)
+    source, target = random.uniform(-90, 0, (2, 50, BANDS)).astype(np.float32)
+    method = methods.methods()[name].fit([source], [target])
+    again = methods.methods()[name].restored(**method.arrays)
+    np.testing.assert_array_equal(again.convert(source), method.convert(source))
 
 
 @pytest.mark.parametrize("name", list(methods.methods()))
 def test_the_contract(name):
     random = np.random.default_rng(0)
     source, target = random.uniform(-90, 0, (2, 50, BANDS)).astype(np.float32)
-    method = methods.methods()[name].fit(source, target)
+    method = methods.methods()[name].fit([source], [target])
     for frames in (1, 2, 40):
         found = method.convert(source[:frames])
         assert found.shape == (frames, BANDS) and found.dtype == np.float32
@@ -71,9 +102,11 @@ def test_silence_stays_silent_where_the_target_never_is(name):
     random = np.random.default_rng(0)
     source, target = random.uniform(-60, 0, (2, 50, BANDS)).astype(np.float32)
     source[:10] = FLOOR_DB
-    method = methods.methods()[name].fit(source, target)
+    method = methods.methods()[name].fit([source], [target])
     found = method.convert(mels(*[FLOOR_DB] * 9))
     np.testing.assert_array_equal(found, mels(*[FLOOR_DB] * 9))
+    if name == "onsets":
+        return  # What was struck rings on.
     # Nearest frames hear 25 ms, two frames, around each.
     found = method.convert(mels(*[FLOOR_DB] * 4, -20, *[FLOOR_DB] * 4))
     np.testing.assert_array_equal(found[[0, 1, 7, 8]], mels(*[FLOOR_DB] * 4))

@@ -5,13 +5,21 @@ A method is fitted on mels of the two sounds, which need not be the same music.
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pipelines.runtime.registry import Registry, discovered
 from pipelines.systems.style.transfers import Transfer
+
+
+class Fitted(Transfer, Protocol):
+    """A transfer that a method has fitted."""
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that it knows, by the names that `Method.restored` takes."""
 
 
 class Method(NamedTuple):
@@ -20,13 +28,15 @@ class Method(NamedTuple):
     Attributes:
       name: what it is called in flags and tables.
       summary: what it does, in a line.
-      fit: makes a transfer of the mels of the source and of the target, each float32 in dB, shaped
-        [frames, 192].
+      fit: makes a transfer of the sounds of the source and of the target: of each sound the mels,
+        float32 in dB, shaped [frames, 192].
+      restored: makes a transfer of the `arrays` of one.
     """
 
     name: str
     summary: str
-    fit: Callable[[np.ndarray, np.ndarray], Transfer]
+    fit: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Fitted]
+    restored: Callable[..., Fitted]
 
 
 @functools.cache

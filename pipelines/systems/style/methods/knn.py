@@ -5,40 +5,45 @@ frame are those that sound like the source. Source of the idea: M. Baas, B. van 
 Kamper, "Voice conversion with just nearest neighbors", 2023 (there on features of speech).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipelines.systems.style.methods import Method, quantile
+from pipelines.systems.style.nearest import NearestFrames, spread
 from pipelines.systems.style.transfers import FLOOR_DB, are_silent
 
-# One is further from the truth; of 16, the mean is nearer still, and more of a blur.
-_NEIGHBOURS = 8
 _BLOCK = 4  # Bands that are compared as one.
 # Frames that are compared: 25 ms to both sides. Of melodies 50 ms are better, of drums worse.
 _OFFSETS = (-2, 0, 2)
+# Ten times as many are no nearer to the truth.
+_MOST_FRAMES = 10_000
 
 
-class NearestFrames:
-    """Replaces frames by frames of the target.
+class NearestByLoudness:
+    """Replaces frames by frames of the target whose bands are as loud.
 
     Args:
-      matched: maps the bands of the source to those of the target.
-      target: mels of the target, [frames, bands].
+      source, target: the quantiles of both sounds, as of `quantile.Quantiles`.
+      frames: mels of the target, [frames, bands].
+      features: what they are compared by, as of `_features`, [frames, features].
     """
 
-    def __init__(self, matched: quantile.Quantiles, target: np.ndarray):
-        from sklearn.neighbors import NearestNeighbors
+    def __init__(
+        self, source: np.ndarray, target: np.ndarray, frames: np.ndarray, features: np.ndarray
+    ):
+        self._matched = quantile.Quantiles(source, target)
+        self._nearest = NearestFrames(frames, features)
 
-        self._matched, self._target = matched, target
-        # In so many dimensions a tree is slower than to compare all.
-        self._index = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(target)), algorithm="brute")
-        self._index.fit(_features(target))
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As of `methods.Fitted`."""
+        nearest = self._nearest
+        return {**self._matched.arrays, "frames": nearest.frames, "features": nearest.features}
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
         """As of `transfers.Transfer`; frames stay silent where those that are compared are."""
-        nearest = self._index.kneighbors(
-            _features(self._matched.convert(mels)), return_distance=False
-        )
-        found = self._target[nearest].mean(axis=1).astype(np.float32)
+        found = self._nearest.mean(_features(self._matched.convert(mels)))
         found[are_silent(mels, max(_OFFSETS))] = FLOOR_DB
         return found
 
@@ -51,9 +56,15 @@ def _features(mels: np.ndarray) -> np.ndarray:
     return np.concatenate(near, axis=1)
 
 
-def fit(source: np.ndarray, target: np.ndarray) -> NearestFrames:
-    """Keeps the frames of the target, and how bands are matched."""
-    return NearestFrames(quantile.fit(source, target), target)
+def fit(source: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> NearestByLoudness:
+    """Keeps frames of the target, and how bands are matched."""
+    frames = np.concatenate(target)
+    features = np.concatenate([_features(mels) for mels in target])
+    kept = spread(len(frames), _MOST_FRAMES)
+    matched = quantile.fit(source, target)
+    return NearestByLoudness(**matched.arrays, frames=frames[kept], features=features[kept])
 
 
-METHOD = Method("knn", "the target's frames that are most like each frame", fit)
+METHOD = Method(
+    "knn", "the target's frames whose bands are as loud as each frame's", fit, NearestByLoudness
+)
