@@ -4,6 +4,9 @@ The small ones are for two cores; `melganvc-published` has the networks and size
 """
 
 import dataclasses
+from typing import Any
+
+NO_METHOD = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +15,7 @@ class Hparams:
 
     Attributes:
       summary: a line about the model.
-      method: how it learns: melganvc, cyclegan or paired.
+      method: how it learns: melganvc, cyclegan, paired or pseudopaired.
       width, critic_width: channels of the generator and of the critic.
       vector: size of the siamese network's vectors.
       piece: frames of a piece, a multiple of 4; three pieces are an example.
@@ -20,8 +23,11 @@ class Hparams:
       num_steps: batches to train on.
       learning_rate: Adam's.
       beta: Adam's first.
-      quantiles: 1 where the bands of the source are first matched to the target's by their
-        quantiles, so that the network learns the rest; 0 where it sees the source as it is.
+      start: the method that converts the source first, so that the network learns the rest: eq,
+        quantile, knn or onsets; `none` where the network sees the source as it is.
+      teacher: the method of which `pseudopaired` learns.
+      average: how much of the averaged generator, which is what is kept and used, stays at each
+        step; 0 where it is the generator that was trained last.
       residual: 1 where the generator adds to what it is given, 0 where it ends in tanh.
       batch_norm: 1 where generator and siamese network normalize batches.
       critic_steps: batches that the critic learns of for each that the generator learns of.
@@ -44,7 +50,9 @@ class Hparams:
     num_steps: int = 20_000
     learning_rate: float = 2e-4
     beta: float = 0.5
-    quantiles: int = 1
+    start: str = "quantile"
+    teacher: str = NO_METHOD
+    average: float = 0.999
     residual: int = 1
     batch_norm: int = 0
     critic_steps: int = 2
@@ -61,6 +69,9 @@ class Hparams:
     patience: int = 20
 
 
+# A network that knows what it is to make learns faster than one that is judged.
+_OF_PAIRS: dict[str, Any] = {"width": 192, "learning_rate": 1e-3, "beta": 0.9, "average": 0.995}
+
 # By the names that `style train --model` takes.
 MODELS = {
     "melganvc": Hparams("MelGAN-VC, small, on bands matched by quantiles", "melganvc"),
@@ -72,7 +83,8 @@ MODELS = {
         vector=128,
         num_steps=500_000,
         learning_rate=1e-4,
-        quantiles=0,
+        start=NO_METHOD,
+        average=0.0,
         residual=0,
         batch_norm=1,
         critic_steps=4,
@@ -85,8 +97,18 @@ MODELS = {
     "paired": Hparams(
         "A network that learns of pairs, which is the most that can be had",
         "paired",
-        width=192,
-        learning_rate=1e-3,
-        beta=0.9,
+        **_OF_PAIRS,
+    ),
+    "pseudopaired": Hparams(
+        "A network that learns, without pairs, of those that nearest frames make: for melodies",
+        "pseudopaired",
+        teacher="knn",
+        **_OF_PAIRS,
+    ),
+    "pseudopaired-drums": Hparams(
+        "The same where frames are nearest by their onsets: for drums, and what else rings on",
+        "pseudopaired",
+        teacher="onsets",
+        **_OF_PAIRS,
     ),
 }

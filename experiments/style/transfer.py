@@ -1,7 +1,10 @@
 """Transfers beside the truth: all rows of `style evaluate` on pairs of sounds, as one JSON file.
 
     ./.venv/bin/python -m experiments.style.transfer --pairs=brush_power --pairs=standard_808 \\
-        --pairs=fiddle_flute --output=experiments/style/transfer.json
+        --pairs=fiddle_flute --runs=runs --output=experiments/style/transfer.json
+
+Trained runs are the folders of `--runs` that are named PAIRS.MODEL.SEED, as in
+brush_power.melganvc.0, after the folders of pairs; each is a row.
 """
 
 import argparse
@@ -12,6 +15,7 @@ from typing import Any
 from pipelines.runtime.files import write_json
 from pipelines.systems.style import evaluation, fitting, rendering
 from pipelines.systems.style.methods import methods
+from pipelines.systems.style.transfers import Transfer
 
 
 def main() -> None:
@@ -20,6 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", required=True, action="append", help="a folder that style render has made"
     )
+    parser.add_argument("--runs", help="a folder of runs of style train")
     parser.add_argument("--num_clips", type=int, default=20, help="how many performances of each")
     parser.add_argument("--output", required=True, help="the JSON file to write")
     arguments = parser.parse_args()
@@ -28,11 +33,28 @@ def main() -> None:
         begun = time.process_time()
         melodic = not rendering.is_of_drums(pairs)
         settings = evaluation.Settings(most=arguments.num_clips, melodic=melodic)
-        made = fitting.fitted(list(methods()), pairs / "source", pairs / "target")
+        made: dict[str, Transfer] = {
+            **fitting.fitted(list(methods()), pairs / "source", pairs / "target"),
+            **_trained(arguments.runs, pairs),
+        }
         found[pairs.name] = evaluation.evaluate(pairs, made, settings)
         found[pairs.name]["processor_seconds"] = round(time.process_time() - begun)
         print(pairs.name, *evaluation.table(found[pairs.name]), sep="\n", flush=True)
         write_json(arguments.output, found)
+
+
+def _trained(runs: str | None, pairs: pathlib.Path) -> dict[str, Transfer]:
+    """The trained runs for a folder of pairs, by model and seed."""
+    if runs is None:
+        return {}
+    from pipelines.systems.style import trained
+
+    folders = sorted(pathlib.Path(runs).glob(f"{pairs.name}.*.*"))
+    return {
+        "{1}, seed {2}".format(*folder.name.split(".")): trained.open_transfer(str(folder))
+        for folder in folders
+        if folder.is_dir()
+    }
 
 
 if __name__ == "__main__":

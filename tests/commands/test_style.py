@@ -103,7 +103,7 @@ _FOLDERS = ["--source=pairs/source", "--target=pairs/target"]
         (["--method=eq", *_FOLDERS, "--output=out"], "missing --input"),
         (
             ["--method=eql", *_FOLDERS, "--input=a.wav", "--output=out"],
-            "must be eq or knn or quantile",
+            "must be eq or knn or onsets or quantile",
         ),
         (["--method=eq", *_FOLDERS, "--input=a.wav", "--output=out"], "a.wav: no such file"),
         (
@@ -208,7 +208,10 @@ _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
         (["--model=paired", "--hparams=widht=3", *_TRAIN], "did you mean width?"),
         (["--model=paired", "--hparams=method=cyclegan", *_TRAIN], "take another --model"),
         (["--model=paired", "--hparams=piece=6", *_TRAIN], "piece must be a multiple of 4"),
-        (["--model=paired", "--hparams=quantiles=2", *_TRAIN], "quantiles must be 0 or 1"),
+        (["--model=paired", "--hparams=residual=2", *_TRAIN], "residual must be 0 or 1"),
+        (["--model=paired", "--hparams=start=nn", *_TRAIN], "start must be one of eq, knn, onsets"),
+        (["--model=paired", "--hparams=teacher=eq", *_TRAIN], "pseudopaired models alone have"),
+        (["--model=paired", "--hparams=average=1", *_TRAIN], "average must be from 0 to below 1"),
         (["--model=paired", "--num_steps=0", *_TRAIN], "num_steps"),
         (["--model=paired", "--hparams=width=0", *_TRAIN], "width must be from 1 to"),
         (["--model=paired", "--hparams=batch_size=0", *_TRAIN], "batch_size must be from 1 to"),

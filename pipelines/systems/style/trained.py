@@ -11,20 +11,22 @@ A run's folder holds
 
 import dataclasses
 import os
+import re
 from typing import Any
 
 import keras
 import numpy as np
-import scipy.ndimage
 import tensorflow as tf
 
-from configs.style import MODELS, Hparams
+from configs.style import MODELS, NO_METHOD, Hparams
 from models.spectral_transfer import SEEN, STRIDE
 from pipelines import checkpoints, runs
 from pipelines.systems.style import learners, transfers
-from pipelines.systems.style.methods import quantile
+from pipelines.systems.style.methods import Fitted, methods
 
 KIND = "style"
+# What the method before the generator knows, as a checkpoint names it.
+_OF_START = re.compile(r"start/(\w+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
 class TrainedTransfer:
@@ -32,26 +34,25 @@ class TrainedTransfer:
 
     Args:
       generator: of scaled mels.
-      matched: maps the bands of the source to those of the target first; None for no such thing.
+      start: the method that converts the source first; None where the generator takes it as it is.
     """
 
-    def __init__(self, generator: keras.Model, matched: quantile.Quantiles | None):
-        self._matched = matched
+    def __init__(self, generator: keras.Model, start: Fitted | None):
+        self._start = start
         self._forward = tf.function(
             generator, input_signature=[tf.TensorSpec([None, None, transfers.BANDS], tf.float32)]
         )
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
-        """As of `transfers.Transfer`; what lies in silence stays silent."""
-        loudest = scipy.ndimage.maximum_filter1d(mels.max(axis=1), 2 * SEEN + 1)
-        if self._matched is not None:
-            mels = self._matched.convert(mels)
+        """As of `transfers.Transfer`; what the method before leaves in silence stays silent."""
+        if self._start is not None:
+            mels = np.maximum(self._start.convert(mels), transfers.FLOOR_DB)
         # The networks halve the frames, so what is left over is continued with the last one.
         padded = np.pad(mels, ((0, -len(mels) % STRIDE), (0, 0)), mode="edge")
         made = self._forward(learners.scaled(padded)[None].astype(np.float32))
         found = learners.in_db(np.asarray(made)[0, : len(mels)])
         # Biases would hum, faintly, where there is silence as far as the network sees.
-        found[loudest <= transfers.FLOOR_DB] = transfers.FLOOR_DB
+        found[transfers.are_silent(mels, SEEN)] = transfers.FLOOR_DB
         return np.maximum(found, transfers.FLOOR_DB).astype(np.float32)
 
 
@@ -77,19 +78,25 @@ def read_metadata(run_dir: str | os.PathLike) -> dict[str, Any]:
     return runs.read_checked(run_dir, KIND, _is_whole)
 
 
-def contents(
-    generator: keras.Model, matched: list[tf.Variable], **more: Any
-) -> tf.train.Checkpoint:
-    """What a checkpoint holds: the generator, the quantiles of both sides, and `more`."""
+def contents(generator: keras.Model, start: Fitted | None, **more: Any) -> tf.train.Checkpoint:
+    """What a checkpoint holds: the generator, what the method before it knows, and `more`."""
     weights = [weight.value for weight in generator.weights]
-    return tf.train.Checkpoint(generator=weights, matched=matched, **more)
+    arrays = start.arrays if start is not None else {}
+    kept = {name: tf.Variable(array, trainable=False) for name, array in arrays.items()}
+    return tf.train.Checkpoint(generator=weights, start=kept, **more)
 
 
-def quantile_variables(fitted: quantile.Quantiles | None = None) -> list[tf.Variable]:
-    """The quantiles of the source's bands and of the target's, as a checkpoint keeps them."""
-    shape = (quantile.QUANTILES, transfers.BANDS)
-    sides = (np.zeros(shape),) * 2 if fitted is None else (fitted.source, fitted.target)
-    return [tf.Variable(side, trainable=False, dtype=tf.float64) for side in sides]
+def _read_start(method: str, saved: str) -> Fitted | None:
+    """The method before the generator, of a checkpoint as `contents` has them."""
+    if method == NO_METHOD:
+        return None
+    reader = tf.train.load_checkpoint(saved)
+    arrays = {
+        found[1]: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if (found := _OF_START.fullmatch(name))
+    }
+    return methods()[method].restored(**arrays)
 
 
 def open_transfer(run_dir: str, checkpoint_file: str | None = None) -> TrainedTransfer:
@@ -110,11 +117,9 @@ def open_transfer(run_dir: str, checkpoint_file: str | None = None) -> TrainedTr
         checkpoint_file = runs.BEST
     saved = checkpoints.find(run_dir, checkpoint_file)
     generator = learners.untrained_generator(hparams)
-    matched = quantile_variables() if hparams.quantiles else []
     try:
-        status = contents(generator, matched).restore(saved).expect_partial()
-        status.assert_existing_objects_matched()
-    except (*checkpoints.DAMAGE, AssertionError) as error:
+        start = _read_start(hparams.start, saved)
+        contents(generator, start).restore(saved).expect_partial().assert_existing_objects_matched()
+    except (*checkpoints.DAMAGE, AssertionError, TypeError) as error:
         raise checkpoints.damaged(saved, error) from error
-    fitted = quantile.Quantiles(*(side.numpy() for side in matched)) if matched else None
-    return TrainedTransfer(generator, fitted)
+    return TrainedTransfer(generator, start)

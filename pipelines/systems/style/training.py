@@ -1,5 +1,6 @@
 """Training a model of timbre transfer: the work of `style train`."""
 
+import functools
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from configs.style import Hparams
+from configs.style import NO_METHOD, Hparams
 from models.melgan_vc import PIECES
 from pipelines import checkpoints, runs
 from pipelines.runtime.app import UserError, say
@@ -22,7 +23,7 @@ from pipelines.systems.style import (
     validation,
 )
 from pipelines.systems.style.batches import Batch, Batches
-from pipelines.systems.style.methods import quantile
+from pipelines.systems.style.methods import Fitted, methods
 from pipelines.systems.style.trained import TrainedTransfer
 from pipelines.systems.style.validation import Example
 
@@ -101,15 +102,21 @@ def _train(
         for folder, each, side in zip((source, target), paths, ("source", "target"))
     ]
     examples = validation.read(validation.held_out(source, target))
-    matched = _matched(*found) if hparams.quantiles else None
-    if matched is not None:
-        found[0] = {name: matched.convert(mels) for name, mels in found[0].items()}
-    drawn = Batches(found[0], found[1], paired, frames, hparams.batch_size, seed)
+    start = _fitted(hparams.start, *found)
+    teacher = _fitted(hparams.teacher, *found)
+    if teacher is not None:
+        # Pseudo-pairs of nearest frames: Erro, Moreno and Bonafonte, "INCA algorithm for training
+        # voice conversion systems from nonparallel corpora", 2010.
+        found[1] = _converted(found[0], teacher)
+    if start is not None:
+        found[0] = _converted(found[0], start)
+    aligned = paired or teacher is not None
+    drawn = Batches(found[0], found[1], aligned, frames, hparams.batch_size, seed)
     metadata = {**settings, "sounds": list(map(len, found)), **runs.provenance(_PACKAGES)}
     runs.write(run_dir, trained.KIND, {**metadata, "finished": False})
     # NumPy takes seeds of 32 bits.
     keras.utils.set_random_seed(seed % 2**32)
-    if fit(hparams, matched, drawn, examples, run_dir, limits):
+    if fit(hparams, start, drawn, examples, run_dir, limits):
         runs.write(run_dir, trained.KIND, {**metadata, "finished": True})
 
 
@@ -120,13 +127,23 @@ def _paired(source: str, target: str) -> sound_folders.Training:
     return found
 
 
-def _matched(source: dict[str, np.ndarray], target: dict[str, np.ndarray]) -> quantile.Quantiles:
-    return quantile.fit(*(np.concatenate(list(each.values())) for each in (source, target)))
+def _fitted(
+    method: str, source: dict[str, np.ndarray], target: dict[str, np.ndarray]
+) -> Fitted | None:
+    if method == NO_METHOD:
+        return None
+    return methods()[method].fit(list(source.values()), list(target.values()))
+
+
+def _converted(sounds: dict[str, np.ndarray], method: Fitted) -> dict[str, np.ndarray]:
+    return {
+        name: np.maximum(method.convert(mels), transfers.FLOOR_DB) for name, mels in sounds.items()
+    }
 
 
 def fit(
     hparams: Hparams,
-    matched: quantile.Quantiles | None,
+    start: Fitted | None,
     drawn: Batches,
     examples: list[Example],
     run_dir: str,
@@ -136,7 +153,7 @@ def fit(
 
     Args:
       hparams: of the model.
-      matched: what maps the bands of the source first, which `drawn` has done already.
+      start: the method before the network, which has converted what is `drawn`.
       drawn: the batches by number.
       examples: of validation; there may be none.
       run_dir: the run's folder, for checkpoints and summaries.
@@ -148,31 +165,33 @@ def fit(
     Raises:
       UserError: where the loss is no longer finite, or the checkpoint is damaged.
     """
-    state = _State(hparams, matched, run_dir)
+    state = _State(hparams, start, run_dir)
     if state.steps:
         say(f"going on after step {state.steps} of {hparams.num_steps}")
     transfer = state.transfer()
-    log = _Log(run_dir, transfer, examples)
+    log, losses = _Log(run_dir, transfer, examples), _Losses()
     ends = time.monotonic() + limits.minutes * 60 if limits.minutes else np.inf
     if examples and not state.steps:
         # What the best has to beat: the distance before any training.
         state.note_distance(log.validated(0))
     with Progress("steps", hparams.num_steps, first=state.steps) as progress:
         while state.steps < hparams.num_steps:
-            losses = state.train(drawn[state.steps])
+            losses.note(state.train(drawn[state.steps]))
             step = state.steps
             progress.update(step, log.note)
             if step % _SUMMARY_STEPS == 0:
-                log.losses(step, losses)
-            last = step == hparams.num_steps or time.monotonic() >= ends
-            if step % hparams.every == 0 or last:
-                if examples:
-                    state.note_distance(log.validated(step))
+                log.losses(step, losses.means())
+            is_due = step % hparams.every == 0 or step == hparams.num_steps
+            if is_due and examples:
+                state.note_distance(log.validated(step))
+            # A job that is out of time validates nothing that one without a limit would not.
+            is_late = time.monotonic() >= ends
+            if is_due or is_late:
                 state.save()
             if examples and state.stale >= hparams.patience:
                 say(f"no nearer in {state.stale} validations, so training ends at step {step}")
                 break
-            if last:
+            if is_late:
                 break
     if examples:
         say(
@@ -181,6 +200,22 @@ def fit(
         )
     stale = bool(examples) and state.stale >= hparams.patience
     return stale or state.steps >= hparams.num_steps
+
+
+class _Losses:
+    """The losses of steps, of which not all have each."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, list[float]] = {}
+
+    def note(self, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            self._noted.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """The means of what was noted since the last time."""
+        noted, self._noted = self._noted, {}
+        return {name: float(np.mean(values)) for name, values in noted.items()}
 
 
 class _Log:
@@ -220,48 +255,45 @@ class _State:
 
     Args:
       hparams: of the model.
-      matched: kept in checkpoints, for who uses the model.
+      start: the method before the network, kept in checkpoints for who uses the model.
       run_dir: the run's folder; the last checkpoint is restored, if there is one.
 
     Raises:
       UserError: where the checkpoint is damaged.
     """
 
-    def __init__(self, hparams: Hparams, matched: quantile.Quantiles | None, run_dir: str):
+    def __init__(self, hparams: Hparams, start: Fitted | None, run_dir: str):
         self._learner = learners.learner(hparams)
-        self._rate = hparams.learning_rate
-        self._matched = matched
+        self._averaged = learners.averaged(self._learner, hparams)
+        self._hparams, self._start = hparams, start
         frames = PIECES * hparams.piece
         shape = [hparams.batch_size, frames, transfers.BANDS]
         spec = tf.TensorSpec(shape, tf.float32)
-        self._step = tf.function(
-            self._learner.step,
-            input_signature=[
-                spec,
-                spec,
-                tf.TensorSpec([hparams.batch_size], tf.float32),
-                tf.TensorSpec([], tf.int32),
-            ],
-        )
+        shares, done = tf.TensorSpec([hparams.batch_size], tf.float32), tf.TensorSpec([], tf.int32)
+        # One graph where it is the generator's turn and one where it is not.
+        self._steps_of = {
+            turn: tf.function(
+                functools.partial(self._learner.step, turn=turn),
+                input_signature=[spec, spec, shares, done],
+            )
+            for turn in (False, True)
+        }
         self._steps = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._stale = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._best = tf.Variable(np.inf, trainable=False, dtype=tf.float64)
         self._first = tf.Variable(np.inf, trainable=False, dtype=tf.float64)
-        kept = trained.quantile_variables(matched) if matched is not None else []
-        generator = self._learner.networks["generator"]
-        others = {
+        networks = {
             name: [weight.value for weight in network.weights]
             for name, network in self._learner.networks.items()
-            if name != "generator"
         }
         optimizers = {
             name: [variable.value for variable in optimizer.variables]
             for name, optimizer in self._learner.optimizers.items()
         }
         state = trained.contents(
-            generator,
-            kept,
-            others=others,
+            self._averaged.network,
+            start,
+            networks=networks,
             optimizers=optimizers,
             steps=self._steps,
             stale=self._stale,
@@ -272,7 +304,7 @@ class _State:
         checkpoints.settle(directory)
         self._last = tf.train.CheckpointManager(state, directory, 1)
         self._kept = tf.train.CheckpointManager(
-            trained.contents(generator, kept), runs.best_dir(run_dir), 1
+            trained.contents(self._averaged.network, start), runs.best_dir(run_dir), 1
         )
         checkpoints.go_on(self._last)
 
@@ -297,24 +329,27 @@ class _State:
         return float(self._first.numpy())
 
     def transfer(self) -> TrainedTransfer:
-        """The generator, whose weights go on being trained, as a transfer."""
-        return TrainedTransfer(self._learner.networks["generator"], self._matched)
+        """The averaged generator, whose weights go on changing, as a transfer."""
+        return TrainedTransfer(self._averaged.network, self._start)
 
     def train(self, batch: Batch) -> dict[str, float]:
-        """Takes a step; returns the losses.
+        """Takes a step; returns the losses of the networks that learnt.
 
         Raises:
           UserError: where a loss is not finite.
         """
         both = [learners.scaled(mels).astype(np.float32) for mels in batch[:2]]
-        found = self._step(*both, batch.shares, np.int32(self.steps))
+        turn = self.steps % self._hparams.critic_steps == 0
+        found = self._steps_of[turn](*both, batch.shares, np.int32(self.steps))
         losses = {name: float(value) for name, value in found.items()}
         if bad := [name for name, value in losses.items() if not np.isfinite(value)]:
             raise UserError(
                 f"the loss {bad[0]} is {losses[bad[0]]:g} in step {self.steps + 1}; lower the "
-                f"learning rate (--hparams=learning_rate={self._rate / 10:g})"
+                f"learning rate (--hparams=learning_rate={self._hparams.learning_rate / 10:g})"
             )
         self._steps.assign_add(1)
+        if turn:
+            self._averaged.update(self.steps)
         return losses
 
     def note_distance(self, distance: float) -> None:

@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from configs.style import MODELS
+from pipelines import checkpoints
 from pipelines.audio import files
+from pipelines.media import events
 from pipelines.runtime.app import UserError
-from pipelines.systems.style import batches, trained, training, transfers
+from pipelines.systems.style import batches, learners, methods, trained, training, transfers
 from tests.support.sounds import clicks, tone
 
 pytestmark = [pytest.mark.keras3, pytest.mark.slow]
@@ -97,12 +101,26 @@ def test_each_model_learns_thirty_steps_and_converts(name, runs):
 
 
 def test_what_learns_of_pairs_gets_nearer(pairs, tmp_path, capsys):
-    hparams = small("paired", num_steps=60, quantiles=0, width=16)
+    hparams = small("paired", num_steps=60, start="none", average=0.0, width=16)
     train(pairs, tmp_path / "run", "paired", hparams)
     said = capsys.readouterr().err
     best = float(said.split("true targets: ")[-1].split(" dB")[0])
     first = float(said.split("before training ")[-1].split(")")[0])
     assert best < 0.7 * first
+
+
+def test_what_learns_of_a_method_without_pairs_does_as_that(pairs, tmp_path):
+    hparams = small("pseudopaired", num_steps=300, start="none", average=0.0, width=32)
+    train(pairs, tmp_path / "run", "pseudopaired", hparams)
+    paths = [sorted((pairs / side / "train").iterdir()) for side in ("source", "target")]
+    known = [batches.read(pairs, each, 24, 0.5, "sounds") for each in paths]
+    teacher = methods.methods()["knn"].fit(*([*each.values()] for each in known))
+    [mels, *_] = known[0].values()
+    wanted = teacher.convert(mels)
+    found = trained.open_transfer(str(tmp_path / "run"), str(tmp_path / "run" / "train")).convert(
+        mels
+    )
+    assert np.abs(found - wanted).mean() < 0.5 * np.abs(mels - wanted).mean()
 
 
 @pytest.mark.parametrize("name", ["melganvc", "cyclegan"])
@@ -127,11 +145,72 @@ def test_a_run_that_was_stopped_goes_on_exactly(name, runs, pairs, tmp_path, mon
         np.testing.assert_array_equal(value, parts[key], err_msg=key)
 
 
-def test_a_job_out_of_time_leaves_the_rest_to_the_next(pairs, tmp_path):
-    train(pairs, tmp_path / "run", "paired", limits=training.Limits(1e-9))
-    assert not json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
-    train(pairs, tmp_path / "run", "paired")
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
+def scalars(folder, tag):
+    """The values of a tag in TensorBoard's files, by their steps."""
+    curve = events.read(folder)[tag]
+    return dict(zip(curve.steps, curve.values))
+
+
+def test_a_job_out_of_time_leaves_the_rest_to_the_next(runs, pairs, tmp_path):
+    run = tmp_path / "run"
+    train(pairs, run, "paired", seed=3, limits=training.Limits(1e-9))
+    assert not json.loads((run / "run.json").read_text())["finished"]
+    train(pairs, run, "paired", seed=3)
+    assert json.loads((run / "run.json").read_text())["finished"]
+    # As if it had never been stopped: nothing was validated where the first job ended.
+    tag = "log_spectral_distance_db"
+    validated = scalars(run / "validation", tag)
+    assert list(validated) == [0, 10, 20, 30]
+    assert validated == scalars(runs("paired") / "validation", tag)
+    kept = [checkpoints.latest(folder / "best") for folder in (run, runs("paired"))]
+    assert len({pathlib.Path(path).name for path in kept}) == 1
+
+
+def test_losses_of_the_steps_that_had_them_are_shown(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_SUMMARY_STEPS", 4)
+    noted = []
+    monkeypatch.setattr(training._Losses, "note", lambda self, losses: noted.append(losses))
+    monkeypatch.setattr(training._Losses, "means", lambda self: {"all": len(noted)})
+    train(pairs, tmp_path / "run", "melganvc", small("melganvc", num_steps=4))
+    assert [len(losses) for losses in noted] == [5, 1, 5, 1]  # The critic learns in all.
+    assert scalars(tmp_path / "run" / "train", "losses/all") == {4: 4.0}
+    monkeypatch.undo()
+    losses = training._Losses()
+    for each in ({"critic": 1.0, "travel": 4.0}, {"critic": 2.0}):
+        losses.note(each)
+    assert losses.means() == {"critic": 1.5, "travel": 4.0} and losses.means() == {}
+
+
+def test_the_average_by_hand():
+    learnt, averaged = (keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]) for _ in "ab")
+    learnt.set_weights([np.float32([[2.0]]), np.float32([4.0])])
+    average = learners.Averaged(learnt, averaged, 0.5)
+    np.testing.assert_array_equal(averaged.get_weights()[0], [[2.0]])
+    learnt.set_weights([np.float32([[6.0]]), np.float32([4.0])])
+    average.update(1)  # 2 / 11 of the average stay at first.
+    np.testing.assert_allclose(averaged.get_weights()[0], [[2 * 2 / 11 + 6 * 9 / 11]], rtol=1e-6)
+    learnt.set_weights(averaged.get_weights())
+    learnt.set_weights([np.float32([[0.0]]), np.float32([4.0])])
+    before = averaged.get_weights()[0]
+    average.update(1000)
+    np.testing.assert_allclose(averaged.get_weights()[0], before / 2, rtol=1e-6)
+    np.testing.assert_allclose(averaged.get_weights()[1], [4.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("start", ["none", "eq", "knn", "onsets", "quantile"])
+def test_the_method_before_the_network_comes_back(start, pairs, tmp_path):
+    hparams = small("melganvc", num_steps=1, every=1, start=start, learning_rate=0.0)
+    train(pairs, tmp_path / "run", "melganvc", hparams)
+    mels = transfers.mels(0.25 * tone(300) + 0.5 * clicks())
+    found = trained.open_transfer(str(tmp_path / "run")).convert(mels)
+    # A network that learnt nothing changes nothing, so what comes is the method's.
+    wanted = mels
+    if start != "none":
+        paths = [sorted((pairs / side / "train").iterdir()) for side in ("source", "target")]
+        known = [batches.read(pairs, each, 24, 0.5, "sounds") for each in paths]
+        method = methods.methods()[start].fit(*([*each.values()] for each in known))
+        wanted = np.maximum(method.convert(mels), transfers.FLOOR_DB)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
 def test_training_ends_where_it_gets_no_nearer(pairs, tmp_path, capsys):

@@ -25,12 +25,13 @@ from absl import flags
 
 from configs import hparams as config_hparams
 from configs import vocoder as vocoder_configs
-from configs.style import MODELS, Hparams
+from configs.style import MODELS, NO_METHOD, Hparams
 from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.runtime.terminal import print_run
+from pipelines.systems.style.methods import methods
 
 FLAGS = flags.FLAGS
 
@@ -62,7 +63,7 @@ _AT_LEAST_ONE = (
 )  # fmt: skip
 # 2^20 samples are more than a minute.
 _MOST_LAYERS = 20
-_SWITCHES = ("quantiles", "residual", "batch_norm")
+_SWITCHES = ("residual", "batch_norm")
 _NOT_NEGATIVE = (
     "learning_rate", "travel", "margin", "identity", "cycle", "penalty", "adversarial",
 )  # fmt: skip
@@ -90,6 +91,16 @@ def merged() -> Hparams:
     for name in _SWITCHES:
         if getattr(found, name) not in (0, 1):
             raise UserError(f"--hparams={changes}: {name} must be 0 or 1")
+    for name in ("start", "teacher"):
+        allowed = [*methods(), NO_METHOD]
+        if getattr(found, name) not in allowed:
+            raise UserError(f"--hparams={changes}: {name} must be one of {', '.join(allowed)}")
+    if (found.method == "pseudopaired") != (found.teacher != NO_METHOD):
+        raise UserError(
+            f"--hparams={changes}: pseudopaired models alone have a teacher, and need one"
+        )
+    if not 0 <= found.average < 1:
+        raise UserError(f"--hparams={changes}: average must be from 0 to below 1")
     if found.piece % 4:
         raise UserError(f"--hparams={changes}: piece must be a multiple of 4")
     _require_not_negative(found, _NOT_NEGATIVE)
