@@ -11,7 +11,7 @@ from pipelines.audio import distances, reading
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import performances, sound_folders, transfers
 from pipelines.systems.style.sound_folders import Pair
-from pipelines.systems.style.transfers import RATE, Transfer
+from pipelines.systems.style.transfers import RATE, SampleTransfer, Transfer
 
 # So many pairs, the beginning of each, are listened to at each validation.
 _PAIRS, _SECONDS = 24, 5.0
@@ -20,11 +20,18 @@ _LOUDEST_DB = 20.0
 
 
 class Example(NamedTuple):
-    """The mels of a pair, in dB, [frames, bands]."""
+    """A pair.
+
+    Attributes:
+      name: that of its files.
+      source, target: mels in dB, [frames, bands].
+      samples: of the source, float32 [samples].
+    """
 
     name: str
     source: np.ndarray
     target: np.ndarray
+    samples: np.ndarray
 
 
 def held_out(source: str, target: str) -> list[Pair]:
@@ -46,27 +53,29 @@ def read(pairs: list[Pair]) -> list[Example]:
     with Progress("pairs of validation read", number) as progress:
         for count, pair in enumerate(chosen, start=1):
             both = [
-                transfers.mels(reading.read(path, RATE, _SECONDS + 1, 0, _SECONDS))
+                reading.read(path, RATE, _SECONDS + 1, 0, _SECONDS)
                 for path in (pair.source, pair.target)
             ]
-            frames = min(map(len, both))
-            example = Example(pair.name, *(mels[:frames] for mels in both))
+            length = min(map(len, both))
+            mels = [transfers.mels(samples)[: 1 + length // transfers.HOP] for samples in both]
+            example = Example(pair.name, mels[0], mels[1], both[0])
             if example.target.max() > transfers.FLOOR_DB:
                 examples.append(example)
             progress.update(count)
     return examples
 
 
-def distance(transfer: Transfer, examples: list[Example]) -> float:
+def distance(transfer: Transfer | SampleTransfer, examples: list[Example]) -> float:
     """The mean log-spectral distance, of mels in dB, of what is made from the true targets.
 
-    It needs no sound to be made, so it is quick; `evaluate` measures the sound.
+    Where mels are changed, it needs no sound to be made, so it is quick; `evaluate` measures the
+    sound.
     """
     return float(
         np.mean(
             [
                 distances.log_spectral_distance(
-                    _magnitudes(transfer.convert(each.source)), _magnitudes(each.target)
+                    _magnitudes(_made(transfer, each)[0]), _magnitudes(each.target)
                 )
                 for each in examples
             ]
@@ -74,16 +83,27 @@ def distance(transfer: Transfer, examples: list[Example]) -> float:
     )
 
 
-def show(transfer: Transfer, examples: list[Example]) -> None:
+def show(transfer: Transfer | SampleTransfer, examples: list[Example]) -> None:
     """Writes pictures and sounds of the first examples to TensorBoard's default writer."""
     for each in examples[:_SHOWN]:
-        made = transfer.convert(each.source)
+        made, sound = _made(transfer, each)
         picture = np.concatenate([_picture(mels) for mels in (each.source, made, each.target)])
         tf.summary.image(
             f"{each.name}/source, converted, target", picture[None], description="from the top"
         )
-        sound = np.clip(transfers.sound(made, (len(made) - 1) * transfers.HOP), -1, 1)
-        tf.summary.audio(f"{each.name}/converted", sound[None, :, None], RATE)
+        if sound is None:
+            sound = transfers.sound(made, (len(made) - 1) * transfers.HOP)
+        tf.summary.audio(f"{each.name}/converted", np.clip(sound, -1, 1)[None, :, None], RATE)
+
+
+def _made(
+    transfer: Transfer | SampleTransfer, example: Example
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mels of what becomes of an example, and its sound where mels are not what is changed."""
+    if not isinstance(transfer, SampleTransfer):
+        return transfer.convert(example.source), None
+    sound = transfer.convert_samples(example.samples)
+    return transfers.mels(sound)[: len(example.source)], sound
 
 
 def _magnitudes(mels: np.ndarray) -> np.ndarray:

@@ -14,7 +14,15 @@ from pipelines import checkpoints
 from pipelines.audio import files
 from pipelines.media import events
 from pipelines.runtime.app import UserError
-from pipelines.systems.style import batches, learners, methods, trained, training, transfers
+from pipelines.systems.style import (
+    batches,
+    learners,
+    learning,
+    methods,
+    trained,
+    training,
+    transfers,
+)
 from tests.support.sounds import clicks, tone
 
 pytestmark = [pytest.mark.keras3, pytest.mark.slow]
@@ -125,14 +133,14 @@ def test_what_learns_of_a_method_without_pairs_does_as_that(pairs, tmp_path):
 
 @pytest.mark.parametrize("name", ["melganvc", "cyclegan"])
 def test_a_run_that_was_stopped_goes_on_exactly(name, runs, pairs, tmp_path, monkeypatch):
-    take = training._State.train
+    take = learning.State.train
 
     def killed(state, batch):
         if state.steps == 17:
             raise KeyboardInterrupt
         return take(state, batch)
 
-    monkeypatch.setattr(training._State, "train", killed)
+    monkeypatch.setattr(learning.State, "train", killed)
     with pytest.raises(KeyboardInterrupt):
         train(pairs, tmp_path / "parts", name, seed=3)
     monkeypatch.undo()
@@ -167,15 +175,15 @@ def test_a_job_out_of_time_leaves_the_rest_to_the_next(runs, pairs, tmp_path):
 
 
 def test_losses_of_the_steps_that_had_them_are_shown(pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_SUMMARY_STEPS", 4)
+    monkeypatch.setattr(learning, "_SUMMARY_STEPS", 4)
     noted = []
-    monkeypatch.setattr(training._Losses, "note", lambda self, losses: noted.append(losses))
-    monkeypatch.setattr(training._Losses, "means", lambda self: {"all": len(noted)})
+    monkeypatch.setattr(learning.Losses, "note", lambda self, losses: noted.append(losses))
+    monkeypatch.setattr(learning.Losses, "means", lambda self: {"all": len(noted)})
     train(pairs, tmp_path / "run", "melganvc", small("melganvc", num_steps=4))
     assert [len(losses) for losses in noted] == [5, 1, 5, 1]  # The critic learns in all.
     assert scalars(tmp_path / "run" / "train", "losses/all") == {4: 4.0}
     monkeypatch.undo()
-    losses = training._Losses()
+    losses = learning.Losses()
     for each in ({"critic": 1.0, "travel": 4.0}, {"critic": 2.0}):
         losses.note(each)
     assert losses.means() == {"critic": 1.5, "travel": 4.0} and losses.means() == {}
