@@ -216,6 +216,15 @@ _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
         (["--model=paired", "--hparams=width=0", *_TRAIN], "width must be from 1 to"),
         (["--model=paired", "--hparams=batch_size=0", *_TRAIN], "batch_size must be from 1 to"),
         (["--model=melganvc", "--hparams=travel=-1", *_TRAIN], "travel must not be negative"),
+        (["--model=wavenet-gan", "--target=t", "--run_dir=r"], "missing --source"),
+        (["--model=wavenet-gan", "--hparams=layers=21", *_TRAIN], "layers must be at most 20"),
+        (["--model=wavenet-gan", "--hparams=group=0", *_TRAIN], "group must be from 1 to"),
+        (["--model=wavenet-gan", "--hparams=group=7", *_TRAIN], "must be a multiple of group"),
+        (["--model=wavenet-gan", "--hparams=piece=6", *_TRAIN], "piece must be a multiple of 4"),
+        (["--model=wavenet-gan", "--hparams=identity=-1", *_TRAIN], "must not be negative"),
+        (["--model=wavenet-gan", "--hparams=average=1", *_TRAIN], "average must be from 0 to"),
+        (["--model=wavenet-gan", "--hparams=floor_db=3", *_TRAIN], "floor_db must be from -100"),
+        (["--model=wavenet-gan", "--hparams=minutes=0", *_TRAIN], "minutes must be over 0"),
         (["--model=cyclegan", "--hparams=cycle=nan", *_TRAIN], "cycle must be finite"),
         (["--model=paired", "--hparams=minutes=0", *_TRAIN], "minutes must be over 0"),
         (["--model=paired", "--hparams=beta=1", *_TRAIN], "beta must be from 0 to below 1"),
@@ -225,6 +234,23 @@ def test_bad_input_of_train_is_one_line(arguments, message, tmp_path):
     done = without_tensorflow("pipelines.style", "train", *arguments, cwd=tmp_path)
     assert message in error_of(done)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_model_of_samples_is_trained_used_and_measured(tmp_path):
+    put_sounds(tmp_path)
+    small = "layers=2,stacks=1,channels=4,skip_channels=4,critic_width=4,vector=4,piece=8"
+    training = ["train", "--model=wavenet-gan", *_TRAIN, f"--hparams={small},batch_size=2"]
+    done = job("style", *training, "--num_steps=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "style convert --run_dir=run" in done.stderr
+    flags = ["--run_dir=run", "--input=pairs/source/test", "--output=out"]
+    done = job("style", "convert", *flags, cwd=tmp_path)
+    assert done.stdout == "out/0.wav\t0.50\t0\nout/1.wav\t0.50\t0\n", done.stderr
+    flags = ["--pairs=pairs", "--method=eq", "--run_dir=run", "--seconds=0.5", "--json"]
+    done = job("style", "evaluate", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["rows"])[:3] == ["input", "eq", "run"]
 
 
 @pytest.mark.slow

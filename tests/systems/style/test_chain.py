@@ -9,16 +9,18 @@ import soundfile
 
 from configs import style
 from configs import vocoder as vocoder_configs
+from configs import wavenet_gan as waveform_configs
 from pipelines.audio import font_library
 from pipelines.systems.style import (
     converting,
+    opening,
     reconstructing,
     rendering,
-    trained,
     training,
     transfers,
     vocoder,
     vocoder_training,
+    waveform_training,
 )
 from tests.support import records
 from tests.support.pieces import drums
@@ -30,7 +32,11 @@ SOUNDS = [font_library.find_sound(f"TimGM6mb:{each}") for each in ("Standard", "
 SPLITS = {"train": 12, "validation": 4, "test": 4}
 STEPS = 30
 SMALL = {"width": 8, "critic_width": 8, "vector": 4, "piece": 8, "batch_size": 2, "minutes": 0.5}
-SMALL_VOCODER = {"layers": 3, "stacks": 1, "channels": 4, "skip_channels": 4, "batch_size": 2}
+SMALL_WAVENET = {"layers": 3, "stacks": 1, "channels": 4, "skip_channels": 4}
+SMALL_VOCODER = {**SMALL_WAVENET, "batch_size": 2}
+SMALL_OF_SAMPLES = {
+    **SMALL_WAVENET, "critic_width": 8, "vector": 4, "piece": 8, "batch_size": 2, "minutes": 0.5,
+}  # fmt: skip
 # Of one processor; on two, that is less on the clock.
 MOST_SECONDS = 180
 
@@ -58,7 +64,7 @@ def rendered(root, name, **settings):
 def converted(folder, run, output):
     """The test split with the sound that a run has learnt; returns its files and their sources."""
     source = folder / "source" / "test"
-    transfer = trained.open_transfer(str(run))
+    transfer, _ = opening.open_run(str(run))
     summary = converting.convert(transfer, {}, str(source), output)
     assert (summary["sounds"], summary["converted"], summary["rejected"]) == (4, 4, 0)
     for row in summary["files"]:
@@ -93,6 +99,12 @@ def test_the_chain_is_quick(tmp_path):
         training.train(name, hparams, *both, str(run))
         assert (run / "train" / f"ckpt-{STEPS}.index").is_file()
         converted(folder, run, tmp_path / "converted" / name)
+    for name, values in waveform_configs.MODELS.items():
+        hparams = dataclasses.replace(values, **SMALL_OF_SAMPLES, num_steps=STEPS, every=STEPS)
+        run = tmp_path / "runs" / name
+        both = (str(unpaired / role) for role in ("source", "target"))
+        waveform_training.train(name, hparams, *both, str(run))
+        converted(unpaired, run, tmp_path / "converted" / name)
     for name, values in vocoder_configs.MODELS.items():
         hparams = dataclasses.replace(values, **SMALL_VOCODER, num_steps=STEPS, every=STEPS)
         run = tmp_path / "runs" / name

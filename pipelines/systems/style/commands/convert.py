@@ -26,7 +26,7 @@ from pipelines.runtime.terminal import shown, shown_json
 from pipelines.systems.style import converting, fitting
 from pipelines.systems.style.methods import methods
 from pipelines.systems.style.reconstructing import Part
-from pipelines.systems.style.transfers import Transfer
+from pipelines.systems.style.transfers import SampleTransfer, Transfer
 
 FLAGS = flags.FLAGS
 
@@ -58,7 +58,7 @@ def main() -> None:
     output, path = required_path_flag("output"), required_path_flag("input")
     if (FLAGS.method is None) == (FLAGS.run_dir is None):
         raise UserError("give --method, or --run_dir of style train")
-    transfer: Transfer
+    transfer: Transfer | SampleTransfer
     about: dict[str, Any]
     if FLAGS.run_dir is not None:
         if FLAGS.source is not None or FLAGS.target is not None:
@@ -67,9 +67,9 @@ def main() -> None:
         reading.sound_files(path)
         runs.require_checkpoint(run_dir, None)
         tensorflow.start("WARN", with_magenta=False)
-        from pipelines.systems.style import trained
+        from pipelines.systems.style import opening
 
-        transfer, about = trained.open_transfer(run_dir), {"run_dir": run_dir}
+        transfer, about = opening.open_run(run_dir)[0], {"run_dir": run_dir}
     else:
         if FLAGS.source is None or FLAGS.target is None:
             raise UserError(f"--method={FLAGS.method} learns from --source and --target; give both")

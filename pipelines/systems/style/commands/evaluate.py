@@ -34,7 +34,7 @@ from pipelines.systems.style import evaluation, fitting, rendering, sound_folder
 from pipelines.systems.style.methods import methods
 from pipelines.systems.style.performances import SOURCE, TARGET
 from pipelines.systems.style.sound_folders import Pair
-from pipelines.systems.style.transfers import Transfer
+from pipelines.systems.style.transfers import SampleTransfer, Transfer
 
 FLAGS = flags.FLAGS
 
@@ -88,19 +88,21 @@ def _methods(source: pathlib.Path, target: pathlib.Path, run_dirs: list[str]) ->
     return []
 
 
-def _trained(run_dirs: list[str], taken: set[str], measured: list[Pair]) -> dict[str, Transfer]:
+def _trained(
+    run_dirs: list[str], taken: set[str], measured: list[Pair]
+) -> dict[str, Transfer | SampleTransfer]:
     """Runs by the names of their folders, which have not learnt from what is measured."""
-    found: dict[str, Transfer] = {}
+    found: dict[str, Transfer | SampleTransfer] = {}
     for run_dir in run_dirs:
         runs.require_checkpoint(run_dir, None)
         name = pathlib.Path(run_dir).absolute().name
         if name in taken or name in found:
             raise UserError(f"{run_dir}: there is a row {name} already; rename the folder")
         tensorflow.start("WARN", with_magenta=False)
-        from pipelines.systems.style import leaks, trained
+        from pipelines.systems.style import leaks, opening
 
-        found[name] = trained.open_transfer(run_dir)
-        leaks.require_unmet(run_dir, trained.read_metadata(run_dir), measured)
+        found[name], about = opening.open_run(run_dir)
+        leaks.require_unmet(run_dir, about, measured)
     return found
 
 

@@ -8,6 +8,7 @@ nearest checkpoint, and training ends where it gets no nearer. RUN_DIR/train get
 and summaries for TensorBoard, RUN_DIR/run.json says what they are of. Give the command again to go
 on with a run that was stopped.
 
+--model=wavenet-gan changes samples in place of mels, and needs no way back to sound;
 --model=wavenet learns to turn mels into sound, of --target alone: a vocoder for style reconstruct.
 
 Examples:
@@ -25,6 +26,7 @@ from absl import flags
 
 from configs import hparams as config_hparams
 from configs import vocoder as vocoder_configs
+from configs import wavenet_gan as waveform_configs
 from configs.style import MODELS, NO_METHOD, Hparams
 from pipelines import runs
 from pipelines.runtime import app, device_names, tensorflow
@@ -32,13 +34,17 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.runtime.terminal import print_run
 from pipelines.systems.style.methods import methods
+from pipelines.systems.style.transfers import FLOOR_DB, HOP
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("source", None, "A folder of sounds to start from, e.g. pairs/source.")
 flags.DEFINE_string("target", None, "A folder of sounds to sound like, e.g. pairs/target.")
 flags.DEFINE_enum(
-    "model", None, [*MODELS, *vocoder_configs.MODELS], "The model; docs/style.md describes them."
+    "model",
+    None,
+    [*MODELS, *waveform_configs.MODELS, *vocoder_configs.MODELS],
+    "The model; docs/style.md describes them.",
 )
 flags.DEFINE_string("run_dir", None, "The run's folder.")
 flags.DEFINE_integer(
@@ -137,18 +143,72 @@ def merged_of_vocoder() -> vocoder_configs.Hparams:
     return found
 
 
+def merged_of_samples() -> waveform_configs.Hparams:
+    """The hyperparameters of a model that changes samples that the flags say.
+
+    Raises:
+      UserError: for a name or a value that there is not.
+    """
+    changes = _changes()
+    values = waveform_configs.MODELS[FLAGS.model]
+    found: waveform_configs.Hparams = config_hparams.replaced(values, FLAGS.model, changes)
+    for name, value in vars(found).items():
+        if isinstance(value, int) and not 1 <= value < 2**31:
+            raise UserError(f"--hparams={changes}: {name} must be from 1 to {2**31 - 1}")
+    _require_not_negative(
+        found,
+        ("learning_rate", "critic_learning_rate", "adversarial", "travel", "margin", "identity"),
+    )
+    if found.layers > _MOST_LAYERS:
+        raise UserError(f"--hparams={changes}: layers must be at most {_MOST_LAYERS}")
+    if found.piece % 4:
+        raise UserError(f"--hparams={changes}: piece must be a multiple of 4")
+    if found.piece * HOP % found.group:
+        raise UserError(
+            f"--hparams={changes}: the {found.piece * HOP} samples of a piece must be a multiple "
+            f"of group"
+        )
+    for name in ("beta", "average"):
+        if not 0 <= getattr(found, name) < 1:
+            raise UserError(f"--hparams={changes}: {name} must be from 0 to below 1")
+    if not FLOOR_DB <= found.floor_db < 0:
+        raise UserError(f"--hparams={changes}: floor_db must be from {FLOOR_DB:g} to below 0")
+    if found.minutes <= 0:
+        raise UserError(f"--hparams={changes}: minutes must be over 0")
+    return found
+
+
+def _folders() -> tuple[str, str]:
+    """The folders of source and target."""
+    if not FLAGS.source:
+        raise UserError("missing --source (see --help)")
+    return required_path_flag("source"), required_path_flag("target")
+
+
 def _transfer(run_dir: str) -> Callable[[], None]:
     """What trains a model of transfer, once its flags were checked."""
     hparams = merged()
-    if not FLAGS.source:
-        raise UserError("missing --source (see --help)")
-    source, target = required_path_flag("source"), required_path_flag("target")
+    source, target = _folders()
 
     def train() -> None:
         from pipelines.systems.style import training
 
         limits = training.Limits(FLAGS.max_minutes)
         training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
+
+    return train
+
+
+def _of_samples(run_dir: str) -> Callable[[], None]:
+    """What trains a model that changes samples, once its flags were checked."""
+    hparams = merged_of_samples()
+    source, target = _folders()
+
+    def train() -> None:
+        from pipelines.systems.style import waveform_training
+
+        limits = waveform_training.Limits(FLAGS.max_minutes)
+        waveform_training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
 
     return train
 
@@ -171,6 +231,8 @@ def main() -> None:
     run_dir = required_path_flag("run_dir")
     if FLAGS.model in vocoder_configs.MODELS:
         train, use = _vocoder(run_dir), "reconstruct --representation=mel --vocoder"
+    elif FLAGS.model in waveform_configs.MODELS:
+        train, use = _of_samples(run_dir), "convert --run_dir"
     else:
         train, use = _transfer(run_dir), "convert --run_dir"
     device_names.read(FLAGS.devices)
