@@ -92,6 +92,8 @@ def _of_cluster(text: str) -> str | None:
     if failure is None or "Traceback (most recent call last)" in text:
         return None
     why = failure[2] or "it does not say why"
+    if "CANCELLED: client cancelled" in why:
+        why = "its workers died again and again, perhaps because memory ran out"
     return (
         f"the cluster ended the job as {failure[1]}: {why}; its logs say more, and what died has "
         "to be started again (docs/cluster.md)"

@@ -110,6 +110,10 @@ TRACEBACK = "Traceback (most recent call last):\n  File ...\n"
             "Pipeline job-1 failed in state FAILED: java.io.IOException: gone\n\tat a.b",
             "^the cluster ended the job as FAILED: java.io.IOException: gone; its logs",
         ),
+        (
+            "Pipeline job-1 failed in state FAILED: a.b.Status: CANCELLED: client cancelled",
+            "as FAILED: its workers died again and again, perhaps because memory ran out; its logs",
+        ),
         ("Pipeline job-1 failed in state CANCELLED: ", "as CANCELLED: it does not say why;"),
     ],
 )
