@@ -25,9 +25,9 @@ class Hparams:
       beta: Adam's first.
       start: the method that converts the source first, so that the network learns the rest: eq,
         quantile, knn or onsets; `none` where the network sees the source as it is.
-      teacher: the method of which `pseudopaired` learns.
-      average: how much of the averaged generator, which is what is kept and used, stays at each
-        step; 0 where it is the generator that was trained last.
+      teacher: the method whose results `pseudopaired` learns.
+      average: how much of the averaged generator, which is what is kept and used, stays when the
+        generator learns; 0 where it is the generator as it was trained last.
       residual: 1 where the generator adds to what it is given, 0 where it ends in tanh.
       batch_norm: 1 where generator and siamese network normalize batches.
       critic_steps: batches that the critic learns of for each that the generator learns of.
@@ -35,7 +35,7 @@ class Hparams:
       identity_steps: in how many steps CycleGAN's identity loss falls to nothing.
       warm_up: in how many steps CycleGAN's adversarial loss gets its whole weight.
       adversarial: the weight of the adversarial loss.
-      minutes: of each sound that are kept in memory to learn from.
+      minutes: of each of the two folders that are kept in memory to learn from.
       every: steps from one validation, and checkpoint, to the next.
       patience: how many validations without a new best one end the training.
     """
@@ -70,7 +70,13 @@ class Hparams:
 
 
 # A network that knows what it is to make learns faster than one that is judged.
-_OF_PAIRS: dict[str, Any] = {"width": 192, "learning_rate": 1e-3, "beta": 0.9, "average": 0.995}
+_OF_PAIRS: dict[str, Any] = {
+    "width": 192,
+    "learning_rate": 1e-3,
+    "beta": 0.9,
+    "average": 0.995,
+    "critic_steps": 1,
+}
 
 # By the names that `style train --model` takes.
 MODELS = {
@@ -95,18 +101,18 @@ MODELS = {
         "CycleGAN, small, with a gradient penalty", "cyclegan", identity=5.0, critic_steps=1
     ),
     "paired": Hparams(
-        "A network that learns of pairs, which is the most that can be had",
+        "A network that learns from pairs, which is the most that can be had",
         "paired",
         **_OF_PAIRS,
     ),
     "pseudopaired": Hparams(
-        "A network that learns, without pairs, of those that nearest frames make: for melodies",
+        "A network that learns the results of nearest frames (knn), without pairs: for melodies",
         "pseudopaired",
         teacher="knn",
         **_OF_PAIRS,
     ),
     "pseudopaired-drums": Hparams(
-        "The same where frames are nearest by their onsets: for drums, and what else rings on",
+        "A network that learns the results of `onsets`, without pairs: for drums",
         "pseudopaired",
         teacher="onsets",
         **_OF_PAIRS,

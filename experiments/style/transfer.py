@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.runtime.files import write_json
 from pipelines.systems.style import evaluation, fitting, rendering
 from pipelines.systems.style.methods import methods
-from pipelines.systems.style.transfers import Transfer
+from pipelines.systems.style.transfers import SampleTransfer, Transfer
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         begun = time.process_time()
         melodic = not rendering.is_of_drums(pairs)
         settings = evaluation.Settings(most=arguments.num_clips, melodic=melodic)
-        made: dict[str, Transfer] = {
+        made: dict[str, Transfer | SampleTransfer] = {
             **fitting.fitted(list(methods()), pairs / "source", pairs / "target"),
             **_trained(arguments.runs, pairs),
         }
@@ -43,18 +43,19 @@ def main() -> None:
         write_json(arguments.output, found)
 
 
-def _trained(runs: str | None, pairs: pathlib.Path) -> dict[str, Transfer]:
+def _trained(runs: str | None, pairs: pathlib.Path) -> dict[str, Transfer | SampleTransfer]:
     """The trained runs for a folder of pairs, by model and seed."""
     if runs is None:
         return {}
-    from pipelines.systems.style import trained
+    from pipelines.systems.style import leaks, opening, sound_folders
 
-    folders = sorted(pathlib.Path(runs).glob(f"{pairs.name}.*.*"))
-    return {
-        "{1}, seed {2}".format(*folder.name.split(".")): trained.open_transfer(str(folder))
-        for folder in folders
-        if folder.is_dir()
-    }
+    found: dict[str, Transfer | SampleTransfer] = {}
+    for folder in sorted(pathlib.Path(runs).glob(f"{pairs.name}.*.*")):
+        model, seed = folder.name.removeprefix(f"{pairs.name}.").split(".")
+        transfer, about = opening.open_run(str(folder))
+        leaks.require_unmet(str(folder), about, sound_folders.pairs(pairs, "test"))
+        found[f"{model}, seed {seed}"] = transfer
+    return found
 
 
 if __name__ == "__main__":

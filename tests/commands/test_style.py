@@ -211,6 +211,8 @@ _TRAIN = ["--source=pairs/source", "--target=pairs/target", "--run_dir=run"]
         (["--model=paired", "--hparams=residual=2", *_TRAIN], "residual must be 0 or 1"),
         (["--model=paired", "--hparams=start=nn", *_TRAIN], "start must be one of eq, knn, onsets"),
         (["--model=paired", "--hparams=teacher=eq", *_TRAIN], "pseudopaired models alone have"),
+        (["--model=pseudopaired", "--hparams=teacher=none", *_TRAIN], "and need one"),
+        (["--model=cyclegan", "--hparams=critic_steps=2", *_TRAIN], "critic_steps is of MelGAN-VC"),
         (["--model=paired", "--hparams=average=1", *_TRAIN], "average must be from 0 to below 1"),
         (["--model=paired", "--num_steps=0", *_TRAIN], "num_steps"),
         (["--model=paired", "--hparams=width=0", *_TRAIN], "width must be from 1 to"),

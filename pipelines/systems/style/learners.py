@@ -36,8 +36,8 @@ class Learner(NamedTuple):
       networks: by name; `generator` is what transfers.
       optimizers: by name.
       step: takes source, target, shares, as `batches.Batch` has them but scaled, the number of
-        steps done, and whether it is the generator's turn, which in other steps some learners leave
-        alone; changes the networks, and returns the losses of those that learnt by name.
+        steps done, and whether the generator is to learn in this step, or critics alone; changes
+        the networks, and returns the losses of those that learnt by name.
     """
 
     networks: Mapping[str, keras.Model]
@@ -52,6 +52,9 @@ def learner(hparams: Hparams) -> Learner:
 
 class Averaged:
     """The exponential moving average of a generator's weights while it learns.
+
+    Keras's optimizers average as well, but not what is no trainable weight: the vectors of spectral
+    norms, and the means of batches.
 
     What critics teach swings around what is sought; the average is nearer to it than any step.
     Source: Yazici et al., "The unusual effectiveness of averaging in GAN training", 2019. It

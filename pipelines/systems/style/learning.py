@@ -202,6 +202,8 @@ def learn(
                 break
             if is_late:
                 break
+    if examples and state.best == state.first:
+        say("nothing that was learnt is nearer to the true targets than the beginning")
     if examples:
         say(
             f"nearest to the true targets: {state.best:.2f} dB in mels (before training "

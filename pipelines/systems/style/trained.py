@@ -52,7 +52,7 @@ class TrainedTransfer:
         made = self._forward(learners.scaled(padded)[None].astype(np.float32))
         found = learners.in_db(np.asarray(made)[0, : len(mels)])
         # Biases would hum, faintly, where there is silence as far as the network sees.
-        found[transfers.are_silent(mels, SEEN)] = transfers.FLOOR_DB
+        found[transfers.are_silent(mels, SEEN, SEEN)] = transfers.FLOOR_DB
         return np.maximum(found, transfers.FLOOR_DB).astype(np.float32)
 
 
@@ -86,7 +86,7 @@ def contents(generator: keras.Model, start: Fitted | None, **more: Any) -> tf.tr
     return tf.train.Checkpoint(generator=weights, start=kept, **more)
 
 
-def _read_start(method: str, saved: str) -> Fitted | None:
+def read_start(method: str, saved: str) -> Fitted | None:
     """The method before the generator, of a checkpoint as `contents` has them."""
     if method == NO_METHOD:
         return None
@@ -118,7 +118,7 @@ def open_transfer(run_dir: str, checkpoint_file: str | None = None) -> TrainedTr
     saved = checkpoints.find(run_dir, checkpoint_file)
     generator = learners.untrained_generator(hparams)
     try:
-        start = _read_start(hparams.start, saved)
+        start = read_start(hparams.start, saved)
         contents(generator, start).restore(saved).expect_partial().assert_existing_objects_matched()
     except (*checkpoints.DAMAGE, AssertionError, TypeError) as error:
         raise checkpoints.damaged(saved, error) from error

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from configs.style import NO_METHOD, Hparams
 from models.melgan_vc import PIECES
-from pipelines import runs
-from pipelines.runtime.app import say
+from pipelines import checkpoints, runs
+from pipelines.runtime.app import UserError, say
 from pipelines.systems.style import (
     batches,
     learners,
@@ -85,18 +85,26 @@ def _train(
         batches.read(folder, each, frames, hparams.minutes, f"sounds of the {side}")
         for folder, each, side in zip((source, target), paths, ("source", "target"))
     ]
+    counts = [len(each) for each in found]
+    if before and before["sounds"] != counts:
+        raise UserError(
+            f"{run_dir} was begun with {before['sounds']} sounds of source and target, which have "
+            f"{counts} now; restore them, or train in another folder"
+        )
     examples = validation.read(validation.held_out(source, target))
     start = _fitted(hparams.start, *found)
+    _require_same_start(run_dir, hparams.start, start)
     teacher = _fitted(hparams.teacher, *found)
     if teacher is not None:
-        # Pseudo-pairs of nearest frames: Erro, Moreno and Bonafonte, "INCA algorithm for training
-        # voice conversion systems from nonparallel corpora", 2010.
+        # Pseudo-pairs of nearest frames, as in one step of Erro, Moreno and Bonafonte, "INCA
+        # algorithm for training voice conversion systems from nonparallel corpora", 2010, who
+        # align and convert in turns, and take one frame for the mean of eight.
         found[1] = _converted(found[0], teacher)
     if start is not None:
         found[0] = _converted(found[0], start)
     aligned = paired or teacher is not None
     drawn = Batches(found[0], found[1], aligned, frames, hparams.batch_size, seed)
-    metadata = {**settings, "sounds": list(map(len, found)), **runs.provenance(_PACKAGES)}
+    metadata = {**settings, "sounds": counts, **runs.provenance(_PACKAGES)}
     runs.write(run_dir, trained.KIND, {**metadata, "finished": False})
     # NumPy takes seeds of 32 bits.
     keras.utils.set_random_seed(seed % 2**32)
@@ -110,6 +118,23 @@ def _paired(source: str, target: str) -> sound_folders.Training:
     found = sound_folders.Training(sound_folders.sounds(source), sound_folders.sounds(target))
     sound_folders.require_others(found.source, found.target)
     return found
+
+
+def _require_same_start(run_dir: str, method: str, start: Fitted | None) -> None:
+    """Raises UserError where a run was begun with sounds that this method learnt otherwise from."""
+    saved = checkpoints.latest(runs.train_dir(run_dir))
+    if start is None or not saved:
+        return
+    try:
+        known = trained.read_start(method, saved)
+    except (*checkpoints.DAMAGE, TypeError) as error:
+        raise checkpoints.damaged(saved, error) from error
+    for name, array in start.arrays.items():
+        if known is None or not np.array_equal(known.arrays[name], array):
+            raise UserError(
+                f"{run_dir} was begun with other sounds of source and target; restore them, or "
+                "train in another folder"
+            )
 
 
 def _fitted(

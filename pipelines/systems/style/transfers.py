@@ -23,6 +23,8 @@ BANDS = spectrograms.MEL_BANDS
 FLOOR_DB = -100.0
 # Long sounds are converted in parts, which fade into each other.
 PART_SECONDS, FADE_SECONDS = 30.0, 0.5
+# What is before a part is heard as well, since methods may know what was struck long ago.
+_LEAD_SECONDS = 5.0
 
 
 class Transfer(Protocol):
@@ -67,20 +69,19 @@ def mels(samples: np.ndarray) -> np.ndarray:
     return np.maximum(20 * np.log10(np.maximum(found, 1e-12)), FLOOR_DB).astype(np.float32)
 
 
-def are_silent(mels: np.ndarray, reach: int = 0) -> np.ndarray:
+def are_silent(mels: np.ndarray, before: int = 0, after: int = 0) -> np.ndarray:
     """Tells frames around which nothing sounds.
 
     Args:
       mels: in dB, shaped [frames, bands].
-      reach: how many frames before and after each have to be silent as well.
+      before, after: how many frames before and after each have to be silent as well.
 
     Returns:
       Bool shaped [frames].
     """
-    import scipy.ndimage
-
-    loudest = scipy.ndimage.maximum_filter1d(mels.max(axis=1), 2 * reach + 1)
-    return loudest <= FLOOR_DB
+    loudest = np.pad(mels.max(axis=1), (before, after), constant_values=FLOOR_DB)
+    around = np.lib.stride_tricks.sliding_window_view(loudest, before + 1 + after)
+    return around.max(axis=1) <= FLOOR_DB
 
 
 def sound(found: np.ndarray, length: int) -> np.ndarray:
@@ -114,7 +115,8 @@ def converted(samples: np.ndarray, transfer: Transfer | SampleTransfer | None) -
         if isinstance(transfer, SampleTransfer):
             again = transfer.convert_samples(part)
         else:
-            again = _through_mels(part, transfer)
+            lead = min(start, round(_LEAD_SECONDS * RATE))
+            again = _through_mels(samples[start - lead : start + len(part)], lead, transfer)
         if start:
             # The parts are one music, so their amplitudes add up, not their powers.
             rise = np.linspace(0, 1, min(fade, len(part)), dtype=np.float32)
@@ -125,7 +127,9 @@ def converted(samples: np.ndarray, transfer: Transfer | SampleTransfer | None) -
     return made
 
 
-def _through_mels(samples: np.ndarray, transfer: Transfer | None) -> np.ndarray:
+def _through_mels(samples: np.ndarray, lead: int, transfer: Transfer | None) -> np.ndarray:
+    """What becomes of samples without those that lead to them, a multiple of a frame's."""
     found = mels(samples)
     changed = found if transfer is None else transfer.convert(found)
-    return sound(np.maximum(changed, FLOOR_DB), len(samples))
+    changed = changed[lead * FRAME_RATE // RATE :]
+    return sound(np.maximum(changed, FLOOR_DB), len(samples) - lead)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.audio import distances, reading
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.style import performances, sound_folders, transfers
 from pipelines.systems.style.sound_folders import Pair
@@ -52,15 +53,19 @@ def read(pairs: list[Pair]) -> list[Example]:
     examples = []
     with Progress("pairs of validation read", number) as progress:
         for count, pair in enumerate(chosen, start=1):
-            both = [
-                reading.read(path, RATE, _SECONDS + 1, 0, _SECONDS)
-                for path in (pair.source, pair.target)
-            ]
-            length = min(map(len, both))
-            mels = [transfers.mels(samples)[: 1 + length // transfers.HOP] for samples in both]
-            example = Example(pair.name, mels[0], mels[1], both[0])
-            if example.target.max() > transfers.FLOOR_DB:
-                examples.append(example)
+            try:
+                both = [
+                    reading.read(path, RATE, _SECONDS + 1, 0, _SECONDS)
+                    for path in (pair.source, pair.target)
+                ]
+            except UserError as error:
+                say(f"left out of validation: {error}")
+            else:
+                length = min(map(len, both))
+                mels = [transfers.mels(samples)[: 1 + length // transfers.HOP] for samples in both]
+                example = Example(pair.name, mels[0], mels[1], both[0])
+                if example.target.max() > transfers.FLOOR_DB:
+                    examples.append(example)
             progress.update(count)
     return examples
 

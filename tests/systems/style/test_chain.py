@@ -1,7 +1,6 @@
 """The whole chain, small: twenty performances are rendered, each model learns and converts."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -38,7 +37,6 @@ SMALL_OF_SAMPLES = {
     **SMALL_WAVENET, "critic_width": 8, "vector": 4, "piece": 8, "batch_size": 2, "minutes": 0.5,
 }  # fmt: skip
 # Of one processor; on two, that is less on the clock.
-MOST_SECONDS = 180
 
 
 def groove(number, split):
@@ -87,8 +85,7 @@ def drawn(sounds, run, output):
     assert (found["sounds"], found["reconstructed"], found["rejected"]) == (4, 4, 0)
 
 
-def test_the_chain_is_quick(tmp_path):
-    begun = time.process_time()
+def test_the_chain(tmp_path):
     unpaired = rendered(tmp_path, "unpaired")
     paired = rendered(tmp_path, "paired", paired_training=True)
     for name, values in style.MODELS.items():
@@ -110,4 +107,3 @@ def test_the_chain_is_quick(tmp_path):
         run = tmp_path / "runs" / name
         vocoder_training.train(name, hparams, str(unpaired / "target"), str(run))
         drawn(unpaired / "target" / "test", run, tmp_path / "drawn" / name)
-    assert time.process_time() - begun < MOST_SECONDS

@@ -77,6 +77,14 @@ def test_what_a_run_learnt_from_is_gone(tmp_path, capsys):
     assert f"warning: run learnt from {tmp_path}/gone, where no sounds" in capsys.readouterr().err
 
 
+def test_pairs_that_a_run_was_chosen_on_are_incomplete(tmp_path, capsys):
+    pairs, measured = put(tmp_path / "pairs", "flute"), put(tmp_path / "measured", "harp")
+    (measured / "manifest.jsonl").write_text("")
+    (pairs / "target" / "validation" / "v.flac").unlink()
+    check(measured, pairs / "source", pairs / "target")
+    assert "nobody can tell whether run was chosen on these pairs" in capsys.readouterr().err
+
+
 def test_ids_of_files(tmp_path):
     pairs = put(tmp_path / "pairs", "flute")
     mine = tmp_path / "a.wav"

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from pipelines.runtime.app import UserError
-from pipelines.systems.style import fitting, methods
+from pipelines.systems.style import fitting, methods, transfers
 from pipelines.systems.style.methods import eq, knn, onsets, quantile
 from pipelines.systems.style.transfers import BANDS, FLOOR_DB
 from tests.support.sounds import clicks, tone
@@ -73,8 +73,33 @@ def test_onsets_find_what_rings_on_after_the_source_is_silent():
             found[frames, 100], np.full_like(found[frames, 100], strength)
         )
         np.testing.assert_array_equal(found[frames, 90], np.full_like(found[frames, 90], -70))
+    # A sound may begin with a strike.
+    at_once = method.convert(struck([-6.0], 1)[10:])
+    np.testing.assert_array_equal(at_once[1:7], found[11:17])
     # Before the next strike it has died away.
     assert found[40:48].max() == -70
+
+
+def test_what_was_struck_rings_for_five_seconds_and_never_before():
+    random = np.random.default_rng(0)
+    source, target = random.uniform(-60, 0, (2, 50, BANDS)).astype(np.float32)
+    strike = mels(*[FLOOR_DB] * 20, -6, *[FLOOR_DB] * 500)
+    found = onsets.fit([source], [target]).convert(strike)
+    # An onset is heard where it begins to rise, two frames before.
+    assert np.flatnonzero(found.max(axis=1) > FLOOR_DB).tolist() == list(range(18, 421))
+
+
+def test_what_was_struck_before_a_part_is_heard_in_it(monkeypatch):
+    monkeypatch.setattr(transfers, "PART_SECONDS", 1.0)
+    monkeypatch.setattr(transfers, "FADE_SECONDS", 0.1)
+    samples = np.zeros(32_000, np.float32)
+    samples[15_000:15_200] = 0.5 * np.random.default_rng(0).normal(size=200)
+    ringing = samples + 0.1 * np.r_[np.zeros(15_000), tone(440, seconds=17_000 / 16_000)]
+    method = onsets.fit([transfers.mels(samples)], [transfers.mels(ringing.astype(np.float32))])
+    found = transfers.converted(samples, method)
+    # The second part begins after 1.1 s, and has only what the first has led to.
+    assert np.abs(found[20_000:28_000]).max() > 0.03
+    assert np.abs(found[:14_000]).max() < 0.01
 
 
 @pytest.mark.parametrize("name", list(methods.methods()))

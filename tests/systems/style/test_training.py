@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ from pipelines.systems.style import (
     trained,
     training,
     transfers,
+    validation,
 )
 from tests.support.sounds import clicks, tone
 
@@ -131,7 +133,7 @@ def test_what_learns_of_a_method_without_pairs_does_as_that(pairs, tmp_path):
     assert np.abs(found - wanted).mean() < 0.5 * np.abs(mels - wanted).mean()
 
 
-@pytest.mark.parametrize("name", ["melganvc", "cyclegan"])
+@pytest.mark.parametrize("name", ["melganvc", "cyclegan", "pseudopaired-drums"])
 def test_a_run_that_was_stopped_goes_on_exactly(name, runs, pairs, tmp_path, monkeypatch):
     take = learning.State.train
 
@@ -172,6 +174,37 @@ def test_a_job_out_of_time_leaves_the_rest_to_the_next(runs, pairs, tmp_path):
     assert validated == scalars(runs("paired") / "validation", tag)
     kept = [checkpoints.latest(folder / "best") for folder in (run, runs("paired"))]
     assert len({pathlib.Path(path).name for path in kept}) == 1
+
+
+def test_without_an_average_the_generator_is_kept_as_it_was_trained_last(pairs, tmp_path):
+    hparams = small("paired", num_steps=2, every=2, average=0.0)
+    train(pairs, tmp_path / "run", "paired", hparams)
+    found = variables(tmp_path / "run" / "train" / "ckpt-2")
+    kept = {key: value for key, value in found.items() if key.startswith("generator/")}
+    assert len(kept) > 5
+    for key, value in kept.items():
+        np.testing.assert_array_equal(value, found[f"networks/{key}"], err_msg=key)
+
+
+def test_a_run_goes_on_with_the_sounds_it_was_begun_with(pairs, tmp_path):
+    folder = shutil.copytree(pairs, tmp_path / "pairs")
+    hparams = small("pseudopaired", num_steps=20, minutes=1.0)
+    train(folder, tmp_path / "run", "pseudopaired", hparams, limits=training.Limits(1e-9))
+    another = 0.25 * tone(500) + 0.25 * np.roll(clicks(), 300)
+    files.write(folder / "source" / "train" / "0.wav", another, 16_000, 1)
+    with pytest.raises(UserError, match="begun with other sounds"):
+        train(folder, tmp_path / "run", "pseudopaired", hparams)
+    (folder / "source" / "train" / "0.wav").unlink()
+    with pytest.raises(UserError, match=r"begun with \[4, 4\] sounds of .* \[3, 4\] now"):
+        train(folder, tmp_path / "run", "pseudopaired", hparams)
+
+
+def test_a_pair_of_validation_that_cannot_be_read_is_left_out(pairs, tmp_path, capsys):
+    folder = shutil.copytree(pairs, tmp_path / "pairs")
+    (folder / "target" / "validation" / "0.wav").write_text("no sound")
+    held_out = validation.held_out(str(folder / "source"), str(folder / "target"))
+    assert [each.name for each in validation.read(held_out)] == ["1"]
+    assert "left out of validation" in capsys.readouterr().err
 
 
 def test_losses_of_the_steps_that_had_them_are_shown(pairs, tmp_path, monkeypatch):

@@ -55,10 +55,11 @@ def test_parts_fade_into_each_other(monkeypatch):
     sound = tone(440, seconds=2.0)
     monkeypatch.setattr(transfers, "PART_SECONDS", 0.8)
     monkeypatch.setattr(transfers, "FADE_SECONDS", 0.1)
+    monkeypatch.setattr(transfers, "_LEAD_SECONDS", 0.2)
     transfer = Louder(0)
     parts = transfers.converted(sound, transfer)
-    # 0 to 0.9 s, 0.8 to 1.7 s, 1.6 to 2 s.
-    assert [len(mels) for mels in transfer.given] == [73, 73, 33]
+    # 0 to 0.9 s, 0.8 to 1.7 s, 1.6 to 2 s, the later ones with 0.2 s before.
+    assert [len(mels) for mels in transfer.given] == [73, 89, 49]
     assert parts.shape == sound.shape
     found, wanted = (transfers.mels(each) for each in (parts, sound))
     band = int(wanted.mean(axis=0).argmax())
@@ -80,7 +81,8 @@ def test_silent_frames():
     found = np.full((8, 3), transfers.FLOOR_DB)
     found[4, 2] = -99
     assert np.flatnonzero(~transfers.are_silent(found)).tolist() == [4]
-    assert np.flatnonzero(~transfers.are_silent(found, 2)).tolist() == [2, 3, 4, 5, 6]
+    assert np.flatnonzero(~transfers.are_silent(found, 2, 2)).tolist() == [2, 3, 4, 5, 6]
+    assert np.flatnonzero(~transfers.are_silent(found, 3, 1)).tolist() == [3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("length", [1, 200, 5000])

@@ -101,6 +101,8 @@ def merged() -> Hparams:
         allowed = [*methods(), NO_METHOD]
         if getattr(found, name) not in allowed:
             raise UserError(f"--hparams={changes}: {name} must be one of {', '.join(allowed)}")
+    if found.critic_steps > 1 and found.method != "melganvc":
+        raise UserError(f"--hparams={changes}: critic_steps is of MelGAN-VC alone")
     if (found.method == "pseudopaired") != (found.teacher != NO_METHOD):
         raise UserError(
             f"--hparams={changes}: pseudopaired models alone have a teacher, and need one"

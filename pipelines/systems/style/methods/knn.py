@@ -44,7 +44,7 @@ class NearestByLoudness:
     def convert(self, mels: np.ndarray) -> np.ndarray:
         """As of `transfers.Transfer`; frames stay silent where those that are compared are."""
         found = self._nearest.mean(_features(self._matched.convert(mels)))
-        found[are_silent(mels, max(_OFFSETS))] = FLOOR_DB
+        found[are_silent(mels, max(_OFFSETS), max(_OFFSETS))] = FLOOR_DB
         return found
 
 

@@ -16,9 +16,11 @@ from pipelines.systems.style.nearest import NearestFrames, spread
 from pipelines.systems.style.transfers import FLOOR_DB, FRAME_RATE, are_silent
 
 _BLOCK = 8  # Bands that are compared as one.
+_RISE = 2  # Frames in which an onset rises.
 # In which time the envelopes fall to 1/e, in seconds.
 _FALLS = (0.05, 0.25, 1.0)
-# Amplitudes are compressed by log(1 + 300 a): what is 50 dB below full scale hardly counts.
+# Amplitudes are compressed by log(1 + 300 a), whose knee is at -50 dB: what is softer counts in
+# proportion to its amplitude.
 _COMPRESSION = 300.0
 _LOUDNESS = 0.01  # The weight of a decibel beside onsets, whose standard deviation is 1.
 _MOST_FRAMES = 20_000
@@ -60,10 +62,10 @@ class NearestByOnsets:
         return {**self._loudness.arrays, **onsets, **nearest, "scale": self._scale}
 
     def convert(self, mels: np.ndarray) -> np.ndarray:
-        """As of `transfers.Transfer`; frames are silent where nothing sounded for long."""
+        """As of `transfers.Transfer`; frames are silent where nothing sounded for five seconds."""
         onsets = self._onsets.matched(_onsets(mels))
         found = self._nearest.mean(_features(self._loudness.matched(mels), onsets, self._scale))
-        found[are_silent(mels, round(_RINGS_SECONDS * FRAME_RATE))] = FLOOR_DB
+        found[are_silent(mels, round(_RINGS_SECONDS * FRAME_RATE), _RISE)] = FLOOR_DB
         return found
 
 
@@ -74,8 +76,10 @@ def _blocks(mels: np.ndarray) -> np.ndarray:
 
 def _onsets(mels: np.ndarray) -> np.ndarray:
     """The spectral flux of blocks of bands, held by each envelope: [frames, features]."""
+    # A sound may begin with an onset, so silence comes before it.
+    mels = np.pad(mels, ((_RISE, 0), (0, 0)), constant_values=FLOOR_DB)
     amplitudes = np.log1p(_COMPRESSION * 10 ** (_blocks(mels) / 20))
-    # An onset rises over some frames, so two rises are one, and its frame is where it begins.
+    # An onset rises over two frames, and is where it begins.
     rises = np.maximum(np.diff(amplitudes, axis=0, append=amplitudes[-1:]), 0)
     flux = rises + np.concatenate([rises[1:], np.zeros_like(rises[:1])])
     falls = np.exp(-1 / (FRAME_RATE * np.array(_FALLS)))[:, None]
@@ -84,7 +88,7 @@ def _onsets(mels: np.ndarray) -> np.ndarray:
     for frame, rise in enumerate(flux):
         envelopes = np.maximum(envelopes * falls, rise)
         held[frame] = envelopes
-    return held.reshape(len(flux), -1)
+    return held.reshape(len(flux), -1)[_RISE:]
 
 
 def _features(mels: np.ndarray, onsets: np.ndarray, scale: np.ndarray) -> np.ndarray:
