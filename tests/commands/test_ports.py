@@ -38,14 +38,12 @@ def convert(archive, output, options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options, least", [("", 1), (THREADS, 1), (PROCESSES, 3)])
-def test_convert_listens_on_nothing(tmp_path, archive, options, least):
+@pytest.mark.parametrize("options, most", [("", 1), (THREADS, 1), (PROCESSES, 3)])
+def test_convert_listens_on_nothing(tmp_path, archive, options, most):
     with watching() as seen:
         done = job(*convert(archive, tmp_path / "r", options))
     assert done.returncode == 0, done.stderr
-    assert not seen.listeners
-    # Where the machine is busy, programs that are asked for a moment are seen as well.
-    assert seen.processes >= least
+    assert (seen.listeners, seen.processes) == (set(), most)
 
 
 @pytest.mark.slow

@@ -43,7 +43,8 @@ class Seen:
 
     Attributes:
       listeners: all that they listened on, as `listeners` gives it.
-      processes: the most that there were at once.
+      processes: the most that there were at once, at two looks in a row: what a process asks
+        another program for a moment is none of a job's.
     """
 
     def __init__(self):
@@ -58,9 +59,13 @@ def watching(seconds: float = 0.05) -> Iterator[Seen]:
     done = threading.Event()
 
     def watch():
+        before: set[psutil.Process] = set()
         while not done.wait(seconds):
             seen.listeners |= listeners(os.getpid())
-            seen.processes = max(seen.processes, len(processes(os.getpid())) - 1)
+            now = set(processes(os.getpid()))
+            # This process is one of them, and was there before.
+            seen.processes = max(seen.processes, len(now & before) - 1)
+            before = now
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
