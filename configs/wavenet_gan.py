@@ -24,7 +24,7 @@ class Hparams:
         outweigh all that is heard, and the noise of 256 levels is about there.
       adversarial, travel, margin, identity: weights of losses; the margin is a distance.
       average: of the average of the generator's weights, what is kept at each step.
-      minutes: of each sound that are kept in memory to learn from.
+      minutes: of each of the two folders that are kept in memory to learn from.
       every: steps from one validation, and checkpoint, to the next.
       patience: how many validations without a new best one end the training.
     """

@@ -98,6 +98,22 @@ def go_on(manager) -> bool:
         ) from error
 
 
+def restore(contents, checkpoint: str) -> None:
+    """Restores a model from a checkpoint, which may hold more, as of its training.
+
+    Args:
+      contents: a `tf.train.Checkpoint` of all that the model needs.
+      checkpoint: the prefix.
+
+    Raises:
+      UserError: where it is damaged, or of another model.
+    """
+    try:
+        contents.restore(checkpoint).expect_partial().assert_existing_objects_matched()
+    except (*DAMAGE, AssertionError) as error:
+        raise damaged(checkpoint, error) from error
+
+
 def last_step(directory: str) -> int:
     """The training step of the newest checkpoint in a folder; 0 where there is none.
 

@@ -361,6 +361,19 @@ def require_same(
         )
 
 
+def is_trained(run_dir: str | os.PathLike, before: Mapping[str, Any]) -> bool:
+    """Whether the training of a run is over, which is said.
+
+    Args:
+      run_dir: the run's folder.
+      before: what its run.json says; {} where there is none.
+    """
+    trained = before.get("finished") is True
+    if trained:
+        say(f"{run_dir} is trained; nothing left to do")
+    return trained
+
+
 def write(run_dir: str | os.PathLike, kind: str, metadata: Mapping[str, Any]) -> None:
     """Writes run.json, in place of what was there.
 

@@ -137,6 +137,13 @@ def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capsys)
     assert "without locks" in capsys.readouterr().err
 
 
+def test_a_run_is_trained_where_its_metadata_say_so(tmp_path, capsys):
+    assert not runs.is_trained(tmp_path, {}) and not runs.is_trained(tmp_path, {"finished": False})
+    assert not capsys.readouterr().err
+    assert runs.is_trained(tmp_path, {"finished": True})
+    assert f"{tmp_path} is trained; nothing left to do" in capsys.readouterr().err
+
+
 def test_a_run_goes_on_only_as_it_was_begun(tmp_path):
     settings = {"seed": 1, "records": "abc"}
     runs.require_same(tmp_path, {}, settings)

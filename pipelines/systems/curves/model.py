@@ -121,11 +121,7 @@ def open_run(run_dir: str, checkpoint_file: str | None = None) -> Model:
     saved = checkpoints.find(run_dir, checkpoint_file)
     model = untrained(metadata["config"], hparams, vocabulary)
     require_made_with(saved, model, run_dir)
-    try:
-        status = model.contents().restore(saved).expect_partial()
-        status.assert_existing_objects_matched()
-    except (*checkpoints.DAMAGE, AssertionError) as error:
-        raise checkpoints.damaged(saved, error) from error
+    checkpoints.restore(model.contents(), saved)
     return model._replace(checkpoint=saved, run_dir=os.fspath(run_dir))
 
 

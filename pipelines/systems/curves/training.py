@@ -111,8 +111,7 @@ def _train(
     }
     before = model.read_metadata(run_dir)
     runs.require_same(run_dir, before, settings, hashes=("records", "hparams"))
-    if before and before["finished"]:
-        say(f"{run_dir} is trained; nothing left to do")
+    if runs.is_trained(run_dir, before):
         return
     training = tunes.read(records)
     say(training.summary())

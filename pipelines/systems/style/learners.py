@@ -4,7 +4,7 @@ Batches come as `scaled` has them, and the networks know nothing else.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -87,11 +87,6 @@ class Averaged:
             average.assign(share * average + (1 - share) * weight)
 
 
-def averaged(learner: Learner, hparams: Hparams) -> Averaged:
-    """The average of a learner's generator."""
-    return Averaged(learner.networks["generator"], untrained_generator(hparams), hparams.average)
-
-
 def untrained_generator(hparams: Hparams) -> keras.Model:
     """The generator of a model, for weights that are read."""
     return spectral_transfer.generator(
@@ -116,6 +111,57 @@ def _trainable(*networks: keras.Model) -> list:
 def _descend(tape: tf.GradientTape, loss: tf.Tensor, optimizer, *networks: keras.Model) -> None:
     variables = _trainable(*networks)
     optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+class LossWeights(Protocol):
+    """Those hyperparameters that weigh the losses of MelGAN-VC's generator."""
+
+    @property
+    def adversarial(self) -> float:
+        """Of what the critic says."""
+
+    @property
+    def travel(self) -> float:
+        """Of the vectors between pieces, and of the margin."""
+
+    @property
+    def margin(self) -> float:
+        """The distance of pieces that is enough; no weight."""
+
+    @property
+    def identity(self) -> float:
+        """Of what becomes of the target."""
+
+
+def generator_losses(
+    weights: LossWeights, siamese: keras.Model, pieces, made, judged, identity
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The losses of MelGAN-VC's generator and siamese network.
+
+    Args:
+      weights: of the losses.
+      siamese: gives vectors to pieces.
+      pieces, made: of the source and of what is made of it, as `melgan_vc.split` cuts them.
+      judged: the critic's values of what is made.
+      identity: how far what becomes of the target is from it.
+
+    Returns:
+      What is to descend, and the losses by name.
+    """
+    first, _, last = tf.split(siamese(pieces, training=True), melgan_vc.PIECES)
+    made_first, _, made_last = tf.split(siamese(made, training=True), melgan_vc.PIECES)
+    losses = {
+        "adversarial": melgan_vc.generator_hinge_loss(judged),
+        "travel": melgan_vc.travel_loss(first, last, made_first, made_last),
+        "margin": melgan_vc.margin_loss(first, last, weights.margin),
+        "identity": identity,
+    }
+    whole = (
+        weights.adversarial * losses["adversarial"]
+        + weights.travel * (losses["travel"] + losses["margin"])
+        + weights.identity * identity
+    )
+    return whole, losses
 
 
 def _paired(hparams: Hparams) -> Learner:
@@ -160,24 +206,11 @@ def _melganvc(hparams: Hparams) -> Learner:
         pieces, wanted = melgan_vc.split(source), melgan_vc.split(target)
         with tf.GradientTape() as tape:
             made = generator(pieces, training=True)
-            adversarial = melgan_vc.generator_hinge_loss(critic(melgan_vc.join(made)))
-            first, _, last = tf.split(siamese(pieces, training=True), melgan_vc.PIECES)
-            made_first, _, made_last = tf.split(siamese(made, training=True), melgan_vc.PIECES)
-            travel = melgan_vc.travel_loss(first, last, made_first, made_last)
-            margin = melgan_vc.margin_loss(first, last, hparams.margin)
+            judged = critic(melgan_vc.join(made))
             identity = mean_absolute_error(generator(wanted, training=True), wanted)
-            loss = (
-                hparams.adversarial * adversarial
-                + hparams.travel * (travel + margin)
-                + hparams.identity * identity
-            )
+            loss, losses = generator_losses(hparams, siamese, pieces, made, judged, identity)
         _descend(tape, loss, optimizers["generator"], generator, siamese)
-        return {
-            "adversarial": adversarial,
-            "travel": travel,
-            "margin": margin,
-            "identity": identity,
-        }
+        return losses
 
     def step(source, target, shares, done, turn):
         del shares, done

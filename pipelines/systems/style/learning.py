@@ -1,8 +1,8 @@
 """How a generator learns beside the true targets: steps, validation, checkpoints, when it ends."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -45,6 +45,21 @@ class Schedule(Protocol):
     @property
     def patience(self) -> int:
         """How many validations without a new best one end the training."""
+
+
+def require_same_counts(run_dir: str, before: Mapping[str, Any], counts: list[int]) -> None:
+    """Raises UserError where a run that goes on was begun with more sounds, or fewer.
+
+    Args:
+      run_dir: the run's folder.
+      before: what its run.json says; {} where there is none.
+      counts: of the sounds of source and target.
+    """
+    if before and before.get("sounds") != counts:
+        raise UserError(
+            f"{run_dir} was begun with {before.get('sounds')} sounds of source and target, which "
+            f"have {counts} now; restore them, or train in another folder"
+        )
 
 
 class State:

@@ -65,8 +65,7 @@ def _train(folders: Folders, run_dir: str, hparams: Hparams, seed: int) -> None:
     }
     before = mask_folders.read_metadata(run_dir)
     _require_same(run_dir, before, settings)
-    if before.get("finished"):
-        say(f"{run_dir} is trained; nothing left to do")
+    if runs.is_trained(run_dir, before):
         return
     metadata = {**settings, **runs.provenance(_PACKAGES)}
     runs.write(run_dir, KIND, {**metadata, "finished": False})

@@ -87,16 +87,23 @@ def contents(generator: keras.Model, start: Fitted | None, **more: Any) -> tf.tr
 
 
 def read_start(method: str, saved: str) -> Fitted | None:
-    """The method before the generator, of a checkpoint as `contents` has them."""
+    """The method before the generator, of a checkpoint as `contents` has them.
+
+    Raises:
+      UserError: where the checkpoint is damaged, or has another method.
+    """
     if method == NO_METHOD:
         return None
-    reader = tf.train.load_checkpoint(saved)
-    arrays = {
-        found[1]: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if (found := _OF_START.fullmatch(name))
-    }
-    return methods()[method].restored(**arrays)
+    try:
+        reader = tf.train.load_checkpoint(saved)
+        arrays = {
+            found[1]: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if (found := _OF_START.fullmatch(name))
+        }
+        return methods()[method].restored(**arrays)
+    except (*checkpoints.DAMAGE, TypeError) as error:
+        raise checkpoints.damaged(saved, error) from error
 
 
 def open_transfer(run_dir: str, checkpoint_file: str | None = None) -> TrainedTransfer:
@@ -117,9 +124,6 @@ def open_transfer(run_dir: str, checkpoint_file: str | None = None) -> TrainedTr
         checkpoint_file = runs.BEST
     saved = checkpoints.find(run_dir, checkpoint_file)
     generator = learners.untrained_generator(hparams)
-    try:
-        start = read_start(hparams.start, saved)
-        contents(generator, start).restore(saved).expect_partial().assert_existing_objects_matched()
-    except (*checkpoints.DAMAGE, AssertionError, TypeError) as error:
-        raise checkpoints.damaged(saved, error) from error
+    start = read_start(hparams.start, saved)
+    checkpoints.restore(contents(generator, start), saved)
     return TrainedTransfer(generator, start)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from configs.style import NO_METHOD, Hparams
 from models.melgan_vc import PIECES
 from pipelines import checkpoints, runs
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import UserError
 from pipelines.systems.style import (
     batches,
     learners,
@@ -75,8 +75,7 @@ def _train(
     }
     before = trained.read_metadata(run_dir)
     runs.require_same(run_dir, before, settings, hashes=("hparams",))
-    if before and before["finished"]:
-        say(f"{run_dir} is trained; nothing left to do")
+    if runs.is_trained(run_dir, before):
         return
     paired = hparams.method == "paired"
     paths = _paired(source, target) if paired else sound_folders.unpaired(source, target)
@@ -86,11 +85,7 @@ def _train(
         for folder, each, side in zip((source, target), paths, ("source", "target"))
     ]
     counts = [len(each) for each in found]
-    if before and before["sounds"] != counts:
-        raise UserError(
-            f"{run_dir} was begun with {before['sounds']} sounds of source and target, which have "
-            f"{counts} now; restore them, or train in another folder"
-        )
+    learning.require_same_counts(run_dir, before, counts)
     examples = validation.read(validation.held_out(source, target))
     start = _fitted(hparams.start, *found)
     _require_same_start(run_dir, hparams.start, start)
@@ -125,10 +120,7 @@ def _require_same_start(run_dir: str, method: str, start: Fitted | None) -> None
     saved = checkpoints.latest(runs.train_dir(run_dir))
     if start is None or not saved:
         return
-    try:
-        known = trained.read_start(method, saved)
-    except (*checkpoints.DAMAGE, TypeError) as error:
-        raise checkpoints.damaged(saved, error) from error
+    known = trained.read_start(method, saved)
     for name, array in start.arrays.items():
         if known is None or not np.array_equal(known.arrays[name], array):
             raise UserError(
@@ -154,7 +146,8 @@ def _converted(sounds: dict[str, np.ndarray], method: Fitted) -> dict[str, np.nd
 def _state(hparams: Hparams, start: Fitted | None, run_dir: str) -> State:
     """A model in training; the method before the network is kept in its checkpoints."""
     learner = learners.learner(hparams)
-    averaged = learners.averaged(learner, hparams)
+    generator = learners.untrained_generator(hparams)
+    averaged = learners.Averaged(learner.networks["generator"], generator, hparams.average)
     frames = PIECES * hparams.piece
     shape = [hparams.batch_size, frames, transfers.BANDS]
     spec = tf.TensorSpec(shape, tf.float32)
@@ -176,6 +169,6 @@ def _state(hparams: Hparams, start: Fitted | None, run_dir: str) -> State:
             averaged.update(steps + 1)
         return losses
 
-    transfer = TrainedTransfer(averaged.network, start)
-    contents = functools.partial(trained.contents, averaged.network, start)
+    transfer = TrainedTransfer(generator, start)
+    contents = functools.partial(trained.contents, generator, start)
     return State(learner, take, transfer, contents, hparams.learning_rate, run_dir)

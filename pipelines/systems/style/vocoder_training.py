@@ -98,8 +98,7 @@ def train(
         }
         before = vocoder.read_metadata(run_dir)
         runs.require_same(run_dir, before, settings)
-        if before and before["finished"]:
-            say(f"{run_dir} is trained; nothing left to do")
+        if runs.is_trained(run_dir, before):
             return
         examples = Examples(sound_folders.sounds(target, "train"), hparams, seed)
         held_out = None

@@ -16,7 +16,6 @@ from models import melgan_vc, spectral_transfer, wavenet, wavenet_gan
 from models.spectral_transfer import mean_absolute_error
 from pipelines import runs
 from pipelines.audio import spectrograms
-from pipelines.runtime.app import say
 from pipelines.systems.style import (
     batches,
     learners,
@@ -63,8 +62,7 @@ def train(
         }
         before = waveform.read_metadata(run_dir)
         runs.require_same(run_dir, before, settings, hashes=("hparams",))
-        if before and before["finished"]:
-            say(f"{run_dir} is trained; nothing left to do")
+        if runs.is_trained(run_dir, before):
             return
         length = melgan_vc.PIECES * hparams.piece * transfers.HOP
         found = [
@@ -81,9 +79,11 @@ def train(
                 (source, target), sound_folders.unpaired(source, target), ("source", "target")
             )
         ]
+        counts = [len(each) for each in found]
+        learning.require_same_counts(run_dir, before, counts)
         drawn = Batches(found[0], found[1], False, length, hparams.batch_size, seed)
         examples = validation.read(validation.held_out(source, target))
-        metadata = {**settings, "sounds": list(map(len, found)), **runs.provenance(_PACKAGES)}
+        metadata = {**settings, "sounds": counts, **runs.provenance(_PACKAGES)}
         runs.write(run_dir, waveform.KIND, {**metadata, "finished": False})
         # NumPy takes seeds of 32 bits.
         keras.utils.set_random_seed(seed % 2**32)
@@ -155,25 +155,13 @@ def make_learner(hparams: Hparams) -> Learner:
                 )
                 critics = melgan_vc.critic_hinge_loss(real, false)
             descend("critic", of_critic, critics)
-            adversarial = melgan_vc.generator_hinge_loss(critic(made))
-            first, _, last = tf.split(siamese(melgan_vc.split(given)), melgan_vc.PIECES)
-            made_first, _, made_last = tf.split(siamese(melgan_vc.split(made)), melgan_vc.PIECES)
-            travel = melgan_vc.travel_loss(first, last, made_first, made_last)
-            margin = melgan_vc.margin_loss(first, last, hparams.margin)
             identity = mean_absolute_error(mels(generator(target, training=True)), wanted)
-            total = (
-                hparams.adversarial * adversarial
-                + hparams.travel * (travel + margin)
-                + hparams.identity * identity
+            pieces, made_pieces = melgan_vc.split(given), melgan_vc.split(made)
+            total, losses = learners.generator_losses(
+                hparams, siamese, pieces, made_pieces, critic(made), identity
             )
         descend("generator", of_generator, total)
-        return {
-            "critic": critics,
-            "adversarial": adversarial,
-            "travel": travel,
-            "margin": margin,
-            "identity": identity,
-        }
+        return {"critic": critics, **losses}
 
     networks = {"generator": generator, "critic": critic, "siamese": siamese}
     return Learner(networks, optimizers, step)

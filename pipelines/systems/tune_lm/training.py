@@ -78,8 +78,7 @@ def train(
         }
         before = runs.read(run_dir, model.KIND)
         runs.require_same(run_dir, before, metadata)
-        if before and before.get("finished") is True:
-            say(f"{run_dir} is trained; nothing left to do")
+        if runs.is_trained(run_dir, before):
             return
         training, validation = _read(examples_path, validation_path, tunebooks, options.highest)
         metadata |= {
