@@ -65,13 +65,19 @@ class Running:
         found = []
         for name in self.state["processes"]:
             if name.startswith("taskmanager"):
-                begun = self.state["processes"][name][0]
-                found += [p for p in cluster.members(self.state, name) if p.pid != begun]
+                found += filter(_is_python, cluster.members(self.state, name))
         return found
 
     def kill(self, name: str) -> None:
         """Kills a program of the cluster, but not what it started."""
         os.kill(self.state["processes"][name][0], signal.SIGKILL)
+
+
+def _is_python(process: psutil.Process) -> bool:
+    """Whether a process is Python by now: it begins as a copy of the TaskManager, which is Java."""
+    with contextlib.suppress(psutil.Error):
+        return process.name().startswith("python")
+    return False
 
 
 def _nothing(running: Running) -> None:
@@ -137,11 +143,13 @@ def convert(arguments: Sequence[str], output: pathlib.Path, options: str) -> sub
     )
 
 
-def outcome(client: subprocess.Popen, output: pathlib.Path) -> Outcome:
+def outcome(
+    client: subprocess.Popen, output: pathlib.Path, seconds: float = _GIVE_UP_SECONDS
+) -> Outcome:
     """Waits for the end of a job."""
     begun = time.monotonic()
     try:
-        _, errors = client.communicate(timeout=_GIVE_UP_SECONDS)
+        _, errors = client.communicate(timeout=seconds)
         status: int | None = client.returncode
     except subprocess.TimeoutExpired:
         client.kill()

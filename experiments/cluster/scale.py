@@ -30,6 +30,8 @@ from pipelines.runtime.app import UserError
 FLAGS = flags.FLAGS
 _TABLE = "groove/info.csv"
 _MEMORY_SECONDS = 0.2
+# A job that takes longer hangs: to start, and for each file.
+_START_SECONDS, _FILE_SECONDS = 300, 0.02
 
 
 def replicate(release: str, count: int, path: pathlib.Path) -> None:
@@ -72,7 +74,7 @@ def largest(found: Callable[[], list[psutil.Process]]) -> Iterator[list[float]]:
 
 
 def timed(
-    archive: pathlib.Path, output: pathlib.Path, options: str, folder: pathlib.Path
+    archive: pathlib.Path, count: int, output: pathlib.Path, options: str, folder: pathlib.Path
 ) -> tuple[float, float, dict[str, str]]:
     """Converts; returns seconds, MB of the largest worker, and the hashes of what was written."""
     begun = time.monotonic()
@@ -91,7 +93,7 @@ def timed(
         return []
 
     with largest(living) as most:
-        found = faults.outcome(client, output)
+        found = faults.outcome(client, output, _START_SECONDS + _FILE_SECONDS * count)
     if found.status != 0:
         raise UserError(found.line.removeprefix("error: "))
     return time.monotonic() - begun, most[0], found.result
@@ -118,7 +120,7 @@ def main() -> None:
                 for way, options in ways.items():
                     output = work / f"{count}-{repeat}-{way.replace(' ', '-')}"
                     load = os.getloadavg()[0]
-                    seconds, most, result = timed(archive, output, options, work / "cluster")
+                    seconds, most, result = timed(archive, count, output, options, work / "cluster")
                     wanted = wanted or result
                     line = {
                         "files": count,

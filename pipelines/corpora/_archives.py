@@ -6,10 +6,11 @@ import lzma
 import os
 import pathlib
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, Protocol
 
 from pipelines.corpora import _tar
 from pipelines.music.limits import Rejected
@@ -17,7 +18,19 @@ from pipelines.runtime.app import UserError
 
 OUTSIDE = "points outside the corpus"
 # What zipfile and its decompressors raise on damaged bytes, and ValueError on damaged names.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+)
+# What stands before a file in a zip archive: its mark, flags, the lengths of name and extra field.
+_ZIP_HEADER = struct.Struct("<4s2xH18xHH")
+# Flags: the name is UTF-8; the file is encrypted (in two ways) or a patch.
+_UTF8, _UNUSUAL = 0x800, 0x1 | 0x20 | 0x40
 
 
 class Archive(Protocol):
@@ -39,6 +52,13 @@ class Archive(Protocol):
     def size(self, name: str) -> int:
         """About how many bytes a file has; 0 where that cannot be told."""
 
+    def place(self, name: str) -> Sequence[int] | None:
+        """Where a file lies, for `open_archive` in a worker, which needs no directory then.
+
+        The directory of an archive of 100,000 files takes 75 MB of memory. None where a worker has
+        to look into the directory, or where there is none.
+        """
+
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         """The content of a file, from the byte `start` on.
 
@@ -48,11 +68,22 @@ class Archive(Protocol):
         """
 
 
-def open_archive(path: str) -> Archive:
-    """The folder or archive at a path that is known to be one, in any process."""
+def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = None) -> Archive:
+    """The folder or archive at a path that is known to be one, in any process.
+
+    Args:
+      path: the folder or archive.
+      places: what `Archive.place` said of files that are to be read.
+    """
     if os.path.isdir(path):
         return _Folder(path)
-    return _Tar(path) if _tar.is_tar(path) else _Zip(path)
+    known = {name: place for name, place in (places or {}).items() if place}
+    return _Tar(path, known) if _tar.is_tar(path) else _Zip(path, known)
+
+
+def archive_of(facts: Mapping[str, Any]) -> Archive:
+    """The archive of a source: where its "archive" is, with its "member" at its "place"."""
+    return open_archive(facts["archive"], {facts["member"]: facts["place"]})
 
 
 def find_archive(
@@ -191,13 +222,17 @@ class _Folder:
         except (OSError, RuntimeError, ValueError):
             return 0
 
+    def place(self, name: str) -> None:
+        return None
+
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)
 
 
 class _Zip:
-    def __init__(self, path: str):
+    def __init__(self, path: str, places: Mapping[str, Sequence[int]]):
         self._path = path
+        self._places = places
 
     def _archive(self) -> zipfile.ZipFile:
         return _zip(self._path, os.stat(self._path).st_mtime_ns)
@@ -212,7 +247,7 @@ class _Zip:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
-            with self._archive().open(name) as file:
+            with self._opened(name) as file:
                 yield file
         except KeyError:
             raise Rejected("missing", "no such file") from None
@@ -221,11 +256,32 @@ class _Zip:
         except (RuntimeError, NotImplementedError) as error:
             raise Rejected("unreadable", f"cannot be read from the archive: {error}") from error
 
+    def _opened(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+        if name in self._places:
+            return _zip_member(self._path, name, self._places[name])
+        return self._archive().open(name)
+
     def size(self, name: str) -> int:
         try:
             return self._archive().getinfo(name).file_size
         except KeyError:
             return 0
+
+    def place(self, name: str) -> Sequence[int] | None:
+        try:
+            found = self._archive().getinfo(name)
+        except KeyError:
+            return None
+        # What is encrypted or patched, or has a name that zipfile mends, is left to zipfile.
+        if found.flag_bits & _UNUSUAL or found.filename != found.orig_filename:
+            return None
+        return (
+            found.header_offset,
+            found.compress_size,
+            found.file_size,
+            found.CRC,
+            found.compress_type,
+        )
 
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)
@@ -234,8 +290,9 @@ class _Zip:
 class _Tar:
     """A tar archive, compressed or not; its links and devices are not followed."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, places: Mapping[str, Sequence[int]]):
         self._path = path
+        self._places = places
 
     def _index(self) -> _tar.Tar:
         return _tar.opened(self._path, os.stat(self._path).st_mtime_ns)
@@ -250,7 +307,7 @@ class _Tar:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
-            with self._index().open(name) as file:
+            with self._index().open(name, self._places.get(name)) as file:
                 yield file
         except KeyError:
             raise Rejected("missing", "no such file") from None
@@ -261,6 +318,10 @@ class _Tar:
         member = self._index().members.get(name)
         return member.size if member else 0
 
+    def place(self, name: str) -> Sequence[int] | None:
+        member = self._index().members.get(name)
+        return member if member and member.position >= 0 else None
+
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)
 
@@ -269,6 +330,24 @@ class _Tar:
 def _zip(path: str, _changed: int) -> zipfile.ZipFile:
     """An open zip archive; cached, because reading the directory of a large one takes a while."""
     return zipfile.ZipFile(path)
+
+
+@contextlib.contextmanager
+def _zip_member(path: str, name: str, place: Sequence[int]) -> Iterator[IO[bytes]]:
+    """Opens a file of a zip archive at its place, without the directory."""
+    offset, packed, size, checksum, method = place
+    with open(path, "rb") as raw:
+        raw.seek(offset)
+        begin, flags, length, more = _ZIP_HEADER.unpack(raw.read(_ZIP_HEADER.size))
+        found = raw.read(length).decode("utf-8" if flags & _UTF8 else "cp437")
+        if (begin, found) != (b"PK\3\4", name):
+            raise zipfile.BadZipFile(f"{name!r} is not where the directory says")
+        raw.seek(more, os.SEEK_CUR)
+        info = zipfile.ZipInfo(name)
+        info.compress_size, info.file_size = packed, size
+        info.CRC, info.compress_type = checksum, method
+        with zipfile.ZipExtFile(raw, "r", info) as file:
+            yield file
 
 
 def _read(archive: Archive, name: str, max_bytes: int, start: int) -> bytes:

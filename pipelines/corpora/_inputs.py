@@ -20,12 +20,14 @@ class File(NamedTuple):
       member: its name there.
       name: its name for people and ids; no two files have the same.
       alone: whether --input names the file itself, and no folder or archive with it.
+      place: what `Archive.place` says of it.
     """
 
     archive: str
     member: str
     name: str
     alone: bool
+    place: Sequence[int] | None = None
 
 
 class Input(NamedTuple):
@@ -47,6 +49,7 @@ class Input(NamedTuple):
 
     def files(self) -> Iterator[File | Skipped]:
         """The files, without those that are hidden or that the file managers of Macs leave."""
+        archive, where = _archives.open_archive(self.archive), os.path.abspath(self.archive)
         names: set[str] = set()
         for member in self.members:
             # Some programs put "./" before every name in an archive.
@@ -64,7 +67,7 @@ class Input(NamedTuple):
                 yield Skipped(name, "duplicate", _TWICE)
             else:
                 names.add(name)
-                yield File(os.path.abspath(self.archive), member, name, self.alone)
+                yield File(where, member, name, self.alone, archive.place(member))
 
 
 def inputs(paths: Sequence[str]) -> Iterator[Input]:

@@ -15,7 +15,7 @@ import os
 import tarfile
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any, NamedTuple
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -50,13 +50,6 @@ class Tar:
 
     Args:
       path: the archive.
-
-    Attributes:
-      members: its files by name, in their order; of several with one name the last, as where the
-        archive is unpacked.
-
-    Raises:
-      Damaged: if it is no tar archive, is cut short, or unpacks to far too much.
     """
 
     def __init__(self, path: str):
@@ -69,15 +62,21 @@ class Tar:
         opener = None if begin.endswith(_PLAIN) else _OPENERS.get(begin[:2])
         self._file: IO[bytes] = self._files.enter_context(opener(raw)) if opener else raw
         self._lock = threading.Lock()
-        most = max(_ALWAYS_BYTES, _MAX_RATIO * os.path.getsize(path)) if opener else None
+        self._most = max(_ALWAYS_BYTES, _MAX_RATIO * os.path.getsize(path)) if opener else None
+
+    @functools.cached_property
+    def members(self) -> dict[str, Member]:
+        """Its files by name, in their order; of several with one name the last, as where unpacked.
+
+        Raises:
+          Damaged: if it is no tar archive, is cut short, or unpacks to far too much.
+        """
         try:
-            self.members = _index(self._file, most)
+            with self._lock:
+                self._file.seek(0)
+                return _index(self._file, self._most)
         except _DAMAGE as error:
-            self.close()
             raise Damaged(str(error)) from error
-        except Damaged:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Closes the archive."""
@@ -88,14 +87,18 @@ class Tar:
         if hasattr(self, "_files"):
             self.close()
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str, place: Sequence[int] | None = None) -> IO[bytes]:
         """Opens a file in the archive.
+
+        Args:
+          name: of the file.
+          place: what `members` says of it, where that is known; then no index is made.
 
         Raises:
           KeyError: if there is none of this name.
           Damaged: if it is not a plain file; also while it is read, if the archive is damaged.
         """
-        member = self.members[name]
+        member = Member(*place) if place else self.members[name]
         if member.position < 0:
             raise Damaged("a link, a device or a sparse file")
         return io.BufferedReader(_MemberFile(self, member))

@@ -147,7 +147,7 @@ def _slices(book: Book) -> Iterator[Source]:
     """The sources of a file: one, or several where the file is large."""
     archive = _archives.open_archive(book.archive)
     size = archive.size(book.member)
-    facts = book._asdict()
+    facts = {**book._asdict(), "place": archive.place(book.member)}
     cuts: list[tuple[int, int]] = []
     # A file beyond so many slices, such as a sparse one of 10 GB, is not even looked through.
     if 2 * _SLICE_BYTES <= size <= _MAX_SLICES * _MAX_BYTES:
@@ -274,7 +274,7 @@ def _text(facts: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 
     The fields are empty where the source begins with the file: then they are in its text.
     """
-    archive, member = _archives.open_archive(facts["archive"]), facts["member"]
+    archive, member = _archives.archive_of(facts), facts["member"]
     if "start" not in facts:
         data = archive.read(member, _MAX_BYTES)
         if data.startswith(b"MThd"):

@@ -48,7 +48,7 @@ def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
 
 def _from_release(path: str) -> Iterator[Source | Skipped]:
     archive, root = _archives.find_archive(path, _TABLE, _OTHER_MIDI)
-    seen, ids = set(), set()
+    where, seen, ids = os.path.abspath(path), set(), set()
     for number, row in enumerate(_rows(archive, root, path), start=2):
         name = row["midi_filename"] or f"{_TABLE}, row {number}"
         if name in seen:
@@ -64,7 +64,9 @@ def _from_release(path: str) -> Iterator[Source | Skipped]:
             yield Skipped(name, "duplicate", f"row {number} of {_TABLE} has the id of another")
         else:
             ids.add(row["id"])
-            yield Source(name, {**row, "archive": os.path.abspath(path), "member": root + name})
+            member = root + name
+            file = {"archive": where, "member": member, "place": archive.place(member)}
+            yield Source(name, {**row, **file})
     for member in archive.names(root):
         name = member.removeprefix(root)
         if name.endswith("/"):
@@ -113,7 +115,7 @@ def _sequences(source: Source, limits: Limits) -> Iterator[Piece]:
     if "tfds" in facts:
         data = _tfds.feature(facts["tfds"], "midi")
     else:
-        archive = _archives.open_archive(facts["archive"])
+        archive = _archives.archive_of(facts)
         data = archive.read(facts["member"], midi_reader.byte_limit(limits.max_notes))
     sequence = midi_reader.midi_to_note_sequence(data, *limits)
     _label(sequence, facts)

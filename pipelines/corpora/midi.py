@@ -89,6 +89,7 @@ class _Layout:
         facts = {
             "archive": file.archive,
             "member": file.member,
+            "place": file.place,
             "alone": file.alone,
             "folders": folders,
             "labels": row.cells if row else {},
@@ -160,7 +161,7 @@ def _common_folders(names: Sequence[str]) -> int:
 
 def _sequences(source: Source, limits: Limits) -> Iterator[Piece | Ignored]:
     facts, name = source.facts, source.key
-    archive = _archives.open_archive(facts["archive"])
+    archive = _archives.archive_of(facts)
     begin = b""
     if not formats.has_score(name, begin):
         with archive.open(facts["member"]) as file:

@@ -1,6 +1,7 @@
 """Folders, zip and tar archives, also damaged ones, and names that cannot be opened."""
 
 import io
+import json
 import pathlib
 import random
 import tarfile
@@ -52,8 +53,9 @@ def test_random_damage_to_an_archive_is_a_rejection_or_one_error(tmp_path, metho
             archive, root = _archives.find_archive(str(path), "info.csv")
             for name in archive.names(root):
                 try:
-                    archive.read(name, 1000)
+                    data = archive.read(name, 1000)
                     outcomes.add("read")
+                    assert placed(path, name, archive.place(name)).read(name, 1000) == data
                 except Rejected as rejected:
                     outcomes.add(rejected.reason)
         except UserError:
@@ -212,3 +214,81 @@ def test_an_address_is_told_from_a_path_with_nothing_at_it(tmp_path):
             looked_for("https://example.org/tunes.zip")
         with pytest.raises(UserError, match="tunes.zip does not exist; give a"):
             looked_for(str(tmp_path / "tunes.zip"))
+
+
+# Places
+
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+def placed(path, name, place):
+    return _archives.archive_of({"archive": str(path), "member": name, "place": place})
+
+
+def test_a_worker_reads_a_member_at_its_place_without_the_directory(tmp_path, monkeypatch):
+    rng = random.Random(0)
+    files = {f"a/{name}.mid": rng.randbytes(3000) for name in ("plain", "Füße", "踊り", "é" * 30)}
+    zips = [tmp_path / f"{method}.zip" for method in METHODS]
+    for path, method in zip(zips, METHODS):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    tars = [write_tar(tmp_path / f"a.{s}", files, mode) for s, mode in SUFFIXES.items()]
+    places = {
+        # As a worker gets it, from JSON.
+        (path, name): json.loads(json.dumps(_archives.open_archive(str(path)).place(name)))
+        for path in (*zips, *tars)
+        for name in files
+    }
+    _archives._zip.cache_clear()
+    _tar.opened.cache_clear()
+
+    def never(*arguments, **more):
+        raise AssertionError("the directory is read")
+
+    monkeypatch.setattr(zipfile, "ZipFile", never)
+    monkeypatch.setattr(_tar, "_index", never)
+    for (path, name), place in places.items():
+        archive = placed(path, name, place)
+        assert archive.read(name, 3000) == files[name]
+        assert archive.read(name, 3000, start=100) == files[name][100:]
+        with pytest.raises(Rejected, match="too_large"):
+            archive.read(name, 2999)
+
+
+def test_a_member_that_is_no_longer_at_its_place_is_rejected(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("one.mid", b"first")
+        archive.writestr("two.mid", b"other")
+    place = _archives.open_archive(str(path)).place("two.mid")
+    assert placed(path, "two.mid", place).read("two.mid", 9) == b"other"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("two.mid", b"other")
+        archive.writestr("one.mid", b"first")
+    for change in (None, lambda: path.write_bytes(path.read_bytes()[:50])):
+        if change:
+            change()
+        with pytest.raises(Rejected, match="unreadable"):
+            placed(path, "two.mid", place).read("two.mid", 9)
+
+
+def test_what_only_the_directory_can_tell_has_no_place(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("locked.mid", b"x")
+    data = bytearray(path.read_bytes())
+    # Says of it that it is encrypted, in its header and in the directory.
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(mark) + at] |= 1
+    path.write_bytes(data)
+    archive = _archives.open_archive(str(path))
+    assert archive.place("locked.mid") is None and archive.place("none.mid") is None
+    with pytest.raises(Rejected, match="encrypted"):
+        placed(path, "locked.mid", None).read("locked.mid", 9)
+    links = {"a": b"1", "link": (tarfile.SYMTYPE, "a")}
+    linked = _archives.open_archive(str(write_tar(tmp_path / "a.tar", links)))
+    assert linked.place("link") is None and linked.place("a") == (512, 1)
+    (tmp_path / "a.mid").write_bytes(b"x")
+    assert _archives.open_archive(str(tmp_path)).place("a.mid") is None

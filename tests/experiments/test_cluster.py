@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 
 import psutil
@@ -47,6 +48,15 @@ def grooves(corpora):
     return ["--corpus=groove", f"--input={corpora / 'groove-v1.0.0-midionly.zip'}"]
 
 
+@pytest.fixture(scope="module")
+def packed(corpora, tmp_path_factory):
+    """The same tunebooks in a compressed tar, in which they have the same names."""
+    path = tmp_path_factory.mktemp("packed") / "oneills1850.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(corpora / "abc" / "oneills1850", arcname=".")
+    return ["--corpus=abc", f"--input={path}"]
+
+
 def convert(arguments, output, *more):
     """The files that a job without faults leaves."""
     done = job("convert", *arguments, f"--output={output}", *more, timeout=300)
@@ -55,7 +65,7 @@ def convert(arguments, output, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus", ["tunes", "grooves"])
+@pytest.mark.parametrize("corpus", ["packed", "grooves"])
 def test_every_runner_makes_the_same_records(flink, tmp_path, request, corpus):
     arguments = request.getfixturevalue(corpus)
     options = f"--pipeline_options={','.join(cluster.options(flink))}"
@@ -66,7 +76,21 @@ def test_every_runner_makes_the_same_records(flink, tmp_path, request, corpus):
     manifest = json.loads((tmp_path / "flink" / "manifest.json").read_text())
     kept = sum(split["records"] for split in manifest["splits"].values())
     assert manifest["read"] == kept + manifest["rejected"]
-    assert manifest["read"] == {"tunes": 2009, "grooves": 1150}[corpus]
+    assert manifest["read"] == {"packed": 2009, "grooves": 1150}[corpus]
+
+
+@pytest.mark.slow
+def test_tunes_are_judged_as_without_a_cluster(flink, tmp_path, corpora):
+    book = next(iter(sorted((corpora / "abc" / "oneills1850").glob("*.abc"))))
+    options = f"--pipeline_options={','.join(cluster.options(flink))}"
+    verdicts = []
+    for more in [[], [options]]:
+        output = tmp_path / f"{len(verdicts)}"
+        done = job("judge", str(book), f"--output={output}", *more, timeout=300)
+        assert done.returncode == 0, done.stderr
+        verdicts.append((output / "verdicts.jsonl").read_bytes())
+    assert verdicts[0] == verdicts[1]
+    assert len(verdicts[0].splitlines()) == book.read_text(encoding="latin-1").count("\nX:") + 1
 
 
 @pytest.mark.slow
