@@ -333,7 +333,7 @@ def _zip(path: str, _changed: int) -> zipfile.ZipFile:
 
 
 @contextlib.contextmanager
-def _zip_member(path: str, name: str, place: Sequence[int]) -> Iterator[IO[bytes]]:
+def _zip_member(path: str, name: str, place: Sequence[int]) -> Iterator[Any]:
     """Opens a file of a zip archive at its place, without the directory."""
     offset, packed, size, checksum, method = place
     with open(path, "rb") as raw:
