@@ -13,8 +13,8 @@ one of its worker processes, at a moment drawn from the time that the job takes 
 
 A job is disturbed `--in_a_row` times, each time going on with what the signal before left; then the
 same command is left in peace. Training has to end at its last step. Of titles, its index has to be
-that of an undisturbed run; a MusicVAE that goes on draws other examples than one that was not
-disturbed, so its weights differ. The first quarter of a job, at most 5 seconds, is spared: until
+that of an undisturbed run; whether a MusicVAE gets the same weights, `experiments.vm.preempt`
+tells. The first quarter of a job, at most 5 seconds, is spared: until
 Python has started, signals do what they do to any program.
 
 A line of JSON for each trial that failed goes to stdout, a table at the end.

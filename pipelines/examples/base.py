@@ -103,12 +103,14 @@ class Draw(NamedTuple):
       cache: whether to keep the converted examples of the first epoch in memory, as Magenta does.
       worker: which worker's share to read, from 0.
       num_workers: how many workers there are.
+      taken: how many batches were taken before, by a run that goes on; they are passed over.
     """
 
     seed: int | None = None
     cache: bool = False
     worker: int = 0
     num_workers: int = 1
+    taken: int = 0
 
 
 class Examples(abc.ABC):

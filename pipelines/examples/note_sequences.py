@@ -141,6 +141,8 @@ class NoteSequences(Examples):
         if draw.cache:
             dataset = dataset.cache()
         dataset = dataset.shuffle(_SHUFFLE_EXAMPLES, seed=seed).repeat()
+        # They are converted all the same: what is drawn for the others follows from them.
+        dataset = dataset.skip(draw.taken * config.hparams.batch_size)
         dataset = dataset.padded_batch(
             config.hparams.batch_size, tf.data.get_output_shapes(dataset), drop_remainder=True
         )

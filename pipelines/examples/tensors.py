@@ -101,7 +101,8 @@ class Tensors(Examples):
             )
             return codec.decode(batch, drawn_from, steps)
 
-        dataset = dataset.enumerate().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = dataset.enumerate().skip(draw.taken)
+        dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         options = tf.data.Options()
         options.deterministic = True
         return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 
 
 class Interrupted(KeyboardInterrupt):
@@ -57,6 +58,41 @@ def ignore() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     _on_their_way.clear()
+
+
+class Held:
+    """Says whether SIGTERM has come while it is held back.
+
+    Attributes:
+      came: whether it has.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Held]:
+    """Holds SIGTERM back where work has to end in its own way, as by saving what it has.
+
+    The work asks the `Held` between two of its steps. What the signal does otherwise it does as
+    soon as this ends. Where the work is not in the main thread, nothing is held back.
+    """
+    holding = Held()
+
+    def note(number: int, frame: object) -> None:
+        holding.came = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield holding
+        return
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield holding
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+    if holding.came:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def end_at_once() -> None:

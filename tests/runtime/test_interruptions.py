@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from pipelines.runtime import interruptions
 from tests.support.jobs import ROOT
 
 JOB = """
@@ -148,3 +150,47 @@ def begin():
 """
     done = run(how, signal.SIGINT)
     assert (done.returncode, done.stderr) == (7, "")
+
+
+# What holds SIGTERM back
+
+HOLDS = """
+import os, signal, sys, time
+from pipelines.runtime import app, interruptions
+
+with app.ending():
+    with interruptions.held() as held:
+        assert not held.came
+        for _ in range(int(sys.argv[1])):
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        print("saved", held.came, flush=True)
+    time.sleep(0.1)
+    print("went on")
+"""
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_signal_that_is_held_back_ends_the_job_afterwards(times):
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDS, str(times)], cwd=ROOT, capture_output=True, text=True
+    )
+    if times:
+        assert (done.returncode, done.stdout) == (143, "saved True\n")
+        assert done.stderr == "terminated\n"
+    else:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "saved False\nwent on\n", "")
+
+
+def test_outside_of_the_main_thread_nothing_is_held_back():
+    found = []
+
+    def work():
+        with interruptions.held() as held:
+            found.append((held.came, signal.getsignal(signal.SIGTERM)))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(False, before)] and signal.getsignal(signal.SIGTERM) is before

@@ -17,7 +17,7 @@ from pipelines.examples.base import Draw, Examples
 from pipelines.records import leakage
 from pipelines.runtime import cores, devices, magenta_compat
 from pipelines.runtime.app import UserError, say
-from pipelines.runtime.ordered_loops import ordered_loops
+from pipelines.runtime.draws_by_step import DrawsByStep
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae import (
     media_hook,
@@ -31,6 +31,7 @@ from pipelines.systems.musicvae.checkpoint_timer import CheckpointSaver
 from pipelines.systems.musicvae.media_hook import MediaHook
 from pipelines.systems.musicvae.progress_hook import ProgressHook
 from pipelines.systems.musicvae.summaries import ThroughputHook
+from pipelines.systems.musicvae.termination_hook import TerminationHook
 from pipelines.systems.musicvae.validation import Windows, read_windows
 from pipelines.systems.musicvae.validation_hook import ValidationHook
 from pipelines.systems.musicvae.warm_start import WarmStart
@@ -43,7 +44,8 @@ class Options:
     Attributes:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
       seed: the seed of the initial variables, the order of the examples and what is drawn; the
-        same seed gives the same checkpoints. None draws a new one.
+        same seed gives the same checkpoints, however often the run was stopped and went on. None
+        draws a new one.
       warm_start: what a new run gets its first variables from, as `warm_start.find` takes it.
       cache_dataset: whether converted examples stay in memory.
       save_checkpoint_secs, checkpoints_to_keep, keep_checkpoint_every_n_hours: when checkpoints are
@@ -303,16 +305,25 @@ def _run_magenta(
 ) -> None:
     """Has Magenta's `music_vae_train.train` train along a course."""
     start, num_steps, warm, more_hooks = course
-    # A run that goes on must not draw again what it drew first.
-    seed = None if options.seed is None else options.seed + start
-    draw = Draw(seed, options.cache_dataset, options.task % options.workers, options.workers)
+    seed = options.seed
+    draw = Draw(
+        seed,
+        options.cache_dataset,
+        options.task % options.workers,
+        options.workers,
+        # Without a seed there is an order of its own for each start.
+        taken=0 if seed is None else start,
+    )
+    draws = None if seed is None else DrawsByStep(seed)
 
     def dataset_fn():
-        # Magenta builds the graph and calls this in it, before there is any variable: the only
-        # place from which its seed can be set.
+        # Magenta builds the graph and calls this in it, before there is any variable but the step:
+        # the only place from which its seed can be set.
         if seed is not None:
             tf.set_random_seed(seed)
         dataset = examples.training_dataset(config, draw)
+        if draws:
+            draws.begin()
         # With a master, another process reads the dataset and cannot call back into this one.
         return dataset if options.master else progress.watch(dataset)
 
@@ -324,12 +335,18 @@ def _run_magenta(
         trained = trained._replace(model=DataParallelMusicVAE(config.model, used))
     stages = Stages()
     progress = ProgressHook(trained.model, num_steps, config.hparams.batch_size, stages, start)
-    ordered = ordered_loops() if seed is not None else contextlib.nullcontext()
-    hooks = [progress, *more_hooks]
+    stopping = TerminationHook()
+    hooks = [progress, *more_hooks, stopping]
     if options.task == 0:
         hooks.append(ThroughputHook(runs.train_dir(run_dir), config.hparams.batch_size))
     session = _training_session(music_vae_train, options, hooks, warm)
-    with stages, contextlib.closing(progress), ordered, session:
+    with (
+        stages,
+        contextlib.closing(stopping),
+        contextlib.closing(progress),
+        draws or contextlib.nullcontext(),
+        session,
+    ):
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
         music_vae_train.train(
             runs.train_dir(run_dir),

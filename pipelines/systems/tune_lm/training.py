@@ -14,6 +14,7 @@ from pipelines import checkpoints, runs
 from pipelines.examples import written_tunes
 from pipelines.records import leakage
 from pipelines.records.manifest import content_digest, open_records
+from pipelines.runtime import interruptions
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.systems.tune_lm import model
@@ -174,13 +175,17 @@ def fit(
         saved, losses = time.monotonic(), []
         while state.step < total:
             batches = examples.epoch(options.seed, state.epoch)
-            for number in batches[state.in_epoch : state.in_epoch + total - state.step]:
-                # After the last step there is a validation first, so that none is passed over.
-                if time.monotonic() - saved > options.save_checkpoint_secs:
-                    state.save()
-                    saved = time.monotonic()
-                losses.append(state.train(examples.batch(number)) * a_note)
-                progress.update(state.step, f"{losses[-1]:.3f} bits a note")
+            # SIGTERM may not end a run before it has saved.
+            with interruptions.held() as signal:
+                for number in batches[state.in_epoch : state.in_epoch + total - state.step]:
+                    # After the last step there is a validation first, so that none is passed over.
+                    if signal.came or time.monotonic() - saved > options.save_checkpoint_secs:
+                        state.save()
+                        saved = time.monotonic()
+                    if signal.came:
+                        break
+                    losses.append(state.train(examples.batch(number)) * a_note)
+                    progress.update(state.step, f"{losses[-1]:.3f} bits a note")
             if state.in_epoch == len(batches):
                 state.next_epoch()
             bits = state.validate(held_out)

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from configs import ConfigRef
 from pipelines import checkpoints
+from pipelines.examples import conversion
 from pipelines.examples.note_sequences import NoteSequences
 from pipelines.runtime import magenta_compat
 from pipelines.runtime.app import UserError
@@ -70,18 +72,61 @@ def test_the_same_seed_gives_the_same_augmentation_and_slices(groove_records, tm
     np.testing.assert_array_equal(*kernels)
 
 
-def test_resuming_goes_on_with_other_examples(groove_records, tmp_path, monkeypatch):
-    seeds = []
+def variables(run_dir):
+    """All variables of the last checkpoint, those of the optimizer too."""
+    reader = tf.train.load_checkpoint(checkpoints.latest(str(run_dir / "train")))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def require_same_variables(a, b):
+    first, second = variables(a), variables(b)
+    assert first.keys() == second.keys() and "global_step" in first
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], name)
+
+
+@pytest.mark.parametrize("config", ["flat-groove_4bar", "hierdec-groove_4bar"])
+def test_a_run_with_a_seed_that_was_stopped_gives_the_same_variables(
+    groove_records, tmp_path, config
+):
+    """Latent vectors, dropout, scheduled sampling and the order of the examples are the same."""
+    hparams = f"{TINY},dropout_keep_prob=0.5,sampling_schedule=constant,sampling_rate=0.5"
+    kinds = {"a": [4], "b": [2, 4]}
+    for name, stops in kinds.items():
+        for step in stops:
+            train_run(groove_records, tmp_path / name, config, num_steps=step, hparams=hparams)
+    require_same_variables(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_run_on_tensors_and_one_that_transposes_and_slices_go_on_the_same(
+    groove_records, tmp_path
+):
+    ref = ConfigRef("flat-groove_4bar", hparams=TINY)
+    conversion.convert(ref, str(groove_records), str(tmp_path / "tensors"))
+    rng = np.random.default_rng(0)
+    pieces = [melody([int(pitch) for pitch in rng.integers(55, 80, 64)]) for _ in range(6)]
+    (tmp_path / "melodies").mkdir()
+    write(tmp_path / "melodies" / "train.tfrecord", pieces)
+    for records, config in (("tensors", "flat-groove_4bar"), ("melodies", "cat-mel_2bar_small")):
+        for name, stops in (("a", [4]), ("b", [1, 4])):
+            for step in stops:
+                run_dir = tmp_path / f"{records}-{name}"
+                train_run(tmp_path / records, run_dir, config, num_steps=step)
+        require_same_variables(tmp_path / f"{records}-a", tmp_path / f"{records}-b")
+
+
+def test_resuming_without_a_seed_goes_on_with_other_examples(groove_records, tmp_path, monkeypatch):
+    draws = []
     real = NoteSequences.training_dataset
 
     def recorded(self, config, draw):
-        seeds.append(draw.seed)
+        draws.append(draw)
         return real(self, config, draw)
 
     monkeypatch.setattr(NoteSequences, "training_dataset", recorded)
-    for num_steps in (1, 2):
-        train_run(groove_records, tmp_path, num_steps=num_steps, seed=7)
-    assert len(set(seeds)) == 2
+    for num_steps in (1, 3):
+        train_run(groove_records, tmp_path, num_steps=num_steps, seed=None)
+    assert [(draw.seed, draw.taken) for draw in draws] == [(None, 0)] * 2
 
 
 def test_a_failed_start_does_not_stand_in_the_way(groove_records, tmp_path):
@@ -319,6 +364,28 @@ def test_killed_and_resumed(groove_records, tmp_path):
     )
     metadata = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [start["step"] for start in metadata["starts"]] == [0, saved]
+
+
+def test_sigterm_ends_a_run_that_saves_first(groove_records, tmp_path):
+    """Twice, as systemd and a script may send it; the checkpoints of the clock come too late."""
+    log = tmp_path / "log"
+    endless = arguments(groove_records, tmp_path / "run", 10**6, "--save_checkpoint_secs=3600")
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.train", *endless],
+            stderr=file,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        deadline = time.monotonic() + 240
+        while "first step done" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143
+    assert log.read_text().splitlines()[-1] == "terminated"
+    # The hook saves one at the first step, too.
+    assert checkpoints.last_step(str(tmp_path / "run" / "train")) > 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -130,6 +132,36 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not(step, run, corpus, tmp_p
         again = weights_of(tmp_path / "run", checkpoint)
         for name, values in weights_of(run, checkpoint).items():
             np.testing.assert_array_equal(values, again[name])
+
+
+def test_a_run_that_is_terminated_saves_first(run, corpus, tmp_path, monkeypatch):
+    class Terminated(Exception):
+        pass
+
+    def terminate(number, frame):
+        raise Terminated
+
+    take = training._State.train
+
+    def terminated(self, batch):
+        if self.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, batch)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(training._State, "train", terminated)
+            with pytest.raises(Terminated):
+                train(corpus, tmp_path / "run", save_checkpoint_secs=3600)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    # The step that the signal came in is done, and none after it.
+    assert tf.train.latest_checkpoint(runs.train_dir(tmp_path / "run")).endswith("ckpt-4")
+    train(corpus, tmp_path / "run")
+    again = weights_of(tmp_path / "run")
+    for name, values in weights_of(run).items():
+        np.testing.assert_array_equal(values, again[name])
 
 
 def test_the_best_checkpoint_is_the_best_on_the_validation_tunes(run, corpus):

@@ -1,0 +1,330 @@
+"""The start-up script of a VM: it goes on where it was, and loses nothing."""
+
+import contextlib
+import functools
+import hashlib
+import http.server
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from experiments.faults import kill
+from experiments.vm import preempt
+
+VM = preempt.SCRIPT.parent
+ROOT = VM.parents[1]
+# A project that takes no time: what it is told is in CALLS, and training counts to VM_NUM_STEPS, a
+# step in a tenth of a second, from its checkpoint, which SIGTERM has it save.
+PROJECT = r"""#!/usr/bin/env bash
+set -euo pipefail
+echo "$*" >>"$CALLS"
+for word in "$@"; do
+  case $word in
+    --output=*) output=${word#*=} ;;
+    --run_dir=*) run=${word#*=} ;;
+    --num_steps=*) steps=${word#*=} ;;
+  esac
+done
+save() { echo "$step" >"$run/train/at-$step.index"; echo "at-$step" >"$run/train/checkpoint"; }
+case $1 in
+  convert) mkdir -p "$output"; echo '{}' >"$output/manifest.json" ;;
+  tensorboard) exec sleep 1000 ;;
+  train)
+    mkdir -p "$run/train"
+    step=0
+    [ ! -e "$run/train/checkpoint" ] || step=$(sed s/at-// "$run/train/checkpoint")
+    echo "from $step" >>"$CALLS"
+    trap 'save; echo "terminated at $step" >>"$CALLS"; exit 143' TERM
+    while [ "$step" -lt "$steps" ]; do
+      sleep 0.1
+      step=$((step + 1))
+    done
+    save
+    ;;
+esac
+"""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A function that starts the script with a project that takes no time."""
+    project = tmp_path / "project"
+    (project / "experiments" / "vm").mkdir(parents=True)
+    shutil.copy(preempt.SCRIPT, project / "experiments" / "vm")
+    (project / "run.sh").write_text(PROJECT)
+    (project / "run.sh").chmod(0o755)
+    started = []
+
+    def start(*arguments, **settings):
+        settings = {
+            "VM_WORK": str(tmp_path / "disk"),
+            "VM_CORPUS": "abc",
+            "VM_INPUT": "tunes",
+            "VM_CONFIG": "small",
+            "VM_NUM_STEPS": "3",
+            "VM_TENSORBOARD_PORT": "0",
+            **settings,
+        }
+        process = subprocess.Popen(
+            [project / "experiments" / "vm" / "start.sh", *arguments],
+            env={**os.environ, "CALLS": str(tmp_path / "calls"), **settings},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """A function: what the project was told so far, without the flags."""
+
+    def read():
+        path = tmp_path / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line if "--" not in line else line.split()[0] for line in lines]
+
+    return read
+
+
+def ended(process, status=0):
+    """What a script said; it has to end so."""
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == status, said
+    return said
+
+
+def await_call(calls, call):
+    deadline = time.monotonic() + 30
+    while call not in calls():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_steps_come_once_each_and_a_trained_run_is_left_alone(machine, calls, tmp_path):
+    flags = {"VM_SEED": "7", "VM_TRAIN_FLAGS": "--hparams=a=[1],b=2 --validation_path=/x/*"}
+    assert "trained: small to step 3" in ended(machine(**flags))
+    assert calls() == ["configs", "convert", "train", "from 0"]
+    told = (tmp_path / "calls").read_text().splitlines()
+    disk = tmp_path / "disk"
+    convert, train, _ = told[1:]
+    assert convert == f"convert --corpus=abc --input=tunes --output={disk}/records"
+    assert train == (
+        f"train --config=small --examples_path={disk}/records/train.tfrecord* "
+        f"--run_dir={disk}/run --num_steps=3 --hparams=a=[1],b=2 --validation_path=/x/* --seed=7"
+    )
+    assert "is trained" in ended(machine(**flags))
+    assert calls() == ["configs", "convert", "train", "from 0"]
+    # Another end is another goal.
+    ended(machine(**flags, VM_NUM_STEPS="5"))
+    assert calls()[4:] == ["configs", "train", "from 3"]
+
+
+def test_settings_come_from_a_file(machine, calls, tmp_path):
+    settings = tmp_path / "settings.env"
+    settings.write_text("VM_NUM_STEPS=4\nVM_CONFIG='large'\n")
+    assert "trained: large to step 4" in ended(machine(str(settings)))
+    assert "no such file" in ended(machine(str(tmp_path / "none.env")), 1)
+    assert "VM_CORPUS is not set" in ended(machine(VM_CORPUS=""), 1)
+
+
+def test_sigterm_has_training_save_and_the_next_start_goes_on(machine, calls):
+    process = machine(VM_NUM_STEPS="30")
+    await_call(calls, "from 0")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    ended(process, 143)
+    assert kill.left_processes(process.pid) == []
+    (at,) = (int(call.split()[-1]) for call in calls() if call.startswith("terminated"))
+    assert at > 0
+    ended(machine(VM_NUM_STEPS="30"))
+    assert calls()[-1] == f"from {at}"
+
+
+def test_what_a_killed_script_has_started_ends(machine, calls):
+    process = machine(VM_NUM_STEPS="1000", VM_TENSORBOARD_PORT="1")
+    await_call(calls, "from 0")
+    assert "tensorboard" in calls()
+    process.kill()
+    process.wait()
+    assert kill.left_processes(process.pid) == []
+    assert calls()[-1].startswith("terminated at")
+
+
+def test_tensorboard_ends_with_the_script(machine, calls):
+    process = machine(VM_TENSORBOARD_PORT="6010")
+    assert "http://localhost:6010" in ended(process)
+    assert kill.left_processes(process.pid) == []
+
+
+def test_of_two_scripts_one_waits_for_the_other(machine, calls):
+    first = machine(VM_NUM_STEPS="10")
+    await_call(calls, "from 0")
+    second = machine(VM_NUM_STEPS="10")
+    assert "is trained" in ended(second)
+    ended(first)
+    assert calls().count("train") == 1
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server of a folder, and the folder."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *args: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}", folder
+        serving.shutdown()
+        thread.join()
+
+
+def test_an_input_is_fetched_once_and_only_where_it_is_the_one(machine, calls, tmp_path, server):
+    address, folder = server
+    (folder / "tunes.zip").write_bytes(b"tunes")
+    wanted = {"VM_INPUT": f"{address}/tunes.zip"}
+    assert "VM_INPUT_SHA256 has to give" in ended(machine(**wanted), 1)
+    assert "is not the file" in ended(machine(**wanted, VM_INPUT_SHA256="0" * 64), 1)
+    assert "convert" not in calls()
+    right = hashlib.sha256(b"tunes").hexdigest()
+    ended(machine(**wanted, VM_INPUT_SHA256=right))
+    kept = tmp_path / "disk" / "input" / "tunes.zip"
+    assert kept.read_bytes() == b"tunes" and "convert" in calls()
+    (folder / "tunes.zip").unlink()
+    ended(machine(**wanted, VM_INPUT_SHA256=right, VM_NUM_STEPS="4"))
+
+
+def test_a_script_alone_clones_the_project(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "run.sh").write_text(PROJECT)
+    (source / "run.sh").chmod(0o755)
+    git = ["git", "-C", str(source), "-c", "user.name=x", "-c", "user.email=x@x"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    script = tmp_path / "alone" / "startup"
+    script.parent.mkdir()
+    shutil.copy(preempt.SCRIPT, script)
+    settings = {
+        "VM_WORK": str(tmp_path / "disk"),
+        "VM_CORPUS": "abc",
+        "VM_INPUT": "tunes",
+        "VM_CONFIG": "small",
+        "VM_NUM_STEPS": "1",
+        "VM_TENSORBOARD_PORT": "0",
+        "CALLS": str(tmp_path / "calls"),
+    }
+    for more, status in (({}, 1), ({"VM_SOURCE": f"file://{source}"}, 0)):
+        done = subprocess.run(
+            [script], env={**os.environ, **settings, **more}, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stderr
+    assert (tmp_path / "disk" / "run" / "trained.txt").read_text() == "small to step 1\n"
+
+
+# The bucket
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    if shutil.which("rclone") is None:
+        pytest.skip("no rclone here")
+    return tmp_path / "bucket"
+
+
+def test_a_run_goes_on_from_the_bucket_where_the_disk_is_lost(machine, calls, tmp_path, bucket):
+    settings = {"VM_BUCKET": str(bucket), "VM_NUM_STEPS": "30"}
+    process = machine(**settings)
+    await_call(calls, "from 0")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    ended(process, 143)
+    at = calls()[-1].split()[-1]
+    shutil.rmtree(tmp_path / "disk")
+    # An upload that broke off, and one whose bytes are others.
+    (bucket / f"00000008-{'0' * 64}.tar").write_bytes(b"")
+    (archive,) = bucket.glob("00000001-*.tar")
+    half = archive.read_bytes()[:-2000]
+    (bucket / archive.name.replace("00000001", "00000009")).write_bytes(half)
+    assert "going on with the run" in ended(machine(**settings))
+    assert calls()[-1] == f"from {at}"
+    # The end is there too, so that a new machine does nothing.
+    shutil.rmtree(tmp_path / "disk")
+    count = len(calls())
+    assert "is trained" in ended(machine(**settings))
+    assert len(calls()) == count
+    names = sorted(path.name for path in bucket.iterdir())
+    assert names[-1].startswith("00000010-") and len(names) <= 2
+
+
+def test_the_bucket_gets_the_run_while_it_is_trained(machine, calls, tmp_path, bucket):
+    process = machine(VM_BUCKET=str(bucket), VM_NUM_STEPS="1000", VM_BUCKET_SECONDS="1")
+    await_call(calls, "from 0")
+    deadline = time.monotonic() + 30
+    while not any(bucket.glob("*.tar")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert kill.left_processes(process.pid) == []
+
+
+def test_a_bucket_without_a_whole_run_is_not_begun_anew(machine, calls, bucket):
+    bucket.mkdir()
+    (bucket / f"00000001-{'0' * 64}.tar").write_bytes(b"half")
+    assert "nothing in" in ended(machine(VM_BUCKET=str(bucket)), 1)
+    assert calls() == []
+
+
+# Linters
+
+
+@pytest.mark.parametrize("name", ["start.sh", "train.slurm"])
+def test_shellcheck_finds_nothing(name):
+    if shutil.which("shellcheck") is None:
+        pytest.skip("no shellcheck here")
+    done = subprocess.run(["shellcheck", VM / name], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    unit = (VM / "reelgroove.service").read_text()
+    assert unit.count("/opt/reelgroove/experiments/vm/start.sh") == 1
+    # It looks whether the program is there.
+    path = tmp_path / "reelgroove.service"
+    path.write_text(unit.replace("/opt/reelgroove", str(ROOT)))
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    path.write_text(unit.replace("KillMode=mixed", "KillMode=gentle"))
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True)
+    assert "kill mode" in done.stderr
+
+
+# Real machines
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_preempted_trains_the_same(corpora, tmp_path):
+    """Twenty times, in all stages; then what it trained is compared bit by bit."""
+    (task,) = [each for each in preempt.tasks(corpora) if each.name == "tune_lm"]
+    found = list(preempt.disturb(task, tmp_path, random.Random(0), 20))
+    assert [faults for _, faults in found if faults] == []
+    assert sum(what != "machine" for what, _ in found) == 20
+    assert any(what == "machine" for what, _ in found)
