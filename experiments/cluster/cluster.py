@@ -32,6 +32,7 @@ import psutil
 from absl import flags
 
 from experiments.cluster import jars
+from experiments.cluster.machines import Machine
 from pipelines.runtime import app, files
 from pipelines.runtime.app import UserError
 
@@ -39,7 +40,7 @@ FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ("start", "options", "restart", "stop")
 _STATE = "cluster.json"
-_HOST = "127.0.0.1"
+_HERE = Machine("127.0.0.1")
 _PORTS = ("rpc", "rest", "job", "artifacts", "expansion")
 _START_SECONDS, _END_SECONDS = 120, 20
 # Flink reaches into the JDK's own classes to copy and serialize, which Java 17 has to be told.
@@ -64,7 +65,11 @@ _CLASS_PATH = ("beam-runners-flink-", "flink-java-", "flink-clients-", "flink-op
 
 
 def start(
-    folder: str | os.PathLike, taskmanagers: int = 2, slots: int = 2, heap: str = "512m"
+    folder: str | os.PathLike,
+    taskmanagers: int = 2,
+    slots: int = 2,
+    heap: str = "512m",
+    machines: Sequence[Machine] = (),
 ) -> dict[str, Any]:
     """Starts a cluster and waits until it takes jobs.
 
@@ -73,9 +78,12 @@ def start(
       taskmanagers: how many TaskManagers.
       slots: how many parallel parts of a job each takes.
       heap: the heap of each Java process.
+      machines: for the JobManager and Beam's job server, and then for each TaskManager; by default
+        this one.
 
     Returns:
-      The ports by their names, and the pid and time of start of each process by its name.
+      The address, the ports by their names, and the pid and time of start of each process by its
+      name.
 
     Raises:
       UserError: if the folder is in use, or a process does not start; then none is left.
@@ -87,8 +95,9 @@ def start(
             f"{folder} is not empty; stop the cluster in it and remove it, or name another"
         )
     folder_of_jars = jars.place().absolute()
+    first, *others = machines or [_HERE] * (1 + taskmanagers)
     ports = dict(zip(_PORTS, _free_ports(len(_PORTS))))
-    _write_configuration(folder, ports, slots)
+    _write_configuration(folder, first, ports, slots)
     _write_worker(folder)
     java = [_java(), f"-Xmx{heap}", f"-Djava.io.tmpdir={folder / 'tmp'}"]
     java += [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENS]
@@ -97,25 +106,34 @@ def start(
     # and 152 MB cost a job ten seconds and more; so the class path has only what needs to be there.
     found = sorted(map(str, folder_of_jars.glob("*.jar")))
     needed = [path for path in found if os.path.basename(path).startswith(_CLASS_PATH)]
-    others = [path for path in found if path not in needed]
-    beam = [*java, f"-Xbootclasspath/a:{os.pathsep.join(others)}", "-cp", os.pathsep.join(needed)]
+    left = [path for path in found if path not in needed]
+    beam = [*java, f"-Xbootclasspath/a:{os.pathsep.join(left)}", "-cp", os.pathsep.join(needed)]
     configuration = ["--configDir", str(folder / "conf")]
     commands = {
-        "jobmanager": [*flink, f"{_FLINK}.entrypoint.StandaloneSessionClusterEntrypoint",
-                       *configuration],
+        "jobmanager": [*first.inside, *flink,
+                       f"{_FLINK}.entrypoint.StandaloneSessionClusterEntrypoint", *configuration],
         **{
-            f"taskmanager-{number}": [*flink, f"{_FLINK}.taskexecutor.TaskManagerRunner",
-                                      *configuration, f"-Dtaskmanager.resource-id={number}"]
-            for number in range(1, taskmanagers + 1)
+            f"taskmanager-{number}": [*machine.inside, *flink,
+                                      f"{_FLINK}.taskexecutor.TaskManagerRunner",
+                                      *configuration, f"-Dtaskmanager.resource-id={number}",
+                                      f"-Dtaskmanager.host={machine.address}",
+                                      f"-Dtaskmanager.bind-host={machine.bind}"]
+            for number, machine in enumerate(others, start=1)
         },
-        "jobserver": [*beam, "org.apache.beam.runners.flink.FlinkJobServerDriver",
-                      f"--job-host={_HOST}", f"--job-port={ports['job']}",
+        "jobserver": [*first.inside, *beam, "org.apache.beam.runners.flink.FlinkJobServerDriver",
+                      f"--job-host={first.address}", f"--job-port={ports['job']}",
                       f"--artifact-port={ports['artifacts']}",
                       f"--expansion-port={ports['expansion']}",
                       f"--artifacts-dir={folder / 'artifacts'}",
-                      f"--flink-master={_HOST}:{ports['rest']}"],
+                      f"--flink-master={first.address}:{ports['rest']}"],
     }  # fmt: skip
-    state = {"ports": ports, "slots": slots * taskmanagers, "commands": commands, "processes": {}}
+    state = {
+        "address": first.address,
+        "ports": ports,
+        "slots": slots * len(others),
+        "commands": commands,
+        "processes": {},
+    }
     _start(folder, state)
     return state
 
@@ -155,11 +173,11 @@ def options(folder: str | os.PathLike, parallelism: int | None = None) -> list[s
     """
     folder = pathlib.Path(folder).absolute()
     state = _state(folder)
-    ports = state["ports"]
+    address, ports = state["address"], state["ports"]
     return [
         "--runner=FlinkRunner",
-        f"--job_endpoint={_HOST}:{ports['job']}",
-        f"--artifact_endpoint={_HOST}:{ports['artifacts']}",
+        f"--job_endpoint={address}:{ports['job']}",
+        f"--artifact_endpoint={address}:{ports['artifacts']}",
         "--environment_type=PROCESS",
         f"--environment_options=process_command={folder / 'worker'}",
         f"--parallelism={parallelism or max(1, state['slots'] // 2)}",
@@ -260,7 +278,7 @@ def _wait(folder: pathlib.Path, state: dict[str, Any]) -> None:
         if ended or time.monotonic() > until:
             name = (ended or ["jobmanager"])[0]
             raise UserError(f"the cluster does not start; {folder / name}.log says why")
-        if _listens(state["ports"]["job"]) and registered(state) == taskmanagers:
+        if _listens(state["address"], state["ports"]["job"]) and registered(state) == taskmanagers:
             return
         time.sleep(0.2)
 
@@ -281,14 +299,14 @@ def jobs(folder: str | os.PathLike) -> list[str]:
 
 def _asked(state: dict[str, Any], what: str) -> Any:
     """What the JobManager answers."""
-    url = f"http://{_HOST}:{state['ports']['rest']}/{what}"
+    url = f"http://{state['address']}:{state['ports']['rest']}/{what}"
     with urllib.request.urlopen(url, timeout=5) as answer:
         return json.load(answer)
 
 
-def _listens(port: int) -> bool:
+def _listens(address: str, port: int) -> bool:
     try:
-        with socket.create_connection((_HOST, port), timeout=5):
+        with socket.create_connection((address, port), timeout=5):
             return True
     except OSError:
         return False
@@ -296,7 +314,7 @@ def _listens(port: int) -> bool:
 
 def _free_ports(count: int) -> list[int]:
     """Ports that nothing listens on."""
-    taken = [socket.create_server((_HOST, 0)) for _ in range(count)]
+    taken = [socket.create_server((_HERE.address, 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in taken]
     for each in taken:
         each.close()
@@ -309,19 +327,19 @@ def _java() -> str:
     return os.path.join(home, "bin", "java") if home else "java"
 
 
-def _write_configuration(folder: pathlib.Path, ports: dict[str, int], slots: int) -> None:
+def _write_configuration(
+    folder: pathlib.Path, machine: Machine, ports: dict[str, int], slots: int
+) -> None:
     """Writes Flink's configuration, and the folders that it names."""
     for name in ("conf", "tmp", "artifacts"):
         (folder / name).mkdir()
     settings = {
-        "jobmanager.rpc.address": _HOST,
+        "jobmanager.rpc.address": machine.address,
         "jobmanager.rpc.port": ports["rpc"],
-        "jobmanager.bind-host": _HOST,
-        "rest.address": _HOST,
-        "rest.bind-address": _HOST,
+        "jobmanager.bind-host": machine.bind,
+        "rest.address": machine.address,
+        "rest.bind-address": machine.bind,
         "rest.port": ports["rest"],
-        "taskmanager.host": _HOST,
-        "taskmanager.bind-host": _HOST,
         "taskmanager.numberOfTaskSlots": slots,
         # The parts of a job go to all TaskManagers instead of filling the first.
         "taskmanager.load-balance.mode": "SLOTS",

@@ -1,5 +1,6 @@
 """A real Flink cluster: the records that it makes, and a TaskManager that dies at work."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import time
 import psutil
 import pytest
 
-from experiments.cluster import cluster, faults, jars
+from experiments.cluster import cluster, faults, jars, machines
 from pipelines.runtime.app import UserError
 from tests.support.jobs import job
 from tests.support.records import contents
@@ -21,14 +22,19 @@ from tests.support.records import contents
 PROCESSES = "--pipeline_options=--direct_running_mode=multi_processing,--direct_num_workers=2"
 
 
-@pytest.fixture(scope="module")
-def flink(tmp_path_factory):
-    """The folder of a cluster that runs; skips where its jars or Java are not to be had."""
+def require_flink():
+    """Skips where the jars or Java are not to be had."""
     if not os.environ.get("REELGROOVE_JARS"):
         pytest.skip("REELGROOVE_JARS is not set: no jars of Flink here")
     if shutil.which("java") is None:
         pytest.skip("no java here, and so no Flink")
     assert jars.wrong(jars.place()) == []
+
+
+@pytest.fixture(scope="module")
+def flink(tmp_path_factory):
+    """The folder of a cluster that runs."""
+    require_flink()
     folder = tmp_path_factory.mktemp("flink") / "cluster"
     state = cluster.start(folder)
     yield folder
@@ -100,6 +106,32 @@ def test_a_job_whose_taskmanager_is_killed_makes_the_same_records(flink, tmp_pat
     wanted = faults.outcome(faults.convert(tunes, tmp_path / "here", ""), tmp_path / "here")
     found = faults.trial(tunes, flink, tmp_path / "flink", "taskmanager", wanted.result)
     assert (found["status"], found["wrong"]) == (0, [])
+
+
+@pytest.mark.slow
+def test_a_job_on_machines_that_share_a_disk_survives_the_network_of_one(tmp_path, tunes):
+    require_flink()
+    if why := machines.why_not():
+        pytest.skip(why)
+    here = convert(tunes, tmp_path / "here")
+    with machines.network(3) as (first, second, third), contextlib.ExitStack() as stack:
+        stack.callback(cluster.stop, tmp_path / "cluster")
+        cluster.start(tmp_path / "cluster", machines=(first, second, third))
+        options = ",".join(cluster.options(tmp_path / "cluster"))
+        client = faults.convert(tunes, tmp_path / "flink", options)
+        while client.poll() is None and not faults.parts_done(tmp_path / "flink"):
+            time.sleep(0.02)
+        assert client.poll() is None
+        second.unplug()
+        found = faults.outcome(client, tmp_path / "flink")
+        assert found.status == 0, found.line
+        # The JobManager misses a TaskManager that it hears no more of.
+        state = json.loads((tmp_path / "cluster" / "cluster.json").read_text())
+        assert cluster.runs(state, "taskmanager-1") and cluster.registered(state) == 1
+    assert contents(tmp_path / "flink") == here
+    network = third.address.rpartition(".")[0]
+    addresses = [each.address for found in psutil.net_if_addrs().values() for each in found]
+    assert not any(address.startswith(network) for address in addresses)
 
 
 @pytest.mark.slow
