@@ -5,8 +5,9 @@
 DATA has groove-v1.0.0-midionly.zip and the folder abc/litten-ms. A machine is a session of
 processes that begins with `start.sh`. It is preempted in one of four ways: SIGTERM to the script
 alone (as systemd does) or to all (as a shutdown does), SIGKILL to all (the power is cut) or to
-the script alone (memory is short). Each time a stage is drawn, and the moment after the stage's
-first sign. Then:
+the script alone (memory is short). The machines of the task `bucket` lose their disk each time, and
+have the run in a folder that rclone takes for a bucket. For each signal a stage is drawn, and the
+moment after the stage's first sign. Then:
 
 - no process of the machine is left;
 - after SIGTERM the status is 143, within the 30 seconds that Google's machines have; once a step
@@ -24,6 +25,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -94,22 +96,24 @@ class Task:
       name: the name of the system.
       settings: those of `start.sh`; "WORK" in them stands for the machine's folder.
       first_step: what the log says once a step was taken.
+      loses_disk: whether the disk goes with the machine, and the run is kept in a bucket.
     """
 
     name: str
     settings: Mapping[str, str]
     first_step: str
+    loses_disk: bool = False
 
 
 def tasks(corpora: pathlib.Path, steps: int = 0) -> list[Task]:
-    """A small MusicVAE on drums and a small language model on tunes.
+    """A small MusicVAE on drums and a small language model on tunes, kept in two ways.
 
     Args:
       corpora: the folder of the corpora.
       steps: how long each is trained; 0 for as long as suits it.
     """
     tunes = corpora / "abc" / "litten-ms"
-    return [
+    made = [
         Task(
             "musicvae",
             {
@@ -134,9 +138,10 @@ def tasks(corpora: pathlib.Path, steps: int = 0) -> list[Task]:
                 "--validation_path=WORK/records/validation.tfrecord* "
                 "--hparams=units=16,depth=1,embedding=8,batch_tokens=1024,dropout=0.2",
             },
-            " weights; ",
+            f" of {steps or 60} steps",
         ),
     ]
+    return [*made, dataclasses.replace(made[1], name="bucket", loses_disk=True)]
 
 
 class Machine:
@@ -160,6 +165,9 @@ class Machine:
             "VM_TENSORBOARD_PORT": "0",
             **task.settings,
         }
+        self._bucket = disk.with_name(f"{disk.name}-bucket") if task.loses_disk else None
+        if self._bucket:
+            settings |= {"VM_BUCKET": str(self._bucket), "VM_BUCKET_SECONDS": "1"}
         self._settings = {
             name: value.replace("WORK", str(disk)) for name, value in settings.items()
         }
@@ -224,9 +232,15 @@ class Machine:
                 faults += self._faults_of_status(process.returncode, 128 + signal.SIGTERM)
             if (seconds := time.monotonic() - sent) > NOTICE_SECONDS:
                 faults.append(f"it took {seconds:.0f} s to end")
-            if had_stepped and not any(self.run_dir.glob("train/*.index")):
+            saved = (
+                self._bucket.glob("*.tar") if self._bucket else self.run_dir.glob("train/*.index")
+            )
+            if had_stepped and not any(saved):
                 faults.append("it saved no checkpoint")
         faults += kill.left_processes(process.pid, NOTICE_SECONDS)
+        if self.task.loses_disk:
+            shutil.rmtree(self.disk)
+            self.disk.mkdir()
         return hit.name, faults
 
     def outcome(self) -> dict[str, str]:
@@ -353,7 +367,7 @@ def main() -> None:
 if __name__ == "__main__":
     flags.DEFINE_string("corpora", None, "The folder of the corpora.")
     flags.DEFINE_integer("kills", 40, "Signals for each task.", lower_bound=1)
-    flags.DEFINE_list("tasks", ["musicvae", "tune_lm"], "Which tasks.")
+    flags.DEFINE_list("tasks", ["musicvae", "tune_lm", "bucket"], "Which tasks.")
     flags.DEFINE_integer("seed", 0, "Seeds the moments.")
     flags.DEFINE_string("work", None, "A folder to keep what the machines made; by default none.")
     flags.DEFINE_string("json", None, "A file for the counts.")

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -315,6 +316,133 @@ def test_systemd_takes_the_unit(tmp_path):
     path.write_text(unit.replace("KillMode=mixed", "KillMode=gentle"))
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True)
     assert "kill mode" in done.stderr
+
+
+# Slurm
+
+SLURM = """
+ClusterName=local
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SchedulerParameters=sched_interval=1,sched_min_interval=1
+NodeName={host} NodeAddr=127.0.0.1 CPUs=1 State=UNKNOWN
+PartitionName=all Nodes={host} Default=YES
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """A function that runs a command on a Slurm cluster of this machine alone, for this test."""
+    programs = ("munged", "slurmctld", "slurmd", "sbatch")
+    path = os.environ["PATH"] + ":/usr/sbin"
+    if os.geteuid() or not all(shutil.which(name, path=path) for name in programs):
+        pytest.skip("no Slurm here, or not root")
+    folder = tmp_path / "slurm"
+    for name in ("state", "spool"):
+        (folder / name).mkdir(parents=True)
+    (folder / "key").write_bytes(os.urandom(128))
+    (folder / "key").chmod(0o600)
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        ports = [each.getsockname()[1] for each in taken]
+    host = socket.gethostname().partition(".")[0]
+    conf = folder / "slurm.conf"
+    conf.write_text(SLURM.format(host=host, folder=folder, ports=ports))
+    files = [f"--{name}-file={folder}/{name}" for name in ("key", "pid", "log", "seed")]
+    environment = {**os.environ, "PATH": path, "SLURM_CONF": str(conf)}
+    commands = (
+        ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files],
+        ["slurmctld", "-D", "-f", conf],
+        ["slurmd", "-D", "-f", conf, "-N", host],
+    )
+    processes = []
+    for command in commands:
+        with (folder / f"{command[0]}.out").open("wb") as out:
+            processes.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out))
+        time.sleep(1)
+
+    def call(*words, **settings):
+        done = subprocess.run(
+            words, env={**environment, **settings}, cwd=tmp_path / "project",
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return (done.stdout + done.stderr).strip()
+
+    yield call
+    for process in reversed(processes):
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_a_job_of_slurm_goes_on_until_it_is_trained(machine, slurm, calls, tmp_path):
+    shutil.copy(VM / "train.slurm", tmp_path / "project" / "experiments" / "vm")
+    settings = tmp_path / "settings.env"
+    settings.write_text(
+        f"VM_WORK={tmp_path}/disk\nVM_CORPUS=abc\nVM_INPUT=x\nVM_CONFIG=small\n"
+        "VM_NUM_STEPS=100\nVM_TENSORBOARD_PORT=0\n"
+    )
+    batch = ("experiments/vm/train.slurm", str(settings))
+    # It says what is wrong with the script's own lines.
+    assert "to start at" in slurm("sbatch", "--test-only", *batch)
+    wrong = tmp_path / "wrong.slurm"
+    wrong.write_text((VM / "train.slurm").read_text().replace("B:TERM", "B:GENTLY"))
+    with pytest.raises(AssertionError, match="Invalid.*signal"):
+        slurm("sbatch", "--test-only", str(wrong))
+
+    told = str(tmp_path / "calls")
+    job = slurm("sbatch", "--parsable", *batch, CALLS=told)
+
+    def stopped():
+        """The steps that turns were stopped at so far."""
+        return [call.split()[-1] for call in calls() if call.startswith("terminated")]
+
+    def goes_on(turns):
+        deadline = time.monotonic() + 120
+        while len(stopped()) < turns or f"from {stopped()[-1]}" not in calls():
+            assert time.monotonic() < deadline, calls()
+            time.sleep(0.5)
+            with contextlib.suppress(AssertionError):
+                # It would wait for two minutes.
+                slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+    await_call(calls, "from 0")
+    time.sleep(1)
+    slurm("scontrol", "requeue", job)  # As where it is preempted.
+    goes_on(1)
+    time.sleep(1)
+    slurm("scancel", "--signal=TERM", "--batch", job)  # As before the time limit.
+    goes_on(2)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "disk" / "run" / "trained.txt").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert calls().count("convert") == 1
+
+    settings.write_text(settings.read_text().replace("=100", "=10000"))
+    job = slurm("sbatch", "--parsable", *batch, CALLS=told)
+    await_call(calls, "from 100")
+    time.sleep(1)
+    slurm("scancel", job)
+    deadline = time.monotonic() + 60
+    while slurm("squeue", "--noheader", "--states=PENDING,RUNNING,COMPLETING"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert len(stopped()) == 3
 
 
 # Real machines
