@@ -65,6 +65,7 @@ stop() {
   stopped=$1
   [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
 }
+# shellcheck disable=SC2317  # the trap below calls it
 finish() {
   local status=$?
   trap '' HUP INT TERM
@@ -229,45 +230,56 @@ get_from_bucket() {
   fail "nothing in $bucket is whole; name another VM_BUCKET"
 }
 
-command -v setpriv flock >/dev/null || fail "install util-linux, which has setpriv and flock"
-mkdir -p "$work"
-# The kernel lets go of this lock when the last process that holds it ends: the script and its steps.
-exec 9>>"$work/start.lock"
-flock --wait 60 9 || fail "another start.sh is at work in $work"
-need curl git ${bucket:+rclone}
-mkdir -p "$(dirname -- "$run_dir")"
-[ -z "$bucket" ] || get_from_bucket
-if [ "$(cat "$marker" 2>/dev/null)" = "$goal" ]; then
-  say "$run_dir is trained: $goal"
-  # It may have been killed before the end was in the bucket.
+# A function is read as a whole, so that this file may be replaced while it runs.
+main() {
+  command -v setpriv flock >/dev/null || fail "install util-linux, which has setpriv and flock"
+  mkdir -p "$work"
+  # The kernel lets go of this lock when the last process that holds it ends: the script and its steps.
+  exec 9>>"$work/start.lock"
+  flock --wait 60 9 || fail "another start.sh is at work in $work"
+  need curl git ${bucket:+rclone}
+  mkdir -p "$(dirname -- "$run_dir")"
+  [ -z "$bucket" ] || get_from_bucket
+  if [ "$(cat "$marker" 2>/dev/null)" = "$goal" ]; then
+    say "$run_dir is trained: $goal"
+    # It may have been killed before the end was in the bucket.
+    training=yes
+    exit 0
+  fi
+  find_project
+  say "installing the project"
+  step "$project/run.sh" configs >/dev/null
+  if [ "$port" != 0 ]; then
+    mkdir -p "$run_dir"
+    setpriv --pdeathsig TERM -- "$project/run.sh" tensorboard "$run_dir" --port="$port" \
+      >"$work/tensorboard.log" 2>&1 </dev/null 9>&- &
+    helpers+=($!)
+    say "TensorBoard: http://localhost:$port, on this machine alone"
+  fi
+  fetch
+  converted="$VM_CORPUS of $VM_INPUT${convert_flags[*]:+ with ${convert_flags[*]}}"
+  if ! [ -e "$records/manifest.json" ]; then
+    printf '%s\n' "$converted" >"$work/records.txt"
+    say "converting $input"
+    step "$project/run.sh" convert --corpus="$VM_CORPUS" --input="$input" --output="$records" \
+      "${convert_flags[@]}" >/dev/null
+  fi
+  # The records may have been made by hand.
+  made=$(cat "$work/records.txt" 2>/dev/null || echo "$converted")
+  [ "$made" = "$converted" ] || fail "$records is $made, not $converted; name another VM_WORK"
+  say "training $goal"
   training=yes
-  exit 0
-fi
-find_project
-say "installing the project"
-step "$project/run.sh" configs >/dev/null
-if [ "$port" != 0 ]; then
-  mkdir -p "$run_dir"
-  setpriv --pdeathsig TERM -- "$project/run.sh" tensorboard "$run_dir" --port="$port" \
-    >"$work/tensorboard.log" 2>&1 </dev/null 9>&- &
-  helpers+=($!)
-  say "TensorBoard: http://localhost:$port, on this machine alone"
-fi
-fetch
-if ! [ -e "$records/manifest.json" ]; then
-  say "converting $input"
-  step "$project/run.sh" convert --corpus="$VM_CORPUS" --input="$input" --output="$records" \
-    "${convert_flags[@]}" >/dev/null
-fi
-say "training $goal"
-training=yes
-if [ -n "$bucket" ]; then
-  mkdir -p "$run_dir"
-  keep_in_bucket 9>&- &
-  helpers+=($!)
-fi
-step "$project/run.sh" train --config="$VM_CONFIG" --examples_path="$records/train.tfrecord*" \
-  --run_dir="$run_dir" --num_steps="$VM_NUM_STEPS" "${train_flags[@]}"
-printf '%s\n' "$goal" >"$marker.new"
-mv "$marker.new" "$marker"
-say "trained: $goal"
+  if [ -n "$bucket" ]; then
+    mkdir -p "$run_dir"
+    keep_in_bucket 9>&- &
+    helpers+=($!)
+  fi
+  step "$project/run.sh" train --config="$VM_CONFIG" --examples_path="$records/train.tfrecord*" \
+    --run_dir="$run_dir" --num_steps="$VM_NUM_STEPS" "${train_flags[@]}"
+  printf '%s\n' "$goal" >"$marker.new"
+  mv "$marker.new" "$marker"
+  say "trained: $goal"
+}
+
+main
+exit

@@ -74,7 +74,8 @@ def machine(tmp_path):
         }
         process = subprocess.Popen(
             [project / "experiments" / "vm" / "start.sh", *arguments],
-            env={**os.environ, "CALLS": str(tmp_path / "calls"), **settings},
+            # As in a unit of systemd, there is no home.
+            env={"PATH": os.environ["PATH"], "CALLS": str(tmp_path / "calls"), **settings},
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -132,6 +133,13 @@ def test_the_steps_come_once_each_and_a_trained_run_is_left_alone(machine, calls
     # Another end is another goal.
     ended(machine(**flags, VM_NUM_STEPS="5"))
     assert calls()[4:] == ["configs", "train", "from 3"]
+
+
+def test_other_music_wants_another_folder(machine, calls):
+    ended(machine())
+    said = ended(machine(VM_INPUT="others", VM_NUM_STEPS="5"), 1)
+    assert "records is abc of tunes, not abc of others; name another VM_WORK" in said
+    assert calls().count("train") == 1
 
 
 def test_settings_come_from_a_file(machine, calls, tmp_path):

@@ -315,6 +315,8 @@ def _run_magenta(
         taken=0 if seed is None else start,
     )
     draws = None if seed is None else DrawsByStep(seed)
+    if draw.taken:
+        say(f"passing over the examples of {draw.taken} steps: with a seed each comes in its turn")
 
     def dataset_fn():
         # Magenta builds the graph and calls this in it, before there is any variable but the step:
