@@ -6,7 +6,7 @@ The sides of a benchmark take turns, so that other load on the machine affects t
 import functools
 import sys
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipelines.runtime.registry import Registry, discovered
 
@@ -17,11 +17,12 @@ class Comparison(NamedTuple):
     Attributes:
       cases: for each case, by its title, a function for each side, by its name. A function runs
         that side once, given the number of the round, and returns what it measured: numbers by
-        name, whose medians are shown. All cases have the same sides, the reference last.
+        name, whose medians are shown; and "notes", lines that are only said and kept, if there are
+        any. All cases have the same sides, the reference last.
       sides: descriptions of sides by name, for names that do not explain themselves.
     """
 
-    cases: Mapping[str, Mapping[str, Callable[[int], Mapping[str, float]]]]
+    cases: Mapping[str, Mapping[str, Callable[[int], Mapping[str, Any]]]]
     sides: Mapping[str, str] = {}
 
 

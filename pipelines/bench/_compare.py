@@ -75,6 +75,12 @@ def compare(
                 what = ", ".join(filter(None, [title, name]))
                 say(f"round {number + 1} of {repeats}: {what} ...")
                 measured = dict(cases[title][name](number))
+                if notes := measured.pop("notes", None):
+                    report.setdefault("notes", []).append(
+                        {"case": title, "side": name, "round": number + 1, "lines": notes}
+                    )
+                    for note in notes:
+                        say(note)
                 say(", ".join(f"{key} {value:g}" for key, value in measured.items()))
                 report["cases"][title][name].append(measured)
                 save(report)

@@ -6,11 +6,12 @@ import math
 import os
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from pipelines.bench import Benchmark, Comparison, _magenta
+from pipelines.bench import Benchmark, Comparison, _gpu_trace, _magenta
 from pipelines.bench._compare import numbers
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag
@@ -18,6 +19,7 @@ from pipelines.runtime.flags import path_flag
 FLAGS = flags.FLAGS
 _BATCHES = 4
 _WARM_UP = 5
+_SLOWEST = 3
 
 
 def _define_flags() -> None:
@@ -33,6 +35,13 @@ def _define_flags() -> None:
     )
     flags.DEFINE_integer("steps", 20, "Steps to measure.", lower_bound=2)
     flags.DEFINE_float("seconds", 60.0, "Measure fewer steps, at least 2, than take this long.")
+    flags.DEFINE_integer(
+        "traced_steps",
+        10,
+        "On a GPU, trace so many more steps after those that are measured: how busy it is, the "
+        "kernels a step, and the slowest three; 0 for none.",
+        lower_bound=0,
+    )
     _magenta.define_flags()
 
 
@@ -62,6 +71,7 @@ def _prepare(scratch: str) -> Comparison:
             "warm_up": _WARM_UP,
             "steps": FLAGS.steps,
             "seconds": FLAGS.seconds,
+            "traced": FLAGS.traced_steps,
         }
         theirs = {
             "encoder": _model_plan.plan(model.encoder),
@@ -85,10 +95,35 @@ def _prepare(scratch: str) -> Comparison:
     return Comparison(cases, sides)
 
 
-def _run(command: list[str], job: dict, path: str, number: int) -> dict[str, float]:
+def _run(command: list[str], job: dict, path: str, number: int) -> dict[str, Any]:
     path = f"{path}-{number}"
     os.mkdir(path)
-    return _magenta.run_side(command, {**job, "train_dir": path}, path)
+    trace = f"{path}-trace"
+    measured = _magenta.run_side(command, {**job, "train_dir": path, "trace": trace}, path)
+    return {**measured, **_traced(trace, job["traced"])}
+
+
+def _traced(folder: str, steps: int) -> dict[str, Any]:
+    """What the trace of some steps shows of the GPU; nothing where there was none.
+
+    The notes name the slowest kernels, and what the profiler has lost.
+    """
+    gpus, warnings = _gpu_trace.read(folder) if os.path.isdir(folder) else ([], [])
+    if not gpus:
+        return {}
+    # One device is measured.
+    gpu = gpus[0]
+    slowest = [
+        f"{gpu.device}: {1000 * kernel.seconds / steps:.3f} ms a step in "
+        f"{kernel.launches / steps:g} of {kernel.name}"
+        for kernel in gpu.kernels[:_SLOWEST]
+    ]
+    return {
+        "GPU busy, %": 100 * gpu.busy,
+        "kernels a step": gpu.launches / steps,
+        "copies a step": gpu.copies / steps,
+        "notes": [*slowest, *(f"the profiler: {warning}" for warning in warnings)],
+    }
 
 
 def _write(arrays: dict[str, np.ndarray], folder: pathlib.Path) -> dict[str, dict]:
@@ -166,5 +201,8 @@ BENCHMARK = Benchmark(
         "... from the start of building": "less",
         "graph nodes": "less",
         "peak MiB": "less",
+        "GPU busy, %": "more",
+        "kernels a step": "less",
+        "copies a step": "less",
     },
 )

@@ -6,6 +6,8 @@ hparams: all of them.
 batches: {"inputs", "outputs", "controls", "lengths": {"path", "shape", "dtype"}}: files of raw
   numbers, batch after batch, shaped [batches, batch_size, ...].
 warm_up, steps, seconds: measures `steps` steps after `warm_up`, or as many as `seconds` allow.
+trace, traced: a folder, and how many steps TensorFlow's profiler traces into it, after those that
+  are measured, where there is a GPU; 0 for none.
 train_dir: an empty folder.
 """
 
@@ -24,8 +26,11 @@ def measure(job):
     config, music_vae_train = (_ours if job.get("config") else _magentas)(job)
 
     import tensorflow.compat.v1 as tf
+    from tensorflow import profiler as tensorflow_profiler
 
+    profiler = tensorflow_profiler.experimental
     tf.disable_v2_behavior()
+    traced = job["traced"] if tf.config.list_physical_devices("GPU") else 0
 
     class Clock(tf.train.SessionRunHook):
         """Takes the time and the loss of each step, and ends the run."""
@@ -33,6 +38,8 @@ def measure(job):
         def __init__(self):
             self.times = []
             self.losses = []
+            # How many steps there were when all that are measured were over.
+            self.last = None
 
         def before_run(self, run_context):
             return tf.train.SessionRunArgs(config.model.loss)
@@ -41,10 +48,17 @@ def measure(job):
             self.times.append(time.time())
             self.losses.append(float(run_values.results))
             measured = len(self.times) - job["warm_up"]
-            if measured >= job["steps"] or (
+            if self.last is None and (
+                measured >= job["steps"]
                 # Two steps at least, however long they take.
-                measured >= 2 and self.times[-1] - self.times[-1 - measured] > job["seconds"]
+                or (measured >= 2 and self.times[-1] - self.times[-1 - measured] > job["seconds"])
             ):
+                self.last = len(self.times)
+                if traced:
+                    profiler.start(job["trace"])
+            if self.last is not None and len(self.times) == self.last + traced:
+                if traced:
+                    profiler.stop()
                 run_context.request_stop()
 
         def end(self, session):
@@ -74,7 +88,7 @@ def measure(job):
 
     warm_up = job["warm_up"]
     return {
-        "steps/s": figures.median_rate(clock.times[warm_up - 1 :]),
+        "steps/s": figures.median_rate(clock.times[warm_up - 1 : clock.last]),
         "seconds to the first step": clock.times[0] - job["start"],
         "... from the start of building": clock.times[0] - begin,
         "graph nodes": clock.nodes,

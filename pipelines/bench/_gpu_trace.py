@@ -1,0 +1,114 @@
+"""What a GPU did while it was traced, from the file that TensorFlow's profiler writes.
+
+The file is an XSpace (tsl/profiler/protobuf/xplane.proto): it has a plane for each device, that has
+a line for each stream, and that has what ran, one after another.
+"""
+
+import collections
+import glob
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_GPU = "/device:GPU:"
+_STREAM = "Stream #"
+# What the streams of CUDA have beside kernels.
+_NO_KERNELS = ("Memcpy", "Memset", "Memory")
+
+
+class Kernel(NamedTuple):
+    """A kernel by its name: how often it ran, and for how many seconds in all."""
+
+    name: str
+    launches: int
+    seconds: float
+
+
+class GpuTrace(NamedTuple):
+    """What one GPU did.
+
+    Attributes:
+      device: its name, e.g. "GPU:0".
+      seconds: from the begin of the first kernel to the end of the last one.
+      busy: in what part of these a kernel ran, 0 to 1; kernels side by side count once.
+      copies: how many copies and fillings of memory there were, which are not kernels.
+      kernels: the longest first.
+    """
+
+    device: str
+    seconds: float
+    busy: float
+    copies: int
+    kernels: list[Kernel]
+
+    @property
+    def launches(self) -> int:
+        """How many kernels ran."""
+        return sum(kernel.launches for kernel in self.kernels)
+
+
+def read(folder: str) -> tuple[list[GpuTrace], list[str]]:
+    """Reads the newest trace in a folder.
+
+    Args:
+      folder: what tf.profiler.experimental.start was given.
+
+    Returns:
+      A trace for each GPU that ran kernels, and what the profiler warns of, such as events that it
+      has lost. Both are empty where there is no file.
+    """
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    # Each trace is in a folder of the time when it was made.
+    paths = glob.glob(os.path.join(glob.escape(folder), "plugins", "profile", "*", "*.xplane.pb"))
+    if not paths:
+        return [], []
+    space = xplane_pb2.XSpace()
+    with open(max(paths), "rb") as file:
+        space.ParseFromString(file.read())
+    return traces(space), [*space.errors, *space.warnings]
+
+
+def traces(space) -> list[GpuTrace]:
+    """The traces of the GPUs of an XSpace that ran kernels, by their names."""
+    found = (_trace(plane) for plane in space.planes if plane.name.startswith(_GPU))
+    return sorted((trace for trace in found if trace.kernels), key=lambda trace: trace.device)
+
+
+def _trace(plane) -> GpuTrace:
+    intervals = []
+    durations = collections.defaultdict(list)
+    copies = 0
+    for line in plane.lines:
+        # Other lines show the same work again, by operation or by module.
+        if not line.name.startswith(_STREAM):
+            continue
+        for event in line.events:
+            name = plane.event_metadata[event.metadata_id].name
+            if name.startswith(_NO_KERNELS):
+                copies += 1
+                continue
+            begin = line.timestamp_ns * 1000 + event.offset_ps
+            intervals.append((begin, begin + event.duration_ps))
+            durations[name].append(event.duration_ps)
+    kernels = [Kernel(name, len(each), sum(each) / 1e12) for name, each in durations.items()]
+    kernels.sort(key=lambda kernel: (-kernel.seconds, kernel.name))
+    device = plane.name.removeprefix("/device:")
+    if not intervals:
+        return GpuTrace(device, 0.0, 0.0, copies, [])
+    span = max(end for _, end in intervals) - min(begin for begin, _ in intervals)
+    return GpuTrace(
+        device, span / 1e12, _covered(intervals) / span if span else 0.0, copies, kernels
+    )
+
+
+def _covered(intervals: Iterable[tuple[int, int]]) -> int:
+    """How much of a line intervals (begin, end) cover together."""
+    covered, reached = 0, None
+    for begin, end in sorted(intervals):
+        if reached is None or begin > reached:
+            covered += end - begin
+        else:
+            covered += max(end - reached, 0)
+        reached = end if reached is None else max(reached, end)
+    return covered
