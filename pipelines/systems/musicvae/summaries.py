@@ -4,12 +4,14 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 from tensorboard.plugins.hparams import summary_v2 as hparams_plugin
 from tensorboard.plugins.text import summary_v2 as text_plugin
 
+from pipelines.runtime.app import say
+from pipelines.systems.musicvae import input_wait
 from pipelines.systems.musicvae.validation import ACTIVE_VARIANCE
 
 
@@ -117,9 +119,9 @@ def _cell(value: Any) -> str:
 
 
 class ThroughputHook(tf.train.SessionRunHook):
-    """Writes how many examples a second training takes.
+    """Writes how many examples a second training takes, and in what share of the time it waits.
 
-    Steps a second are in the summaries of TensorFlow's own session.
+    Steps a second are in the summaries of TensorFlow's own session. The share is said at the end.
 
     Args:
       folder: of training's summaries.
@@ -131,24 +133,56 @@ class ThroughputHook(tf.train.SessionRunHook):
         self._folder = folder
         self._batch_size = batch_size
         self._every = every
-        self._last: tuple[int, float] | None = None
+        # The first step waits for the shuffle buffers, and is not counted.
+        self._first: _Counted | None = None
+        self._last = self._now = _Counted(0, 0.0, 0.0)
 
     def begin(self) -> None:
         """Takes the writer that the session uses."""
         self._writer = tf.summary.FileWriterCache.get(self._folder)
-        self._step = tf.train.get_global_step()
+        self._fetches = {"step": tf.train.get_global_step()}
+        wait = input_wait.seconds()
+        if wait is not None:
+            self._fetches["wait"] = wait
 
     def before_run(self, run_context):
-        """Asks for the step of each run."""
-        return tf.train.SessionRunArgs(self._step)
+        """Asks for the step of each run, and how long it waited for its batch."""
+        return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context, run_values) -> None:
-        """Writes the examples a second, every so many steps."""
-        step, now = int(run_values.results), time.monotonic()
-        if self._last is None:
-            self._last = step, now
-        elif step - self._last[0] >= self._every:
-            speed = (step - self._last[0]) * self._batch_size / (now - self._last[1])
-            value = tf.Summary.Value(tag="global_step/examples_per_sec", simple_value=speed)
-            self._writer.add_summary(tf.Summary(value=[value]), step)
-            self._last = step, now
+        """Writes the examples a second and the share, every so many steps."""
+        step, now = int(run_values.results["step"]), time.monotonic()
+        if self._first is None:
+            self._first = self._last = self._now = _Counted(step, now, 0.0)
+            return
+        waited = self._now.waited + float(run_values.results.get("wait", 0.0))
+        self._now = _Counted(step, now, waited)
+        if step - self._last.step >= self._every:
+            steps, seconds, waited = self._now.since(self._last)
+            values = {"global_step/examples_per_sec": steps * self._batch_size / seconds}
+            if "wait" in self._fetches:
+                values["global_step/input_wait"] = waited / seconds
+            self._writer.add_summary(tf.Summary(value=scalars(values)), step)
+            self._last = self._now
+
+    def end(self, session) -> None:
+        """Says the share of the whole run."""
+        if self._first is None or "wait" not in self._fetches:
+            return
+        steps, seconds, waited = self._now.since(self._first)
+        if steps:
+            say(f"waited for examples in {waited / seconds:.1%} of the time")
+
+
+class _Counted(NamedTuple):
+    """The step, the time, and the seconds that were waited for batches so far."""
+
+    step: int
+    time: float
+    waited: float
+
+    def since(self, before: "_Counted") -> "_Counted":
+        """What came after another."""
+        return _Counted(
+            self.step - before.step, self.time - before.time, self.waited - before.waited
+        )

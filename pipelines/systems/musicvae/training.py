@@ -20,6 +20,7 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.draws_by_step import DrawsByStep
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae import (
+    input_wait,
     media_hook,
     run,
     summaries,
@@ -347,6 +348,7 @@ def _run_magenta(
         contextlib.closing(stopping),
         contextlib.closing(progress),
         draws or contextlib.nullcontext(),
+        input_wait.measured(music_vae_train),
         session,
     ):
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
