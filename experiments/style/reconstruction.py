@@ -13,7 +13,8 @@ import numpy as np
 
 from pipelines.audio import reading, spectrograms
 from pipelines.runtime.files import write_json
-from pipelines.systems.style import evaluation, reconstructing
+from pipelines.systems.style.measuring import evaluation
+from pipelines.systems.style.sounds import reconstructing
 
 _RATE = 16_000
 _SECONDS = 3.0

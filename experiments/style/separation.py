@@ -21,7 +21,8 @@ from pipelines.audio.separation import Separator
 from pipelines.runtime import tensorflow
 from pipelines.runtime.files import write_json
 from pipelines.runtime.progress import Progress
-from pipelines.systems.style import evaluation, mask_folders
+from pipelines.systems.style.measuring import evaluation
+from pipelines.systems.style.separation import mask_folders
 
 _RATE = 16_000
 _SECONDS = 10.0
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 def _methods(run_dir: str) -> dict[str, Method]:
-    from pipelines.systems.style import mask_model
+    from pipelines.systems.style.separation import mask_model
 
     net = mask_model.separator(mask_model.open_model(run_dir))
     return {

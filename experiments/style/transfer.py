@@ -13,9 +13,11 @@ import time
 from typing import Any
 
 from pipelines.runtime.files import write_json
-from pipelines.systems.style import evaluation, fitting, rendering
-from pipelines.systems.style.methods import methods
-from pipelines.systems.style.transfers import SampleTransfer, Transfer
+from pipelines.systems.style.measuring import evaluation
+from pipelines.systems.style.sounds import rendering
+from pipelines.systems.style.transfer import fitting
+from pipelines.systems.style.transfer.methods import methods
+from pipelines.systems.style.transfer.transfers import SampleTransfer, Transfer
 
 
 def main() -> None:
@@ -47,7 +49,9 @@ def _trained(runs: str | None, pairs: pathlib.Path) -> dict[str, Transfer | Samp
     """The trained runs for a folder of pairs, by model and seed."""
     if runs is None:
         return {}
-    from pipelines.systems.style import leaks, opening, sound_folders
+    from pipelines.systems.style.measuring import leaks
+    from pipelines.systems.style.sounds import sound_folders
+    from pipelines.systems.style.training import opening
 
     found: dict[str, Transfer | SampleTransfer] = {}
     for folder in sorted(pathlib.Path(runs).glob(f"{pairs.name}.*.*")):

@@ -6,7 +6,7 @@ import pytest
 
 from models import wavenet, wavenet_gan
 from pipelines.audio import spectrograms
-from pipelines.systems.style import transfers
+from pipelines.systems.style.transfer import transfers
 
 pytestmark = pytest.mark.keras3
 

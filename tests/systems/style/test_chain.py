@@ -10,17 +10,10 @@ from configs import style
 from configs import vocoder as vocoder_configs
 from configs import wavenet_gan as waveform_configs
 from pipelines.audio import font_library
-from pipelines.systems.style import (
-    converting,
-    opening,
-    reconstructing,
-    rendering,
-    training,
-    transfers,
-    vocoder,
-    vocoder_training,
-    waveform_training,
-)
+from pipelines.systems.style.sounds import reconstructing, rendering
+from pipelines.systems.style.training import mel_training, opening, waveform_training
+from pipelines.systems.style.transfer import converting, transfers
+from pipelines.systems.style.vocoders import vocoder, vocoder_training
 from tests.support import records
 from tests.support.pieces import drums
 
@@ -93,7 +86,7 @@ def test_the_chain(tmp_path):
         hparams = dataclasses.replace(values, **SMALL, num_steps=STEPS, every=STEPS)
         run = tmp_path / "runs" / name
         both = (str(folder / role) for role in ("source", "target"))
-        training.train(name, hparams, *both, str(run))
+        mel_training.train(name, hparams, *both, str(run))
         assert (run / "train" / f"ckpt-{STEPS}.index").is_file()
         converted(folder, run, tmp_path / "converted" / name)
     for name, values in waveform_configs.MODELS.items():

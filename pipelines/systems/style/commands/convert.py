@@ -23,10 +23,10 @@ from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
-from pipelines.systems.style import converting, fitting
-from pipelines.systems.style.methods import methods
-from pipelines.systems.style.reconstructing import Part
-from pipelines.systems.style.transfers import SampleTransfer, Transfer
+from pipelines.systems.style.sounds.reconstructing import Part
+from pipelines.systems.style.transfer import converting, fitting
+from pipelines.systems.style.transfer.methods import methods
+from pipelines.systems.style.transfer.transfers import SampleTransfer, Transfer
 
 FLAGS = flags.FLAGS
 
@@ -67,7 +67,7 @@ def main() -> None:
         reading.sound_files(path)
         runs.require_checkpoint(run_dir, None)
         tensorflow.start("WARN", with_magenta=False)
-        from pipelines.systems.style import opening
+        from pipelines.systems.style.training import opening
 
         transfer, about = opening.open_run(run_dir)[0], {"run_dir": run_dir}
     else:

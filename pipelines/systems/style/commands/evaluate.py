@@ -30,11 +30,13 @@ from pipelines.runtime.app import UserError, say
 from pipelines.runtime.files import write_json
 from pipelines.runtime.flags import path_flag, path_flags, required_path_flag
 from pipelines.runtime.terminal import shown_json
-from pipelines.systems.style import evaluation, fitting, rendering, sound_folders
-from pipelines.systems.style.methods import methods
-from pipelines.systems.style.performances import SOURCE, TARGET
-from pipelines.systems.style.sound_folders import Pair
-from pipelines.systems.style.transfers import SampleTransfer, Transfer
+from pipelines.systems.style.measuring import evaluation
+from pipelines.systems.style.sounds import rendering, sound_folders
+from pipelines.systems.style.sounds.performances import SOURCE, TARGET
+from pipelines.systems.style.sounds.sound_folders import Pair
+from pipelines.systems.style.transfer import fitting
+from pipelines.systems.style.transfer.methods import methods
+from pipelines.systems.style.transfer.transfers import SampleTransfer, Transfer
 
 FLAGS = flags.FLAGS
 
@@ -99,7 +101,8 @@ def _trained(
         if name in taken or name in found:
             raise UserError(f"{run_dir}: there is a row {name} already; rename the folder")
         tensorflow.start("WARN", with_magenta=False)
-        from pipelines.systems.style import leaks, opening
+        from pipelines.systems.style.measuring import leaks
+        from pipelines.systems.style.training import opening
 
         found[name], about = opening.open_run(run_dir)
         leaks.require_unmet(run_dir, about, measured)

@@ -25,7 +25,8 @@ from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, require_finite, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
-from pipelines.systems.style import reconstructing, transfers
+from pipelines.systems.style.sounds import reconstructing
+from pipelines.systems.style.transfer import transfers
 
 FLAGS = flags.FLAGS
 
@@ -70,7 +71,7 @@ def _vocoder(run_dir: str | None) -> Callable[[np.ndarray], np.ndarray] | None:
             f"--vocoder goes with --representation=mel and --sample_rate={transfers.RATE}"
         )
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.style import vocoder
+    from pipelines.systems.style.vocoders import vocoder
 
     opened = vocoder.open_vocoder(run_dir)
     return lambda samples: opened.sound(transfers.mels(samples), len(samples))

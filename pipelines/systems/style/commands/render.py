@@ -21,7 +21,7 @@ from pipelines.runtime import app
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import required_path_flag
 from pipelines.runtime.terminal import shown_json
-from pipelines.systems.style import rendering
+from pipelines.systems.style.sounds import rendering
 
 FLAGS = flags.FLAGS
 

@@ -27,7 +27,7 @@ from pipelines.runtime import app, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
-from pipelines.systems.style import mask_folders, separating
+from pipelines.systems.style.separation import mask_folders, separating
 
 FLAGS = flags.FLAGS
 
@@ -73,7 +73,7 @@ def _separator() -> Separator | None:
     folder = run_dir or mask_folders.OURS
     mask_folders.require(folder)
     tensorflow.start("WARN", with_magenta=False)
-    from pipelines.systems.style import mask_model
+    from pipelines.systems.style.separation import mask_model
 
     return mask_model.separator(mask_model.open_model(folder))
 

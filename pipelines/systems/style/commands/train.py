@@ -33,8 +33,8 @@ from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import require_finite, required_path_flag
 from pipelines.runtime.terminal import print_run
-from pipelines.systems.style.methods import methods
-from pipelines.systems.style.transfers import FLOOR_DB, HOP
+from pipelines.systems.style.transfer.methods import methods
+from pipelines.systems.style.transfer.transfers import FLOOR_DB, HOP
 
 FLAGS = flags.FLAGS
 
@@ -193,10 +193,10 @@ def _transfer(run_dir: str) -> Callable[[], None]:
     source, target = _folders()
 
     def train() -> None:
-        from pipelines.systems.style import training
+        from pipelines.systems.style.training import mel_training
 
-        limits = training.Limits(FLAGS.max_minutes)
-        training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
+        limits = mel_training.Limits(FLAGS.max_minutes)
+        mel_training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
 
     return train
 
@@ -207,7 +207,7 @@ def _of_samples(run_dir: str) -> Callable[[], None]:
     source, target = _folders()
 
     def train() -> None:
-        from pipelines.systems.style import waveform_training
+        from pipelines.systems.style.training import waveform_training
 
         limits = waveform_training.Limits(FLAGS.max_minutes)
         waveform_training.train(FLAGS.model, hparams, source, target, run_dir, FLAGS.seed, limits)
@@ -220,7 +220,7 @@ def _vocoder(run_dir: str) -> Callable[[], None]:
     hparams, target = merged_of_vocoder(), required_path_flag("target")
 
     def train() -> None:
-        from pipelines.systems.style import vocoder_training
+        from pipelines.systems.style.vocoders import vocoder_training
 
         vocoder_training.train(FLAGS.model, hparams, target, run_dir, FLAGS.seed, FLAGS.max_minutes)
 

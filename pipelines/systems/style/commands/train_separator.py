@@ -57,7 +57,7 @@ def main() -> None:
     )
     tensorflow.start("WARN", with_magenta=False)
     from pipelines.runtime import devices
-    from pipelines.systems.style import mask_training
+    from pipelines.systems.style.separation import mask_training
 
     devices.use(FLAGS.devices)
     folders = mask_training.Folders(path_flags("drums"), path_flags("rest"))

@@ -1,0 +1,1 @@
+"""How near transfers come to the truth."""

@@ -1,0 +1,1 @@
+"""Sounds of performances: rendered, in folders, through a spectrogram and back."""

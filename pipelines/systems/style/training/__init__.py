@@ -1,0 +1,1 @@
+"""Training of networks that transfer timbre, on mels and on samples."""

@@ -1,0 +1,1 @@
+"""Transfer of timbre: what it is, methods that need no training, and files through them."""

@@ -1,0 +1,1 @@
+"""Vocoders: networks that draw samples from mels."""
