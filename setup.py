@@ -71,6 +71,14 @@ setup(
             "soundfile",
             "tinysoundfont>=0.3.7,<0.4; python_version < '3.13' and " + _WHEELS,
         ],
+        # Addresses (docs/cluster.md#buckets): what the file systems of Beam import. Beam's own
+        # extra `gcp` is for all of Google Cloud, with dozens of packages.
+        "s3": ["boto3>=1.9,<2"],
+        "gs": [
+            "google-auth>=2,<3",
+            "google-auth-httplib2>=0.1,<0.3",
+            "google-cloud-storage>=2.18.2,<4",
+        ],
         "test": ["pytest"],
     },
     classifiers=[

@@ -31,10 +31,11 @@ flags.DEFINE_string("corpus", None, "Name of the corpus.")
 flags.DEFINE_multi_string(
     "input",
     None,
-    "Path of the corpus: an archive, a folder, or what ./run.sh corpora says. Where a corpus takes "
+    "Path of the corpus: an archive, a folder, or what ./run.sh corpora says, also at s3:// or "
+    "gs:// (docs/cluster.md). Where a corpus takes "
     "several, repeat the flag or join the paths by commas.",
 )
-flags.DEFINE_string("output", None, "Folder for the records.")
+flags.DEFINE_string("output", None, "Folder for the records, also at s3:// or gs://.")
 flags.DEFINE_string(
     "labels",
     None,

@@ -21,7 +21,7 @@ from absl import flags
 
 import configs
 from configs import ConfigRef
-from pipelines.runtime import app, tensorflow
+from pipelines.runtime import app, storage, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
@@ -30,8 +30,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "The name of the config; ./run.sh configs lists them.")
 flags.DEFINE_string("config_file", None, "A Python file with a CONFIG_MAP of your own configs.")
 flags.DEFINE_string("hparams", "", "Comma-separated name=value pairs, e.g. rhythm=reel.")
-flags.DEFINE_string("input", None, "A folder of NoteSequence records, made by ./run.sh convert.")
-flags.DEFINE_string("output", None, "Folder for the tensors.")
+flags.DEFINE_string(
+    "input",
+    None,
+    "A folder of NoteSequence records, made by ./run.sh convert, also at s3:// or gs://.",
+)
+flags.DEFINE_string("output", None, "Folder for the tensors, also at s3:// or gs://.")
 flags.DEFINE_integer("num_shards", 4, "Files for each split.", lower_bound=1, upper_bound=99999)
 flags.DEFINE_list("pipeline_options", None, "Options for Beam, joined by commas.")
 flags.DEFINE_bool("overwrite", False, "Replace the tensors of an older run in --output.")
@@ -72,7 +76,9 @@ def _report():
 
     config = _ref().build()
     folder = required_path_flag("input")
-    report = {"config": FLAGS.config, "input": folder, **coverage.measure(config, folder)}
+    storage.configure(FLAGS.pipeline_options or ())
+    measured = coverage.measure(config, storage.local_folder(folder))
+    report = {"config": FLAGS.config, "input": folder, **measured}
     if FLAGS.json:
         print(shown_json(report))
         return

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.runtime import magenta_compat  # noqa: F401  before any test imports TensorFlow
 
-pytest_plugins = ["tests.support.keras_processes"]
+pytest_plugins = ["tests.support.buckets", "tests.support.keras_processes"]
 
 
 def pytest_configure() -> None:

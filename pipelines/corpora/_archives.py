@@ -1,4 +1,7 @@
-"""Archives: folders, zip and tar files, read in the same way, by name, and never unpacked."""
+"""Archives: folders, zip and tar files, read in the same way, by name, and never unpacked.
+
+They are on a disk or in a bucket.
+"""
 
 import contextlib
 import functools
@@ -14,6 +17,7 @@ from typing import IO, Any, Protocol
 
 from pipelines.corpora import _tar
 from pipelines.music.limits import Rejected
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 
 OUTSIDE = "points outside the corpus"
@@ -75,6 +79,11 @@ def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = 
       path: the folder or archive.
       places: what `Archive.place` said of files that are to be read.
     """
+    if storage.is_address(path):
+        found = _at_address(path, storage.job())
+        if isinstance(found, _Bucket):
+            return found
+        path = found
     if os.path.isdir(path):
         return _Folder(path)
     known = {name: place for name, place in (places or {}).items() if place}
@@ -84,6 +93,18 @@ def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = 
 def archive_of(facts: Mapping[str, Any]) -> Archive:
     """The archive of a source: where its "archive" is, with its "member" at its "place"."""
     return open_archive(facts["archive"], {facts["member"]: facts["place"]})
+
+
+@functools.lru_cache(maxsize=16)
+def _at_address(address: str, _job: object) -> "_Bucket | str":
+    """The folder at an address, or the path of a copy of the archive there.
+
+    It is cached, because to look costs a request. An archive is copied, because to read its members
+    where it lies would take a request or more for each of them.
+    """
+    if storage.find(address) is None:
+        return _Bucket(address)
+    return storage.local_copy(address)
 
 
 def find_archive(
@@ -102,6 +123,7 @@ def find_archive(
     Raises:
       UserError: if it is neither, or has no marker.
     """
+    address = storage.is_address(path)
     if os.path.isdir(path):
         inner = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
         found = [
@@ -109,7 +131,7 @@ def find_archive(
             for root in ["", *(f"{name}/" for name in inner)]
             if os.path.isfile(os.path.join(path, root, marker))
         ]
-    elif os.path.isfile(path):
+    elif os.path.isfile(path) or address and _is_there(path):
         found = [
             name.removesuffix(marker)
             for name in sorted(_require_archive(path).names(""), key=lambda n: n.count("/"))
@@ -135,24 +157,50 @@ def list_files(path: str) -> tuple[str, list[str], bool]:
     Raises:
       UserError: if nothing is there, or a damaged archive.
     """
+    if storage.is_address(path):
+        return _list_address(storage.absolute(path))
     if os.path.isdir(path):
         found = _Folder(path)
         return path, [*found.names(""), *found.links()], False
     if not os.path.isfile(path):
         raise _absent(path, "a file, a folder, a zip or tar archive")
-    lower = path.lower()
-    is_zip = lower.endswith(".zip") or zipfile.is_zipfile(path) and not lower.endswith(".mxl")
-    if is_zip or _tar.is_tar(path):
+    if _is_archive(path):
         return path, list(_require_archive(path).names("")), False
     # A link to a file is meant, wherever it leads.
     folder, name = os.path.split(os.path.realpath(path))
     return folder, [name], True
 
 
+def _list_address(address: str) -> tuple[str, list[str], bool]:
+    """As `list_files`, of an address."""
+    if storage.find(address) is None:
+        if not _is_there(address):
+            raise _absent(address, "")
+        return address, list(open_archive(address).names("")), False
+    # What an object is shows in its content.
+    if _is_archive(storage.local_copy(address)):
+        return address, list(_require_archive(address).names("")), False
+    folder, _, name = address.rpartition("/")
+    return folder, [name], True
+
+
+def _is_there(address: str) -> bool:
+    """Whether there is an object or a folder in a bucket."""
+    return storage.find(address) is not None or bool(storage.files_in(address, most=1))
+
+
+def _is_archive(path: str) -> bool:
+    lower = path.lower()
+    is_zip = lower.endswith(".zip") or zipfile.is_zipfile(path) and not lower.endswith(".mxl")
+    return is_zip or _tar.is_tar(path)
+
+
 def _absent(path: str, fix: str) -> UserError:
     """What to tell of a path at which nothing is."""
-    if "://" in path:
-        return UserError(f"{path} is an address, and nothing is downloaded; download it first")
+    if storage.is_address(path):
+        return UserError(
+            f"{path}: there is no such bucket, or no such file or folder in it; correct --input"
+        )
     return UserError(f"{path} does not exist; give {fix}")
 
 
@@ -227,6 +275,51 @@ class _Folder:
 
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)
+
+
+class _Bucket:
+    """A folder in a bucket."""
+
+    def __init__(self, address: str):
+        self._prefix = f"{storage.absolute(address)}/"
+
+    @functools.cached_property
+    def _sizes(self) -> dict[str, int]:
+        """The sizes of the files by name, in the order of `os.walk`."""
+        found = storage.files_in(self._prefix)
+        names = {file.address.removeprefix(self._prefix): file.size for file in found}
+        return {name: names[name] for name in sorted(names, key=_as_walked)}
+
+    def names(self, root: str) -> Iterator[str]:
+        return (name for name in self._sizes if name.startswith(root) or not is_inside(name))
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        if not is_inside(name):
+            raise Rejected("outside", OUTSIDE)
+        if "\n" in name:
+            raise Rejected("unreadable", "Beam opens no name with a line break in it")
+        # An object that the server refuses to give ends the job: it may well be there.
+        try:
+            with storage.opened(self._prefix + name) as file:
+                yield file
+        except storage.NotFound:
+            raise Rejected("missing", "no such file") from None
+
+    def size(self, name: str) -> int:
+        return self._sizes.get(name, 0)
+
+    def place(self, name: str) -> None:
+        return None
+
+    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
+        return _read(self, name, max_bytes, start)
+
+
+def _as_walked(name: str) -> list[tuple[bool, str]]:
+    """What sorts names as `os.walk` gives them: the files of a folder, then its folders."""
+    *folders, file = name.split("/")
+    return [*((True, folder) for folder in folders), (False, file)]
 
 
 class _Zip:

@@ -1,11 +1,11 @@
 """The files that a user names by --input: by themselves, in folders and in archives."""
 
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipelines.corpora import Skipped, _archives
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 
 _UNLISTED = "the folder cannot be listed, or is a link; give it as an --input of its own"
@@ -49,7 +49,7 @@ class Input(NamedTuple):
 
     def files(self) -> Iterator[File | Skipped]:
         """The files, without those that are hidden or that the file managers of Macs leave."""
-        archive, where = _archives.open_archive(self.archive), os.path.abspath(self.archive)
+        archive, where = _archives.open_archive(self.archive), storage.absolute(self.archive)
         names: set[str] = set()
         for member in self.members:
             # Some programs put "./" before every name in an archive.
@@ -88,12 +88,12 @@ def _ends(paths: Sequence[str]) -> list[str]:
     Raises:
       UserError: for a path that is given twice, or is inside another one.
     """
-    real = [os.path.realpath(path) for path in paths]
+    real = [storage.real(path) for path in paths]
     for i, inner in enumerate(real):
         for j, outer in enumerate(real):
             if i != j and (inner == outer or inner.startswith(f"{outer.rstrip('/')}/")):
                 raise UserError(f"--input={paths[i]} is part of --input={paths[j]}; leave it out")
-    parts = [os.path.abspath(path).strip("/").split("/") for path in paths]
+    parts = [storage.absolute(path).strip("/").split("/") for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         ends = ["/".join(path[-length:]) for path in parts]
         # None may begin another one either: "x" may have a folder "y" where "x/y" is another path.

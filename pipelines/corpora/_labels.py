@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pipelines.corpora import Ignored
 from pipelines.music.note_sequence import NoteSequence, add_label
 from pipelines.records.manifest import SPLITS
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError, say
 
 # Columns that say what a field of a NoteSequence, or this project, has a place for.
@@ -139,9 +140,10 @@ def label(sequence: NoteSequence, cells: Mapping[str, str]) -> None:
 def _read(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header of a table, and its other rows with their numbers."""
     try:
-        if os.path.getsize(path) > _MAX_BYTES:
+        here = storage.local_copy(path)
+        if os.path.getsize(here) > _MAX_BYTES:
             raise UserError(f"{path} has more than {_MAX_BYTES} bytes; is it a table of labels?")
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(here, encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
             delimiter = max(_DELIMITERS, key=first.count)

@@ -5,7 +5,6 @@ stays small.
 """
 
 import functools
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from pipelines.corpora import Corpus, Ignored, Piece, Skipped, Source, _archives
 from pipelines.music import formats
 from pipelines.music.abc import headers, reader, tunebook
 from pipelines.music.limits import Limits, Rejected
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 from pipelines.tunes import identity
 
@@ -103,7 +103,7 @@ def _books_of(name: str, files: Sequence[str], paths: Sequence[str]) -> Iterator
     for member in members:
         file = member.removeprefix(root)
         if file.lower().endswith(".abc") and "/" not in file:
-            yield Book(os.path.abspath(path), member, _inputs.printable(file), True)
+            yield Book(storage.absolute(path), member, _inputs.printable(file), True)
 
 
 def _any_books(paths: Sequence[str]) -> Iterator[Book | Skipped]:

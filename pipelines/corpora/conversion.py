@@ -11,11 +11,11 @@ from pipelines.corpora import Corpus, Counted, Ignored, Skipped, Source, corpora
 from pipelines.corpora.worker import ConvertBatch, described, fault
 from pipelines.music.limits import Limits
 from pipelines.music.note_sequence import parse
-from pipelines.records import beam_batches
+from pipelines.records import address_folder, beam_batches
 from pipelines.records.folder import Folder
 from pipelines.records.parts import Part
 from pipelines.records.shards import DuplicateKey
-from pipelines.runtime import beam_runner
+from pipelines.runtime import beam_runner, storage
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.tunes import splits
@@ -39,7 +39,7 @@ def convert(
     Args:
       corpus_name: a corpus of `pipelines.corpora`.
       where: the path of the corpus; several paths for a corpus that takes several.
-      output: the folder for the records.
+      output: the folder for the records, also in a bucket.
       num_shards: how many files for each split.
       limits: what a piece may not exceed.
       pipeline_arguments: Beam's options; by default, options that suit the size of the corpus.
@@ -64,10 +64,9 @@ def convert(
             "leave the flag out"
         )
     paths = [where] if isinstance(where, str) else list(where)
-    with Folder(output, overwrite) as folder:
-        # Workers may have another working directory.
-        parts = os.fspath(folder.parts.absolute())
-        listing = _list_sources(corpus, paths, labels, parts)
+    storage.configure(pipeline_arguments or ())
+    with address_folder.making(output, overwrite) as folder:
+        listing = _list_sources(corpus, paths, labels, os.fspath(folder.parts))
         about: dict[str, Any] = {"limits": limits._asdict()}
         if not listing.decided:
             split_percent = tuple(split_percent or splits.DEFAULT_PERCENT)
@@ -77,7 +76,7 @@ def convert(
                 "--split_percent: --input or --labels says which piece is in which split (folders "
                 "train and test, or a column split); leave the flag out"
             )
-        _make_parts(folder, corpus, parts, listing.sources, limits, pipeline_arguments)
+        _make_parts(folder, corpus, listing.sources, limits, pipeline_arguments)
         try:
             manifest = folder.finish(
                 "notesequence",
@@ -114,7 +113,6 @@ class _Listing(NamedTuple):
 def _make_parts(
     folder: Folder,
     corpus: Corpus,
-    parts: str,
     sources: Sequence[Source],
     limits: Limits,
     arguments: Sequence[str] | None,
@@ -122,7 +120,7 @@ def _make_parts(
     """Has workers convert the sources."""
     weights = [source.weight for source in sources]
     try:
-        batches = beam_batches.write(parts, beam_batches.divide(sources, weights))
+        batches = beam_batches.write(folder.shared, beam_batches.divide(sources, weights))
     except (TypeError, ValueError) as error:
         where = "writing the facts of its sources, which must be JSON"
         raise fault(corpus, f"{type(error).__name__}: {error}", where) from error
@@ -133,7 +131,7 @@ def _make_parts(
         folder,
         batches,
         ConvertBatch,
-        (corpus.name, parts, *limits),
+        (corpus.name, folder.shared, *limits),
         arguments,
         len(sources),
         "sources converted",

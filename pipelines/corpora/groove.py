@@ -7,7 +7,6 @@ each MIDI file; splits and labels come from the table. TFDS prepares the same re
 
 import csv
 import io
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from pipelines.music import midi_reader
 from pipelines.music.limits import Limits, Rejected
 from pipelines.music.note_sequence import NoteSequence, add_label
 from pipelines.records.manifest import SPLITS
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 
 _TABLE = "info.csv"
@@ -48,7 +48,7 @@ def _sources(paths: Sequence[str]) -> Iterator[Source | Skipped]:
 
 def _from_release(path: str) -> Iterator[Source | Skipped]:
     archive, root = _archives.find_archive(path, _TABLE, _OTHER_MIDI)
-    where, seen, ids = os.path.abspath(path), set(), set()
+    where, seen, ids = storage.absolute(path), set(), set()
     for number, row in enumerate(_rows(archive, root, path), start=2):
         name = row["midi_filename"] or f"{_TABLE}, row {number}"
         if name in seen:

@@ -11,10 +11,9 @@ from typing import Any
 from configs import ConfigRef
 from pipelines.examples import fingerprint, report
 from pipelines.examples.worker import TensorBatch
-from pipelines.records import beam_batches, tfrecord
-from pipelines.records.folder import Folder
+from pipelines.records import address_folder, beam_batches, tfrecord
 from pipelines.records.manifest import REJECTED, record_files, split_pattern
-from pipelines.runtime import beam_runner
+from pipelines.runtime import beam_runner, storage
 from pipelines.runtime.app import UserError, say
 
 # To import TensorFlow takes a worker process as long as to convert 10,000 NoteSequences. That is
@@ -35,8 +34,8 @@ def convert(
 
     Args:
       ref: names the config.
-      where: a finished folder of NoteSequence records.
-      output: the folder for the tensors.
+      where: a finished folder of NoteSequence records, also in a bucket.
+      output: the folder for the tensors, also in a bucket.
       num_shards: how many files for each split.
       pipeline_arguments: Beam's options; by default those that suit the size of the input.
       overwrite: whether to replace an older run in `output`.
@@ -49,20 +48,21 @@ def convert(
         if what the converter makes of one cannot be stored.
     """
     # Workers may have another working directory.
-    where, output = os.path.abspath(where), os.path.abspath(output)
+    where, output = storage.absolute(where), storage.absolute(output)
+    storage.configure(pipeline_arguments or ())
     ref = ref.absolute()
     config = ref.build()
     about = fingerprint.describe(config)
-    source = report.open_folder(where)
+    here = storage.local_folder(where)
+    source = report.open_folder(here)
     # Replacing the tensors of an older run would remove the records that these are made of.
-    if os.path.realpath(where) == os.path.realpath(output):
+    if storage.real(where) == storage.real(output):
         raise UserError(f"{output}: is --input as well; name another --output")
     for line in fingerprint.left_out(config):
         say(f"{ref.name}: {line}")
-    with Folder(output, overwrite) as folder:
-        parts = os.fspath(folder.parts)
+    with address_folder.making(output, overwrite) as folder:
         sources = sum(report.records_of(source).values())
-        batches = beam_batches.write(parts, _batches(where, source))
+        batches = beam_batches.write(folder.shared, _batches(where, here, source))
         if pipeline_arguments is None:
             pipeline_arguments = beam_runner.default_arguments(sources // _COST_OF_A_WORKER)
 
@@ -70,7 +70,7 @@ def convert(
             folder,
             batches,
             TensorBatch,
-            (parts, *ref),
+            (folder.shared, *ref),
             pipeline_arguments,
             sources,
             "NoteSequences converted",
@@ -81,7 +81,7 @@ def convert(
             num_shards,
             sources,
             {"config": ref.name, **about},
-            tunes=where,
+            tunes=here,
         )
     say(
         f"{manifest['examples']} examples from {manifest['used']} of {manifest['read']} "
@@ -90,11 +90,18 @@ def convert(
     return manifest
 
 
-def _batches(where: str, source: dict[str, Any]) -> Iterator[list[tuple[str, str, int, int]]]:
+def _batches(
+    where: str, here: str, source: dict[str, Any]
+) -> Iterator[list[tuple[str, str, int, int]]]:
     """Divides the input's records into batches of one range each.
 
     A range is a split, the path of one of its shards, the offset of a record in it, and how many
     records follow from there.
+
+    Args:
+      where: the folder.
+      here: where this process finds its files.
+      source: its manifest.
 
     Raises:
       UserError: where the folder does not have as many records as its manifest says.
@@ -103,9 +110,10 @@ def _batches(where: str, source: dict[str, Any]) -> Iterator[list[tuple[str, str
     size = beam_batches.batch_size(sum(expected.values()))
     for split, count in expected.items():
         found = 0
-        for path in record_files(split_pattern(where, split)) if count else ():
+        for path in record_files(split_pattern(here, split)) if count else ():
+            of_worker = f"{where}/{os.path.basename(path)}"
             offsets = [offset for offset, _ in tfrecord.read_at(path)]
             for start in range(0, len(offsets), size):
-                yield [(split, path, offsets[start], len(offsets[start : start + size]))]
+                yield [(split, of_worker, offsets[start], len(offsets[start : start + size]))]
             found += len(offsets)
         report.require_all(where, split, count, found)

@@ -13,7 +13,7 @@ from pipelines.music.note_sequence import parse
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
-from pipelines.runtime import worker_processes
+from pipelines.runtime import storage, worker_processes
 from pipelines.runtime.app import UserError
 
 # A worker may have several threads. They share stderr, which TensorFlow's start holds back, and the
@@ -53,7 +53,9 @@ class TensorBatch:
         with Part(self._parts, batch) as part:
             before = collections.Counter(self._representation.counts)
             for split, path, offset, number in read_batch(self._parts, batch):
-                for _, (at, record) in zip(range(number), tfrecord.read_at(path, offset)):
+                for _, (at, record) in zip(
+                    range(number), tfrecord.read_at(storage.local_copy(path), offset)
+                ):
                     self._add(part, split, f"{os.path.basename(path)}:{at}", record)
                     part.add_source()
             noted = collections.Counter(self._representation.counts)

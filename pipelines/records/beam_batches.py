@@ -21,7 +21,6 @@ T = TypeVar("T")
 # Batches are small enough to spread evenly over workers, and large enough that a part is worth its
 # overhead.
 _MIN_BATCH, _MAX_BATCH, _BATCHES = 25, 2000, 100
-_PROGRESS_SECONDS = 0.5
 
 
 def batch_size(pieces: int) -> int:
@@ -49,7 +48,7 @@ def write(folder: str | os.PathLike, batches: Iterable[Sequence[Any]]) -> list[s
     """Writes batches of sources for `run`.
 
     Args:
-      folder: `Folder.parts`.
+      folder: `Folder.shared`.
       batches: the sources of each batch, JSON.
 
     Returns:
@@ -93,7 +92,7 @@ def run(
 
         beam_steps.build(pipeline, batches, worker, worker_arguments, processes)
 
-    with _progress(folder, sources, what):
+    with _progress(folder, sources, len(batches), what):
         try:
             beam_runner.run_pipeline(build, arguments)
         except Exception as error:
@@ -115,15 +114,15 @@ def _message_for_people(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _progress(folder: Folder, total: int, what: str) -> Iterator[None]:
+def _progress(folder: Folder, sources: int, batches: int, what: str) -> Iterator[None]:
     """Counts the parts as they appear, which works whatever process or machine makes them."""
     done = threading.Event()
 
     def watch(progress: Progress):
-        while not done.wait(_PROGRESS_SECONDS):
-            progress.update(parts.sources_done(folder.parts))
+        while not done.wait(folder.look_seconds):
+            progress.update(folder.sources_done(sources, batches))
 
-    with Progress(what, total) as progress:
+    with Progress(what, sources) as progress:
         thread = threading.Thread(target=watch, args=(progress,), daemon=True)
         thread.start()
         try:
@@ -131,4 +130,4 @@ def _progress(folder: Folder, total: int, what: str) -> Iterator[None]:
         finally:
             done.set()
             thread.join()
-        progress.update(parts.sources_done(folder.parts))
+        progress.update(folder.sources_done(sources, batches))

@@ -7,6 +7,7 @@ it.
 
 import contextlib
 import fcntl
+import fnmatch
 import os
 import pathlib
 import shutil
@@ -27,11 +28,21 @@ from pipelines.records.manifest import (
     UNFINISHED,
     WARNED,
 )
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import json_line, write_json, writing
 from pipelines.tunes import splits
 
-_SHARD = "tfrecord-?????-of-?????"
+# The names of what a job leaves beside the manifest.
+_NAMES = (
+    *(REJECTED, IGNORED, WARNED, TUNES),
+    *(f"{split}.tfrecord-?????-of-?????" for split in SPLITS),
+)
+
+
+def is_of_records(name: str) -> bool:
+    """Whether a job that makes records names a file so, but for the manifest."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES)
 
 
 class Folder:
@@ -42,17 +53,20 @@ class Folder:
       overwrite: whether an older run in it may be replaced, once the new one is complete.
 
     Attributes:
-      parts: the folder of batches and parts.
+      parts: the folder of batches and parts, where this process finds them.
+      look_seconds: how often `sources_done` may be asked.
 
     Raises:
       UserError: on entering, if the folder holds something else, or another job is at work.
     """
 
+    look_seconds = 0.5
+
     def __init__(self, path: str | os.PathLike, overwrite: bool = False):
-        if "://" in os.fspath(path):
+        if storage.is_address(path):
             raise UserError(
-                f"{path}: records are written to local or mounted folders only; "
-                "write them there and copy the folder"
+                f"{path}: this job writes to local or mounted folders only; "
+                "write there and copy the folder"
             )
         self._path = pathlib.Path(path)
         self._overwrite = overwrite
@@ -62,6 +76,15 @@ class Folder:
         self.parts = self._unfinished / f"parts-{uuid.uuid4().hex}"
         self._stack = contextlib.ExitStack()
         self._made_path = False
+
+    @property
+    def shared(self) -> str:
+        """Where all workers find the batches and put the parts."""
+        return os.fspath(self.parts.absolute())
+
+    def sources_done(self, sources: int, batches: int) -> int:
+        """How many of these sources, in so many batches, the finished parts account for so far."""
+        return parts.sources_done(self.parts)
 
     def __enter__(self) -> "Folder":
         if (self._path / MANIFEST).exists() and not self._overwrite:
@@ -108,8 +131,7 @@ class Folder:
 
     def _leftovers(self) -> list[pathlib.Path]:
         """All files of this room's names in the folder, but for the manifest."""
-        names = [REJECTED, IGNORED, WARNED, TUNES, *(f"{split}.{_SHARD}" for split in SPLITS)]
-        return sorted(path for name in names for path in self._path.glob(name))
+        return sorted(path for name in _NAMES for path in self._path.glob(name))
 
     def finish(
         self,

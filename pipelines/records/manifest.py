@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -40,6 +41,11 @@ def record_files(pattern: str) -> list[str]:
     """
     paths: set[str] = set()
     for one in pattern.split(","):
+        if storage.is_address(one):
+            raise UserError(
+                f"{one}: this command reads records from a disk; copy their folder there, as by "
+                f"{storage.COPY_COMMANDS.get(one[:2], 'a program for its kind of address')}"
+            )
         found = [path for path in glob.glob(one) if os.path.isfile(path)]
         records = [path for path in found if not path.endswith(_LISTS)]
         if not records:

@@ -5,12 +5,14 @@ files and counts what was read. The job adds the parts up (`tally`) and merges t
 (`shards.merge`). Which worker made which part does not show in the result.
 """
 
+import contextlib
 import hashlib
 import heapq
 import json
 import os
 import pathlib
 import struct
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +22,8 @@ import numpy as np
 
 from pipelines.records import tfrecord
 from pipelines.records.manifest import SPLITS
-from pipelines.runtime.files import write_json, writing
+from pipelines.runtime import storage
+from pipelines.runtime.files import json_line, write_json, writing
 from pipelines.tunes import splits
 
 # Beside the records of each split, a part keeps the records whose split is decided at the end, and
@@ -32,12 +35,17 @@ _PART_BYTES = 64 << 20
 
 
 def write_batch(folder: str | os.PathLike, name: str, sources: Sequence[Any]) -> None:
-    """Writes the sources of a batch as JSON into `Folder.parts`, for the worker to read."""
-    write_json(pathlib.Path(folder, f"{name}.sources"), sources)
+    """Writes the sources of a batch as JSON into `Folder.shared`, for the worker to read."""
+    if storage.is_address(folder):
+        storage.write(f"{folder}/{name}.sources", json_line(sources))
+    else:
+        write_json(pathlib.Path(folder, f"{name}.sources"), sources)
 
 
 def read_batch(folder: str | os.PathLike, name: str) -> list[Any]:
     """The sources of a batch that `write_batch` wrote; tuples come back as lists."""
+    if storage.is_address(folder):
+        return json.loads(storage.read(f"{folder}/{name}.sources"))
     return json.loads(pathlib.Path(folder, f"{name}.sources").read_text(encoding="utf-8"))
 
 
@@ -48,11 +56,15 @@ class Part:
     counts once, however often a runner repeats it.
 
     Args:
-      folder: `Folder.parts`.
+      folder: `Folder.shared`. At an address, all is written on this machine first.
       name: the name of the batch.
     """
 
     def __init__(self, folder: str | os.PathLike, name: str):
+        self._address, self._stack = "", contextlib.ExitStack()
+        if storage.is_address(folder):
+            self._address = os.fspath(folder)
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="reelgroove-"))
         self._folder = pathlib.Path(folder)
         self._name = name
         self._attempt = uuid.uuid4().hex
@@ -70,8 +82,12 @@ class Part:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        if kind is not None:
-            return
+        with self._stack:
+            if kind is None:
+                self._finish()
+
+    def _finish(self) -> None:
+        """Writes all that is left, and the JSON file last."""
         self._spill()
         path = self._folder / f"{self._name}.json"
         write_json(
@@ -86,6 +102,7 @@ class Part:
                 "counts": self._counts,
             },
         )
+        self._send(path)
 
     def add_source(self) -> None:
         """Counts a source as dealt with, whatever came of it."""
@@ -143,9 +160,16 @@ class Part:
             if held:
                 name = f"{self._name}-{self._attempt}-{split}-{len(self._files[split])}"
                 write_sorted(self._folder / name, sorted(held))
+                self._send(self._folder / name)
                 self._files[split].append(name)
                 held.clear()
         self._held_bytes = 0
+
+    def _send(self, path: pathlib.Path) -> None:
+        """Copies a file to the address, if there is one, and removes it here."""
+        if self._address:
+            storage.send(path, f"{self._address}/{path.name}")
+            path.unlink()
 
 
 class Tally(NamedTuple):

@@ -15,7 +15,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from pipelines.runtime import cores
@@ -53,8 +53,7 @@ def run_pipeline(build: Callable, arguments: Sequence[str]) -> None:
     Raises:
       UserError: if an option is unknown, or if a worker had an OSError, such as a full disk.
     """
-    # Importing Beam takes seconds and warns of packages that are not needed here.
-    with _log_level_above(logging.WARNING):
+    with quiet_import():
         import apache_beam as beam
     with _log_level_above(logging.ERROR):
         runner, options, processes = _runner(list(arguments))
@@ -129,21 +128,12 @@ def _cancelling(pipeline) -> Iterator[Any]:
 
 def _runner(arguments: list[str]):
     """Beam's runner and options for these arguments, and the number of worker processes."""
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+    from apache_beam.options.pipeline_options import DirectOptions
     from apache_beam.runners import create_runner
     from apache_beam.runners.direct.direct_runner import SwitchingDirectRunner
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    _require_known(arguments, PipelineOptions([]).get_all_options())
-    options = PipelineOptions(arguments)
-    # argparse would answer a bad value with a page on stderr and end the process.
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            given = options.get_all_options(drop_default=True)
-    except SystemExit:
-        message = complaint.getvalue().splitlines()[-1].partition("error: ")[2]
-        raise UserError(f"--pipeline_options: {message}") from None
+    options, given = parsed_options(arguments)
     if "runner" in given:
         if why := _REFUSED.get(given["runner"].rpartition(".")[2].lower().removesuffix("runner")):
             raise UserError(f"--pipeline_options: {given['runner']} {why}")
@@ -165,6 +155,27 @@ def _runner(arguments: list[str]):
     return FnApiRunner(), options, processes
 
 
+def parsed_options(arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Beam's options for these arguments, and those among them that are given.
+
+    Raises:
+      UserError: for an option that Beam does not have, or a value that it does not take.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    arguments = list(arguments)
+    _require_known(arguments, PipelineOptions([]).get_all_options().keys())
+    options = PipelineOptions(arguments)
+    # argparse would answer a bad value with a page on stderr and end the process.
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return options, options.get_all_options(drop_default=True)
+    except SystemExit:
+        message = complaint.getvalue().splitlines()[-1].partition("error: ")[2]
+        raise UserError(f"--pipeline_options: {message}") from None
+
+
 def _require_answer(endpoint: str | None) -> None:
     """Raises UserError where nothing listens at a job server's address: Beam would wait for it."""
     host, _, port = (endpoint or "").rpartition(":")
@@ -179,14 +190,16 @@ def _require_answer(endpoint: str | None) -> None:
         ) from None
 
 
-def _require_known(arguments: Sequence[str], known: Collection[str]) -> None:
+def _require_known(arguments: Sequence[str], known: Set[str]) -> None:
     """Raises UserError for an argument that is none of Beam's options, with the nearest ones."""
     for argument in arguments:
-        name = re.fullmatch(r"--(?:no_)?([a-z0-9_]+)(?:=.*)?", argument, re.DOTALL)
-        if name is None or name[1] not in known:
+        name = re.fullmatch(r"--((?:no_)?([a-z0-9_]+))(?:=.*)?", argument, re.DOTALL)
+        if name is None or known.isdisjoint(name.groups()):
             bare = argument.lstrip("-").split("=")[0]
             hint = did_you_mean(bare, known, "--")
-            raise UserError(f"--pipeline_options: Beam has no option {argument!r}{hint}")
+            # Without its value, which may be a secret.
+            given = argument.partition("=")[0]
+            raise UserError(f"--pipeline_options: Beam has no option {given!r}{hint}")
 
 
 @contextlib.contextmanager
@@ -207,6 +220,11 @@ def _interruptions() -> Iterator[list[KeyboardInterrupt]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def quiet_import() -> contextlib.AbstractContextManager[None]:
+    """For what imports Beam, which takes seconds and warns of packages that are not needed here."""
+    return _log_level_above(logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError, about_file
 
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -141,7 +142,7 @@ def _started(module: str, arguments: Sequence[Any]) -> Iterator[_Worker]:
     assert lines is not None and answers is not None
     try:
         worker = _Worker(process, lines, answers)
-        worker.send(_line(list(arguments)))
+        worker.send(_line([storage.options(), list(arguments)]))
         yield worker
     finally:
         process.kill()
@@ -164,7 +165,8 @@ def serve(make: Callable[..., Any]) -> None:
     for line in iter(lines.get, _END):
         try:
             match _parsed(line):
-                case [*arguments] if worker is None:
+                case [[*options], [*arguments]] if worker is None:
+                    storage.configure(options)
                     worker = make(*arguments)
                     continue
                 case str(name) if worker is not None:

@@ -210,7 +210,7 @@ def test_a_tar_archive_with_a_size_below_zero_ends(tmp_path):
 
 def test_an_address_is_told_from_a_path_with_nothing_at_it(tmp_path):
     for looked_for in (_archives.list_files, lambda path: _archives.find_archive(path, "info.csv")):
-        with pytest.raises(UserError, match="tunes.zip is an address, and nothing is downloaded"):
+        with pytest.raises(UserError, match="tunes.zip is an address, and only those of s3"):
             looked_for("https://example.org/tunes.zip")
         with pytest.raises(UserError, match="tunes.zip does not exist; give a"):
             looked_for(str(tmp_path / "tunes.zip"))

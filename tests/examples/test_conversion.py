@@ -320,7 +320,7 @@ def test_the_job(tunes, tmp_path):
 
 def test_the_names_of_batches_are_unique_over_splits_and_shards(tunes, tmp_path):
     source = coverage.open_folder(tunes)
-    batches = beam_batches.write(tmp_path, conversion._batches(tunes, source))
+    batches = beam_batches.write(tmp_path, conversion._batches(tunes, tunes, source))
     # Three records of train in two shards, two of validation in two, one of test.
     assert len(batches) == len(set(batches)) == 2 + 2 + 1
     read = [line for name in batches for line in read_batch(tmp_path, name)]

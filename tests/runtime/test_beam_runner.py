@@ -26,7 +26,7 @@ def test_large_corpora_get_processes(monkeypatch):
 @pytest.mark.parametrize(
     "argument, message",
     [
-        ("--direct_num_worker=2", "no option '--direct_num_worker=2'; did you mean --direct_num_w"),
+        ("--direct_num_worker=2", "no option '--direct_num_worker'; did you mean --direct_num_w"),
         ("nonsense", "no option 'nonsense'"),
         ("--direct_running_mode=other", "invalid choice: 'other'"),
     ],
