@@ -278,7 +278,7 @@ class Disturber:
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
         while at_worker and process.poll() is None:
-            workers = [each for each in _session(process.pid) if each.pid != process.pid]
+            workers = [each for each in session(process.pid) if each.pid != process.pid]
             if workers:
                 try:
                     random.Random(moment).choice(workers).send_signal(number)
@@ -364,7 +364,8 @@ def faults_of_end(
         yield f"the last line is not {word!r}: {last}"
 
 
-def _session(leader: int) -> list[psutil.Process]:
+def session(leader: int) -> list[psutil.Process]:
+    """The processes of a session that have not ended."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -378,7 +379,7 @@ def _session(leader: int) -> list[psutil.Process]:
 def left_processes(leader: int, seconds: float = LEFT_SECONDS) -> list[str]:
     """The processes of a session that do not end within some seconds; kills them."""
     deadline = time.monotonic() + seconds
-    while left := _session(leader):
+    while left := session(leader):
         if time.monotonic() > deadline:
             told = [" ".join(each.cmdline())[:80] for each in left]
             for each in left:

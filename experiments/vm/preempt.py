@@ -9,9 +9,9 @@ the script alone (memory is short). The machines of the task `bucket` lose their
 have the run in a folder that rclone takes for a bucket. For each signal a stage is drawn, and the
 moment after the stage's first sign. Then:
 
-- no process of the machine is left;
-- after SIGTERM the status is 143, within the 30 seconds that Google's machines have; once a step
-  was taken, there is a checkpoint;
+- all processes of the machine end, within 30 seconds of processor time: so long have Google's
+  machines after the notice;
+- after SIGTERM the status is 143, and once a step was taken, there is a checkpoint;
 - the script, started again, goes on.
 
 In the end the records, the last step, all variables of the last and the best checkpoint, and what
@@ -19,6 +19,7 @@ was measured in validations have to be those of a machine that nobody disturbed.
 has finished is compared, and another begins, until `--kills` signals have come.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -33,6 +34,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import psutil
 from absl import flags
 
 from experiments.faults import kill
@@ -215,29 +217,23 @@ class Machine:
             return "", left + self._faults_of_status(process.returncode, 0)
         hit = self._reached() if begun.sign.count("/") == 0 else begun
         had_stepped = self._has_stepped()
-        sent = time.monotonic()
         if way.to_all:
             os.killpg(process.pid, way.number)
         else:
             process.send_signal(way.number)
-        try:
-            process.wait(_FINISH_SECONDS)
-        except subprocess.TimeoutExpired:
+        used = _seconds_until_gone(process)
+        if used is None:
             kill.left_processes(process.pid, 0)
-            return hit.name, ["still running"]
+            return hit.name, [f"still running after {_FINISH_SECONDS:.0f} s"]
         faults = []
+        if used > NOTICE_SECONDS:
+            faults.append(f"it took {used:.0f} s of processor time to end")
         if way.number == signal.SIGTERM:
             # It may have been about to end.
             if process.returncode:
                 faults += self._faults_of_status(process.returncode, 128 + signal.SIGTERM)
-            if (seconds := time.monotonic() - sent) > NOTICE_SECONDS:
-                faults.append(f"it took {seconds:.0f} s to end")
-            saved = (
-                self._bucket.glob("*.tar") if self._bucket else self.run_dir.glob("train/*.index")
-            )
-            if had_stepped and not any(saved):
+            if had_stepped and not any(self._checkpoints()):
                 faults.append("it saved no checkpoint")
-        faults += kill.left_processes(process.pid, NOTICE_SECONDS)
         if self.task.loses_disk:
             shutil.rmtree(self.disk)
             self.disk.mkdir()
@@ -285,6 +281,11 @@ class Machine:
         signs = [each.sign.replace("STEPS", self.task.first_step) for each in STAGES]
         return [STAGES[0], *(s for s, sign in zip(STAGES, signs) if sign in said)][-1]
 
+    def _checkpoints(self) -> Iterator[pathlib.Path]:
+        if self._bucket:
+            return self._bucket.glob("*.tar")
+        return self.run_dir.glob("train/*.index")
+
     def _has_stepped(self) -> bool:
         return self.task.first_step in self.log.read_text(errors="replace")
 
@@ -295,6 +296,28 @@ class Machine:
 
     def _tail(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
+
+
+def _seconds_until_gone(process: subprocess.Popen) -> float | None:
+    """The processor time until all processes of a session have ended; None where they do not.
+
+    The notice is given to a machine that does nothing else, so waiting for a core does not count.
+    """
+    deadline = time.monotonic() + _FINISH_SECONDS
+    before: dict[int, float] = {}
+    after: dict[int, float] = {}
+    while time.monotonic() < deadline:
+        process.poll()
+        members = kill.session(process.pid)
+        if not members and process.poll() is not None:
+            return sum(after[pid] - before[pid] for pid in after)
+        for member in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = member.cpu_times()
+                after[member.pid] = times.user + times.system
+                before.setdefault(member.pid, after[member.pid])
+        time.sleep(0.1)
+    return None
 
 
 def disturb(
