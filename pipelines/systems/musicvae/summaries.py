@@ -66,20 +66,29 @@ def validation_scalars(result: Mapping[str, Any]) -> list[tf.Summary.Value]:
     return list(scalars(named))
 
 
-def add_training_summaries() -> None:
+def add_training_summaries(in_step: bool = False) -> None:
     """Adds to a graph that is built for training what Magenta's summaries lack.
 
     These are the reconstruction loss in bits, and the active latent units of the batch. Call it
     after everything else is built: what is drawn depends on how many nodes there were before.
+
+    Args:
+      in_step: whether the step has the active units already; XLA gives no tensor from inside of
+        what it compiles.
     """
-    graph = tf.get_default_graph()
     for summary in tf.get_collection(tf.GraphKeys.SUMMARIES):
         if summary.op.name.endswith("losses/r_loss"):
             tf.summary.scalar("losses/r_bits", summary.op.inputs[1] / math.log(2))
+    if not in_step:
+        add_active_units()
+
+
+def add_active_units() -> None:
+    """Adds a summary of the active latent units of the batch, where there are latent vectors."""
     # One for each device, where several share the batch.
     means = [
         operation.outputs[0]
-        for operation in graph.get_operations()
+        for operation in tf.get_default_graph().get_operations()
         if operation.name.endswith("encoder/mu/BiasAdd")
     ]
     if means:

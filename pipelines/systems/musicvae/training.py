@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from pipelines.systems.musicvae import (
     input_wait,
     media_hook,
     run,
+    strategies,
     summaries,
     validation_hook,
     validation_record,
@@ -44,6 +46,7 @@ class Options:
 
     Attributes:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
+      strategy: how a step is run, one of `strategies.NAMES`.
       seed: the seed of the initial variables, the order of the examples and what is drawn; the
         same seed gives the same checkpoints, however often the run was stopped and went on. None
         draws a new one.
@@ -61,6 +64,7 @@ class Options:
     """
 
     devices: str = ""
+    strategy: str = strategies.GRAPH
     seed: int | None = None
     warm_start: str | None = None
     cache_dataset: bool = False
@@ -122,7 +126,11 @@ def train(
     tf.disable_v2_behavior()
     config = ref.build()
     used = devices.use(options.devices)
-    cores.lay_out()
+    strategies.require_one_device(options.strategy, used, options.workers)
+    if options.strategy == strategies.GRAPH:
+        cores.lay_out()
+    else:
+        config = strategies.compilable(ref, config)
     devices.require_divisible(config.hparams.batch_size, used, options.workers)
     config.hparams.batch_size //= options.workers
     # Several tasks train one run together.
@@ -318,6 +326,9 @@ def _run_magenta(
     draws = None if seed is None else DrawsByStep(seed)
     if draw.taken:
         say(f"passing over the examples of {draw.taken} steps: with a seed each comes in its turn")
+    if draws is None and options.strategy != strategies.GRAPH:
+        # Compiled operations that draw by themselves take no seed from TensorFlow.
+        draws = DrawsByStep(secrets.randbits(32))
 
     def dataset_fn():
         # Magenta builds the graph and calls this in it, before there is any variable but the step:
@@ -352,6 +363,17 @@ def _run_magenta(
         session,
     ):
         stages.begin(f"step {start} of {num_steps}; building the graph of {ref.name}")
+        if options.strategy != strategies.GRAPH:
+            strategies.train(
+                music_vae_train,
+                options.strategy,
+                runs.train_dir(run_dir),
+                trained,
+                dataset_fn,
+                num_steps,
+                used[0],
+            )
+            return
         music_vae_train.train(
             runs.train_dir(run_dir),
             config=trained,
@@ -458,7 +480,7 @@ def _training_session(
         )
 
     def with_ours(train_op, logdir, **kwargs):
-        summaries.add_training_summaries()
+        summaries.add_training_summaries(in_step=options.strategy != strategies.GRAPH)
         if options.task == 0:
             say(_about_checkpoints(options))
         scaffold = tf.train.Scaffold(saver=saver(), init_fn=warm and warm.init_fn())

@@ -19,7 +19,7 @@ import configs
 from configs import ConfigRef
 from pipelines import runs
 from pipelines.records import leakage, manifest
-from pipelines.runtime import app, device_names, tensorflow
+from pipelines.runtime import app, device_names, tensorflow, tpus
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.progress import Stages
@@ -80,6 +80,13 @@ flags.DEFINE_string(
     "What to train on: CPU, GPU (all of them) or single ones, as in GPU:0,GPU:2; each gets an "
     "equal part of each batch. By default all GPUs that TensorFlow finds, else the CPU. (Not in "
     "Magenta.)",
+)
+flags.DEFINE_enum(
+    "strategy",
+    "graph",
+    ["graph", "compiled", "tpu"],
+    "How a step runs. graph: operation by operation; compiled: XLA compiles it as a whole, for one "
+    "CPU or GPU; tpu: the same step on a TPU. (Not in Magenta.)",
 )
 flags.DEFINE_string(
     "warm_start",
@@ -163,6 +170,8 @@ def main() -> None:
 def _look(run_dir: str) -> None:
     """Finds what can be wrong without TensorFlow, whose import takes some ten seconds."""
     device_names.read(FLAGS.devices)
+    if FLAGS.strategy == "tpu":
+        tpus.require()
     if FLAGS.task == 0:
         runs.require_free(run_dir)
     warm_start = path_flag("warm_start")
