@@ -21,7 +21,7 @@ from absl import flags
 
 import configs
 from configs import ConfigRef
-from pipelines.runtime import app, storage, tensorflow
+from pipelines.runtime import app, beam_files, storage_copies, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
@@ -76,8 +76,8 @@ def _report():
 
     config = _ref().build()
     folder = required_path_flag("input")
-    storage.configure(FLAGS.pipeline_options or ())
-    measured = coverage.measure(config, storage.local_folder(folder))
+    beam_files.configure(FLAGS.pipeline_options or ())
+    measured = coverage.measure(config, storage_copies.local_folder(folder))
     report = {"config": FLAGS.config, "input": folder, **measured}
     if FLAGS.json:
         print(shown_json(report))

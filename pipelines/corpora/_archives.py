@@ -5,6 +5,7 @@ They are on a disk or in a bucket.
 
 import contextlib
 import functools
+import io
 import lzma
 import os
 import pathlib
@@ -17,7 +18,7 @@ from typing import IO, Any, Protocol
 
 from pipelines.corpora import _tar
 from pipelines.music.limits import Rejected
-from pipelines.runtime import storage
+from pipelines.runtime import beam_files, storage, storage_copies
 from pipelines.runtime.app import UserError
 
 OUTSIDE = "points outside the corpus"
@@ -35,6 +36,10 @@ _DAMAGE = (
 _ZIP_HEADER = struct.Struct("<4s2xH18xHH")
 # Flags: the name is UTF-8; the file is encrypted (in two ways) or a patch.
 _UTF8, _UNUSUAL = 0x800, 0x1 | 0x20 | 0x40
+
+
+# Larger objects of a folder in a bucket are read from a copy on disk, others in memory.
+_MAX_IN_MEMORY = 64 << 20
 
 
 class Archive(Protocol):
@@ -80,7 +85,7 @@ def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = 
       places: what `Archive.place` said of files that are to be read.
     """
     if storage.is_address(path):
-        found = _at_address(path, storage.job())
+        found = _at_address(path, beam_files.job())
         if isinstance(found, _Bucket):
             return found
         path = found
@@ -104,7 +109,7 @@ def _at_address(address: str, _job: object) -> "_Bucket | str":
     """
     if storage.find(address) is None:
         return _Bucket(address)
-    return storage.local_copy(address)
+    return storage_copies.local_copy(address)
 
 
 def find_archive(
@@ -178,7 +183,7 @@ def _list_address(address: str) -> tuple[str, list[str], bool]:
             raise _absent(address, "")
         return address, list(open_archive(address).names("")), False
     # What an object is shows in its content.
-    if _is_archive(storage.local_copy(address)):
+    if _is_archive(storage_copies.local_copy(address)):
         return address, list(_require_archive(address).names("")), False
     folder, _, name = address.rpartition("/")
     return folder, [name], True
@@ -300,11 +305,15 @@ class _Bucket:
         if "\n" in name:
             raise Rejected("unreadable", "Beam opens no name with a line break in it")
         # An object that the server refuses to give ends the job: it may well be there.
+        address = self._prefix + name
         try:
-            with storage.opened(self._prefix + name) as file:
-                yield file
+            begin = storage.read(address, _MAX_IN_MEMORY + 1)
+            large = len(begin) > _MAX_IN_MEMORY
+            here = storage_copies.local_copy(address) if large else ""
         except storage.NotFound:
             raise Rejected("missing", "no such file") from None
+        with open(here, "rb") if large else io.BytesIO(begin) as file:
+            yield file
 
     def size(self, name: str) -> int:
         return self._sizes.get(name, 0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipelines.corpora import Ignored
 from pipelines.music.note_sequence import NoteSequence, add_label
 from pipelines.records.manifest import SPLITS
-from pipelines.runtime import storage
+from pipelines.runtime import storage_copies
 from pipelines.runtime.app import UserError, say
 
 # Columns that say what a field of a NoteSequence, or this project, has a place for.
@@ -140,7 +140,7 @@ def label(sequence: NoteSequence, cells: Mapping[str, str]) -> None:
 def _read(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header of a table, and its other rows with their numbers."""
     try:
-        here = storage.local_copy(path)
+        here = storage_copies.local_copy(path)
         if os.path.getsize(here) > _MAX_BYTES:
             raise UserError(f"{path} has more than {_MAX_BYTES} bytes; is it a table of labels?")
         with open(here, encoding="utf-8-sig", newline="") as file:

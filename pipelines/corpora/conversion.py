@@ -15,7 +15,7 @@ from pipelines.records import address_folder, beam_batches
 from pipelines.records.folder import Folder
 from pipelines.records.parts import Part
 from pipelines.records.shards import DuplicateKey
-from pipelines.runtime import beam_runner, storage
+from pipelines.runtime import beam_files, beam_runner
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 from pipelines.tunes import splits
@@ -64,7 +64,7 @@ def convert(
             "leave the flag out"
         )
     paths = [where] if isinstance(where, str) else list(where)
-    storage.configure(pipeline_arguments or ())
+    beam_files.configure(pipeline_arguments or ())
     with address_folder.making(output, overwrite) as folder:
         listing = _list_sources(corpus, paths, labels, os.fspath(folder.parts))
         about: dict[str, Any] = {"limits": limits._asdict()}

@@ -13,7 +13,7 @@ from pipelines.examples import fingerprint, report
 from pipelines.examples.worker import TensorBatch
 from pipelines.records import address_folder, beam_batches, tfrecord
 from pipelines.records.manifest import REJECTED, record_files, split_pattern
-from pipelines.runtime import beam_runner, storage
+from pipelines.runtime import beam_files, beam_runner, storage, storage_copies
 from pipelines.runtime.app import UserError, say
 
 # To import TensorFlow takes a worker process as long as to convert 10,000 NoteSequences. That is
@@ -49,11 +49,11 @@ def convert(
     """
     # Workers may have another working directory.
     where, output = storage.absolute(where), storage.absolute(output)
-    storage.configure(pipeline_arguments or ())
+    beam_files.configure(pipeline_arguments or ())
     ref = ref.absolute()
     config = ref.build()
     about = fingerprint.describe(config)
-    here = storage.local_folder(where)
+    here = storage_copies.local_folder(where)
     source = report.open_folder(here)
     # Replacing the tensors of an older run would remove the records that these are made of.
     if storage.real(where) == storage.real(output):

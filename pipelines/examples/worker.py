@@ -13,7 +13,7 @@ from pipelines.music.note_sequence import parse
 from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.parts import Part, read_batch
-from pipelines.runtime import storage, worker_processes
+from pipelines.runtime import storage_copies, worker_processes
 from pipelines.runtime.app import UserError
 
 # A worker may have several threads. They share stderr, which TensorFlow's start holds back, and the
@@ -54,7 +54,7 @@ class TensorBatch:
             before = collections.Counter(self._representation.counts)
             for split, path, offset, number in read_batch(self._parts, batch):
                 for _, (at, record) in zip(
-                    range(number), tfrecord.read_at(storage.local_copy(path), offset)
+                    range(number), tfrecord.read_at(storage_copies.local_copy(path), offset)
                 ):
                     self._add(part, split, f"{os.path.basename(path)}:{at}", record)
                     part.add_source()

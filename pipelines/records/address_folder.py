@@ -100,7 +100,8 @@ class AddressFolder(Folder):
         prefix = f"{self.shared}/"
 
         def fetch(file: storage.File) -> None:
-            storage.fetch(file, self.parts / file.address.removeprefix(prefix))
+            with open(self.parts / file.address.removeprefix(prefix), "wb") as into:
+                storage.fetch(file, into)
 
         made = storage.files_in(self.shared)
         storage.each(fetch, (file for file in made if not file.address.endswith(".sources")))

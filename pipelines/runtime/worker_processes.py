@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from pipelines.runtime import storage
+from pipelines.runtime import beam_files
 from pipelines.runtime.app import UserError, about_file
 
 _CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def _started(module: str, arguments: Sequence[Any]) -> Iterator[_Worker]:
     assert lines is not None and answers is not None
     try:
         worker = _Worker(process, lines, answers)
-        worker.send(_line([storage.options(), list(arguments)]))
+        worker.send(_line([beam_files.options(), list(arguments)]))
         yield worker
     finally:
         process.kill()
@@ -166,7 +166,7 @@ def serve(make: Callable[..., Any]) -> None:
         try:
             match _parsed(line):
                 case [[*options], [*arguments]] if worker is None:
-                    storage.configure(options)
+                    beam_files.configure(options)
                     worker = make(*arguments)
                     continue
                 case str(name) if worker is not None:

@@ -12,7 +12,7 @@ import mido
 import pytest
 
 from pipelines.corpora import conversion
-from pipelines.runtime import storage
+from pipelines.runtime import beam_files, storage
 from pipelines.runtime.app import UserError
 from tests.support.buckets import ENVIRONMENT
 from tests.support.jobs import ROOT, error_of, job
@@ -142,7 +142,7 @@ def test_addresses_of_google(gs_bucket, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "in.abc").write_text(text)
     options = ["--no_auth"]
-    storage.configure(options)
+    beam_files.configure(options)
     storage.send(tmp_path / "in" / "in.abc", f"{gs_bucket}/in/in.abc")
     conversion.convert("abc", str(tmp_path / "in"), str(tmp_path / "r"))
     for _ in range(2):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.runtime import storage
+from pipelines.runtime import beam_files
 
 # Credentials that moto takes as it takes any; a user's own are not looked at.
 ENVIRONMENT = {
@@ -101,7 +101,7 @@ def bucket(s3_server, monkeypatch) -> Bucket:
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": s3_server}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    storage.configure(())
+    beam_files.configure(())
     name = f"test-{uuid.uuid4().hex}"
     client = boto3.client("s3")
     client.create_bucket(Bucket=name)

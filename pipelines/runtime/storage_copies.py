@@ -1,0 +1,127 @@
+"""Copies on this machine of what is at addresses: all else in the project works on local files.
+
+A copy is made once, for all processes of the user on this machine. It is removed when the last of
+those that use it ends; what a killed process has left, by the next one that makes a copy.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import pathlib
+import stat
+import tempfile
+from typing import BinaryIO
+
+from pipelines.runtime import beam_files, storage
+from pipelines.runtime.app import UserError
+
+
+def local_copy(path: str) -> str:
+    """A path of this machine with the content of an object; of a local path, the path itself.
+
+    Raises:
+      storage.NotFound: where there is none.
+    """
+    if not storage.is_address(path):
+        return path
+    return _copy(storage.absolute(path), os.getpid(), beam_files.job())
+
+
+@functools.cache
+def _copy(address: str, _process: int, _job: object) -> str:
+    file = storage.find(address)
+    if file is None:
+        raise storage.NotFound(f"{address}: no such object")
+    folder = _copies()
+    _sweep(folder)
+    version = hashlib.blake2b(repr(file).encode(), digest_size=12).hexdigest()
+    # Programs know an archive by the end of its name.
+    path = folder / f"{version}-{os.path.basename(address)[-100:]}"
+    held = _locked(path, fcntl.LOCK_SH)
+    while os.fstat(held.fileno()).st_size != file.size:
+        # One process fetches it, the others wait here.
+        held.close()
+        held = _locked(path, fcntl.LOCK_EX)
+        if os.fstat(held.fileno()).st_size != file.size:
+            held.truncate(0)
+            try:
+                storage.fetch(file, held)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                held.close()
+                raise
+        held.close()
+        held = _locked(path, fcntl.LOCK_SH)
+    # As long as a process has this lock, nobody removes the copy.
+    atexit.register(_let_go, held, path)
+    return os.fspath(path)
+
+
+def _locked(path: pathlib.Path, kind: int) -> BinaryIO:
+    """Opens a file of this name, and takes a lock of it."""
+    while True:
+        held = open(path, "ab")  # noqa: SIM115  (whoever asked for it closes it)
+        fcntl.flock(held, kind)
+        # Between these two lines another process may have removed it.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held.fileno()), path.stat()):
+                return held
+        held.close()
+
+
+def _copies() -> pathlib.Path:
+    """The folder of the user's copies, in which nobody else can write."""
+    folder = pathlib.Path(tempfile.gettempdir(), f"reelgroove-copies-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise UserError(
+            f"{folder}, for copies of objects, can be written by others; remove it, or let the "
+            "variable TMPDIR name another folder"
+        )
+    return folder
+
+
+def _sweep(folder: pathlib.Path) -> None:
+    """Removes the copies that no process uses."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            _remove_unused(file, path)
+
+
+def _let_go(held: BinaryIO, path: pathlib.Path) -> None:
+    with contextlib.suppress(OSError), held:
+        _remove_unused(held, path)
+
+
+def _remove_unused(file: BinaryIO, path: pathlib.Path) -> None:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+
+
+def local_folder(folder: str) -> str:
+    """A folder of this machine with copies of the objects right in a folder, under their names.
+
+    Of a local path, the path itself. The folder goes when the process ends.
+    """
+    if not storage.is_address(folder):
+        return folder
+    return _folder(storage.absolute(folder), beam_files.job())
+
+
+@functools.cache
+def _folder(folder: str, _job: object) -> str:
+    prefix = f"{folder}/"
+    names = [file.address.removeprefix(prefix) for file in storage.files_in(folder)]
+    made = tempfile.TemporaryDirectory(prefix="reelgroove-")
+    atexit.register(made.cleanup)
+
+    def link(name: str) -> None:
+        os.symlink(local_copy(prefix + name), os.path.join(made.name, name))
+
+    storage.each(link, (name for name in names if "/" not in name))
+    return made.name
