@@ -7,6 +7,7 @@ in training and in sampling. A checkpoint of either model fits the other. What d
   - a hierarchical decoder whose conductor takes nothing from the segments (Magenta's
     disable_autoregression) decodes all segments as one batch: under teacher forcing, and scheduled
     sampling too, they depend on the conductor alone;
+  - on a GPU, cuDNN runs whole layers, or XLA compiles the loops (`models.accelerated.layouts`);
   - the losses of a batch are one expression, where Magenta adds nodes for each of its sequences;
   - the conductor's dropout is for training only, where Magenta leaves it on when evaluating.
 
@@ -18,6 +19,7 @@ import copy
 
 from magenta.models.music_vae import base_model, lstm_models
 
+from models.accelerated import layouts
 from models.accelerated.decoders import SplitDecoder, TeacherForcedDecoder
 from models.accelerated.encoders import BidirectionalEncoder, ParallelHierarchicalEncoder
 from models.accelerated.hierarchical_decoder import (
@@ -27,19 +29,32 @@ from models.accelerated.hierarchical_decoder import (
 from models.accelerated.wrappers import NO_COUNTERPART, MagentasDecoder, MagentasEncoder
 
 
-def accelerated(model: base_model.MusicVAE, fused: bool = True) -> base_model.MusicVAE:
+def accelerated(
+    model: base_model.MusicVAE,
+    fused: bool = True,
+    layout: str = "loops",
+    precision: str = "float32",
+) -> base_model.MusicVAE:
     """Returns the accelerated counterpart of a model that is not built yet.
 
     Args:
-      model: any MusicVAE.
-      fused: whether kernels may be used that XLA does not have.
+      model: any MusicVAE; one that is accelerated already is laid out anew.
+      fused: whether kernels may be used that XLA does not have; without, XLA can compile a whole
+        training step.
+      layout: a name in `layouts.NAMES`.
+      precision: a name in `layouts.PRECISIONS`.
     """
+    return _laid_out(getattr(model, "_magentas", model), layouts.of(layout, precision, fused))
+
+
+def _laid_out(model: base_model.MusicVAE, layout: layouts.Layout) -> base_model.MusicVAE:
     counterpart = copy.copy(model)
+    counterpart._magentas = model
     if getattr(model.decoder, "_hierarchical_encoder", None) is model.encoder:
         counterpart._encoder = MagentasEncoder(model.encoder, "the decoder encodes with it as well")
     else:
-        counterpart._encoder = _encoder(model.encoder, fused)
-    counterpart._decoder = _decoder(model.decoder, fused)
+        counterpart._encoder = _encoder(model.encoder, layout)
+    counterpart._decoder = _decoder(model.decoder, layout)
     return counterpart
 
 
@@ -67,43 +82,43 @@ def expected(decoder: base_model.BaseDecoder, rnn_output):
     return None
 
 
-def _encoder(encoder: base_model.BaseEncoder, fused: bool) -> base_model.BaseEncoder:
+def _encoder(encoder: base_model.BaseEncoder, layout: layouts.Layout) -> base_model.BaseEncoder:
     if type(encoder) is lstm_models.BidirectionalLstmEncoder:
-        return BidirectionalEncoder(encoder, fused)
+        return BidirectionalEncoder(encoder, layout)
     if type(encoder) is lstm_models.HierarchicalLstmEncoder:
         encoder = copy.copy(encoder)
         make = encoder._core_encoder_cls
-        encoder._core_encoder_cls = lambda: _encoder(make(), fused)
+        encoder._core_encoder_cls = lambda: _encoder(make(), layout)
         return ParallelHierarchicalEncoder(encoder)
     return MagentasEncoder(encoder, NO_COUNTERPART)
 
 
-def _decoder(decoder: base_model.BaseDecoder, fused: bool) -> base_model.BaseDecoder:
+def _decoder(decoder: base_model.BaseDecoder, layout: layouts.Layout) -> base_model.BaseDecoder:
     kind = type(decoder)
     if kind is lstm_models.HierarchicalLstmDecoder:
         reason = _sequential(decoder)
         if reason:
             return SequentialHierarchicalDecoder(copy.copy(decoder), reason)
-        return ParallelHierarchicalDecoder(_with_cores(decoder, fused), fused)
+        return ParallelHierarchicalDecoder(_with_cores(decoder, layout), layout)
     if kind is lstm_models.SplitMultiOutLstmDecoder:
-        return SplitDecoder(_with_cores(decoder, fused))
+        return SplitDecoder(_with_cores(decoder, layout))
     if kind is lstm_models.BidirectionalLstmControlPreprocessingDecoder:
-        return _with_cores(decoder, fused)
+        return _with_cores(decoder, layout)
     own = lstm_models.BaseLstmDecoder
     if isinstance(decoder, own) and all(
         getattr(kind, name) is getattr(own, name) for name in ("reconstruction_loss", "_decode")
     ):
-        return TeacherForcedDecoder(decoder, fused)
+        return TeacherForcedDecoder(decoder, layout)
     return MagentasDecoder(decoder, NO_COUNTERPART)
 
 
-def _with_cores(decoder, fused: bool):
+def _with_cores(decoder, layout: layouts.Layout):
     """A copy of a decoder that wraps other decoders, with the counterparts of those."""
     decoder = copy.copy(decoder)
     if hasattr(decoder, "_core_decoders"):
-        decoder._core_decoders = [_decoder(core, fused) for core in decoder._core_decoders]
+        decoder._core_decoders = [_decoder(core, layout) for core in decoder._core_decoders]
     else:
-        decoder._core_decoder = _decoder(decoder._core_decoder, fused)
+        decoder._core_decoder = _decoder(decoder._core_decoder, layout)
     return decoder
 
 

@@ -5,12 +5,14 @@ import functools
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import lstm_models, lstm_utils
 
-from models.accelerated import lstm, sampling, wrappers
+from models.accelerated import draws, feedback, lstm, sampling, wrappers
 from models.accelerated.operations import (
     checked_z,
     decode_results,
     dropout,
+    mask,
     repeated,
+    stack,
     time_major,
 )
 
@@ -20,7 +22,7 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
 
     Args:
       decoder: Magenta's.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs.
     """
 
     def _cells(self, hparams) -> list:
@@ -60,6 +62,8 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
         depth = x_input.shape[2] + z.shape[1] + (0 if c_input is None else c_input.shape[2])
         forced = tf.get_static_value(self._decoder._sampling_probability) == 0.0
         run = self._run if forced else self._run_sampling
+        if not forced and self._drawer:
+            run = functools.partial(self._run_sampling_compiled, self._drawer)
         with tf.variable_scope("decoder"):
             layers = self._layers(depth)
             # Creates the variables, which must happen once: not in a loop, nor for each half.
@@ -148,6 +152,10 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             layers = self._layers(start_inputs.shape[1] + z_size)
             # Creates the variables, which is impossible in a loop.
             output_depth = self._output(states[-1].h[0]).shape[1]
+            if self._drawer:
+                return self._sample_compiled(
+                    self._drawer, layers, embeddings, states, steps, temperature, start_inputs
+                )
 
             def step(inputs, segment, state):
                 inputs = tf.concat([inputs, embeddings[segment]], axis=1)
@@ -155,20 +163,65 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
                 return output, self._decoder._sample(output, temperature), state
 
             sampled = sampling.sample(step, states, start_inputs, steps, output_depth)
-        lengths = tf.fill([n], segments * steps)
+        return self._sampled(sampled, segments * steps)
+
+    def _sample_compiled(
+        self, drawer: draws.Drawer, layers, embeddings, states, steps, temperature, start_inputs
+    ):
+        """`sample_segments`, in a loop that XLA compiles."""
+        segments, n, _ = embeddings.shape.as_list()
+        network = self._network(layers, int(start_inputs.shape[1]), embeddings, states)
+        uniform = draws.noise([segments * steps, n, drawer.depth])
+
+        def draw(output, uniform):
+            return drawer.draw(output, uniform, temperature)
+
+        decoded = feedback.decode(network, feedback.Feed(start_inputs, uniform), draw, self._layout)
+        outputs, samples = time_major(decoded.outputs), time_major(decoded.draws)
+        inputs = tf.concat([start_inputs[:, tf.newaxis], samples], axis=1)[:, :-1]
+        sampled = sampling.Sampled(inputs, outputs, samples, list(decoded.states))
+        return self._sampled(sampled, segments * steps)
+
+    def _sampled(self, sampled: sampling.Sampled, steps):
+        """The result of `sample_segments`."""
+        n = sampled.samples.shape[0]
         return sampled.samples, lstm_utils.LstmDecodeResults(
             rnn_input=sampled.inputs,
             rnn_output=sampled.outputs,
             samples=sampled.samples,
             final_state=tuple(tf.nn.rnn_cell.LSTMStateTuple(*of) for of in sampled.state),
-            final_sequence_lengths=lengths,
+            final_sequence_lengths=tf.fill([n], steps),
+        )
+
+    @property
+    def _drawer(self) -> draws.Drawer | None:
+        """How it draws in loops that XLA compiles; None where the layout has none.
+
+        Nor are there any of a decoder that draws, or makes its outputs, in a way of its own.
+        """
+        if not self._layout.compiled or not isinstance(
+            self._decoder._output_layer, tf.layers.Dense
+        ):
+            return None
+        return draws.of(self._decoder, self._decoder._output_depth)
+
+    def _network(self, layers, depth: int, known, states) -> feedback.Network:
+        """What a step of `feedback` computes with; the arguments are those of its parts."""
+        gates, kernel = feedback.first_layer(layers[0], depth, known, self._layout)
+        dense = self._decoder._output_layer
+        return feedback.Network(
+            gates,
+            [kernel, *(layer.kernel for layer in layers[1:])],
+            [layer.bias for layer in layers[1:]],
+            (tf.identity(dense.kernel), tf.identity(dense.bias)),
+            states,
         )
 
     def _step(self, inputs, state, layers):
         """One step of all layers: the output, [n, depth], and the state after."""
         after = []
         for of_layer, layer in zip(state, layers, strict=True):
-            after.append(lstm.step(dropout(inputs, self._keep_prob), of_layer, layer, self._fused))
+            after.append(lstm.step(dropout(inputs, self._keep_prob), of_layer, layer, self._layout))
             inputs = after[-1].h
         return self._output(inputs), after
 
@@ -193,13 +246,10 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             constant = None
             controls = [] if c_input is None else [time_major(c_input)]
             inputs += [repeated(z, inputs[0]), *controls]
-        for of_layer, layer in zip(state, layers, strict=True):
-            inputs = [dropout(part, self._keep_prob) for part in inputs]
-            inputs = [lstm.sequence(inputs, of_layer, layer, constant, self._fused)]
-            constant = None
-        steps = tf.shape(inputs[0])[0]
-        batch, units = inputs[0].shape[1:]
-        outputs = self._output(tf.reshape(inputs[0], [-1, units]))
+        hs = stack(inputs, state, layers, constant, self._keep_prob, self._layout)
+        steps = tf.shape(hs)[0]
+        batch, units = hs.shape[1:]
+        outputs = self._output(tf.reshape(hs, [-1, units]))
         return time_major(tf.reshape(outputs, [steps, batch, outputs.shape[1]]))
 
     def _run_sampling(self, layers, x_input, z, c_input, state):
@@ -235,6 +285,39 @@ class TeacherForcedDecoder(wrappers.LayeredDecoder):
             parallel_iterations=1,
         )
         return time_major(outputs.stack())
+
+    def _run_sampling_compiled(self, drawer: draws.Drawer, layers, x_input, z, c_input, state):
+        """`_run_sampling`, in a loop that XLA compiles.
+
+        The gradients by `x_input` are left out, since a target has none.
+        """
+        inputs = tf.stop_gradient(time_major(x_input))
+        steps, (_, batch, depth) = tf.shape(inputs)[0], inputs.shape.as_list()
+        known = z[tf.newaxis]
+        if c_input is not None:
+            known = tf.concat([repeated(z, inputs), time_major(c_input)], axis=2)
+        masks = []
+        if self._keep_prob < 1:
+            depths = [depth, *self._units[:-1]]
+            masks = [mask([steps, batch, each], self._keep_prob) for each in depths]
+            # Each step drops other elements of z.
+            known = known if c_input is not None else repeated(z, inputs)
+            known *= mask(tf.shape(known), self._keep_prob)
+        feed = feedback.Feed(
+            inputs[0],
+            draws.noise([steps, batch, drawer.depth]),
+            draws.noise([steps, batch]) < self._decoder._sampling_probability,
+            inputs,
+            masks,
+        )
+        network = self._network(
+            layers, depth, known, [lstm.State(c[tf.newaxis], h[tf.newaxis]) for c, h in state]
+        )
+
+        def draw(output, uniform):
+            return drawer.draw(output, uniform, 1.0)
+
+        return time_major(feedback.decode(network, feed, draw, self._layout).outputs)
 
 
 class SplitDecoder(wrappers.DecoderWrapper):

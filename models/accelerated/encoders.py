@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import base_model, lstm_models, lstm_utils
 
-from models.accelerated import lstm, wrappers
+from models.accelerated import cudnn, lstm, wrappers
+from models.accelerated.layouts import Layout
 from models.accelerated.operations import dropout, time_major
 
 
@@ -13,12 +14,12 @@ class BidirectionalEncoder(base_model.BaseEncoder):
 
     Args:
       encoder: Magenta's.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs.
     """
 
-    def __init__(self, encoder: lstm_models.BidirectionalLstmEncoder, fused: bool):
+    def __init__(self, encoder: lstm_models.BidirectionalLstmEncoder, layout: Layout):
         self._encoder = encoder
-        self._fused = fused
+        self._layout = layout
 
     @property
     def output_depth(self):
@@ -46,11 +47,15 @@ class BidirectionalEncoder(base_model.BaseEncoder):
         """
         if self._stays_magentas:
             return self._encoder.encode(sequence, sequence_length)
+        run = self._by_cudnn if self._layout.cudnn else self._by_direction
+        return run(time_major(sequence), sequence_length)
+
+    def _by_direction(self, inputs, sequence_length):
+        """`encode`, with the directions of each layer by themselves; inputs are time-major."""
 
         def reverse(rows):
             return tf.reverse_sequence(rows, sequence_length, seq_axis=0, batch_axis=1)
 
-        inputs = time_major(sequence)
         with tf.variable_scope(self._scope):
             for i, units in enumerate(self._units):
                 with tf.variable_scope(f"cell_{i}/bidirectional_rnn"):
@@ -59,17 +64,32 @@ class BidirectionalEncoder(base_model.BaseEncoder):
                 inputs = tf.concat([forward, reverse(backward)], axis=2)
         # Where a sequence ends, the reversed one has been read to its beginning. A sequence of
         # length 0 leaves the state at 0.
-        last = tf.stack([tf.maximum(sequence_length - 1, 0), tf.range(sequence.shape[0])], axis=1)
+        last = tf.stack([tf.maximum(sequence_length - 1, 0), tf.range(inputs.shape[1])], axis=1)
         ends = tf.concat([tf.gather_nd(forward, last), tf.gather_nd(backward, last)], axis=1)
         return tf.where(
             tf.tile(sequence_length[:, None] > 0, [1, ends.shape[1]]), ends, tf.zeros_like(ends)
         )
 
+    def _by_cudnn(self, inputs, sequence_length):
+        """`encode`, with both directions of each layer at once; inputs are time-major."""
+        with tf.variable_scope(self._scope):
+            for i, units in enumerate(self._units):
+                with tf.variable_scope(f"cell_{i}/bidirectional_rnn"):
+                    layers = [self._layer(way, inputs.shape[2], units) for way in ("fw", "bw")]
+                # Each direction drops by itself, as each has a cell of its own in Magenta.
+                dropped = [dropout(inputs, self._keep_prob) for _ in layers]
+                backward = None if dropped[1] is inputs else dropped[1]
+                inputs, ends = cudnn.bidirectional(dropped[0], backward, sequence_length, *layers)
+        return ends
+
+    def _layer(self, direction: str, input_depth: int, units: int) -> lstm.Weights:
+        return lstm.weights(f"{direction}/multi_rnn_cell/cell_0", input_depth, units)
+
     def _run(self, direction, inputs, units):
-        layer = lstm.weights(f"{direction}/multi_rnn_cell/cell_0", inputs.shape[2], units)
+        layer = self._layer(direction, inputs.shape[2], units)
         state = lstm.zero_state(inputs.shape[1], units)
         inputs = dropout(inputs, self._keep_prob)
-        return lstm.sequence([inputs], state, layer, fused=self._fused)
+        return lstm.sequence([inputs], state, layer, layout=self._layout)
 
 
 class ParallelHierarchicalEncoder(base_model.BaseEncoder):

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import lstm_utils
 
 from models.accelerated import lstm, wrappers
-from models.accelerated.operations import checked_z, decode_results, dropout, time_major
+from models.accelerated.operations import checked_z, decode_results, stack, time_major
 
 
 class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
@@ -15,7 +15,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
 
     Args:
       decoder: Magenta's, its core decoder accelerated; its segments do not depend on each other.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs.
     """
 
     def build(self, hparams, output_depth, is_training=True):
@@ -139,10 +139,7 @@ class ParallelHierarchicalDecoder(wrappers.LayeredDecoder):
     def _conduct_level(self, length: int, layers, state):
         """Runs one level of conductors: h of the last layer, [batch, length, units]."""
         inputs = tf.zeros([length, state[0].h.shape[0], 1])
-        for of_layer, layer in zip(state, layers, strict=True):
-            inputs = dropout(inputs, self._keep_prob)
-            inputs = lstm.sequence([inputs], of_layer, layer, fused=self._fused)
-        return time_major(inputs)
+        return time_major(stack([inputs], state, layers, None, self._keep_prob, self._layout))
 
 
 class SequentialHierarchicalDecoder(wrappers.MagentasDecoder):

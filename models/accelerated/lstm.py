@@ -18,6 +18,8 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 from magenta.contrib import rnn as contrib_rnn
 
+from models.accelerated import cudnn
+from models.accelerated.layouts import LOOPS, Layout
 from pipelines.runtime import cores
 
 _FORGET_BIAS = 1.0
@@ -62,7 +64,7 @@ def zero_state(batch: int, units: int) -> State:
     return State(tf.zeros([batch, units]), tf.zeros([batch, units]))
 
 
-def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = True):
+def sequence(inputs, state: State, layer: Weights, constant=None, layout: Layout = LOOPS):
     """Runs a layer over sequences whose inputs are all known.
 
     Args:
@@ -70,13 +72,17 @@ def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = 
       state: before the first step.
       layer: its kernel has rows for `inputs`, then for `constant`, then for h.
       constant: [batch, depth] or None: what is the same in the input of every step.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs.
 
     Returns:
       h of every step, [steps, batch, units].
     """
     constant = [] if constant is None else [constant]
-    if fused:
+    if layout.cudnn:
+        steps = _shape(inputs[0])[0]
+        inputs = [*inputs, *(tf.tile(part[tf.newaxis], [steps, 1, 1]) for part in constant)]
+        return cudnn.stack(tf.concat(inputs, axis=2), [state], [layer])
+    if layout.fused and not layout.compiled:
         return _fused_sequence(*layer, *state, *inputs, *constant)
     inputs = tf.concat(inputs, axis=2)
     steps, batch, depth = _shape(inputs)
@@ -85,25 +91,25 @@ def sequence(inputs, state: State, layer: Weights, constant=None, fused: bool = 
         kernel, [depth, *(int(part.shape[1]) for part in constant), layer.units]
     )
     bias += tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units)
-    gates = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, depth]), of_inputs), bias)
+    gates = tf.nn.bias_add(layout.product(tf.reshape(inputs, [-1, depth]), of_inputs), bias)
     if constant:
         # Added as a bias of a whole step: its gradient is many times as fast as that of a sum.
-        same = tf.reshape(tf.matmul(*constant, *of_constant), [-1])
+        same = tf.reshape(layout.product(*constant, *of_constant), [-1])
         gates = tf.nn.bias_add(tf.reshape(gates, [steps, same.shape[0]]), same)
     gates = tf.reshape(gates, [steps, batch, 4 * layer.units])
-    return _recurrence(gates, of_h, *state)
+    return _recurrence(gates, of_h, *state, layout)
 
 
-def step(inputs, state: State, layer: Weights, fused: bool = True) -> State:
+def step(inputs, state: State, layer: Weights, layout: Layout = LOOPS) -> State:
     """Runs a layer for one step.
 
     Args:
       inputs: [batch, depth].
       state: before the step.
       layer: its weights.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs; what only concerns whole sequences is ignored.
     """
-    if fused:
+    if layout.fused:
         no_peephole = tf.zeros([layer.units])
         # pylint: disable-next=protected-access
         _, c, _, _, _, _, h = contrib_rnn._lstm_block_cell(
@@ -117,9 +123,18 @@ def step(inputs, state: State, layer: Weights, fused: bool = True) -> State:
             cell_clip=-1,
         )
         return State(c, h)
-    gates = tf.matmul(tf.concat([inputs, state.h], axis=1), layer.kernel) + layer.bias
-    gates += tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units)
-    return State(*_cell(gates, state.c)[-2:])
+    gates = layout.product(tf.concat([inputs, state.h], axis=1), layer.kernel) + layer.bias
+    return after_gates(gates + tf.repeat([0.0, 0.0, _FORGET_BIAS, 0.0], layer.units), state.c)
+
+
+def after_gates(gates, c) -> State:
+    """The state after a step.
+
+    Args:
+      gates: before their activations, with the bias and the forget bias, [batch, 4 units].
+      c: before the step, [batch, units].
+    """
+    return State(*_cell(gates, c)[-2:])
 
 
 def _shape(tensor) -> list:
@@ -196,7 +211,7 @@ def _cell_gradient(step: _Step, c, dc, dh, fused: bool):
     return tf.concat(gradients, axis=1), dc * f
 
 
-def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
+def _through_time(made_at, c, h, hs, hs_gradient, kernel, layout: Layout):
     """Takes gradients back through all steps.
 
     Args:
@@ -205,7 +220,7 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
       hs: h after every step, [steps, batch, units].
       hs_gradient: the gradient of `hs`.
       kernel: [units, 4 units], the rows of the kernel for h.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how the layer runs.
 
     Returns:
       The gradients of the gates before their activations, [steps, batch, 4 units], of `kernel`, and
@@ -214,11 +229,11 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     steps = _shape(hs_gradient)[0]
     batch, units = c.shape
     # Transposed once: multiplying with `transpose_b` would do it in every step.
-    transposed = tf.transpose(kernel)
+    transposed = layout.factor(tf.transpose(kernel))
 
     def backward(t, c_before, dc, dh, gates_gradient):
-        g, dc = _cell_gradient(made_at(t), c_before, dc, dh + hs_gradient[t], fused)
-        return dc, tf.matmul(g, transposed), gates_gradient.write(t, g)
+        g, dc = _cell_gradient(made_at(t), c_before, dc, dh + hs_gradient[t], layout.fused)
+        return dc, layout.product(g, transposed), gates_gradient.write(t, g)
 
     empty = tf.TensorArray(tf.float32, steps, element_shape=[batch, 4 * units])
     _, *after_first = tf.while_loop(
@@ -229,18 +244,19 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, fused: bool):
     dc, dh, gates_gradient = backward(0, c, *after_first)
     gates_gradient = gates_gradient.stack()
     # h before the first step is added separately: putting it in front would copy all of them.
-    kernel_gradient = _kernel_gradient(hs[:-1], gates_gradient[1:])
-    kernel_gradient += tf.matmul(h, gates_gradient[0], transpose_a=True)
+    kernel_gradient = _kernel_gradient(hs[:-1], gates_gradient[1:], layout)
+    kernel_gradient += layout.product(h, gates_gradient[0], transpose_a=True)
     return gates_gradient, kernel_gradient, dc, dh
 
 
-def _kernel_gradient(inputs, gates_gradient):
+def _kernel_gradient(inputs, gates_gradient, layout: Layout = LOOPS):
     """The gradient of a kernel by which the inputs of all steps were multiplied.
 
     Args:
       inputs: [steps, batch, depth].
       gates_gradient: the gradient of the gates that the products are part of, [steps, batch,
         4 units].
+      layout: how the layer runs.
     """
     steps = _shape(inputs)[0]
     # Two products, since a single one would leave a core idle in an encoder's last direction.
@@ -249,44 +265,60 @@ def _kernel_gradient(inputs, gates_gradient):
     for begin, end in itertools.pairwise(ends):
         rows = tf.reshape(inputs[begin:end], [-1, inputs.shape[2]])
         gates_rows = tf.reshape(gates_gradient[begin:end], [-1, gates_gradient.shape[2]])
-        products.append(tf.matmul(rows, gates_rows, transpose_a=True))
+        products.append(layout.product(rows, gates_rows, transpose_a=True))
     return tf.add_n(products)
 
 
-def _recurrence(gates, kernel, c, h):
+def _recurrence(gates, kernel, c, h, layout: Layout):
     """Runs the recurrence over gates that the inputs are added to already.
 
     Args:
       gates: [steps, batch, 4 units], with the bias and the forget bias.
       kernel: [units, 4 units], the rows of the kernel for h.
       c, h: [batch, units], before the first step.
+      layout: how it runs.
 
     Returns:
       h of every step, [steps, batch, units].
     """
-    steps = _shape(gates)[0]
+    # A function that XLA compiles takes and returns tensors, and no TensorArrays.
+    separate = layout._replace(fused=False)
 
-    def array():
-        return tf.TensorArray(tf.float32, steps, element_shape=c.shape, clear_after_read=False)
+    def forward(gates, kernel, c, h):
+        steps = _shape(gates)[0]
+        kernel = layout.factor(kernel)
 
-    @tf.custom_gradient
-    def run(gates, kernel, c, h):
-        def forward(t, c, h, made):
-            step = _cell(gates[t] + tf.matmul(h, kernel), c)
+        def step(t, c, h, made):
+            step = _cell(gates[t] + layout.product(h, kernel), c)
             made = _Step(*(array.write(t, value) for array, value in zip(made, step)))
             return t + 1, step.c, step.h, made
 
-        made = _Step(*(array() for _ in _Step._fields))
-        *_, made = tf.while_loop(lambda t, *_: t < steps, forward, (0, c, h, made))
-        hs = made.h.stack()
+        made = _Step(
+            *(tf.TensorArray(tf.float32, steps, element_shape=c.shape) for _ in _Step._fields)
+        )
+        *_, made = tf.while_loop(lambda t, *_: t < steps, step, (0, c, h, made))
+        return tuple(array.stack() for array in made)
+
+    def backward(made, c, h, kernel, hs_gradient):
+        made = _Step(*made)
+        return _through_time(
+            lambda t: _Step(*(values[t] for values in made)),
+            c,
+            h,
+            made.h,
+            hs_gradient,
+            kernel,
+            separate,
+        )
+
+    @tf.custom_gradient
+    def run(gates, kernel, c, h):
+        made = layout.run(forward, gates, kernel, c, h)
 
         def gradient(hs_gradient):
-            def made_at(t):
-                return _Step._make([*(array.read(t) for array in made[:-1]), None])
+            return layout.run(backward, made, c, h, kernel, hs_gradient)
 
-            return _through_time(made_at, c, h, hs, hs_gradient, kernel, fused=False)
-
-        return hs, gradient
+        return made[-1], gradient
 
     return run(gates, kernel, c, h)
 
@@ -332,7 +364,7 @@ def _fused_sequence(kernel, bias, c, h, *inputs):
             return _Step._make([*(getattr(made, name)[t] for name in names), None])
 
         gates_gradient, of_h_gradient, dc, dh = _through_time(
-            made_at, c, h, made.h, hs_gradient, of_h, fused=True
+            made_at, c, h, made.h, hs_gradient, of_h, LOOPS
         )
         kernel_gradient = [_kernel_gradient(given, gates_gradient)]
         flat = tf.reshape(gates_gradient, [-1, kernel.shape[1]])

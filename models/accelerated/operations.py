@@ -3,7 +3,8 @@
 import tensorflow.compat.v1 as tf
 from magenta.models.music_vae import lstm_utils
 
-from models.accelerated import lstm
+from models.accelerated import cudnn, lstm
+from models.accelerated.layouts import LOOPS, Layout
 
 
 def checked_z(z, n: int):
@@ -46,14 +47,44 @@ def dropout(tensor, keep_prob: float):
     """
     if keep_prob == 1:
         return tensor
-    size = tf.size(tensor)
+    return tensor * mask(tf.shape(tensor), keep_prob)
+
+
+def mask(shape, keep_prob: float):
+    """What `dropout` multiplies a tensor of a shape by: 0 or, for what is kept, a factor."""
+    size = tf.reduce_prod(shape)
     drawn = tf.random.uniform(
         [(size + 3) // 4], minval=tf.int64.min, maxval=tf.int64.max, dtype=tf.int64
     )
     drawn = tf.reshape(tf.bitcast(drawn, tf.uint16), [-1])[:size]
     kept = min(max(round(keep_prob * 65536), 1), 65535)
-    mask = tf.cast(drawn < tf.constant(kept, tf.uint16), tf.float32) * (65536 / kept)
-    return tensor * tf.reshape(mask, tf.shape(tensor))
+    factors = tf.cast(drawn < tf.constant(kept, tf.uint16), tf.float32) * (65536 / kept)
+    return tf.reshape(factors, shape)
+
+
+def stack(inputs, states, layers, constant=None, keep_prob=1.0, layout: Layout = LOOPS):
+    """Runs layers one above the other, with dropout before each, over sequences that are all known.
+
+    Args:
+      inputs: as `lstm.sequence` takes them.
+      states: of each layer, before the first step.
+      layers: their weights.
+      constant: as `lstm.sequence` takes it. With dropout its mask would be that of all steps.
+      keep_prob: what part of the inputs of each layer is kept, on average.
+      layout: how they run.
+
+    Returns:
+      h of the last layer in every step, [steps, batch, units].
+    """
+    if layout.cudnn and keep_prob == 1 and len({layer.units for layer in layers}) == 1:
+        # cuDNN has several layers at work at once, each a step behind the one below it.
+        inputs = [*inputs, *([] if constant is None else [repeated(constant, inputs[0])])]
+        return cudnn.stack(tf.concat(inputs, axis=2), states, layers)
+    for state, layer in zip(states, layers, strict=True):
+        inputs = [dropout(part, keep_prob) for part in inputs]
+        inputs = [lstm.sequence(inputs, state, layer, constant, layout)]
+        constant = None
+    return inputs[0]
 
 
 def decode_results(rnn_output, lengths) -> lstm_utils.LstmDecodeResults:

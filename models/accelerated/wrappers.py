@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 from magenta.contrib import rnn as contrib_rnn
 from magenta.models.music_vae import base_model
 
+from models.accelerated.layouts import Layout
 from pipelines.runtime import cores
 
 NO_COUNTERPART = "it has no counterpart here"
@@ -79,12 +80,12 @@ class LayeredDecoder(DecoderWrapper):
 
     Args:
       decoder: Magenta's.
-      fused: whether kernels may be used that XLA does not have.
+      layout: how it runs.
     """
 
-    def __init__(self, decoder: base_model.BaseDecoder, fused: bool):
+    def __init__(self, decoder: base_model.BaseDecoder, layout: Layout):
         super().__init__(decoder)
-        self._fused = fused
+        self._layout = layout
 
     def build(self, hparams, output_depth, is_training=True):
         """Builds the decoder inside; arguments as in BaseDecoder.build."""
@@ -100,7 +101,8 @@ class LayeredDecoder(DecoderWrapper):
 
     def _in_halves(self, run, *tensors):
         """Applies `run` to tensors, in halves of the batch where `cores.in_halves` does."""
-        return cores.in_halves(run, max(self._units) if self._fused else 0, *tensors)
+        halves = self._layout.fused and not self._layout.compiled
+        return cores.in_halves(run, max(self._units) if halves else 0, *tensors)
 
 
 def has_other_cells(part, cells) -> bool:

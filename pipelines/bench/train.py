@@ -15,6 +15,7 @@ from pipelines.bench import Benchmark, Comparison, _gpu_trace, _magenta
 from pipelines.bench._compare import numbers
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag
+from pipelines.systems.musicvae import model_flags
 
 FLAGS = flags.FLAGS
 _BATCHES = 4
@@ -32,6 +33,12 @@ def _define_flags() -> None:
         None,
         "Glob of NoteSequence records to train on; by default random events, one a step, which "
         "are as much work.",
+    )
+    flags.DEFINE_enum(
+        "layout", "auto", model_flags.LAYOUTS, "Ours runs in this layout; see train --help."
+    )
+    flags.DEFINE_enum(
+        "precision", "float32", model_flags.PRECISIONS, "Ours computes in it; see train --help."
     )
     flags.DEFINE_integer("steps", 20, "Steps to measure.", lower_bound=2)
     flags.DEFINE_float("seconds", 60.0, "Measure fewer steps, at least 2, than take this long.")
@@ -82,7 +89,12 @@ def _prepare(scratch: str) -> Comparison:
             "reelgroove": functools.partial(
                 _run,
                 [sys.executable],
-                {**job, "config": ref._asdict()},
+                {
+                    **job,
+                    "config": ref._asdict(),
+                    "layout": FLAGS.layout,
+                    "precision": FLAGS.precision,
+                },
                 str(folder / "ours"),
             ),
             _magenta.name(): functools.partial(

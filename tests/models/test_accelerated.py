@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import itertools
 import logging
 import zlib
 
@@ -18,10 +19,11 @@ from magenta.models.music_vae.base_model import MusicVAE  # noqa: E402
 
 import configs  # noqa: E402
 from models import accelerated  # noqa: E402
-from models.accelerated import lstm  # noqa: E402
+from models.accelerated import decoders, draws, layouts, lstm, operations  # noqa: E402
 from models.accelerated.decoders import TeacherForcedDecoder  # noqa: E402
 from models.dynamics import DynamicsLstmDecoder  # noqa: E402
 from pipelines.runtime import cores  # noqa: E402
+from tests.support import cudnn_reference  # noqa: E402
 
 Z = 3
 
@@ -266,10 +268,10 @@ class Built:
             return self.session.run({name: value for name, (value, _) in self.metrics.items()})
 
 
-def pair(kind, data=None, fused=True, **arguments):
+def pair(kind, data=None, fused=True, layout="loops", **arguments):
     """Magenta's model of a kind, and the accelerated one."""
     data = data or make_batch(kind, 4)
-    ours = accelerated.accelerated(kind.model(), fused)
+    ours = accelerated.accelerated(kind.model(), fused, layout)
     return Built(kind, kind.model(), data, **arguments), Built(kind, ours, data, **arguments)
 
 
@@ -361,6 +363,77 @@ def test_the_layout_makes_no_difference(name, layout, monkeypatch):
         theirs.randomize(0)
         ours.randomize(0)
         assert_same(theirs, ours)
+
+
+@pytest.fixture
+def without_gpu(monkeypatch):
+    """cuDNN's documented arithmetic on the CPU, in its place."""
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", cudnn_reference.cudnn_rnn_v3)
+
+
+# Sizes of all layers alike, with which cuDNN runs them in one call, and not.
+UNITS = {"alike": {"dec_rnn_size": [4, 4]}, "unlike": {}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cat-mel_2bar_med_chords",
+        "groovae_4bar",
+        "hierdec-groove_16bar",
+        "hierdec-trio_16bar",
+        "hier-multiperf_vel_1bar_med",
+        "three levels",
+    ],
+)
+def test_by_cudnn_a_model_computes_the_same(name, units, without_gpu):
+    """Encoder, conductor and decoder, of any lengths, with gradients by all variables."""
+    theirs, ours = pair(KINDS[name], layout="cudnn", **UNITS[units])
+    with theirs, ours:
+        # Where inputs are known, no layer runs in loops of ours.
+        kinds = {operation.type for operation in ours.graph.get_operations()}
+        assert not kinds & {"BlockLSTM", "LSTMBlockCell", "PartitionedCall"}
+        theirs.randomize(0)
+        ours.randomize(0)
+        assert_same(theirs, ours)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["cat-mel_2bar_med_chords", "hierdec-groove_16bar", "three levels"]
+)
+def test_in_loops_of_xla_a_model_computes_the_same(name):
+    theirs, ours = pair(KINDS[name], layout="xla")
+    with theirs, ours:
+        kinds = [operation.type for operation in ours.graph.get_operations()]
+        assert "BlockLSTM" not in kinds
+        assert "PartitionedCall" in kinds
+        theirs.randomize(0)
+        ours.randomize(0)
+        assert_same(theirs, ours)
+
+
+def test_each_direction_of_cudnns_encoder_drops_by_itself(without_gpu):
+    """An input is kept if one of the directions keeps it; the gradient of others is 0."""
+    kind = WIDE["flat"]
+    ours = Built(
+        kind,
+        accelerated.accelerated(kind.model(), layout="cudnn"),
+        copies(kind, 8),
+        is_training=True,
+        seed=5,
+        dropout_keep_prob=KEEP,
+    )
+    with ours:
+        ours.randomize(0)
+        with ours.graph.as_default():
+            both = tf.gradients(ours.posterior.mean(), [ours.given["x"]])
+        kept = ours.run(both)[0].reshape(-1, 30) != 0
+    keep = 1 - (1 - KEEP) ** 2
+    assert abs(kept.mean() - keep) < 5 * np.sqrt(keep * (1 - keep) / kept.size)
+    assert len({row.tobytes() for row in kept}) >= len(kept) - 2
 
 
 @pytest.mark.slow
@@ -488,6 +561,87 @@ def test_with_what_it_gave_itself_a_decoder_gives_magentas_loss(name, monkeypatc
             built.randomize(0)
         assert_same(theirs, ours)
         assert abs(forced.run(forced.losses)[0] / ours.run(ours.losses)[0] - 1) > 5e-5
+
+
+# Kinds whose draws `models.accelerated.draws` knows.
+DRAWN = [
+    "cat-mel_2bar_small",
+    "cat-mel_2bar_med_chords",
+    "groovae_4bar",
+    "flat-trio_16bar",
+    "one hit a step",
+    "hierdec-mel_16bar",
+    "hierdec-groove_16bar",
+    "hierdec-trio_16bar",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DRAWN)
+def test_in_a_compiled_loop_what_it_gave_itself_gives_magentas_loss(name, monkeypatch):
+    """With noise of 1/2 everywhere, what is drawn is what is likeliest."""
+    make_certain(monkeypatch)
+    monkeypatch.setattr(draws, "noise", lambda shape: tf.fill(shape, 0.5))
+    sampling = dict(sampling_schedule="constant", sampling_rate=1.0, is_training=True)
+    theirs, ours = pair(KINDS[name], layout="xla", **sampling)
+    with theirs, ours:
+        kinds = {operation.type for operation in ours.graph.get_operations()}
+        # Neither of TensorFlow's loops: the recurrence is in compiled functions alone.
+        assert not kinds & {"While", "StatelessWhile", "LSTMBlockCell"}
+        theirs.randomize(0)
+        ours.randomize(0)
+        assert_same(theirs, ours)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cat-mel_2bar_med_chords", "groovae_4bar", "hierdec-mel_16bar"])
+@pytest.mark.parametrize("keep", [1.0, 0.6])
+def test_compiled_a_loop_computes_what_it_does_uncompiled(name, keep, monkeypatch):
+    """With the same noise of sampling and dropout, values and gradients are the same."""
+    kind = KINDS[name]
+    built = []
+    compile_and_run = layouts.Layout.run
+
+    def only_run(self, function, *given):
+        """TensorFlow runs the same function, without XLA."""
+        return tf.function(function, autograph=False)(*given)
+
+    for run in (only_run, compile_and_run):
+        monkeypatch.setattr(layouts.Layout, "run", run)
+        numbers = itertools.count()
+
+        def noise(shape, numbers=numbers):
+            return tf.random.stateless_uniform(shape, [next(numbers), 0])
+
+        def mask(shape, keep, noise=noise):
+            return tf.floor(keep + noise(shape)) / keep
+
+        monkeypatch.setattr(draws, "noise", noise)
+        monkeypatch.setattr(operations, "mask", mask)
+        monkeypatch.setattr(decoders, "mask", mask)
+        built.append(
+            Built(
+                kind,
+                accelerated.accelerated(kind.model(), layout="xla"),
+                make_batch(kind, 4),
+                is_training=True,
+                seed=3,
+                sampling_schedule="constant",
+                sampling_rate=0.5,
+                dropout_keep_prob=keep,
+            )
+        )
+        # Built here, since it runs the loop too.
+        assert built[-1].gradients
+    plain, compiled = built
+    with plain, compiled:
+        plain.randomize(0)
+        compiled.randomize(0)
+        first = plain.run([plain.losses, plain.gradients])
+        found = compiled.run([compiled.losses, compiled.gradients])
+        np.testing.assert_allclose(found[0], first[0], rtol=1e-5)
+        for variable, gradient in first[1].items():
+            assert_close(found[1][variable], gradient, rtol=1e-4)
 
 
 def copies(kind, n):
@@ -632,9 +786,9 @@ def test_z_has_a_mask_in_each_step():
         z = tf.ones([4, 20])
         sequence = lstm.sequence
 
-        def note(inputs, state, layer, constant=None, fused=True):
+        def note(inputs, state, layer, constant=None, layout=layouts.LOOPS):
             seen.append((inputs, constant))
-            return sequence(inputs, state, layer, constant, fused)
+            return sequence(inputs, state, layer, constant, layout)
 
         lstm.sequence = note
         try:

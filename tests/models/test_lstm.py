@@ -12,11 +12,17 @@ magenta_compat.apply()
 import tensorflow.compat.v1 as tf  # noqa: E402
 from magenta.contrib import rnn as contrib_rnn  # noqa: E402
 
-from models.accelerated import lstm  # noqa: E402
+from models.accelerated import layouts, lstm  # noqa: E402
+from tests.support import cudnn_reference  # noqa: E402
 
 # steps, batch, depth of the inputs, units; among them sequences of one step and a single number.
 SIZES = [(1, 1, 1, 1), (1, 3, 4, 2), (2, 1, 3, 5), (5, 4, 1, 3), (7, 3, 6, 4), (11, 2, 5, 1)]
-KINDS = ["operations", "fused"]
+LAYOUTS = {
+    "operations": layouts.of("loops", fused=False),
+    "fused": layouts.LOOPS,
+    "cudnn": layouts.of("cudnn"),
+    "xla": layouts.of("xla"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +32,11 @@ def graph():
         yield graph
 
 
-@pytest.fixture(params=KINDS)
-def fused(request) -> bool:
-    """The argument `fused` of `sequence` and `step`."""
-    return request.param == "fused"
+@pytest.fixture(params=LAYOUTS)
+def layout(request, monkeypatch) -> layouts.Layout:
+    """The argument `layout` of `sequence` and `step`."""
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", cudnn_reference.cudnn_rnn_v3)
+    return LAYOUTS[request.param]
 
 
 def random(rng, *shape):
@@ -83,7 +90,7 @@ def assert_equal(theirs, ours, before, feeds=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("constants", [0, 3])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
+def test_a_sequence_is_that_of_magentas_cell(sizes, constants, layout):
     """h of all steps is the same, and so are the gradients of all inputs."""
     steps, batch, depth, units = sizes
     rng = np.random.default_rng(sum(sizes))
@@ -98,17 +105,20 @@ def test_a_sequence_is_that_of_magentas_cell(sizes, constants, fused):
         by.append(constant)
     theirs, _ = magentas(concatenated, state, units)
     before = len(tf.get_default_graph().get_operations())
-    ours = lstm.sequence([inputs], state, layer, constant, fused)
+    ours = lstm.sequence([inputs], state, layer, constant, layout)
     assert ours.shape == [steps, batch, units]
     assert tf.trainable_variables() == weights
     kinds = {operation.type for operation in tf.get_default_graph().get_operations()[before:]}
-    assert ("BlockLSTM" in kinds) == fused
+    assert ("BlockLSTM" in kinds) == (layout == layouts.LOOPS)
+    assert bool(kinds & {"PartitionedCall", "StatefulPartitionedCall"}) == (
+        layout == LAYOUTS["xla"]
+    )
     assert_equal(outcome([theirs], by, 2), outcome([ours], by, 2), assign)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_steps_are_those_of_magentas_cell(sizes, fused):
+def test_steps_are_those_of_magentas_cell(sizes, layout):
     """The state after several steps is the same, and so are the gradients of all inputs."""
     steps, batch, depth, units = sizes
     rng = np.random.default_rng(sum(sizes))
@@ -118,12 +128,12 @@ def test_steps_are_those_of_magentas_cell(sizes, fused):
     _, theirs = magentas(inputs, state, units)
     after = state
     for t in range(steps):
-        after = lstm.step(inputs[t], after, layer, fused)
+        after = lstm.step(inputs[t], after, layer, layout)
     by = [inputs, *state, *weights]
     assert_equal(outcome([theirs.c, theirs.h], by, 2), outcome([*after], by, 2), assign)
 
 
-def test_the_number_of_steps_may_be_unknown(fused):
+def test_the_number_of_steps_may_be_unknown(layout):
     """The same graph takes sequences of several lengths, with gradients."""
     inputs = tf.placeholder(tf.float32, [None, 2, 3])
     state = lstm.zero_state(2, 4)
@@ -131,7 +141,7 @@ def test_the_number_of_steps_may_be_unknown(fused):
     layer, weights, assign = variables(4, 4, seed=1)
     tiled = tf.tile(constant[None], [tf.shape(inputs)[0], 1, 1])
     theirs, _ = magentas(tf.concat([inputs, tiled], axis=2), state, 4)
-    ours = lstm.sequence([inputs], state, layer, constant, fused)
+    ours = lstm.sequence([inputs], state, layer, constant, layout)
     assert ours.shape.as_list() == [None, 2, 4]
     by = [inputs, constant, *weights]
     both = [([hs], tf.gradients(tf.reduce_sum(hs**2), by)) for hs in (theirs, ours)]
@@ -141,7 +151,7 @@ def test_the_number_of_steps_may_be_unknown(fused):
         assert_equal(*both, assign, feeds)
 
 
-def test_a_step_by_hand(fused):
+def test_a_step_by_hand(layout):
     """One unit, one input x = 1, h = 1 before; the columns of the kernel are i, j, f and o.
 
         i = sigmoid( 2      - 3      + 1)      = sigmoid(0)     = 1/2
@@ -157,10 +167,10 @@ def test_a_step_by_hand(fused):
     kernel = [[2, math.log(2), math.log(3), 0], [-3, 1, -2, -math.log(4)]]
     layer = lstm.Weights(tf.constant(kernel, tf.float32), tf.constant([1.0, -1, 1, 0]))
     state = lstm.State(tf.constant([[(math.log(2) - 0.3) / 0.75]]), tf.constant([[1.0]]))
-    after = lstm.step(tf.constant([[1.0]]), state, layer, fused)
-    hs = lstm.sequence([tf.constant([[[1.0]]])], state, layer, fused=fused)
+    after = lstm.step(tf.constant([[1.0]]), state, layer, layout)
+    hs = lstm.sequence([tf.constant([[[1.0]]])], state, layer, layout=layout)
     # The same, with the constant as the only input.
-    constant = lstm.sequence([tf.zeros([1, 1, 0])], state, layer, tf.constant([[1.0]]), fused)
+    constant = lstm.sequence([tf.zeros([1, 1, 0])], state, layer, tf.constant([[1.0]]), layout)
     with tf.Session() as session:
         after, hs, constant = session.run((after, hs, constant))
     assert after.c == pytest.approx(np.array([[math.log(2)]]), rel=1e-6)

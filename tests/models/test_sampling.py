@@ -68,6 +68,10 @@ class Sampler:
     def operations(self):
         return len(self._session.graph.get_operations())
 
+    @property
+    def kinds(self):
+        return {operation.type for operation in self._session.graph.get_operations()}
+
     def run(self, z, steps, temperature, fetch=None):
         return self._session.run(
             self._samples if fetch is None else fetch,
@@ -81,9 +85,10 @@ def small_hparams(max_seq_len):
     return hparams.parse(_SMALL)
 
 
-def fast(decoder):
+def fast(decoder, layout="loops"):
     encoder = lstm_models.BidirectionalLstmEncoder()
-    return accelerated.accelerated(base_model.MusicVAE(encoder, decoder)).decoder
+    model = base_model.MusicVAE(encoder, decoder)
+    return accelerated.accelerated(model, layout=layout).decoder
 
 
 def hierarchical(core, levels, **kwargs):
@@ -122,6 +127,25 @@ def test_the_likeliest_are_magentas(core, levels, batch):
     plain = Sampler(plain, depth, batch, hparams)
     ours = Sampler(fast(ours), depth, batch, hparams, plain.variables)
     assert_likeliest_are_equal(plain, ours, z_for(batch), 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "core, levels",
+    [("groove", [3, 4]), ("several", [12]), ("split", [3, 4]), ("categorical", [2, 3, 2])],
+)
+def test_in_a_compiled_loop_the_likeliest_are_magentas(core, levels):
+    make, depth = _CORES[core]
+    hparams = small_hparams(12)
+    plain, ours = (make() if len(levels) == 1 else hierarchical(make(), levels) for _ in range(2))
+    plain = Sampler(plain, depth, 5, hparams)
+    ours = Sampler(fast(ours, "xla"), depth, 5, hparams, plain.variables)
+    assert "TensorArrayV3" not in ours.kinds
+    assert "StatefulPartitionedCall" in ours.kinds or "PartitionedCall" in ours.kinds
+    assert_likeliest_are_equal(plain, ours, z_for(5), 12)
+    # The same graph takes sequences of another length, where it is not hierarchical.
+    if len(levels) == 1:
+        assert_likeliest_are_equal(plain, ours, z_for(5), 7)
 
 
 def test_one_layer_is_a_list_of_layers_too():
@@ -180,7 +204,7 @@ def test_the_results_are_magentas_too():
         np.testing.assert_allclose(other, one, atol=1e-4)
 
 
-def biased(core, levels, bias, batch, **kwargs):
+def biased(core, levels, bias, batch, layout="loops", **kwargs):
     """A sampler whose outputs are the same at every step: the bias of the output layer."""
     make, depth = _CORES[core]
     decoder = make() if len(levels) == 1 else hierarchical(make(), levels)
@@ -190,7 +214,7 @@ def biased(core, levels, bias, batch, **kwargs):
     [name] = [name for name in variables if name.endswith("output_projection/bias")]
     variables[name] = np.array(bias)
     decoder = make() if len(levels) == 1 else hierarchical(make(), levels)
-    return Sampler(fast(decoder), depth, batch, hparams, variables, **kwargs)
+    return Sampler(fast(decoder, layout), depth, batch, hparams, variables, **kwargs)
 
 
 @pytest.mark.slow
@@ -223,10 +247,11 @@ def test_hits_are_drawn_by_their_odds():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("layout", ["loops", "xla"])
 @pytest.mark.parametrize("levels", [[8], [2, 4]])
-def test_a_seed_gives_the_same_samples(levels):
+def test_a_seed_gives_the_same_samples(levels, layout):
     def draw(seed):
-        return biased("categorical", levels, np.zeros(5), 20, seed=seed).run(
+        return biased("categorical", levels, np.zeros(5), 20, layout, seed=seed).run(
             np.zeros([20, 3]), 8, 1.0
         )
 

@@ -1,6 +1,7 @@
 """Trains on fixed batches with Magenta's music_vae_train. A job has
 
-config: {"name", "file", "hparams"} of a config of this project, or
+config: {"name", "file", "hparams"} of a config of this project, and
+layout, precision: as `train` takes them; or
 model: {"encoder", "decoder"}, from `_model_plan.plan`, of Magenta's classes, and
 hparams: all of them.
 batches: {"inputs", "outputs", "controls", "lengths": {"path", "shape", "dtype"}}: files of raw
@@ -107,9 +108,13 @@ def _ours(job):
     from pipelines.runtime import cores, devices
 
     # One device is measured, but as `train` sets it up.
-    devices.use("")
+    used = devices.use("")
     cores.lay_out()
-    return ConfigRef(**job["config"]).build(), magenta_compat.music_vae_train()
+    magentas = magenta_compat.music_vae_train()
+    from pipelines.systems.musicvae import layout
+
+    config = ConfigRef(**job["config"]).build()
+    return layout.lay_out(config, job["layout"], used, job["precision"]), magentas
 
 
 def _magentas(job):

@@ -10,6 +10,22 @@ CHECKPOINT_FILE = (
     "with the lowest loss on held-out records (see train --validation_path)."
 )
 
+# models.accelerated.layouts has these names too, but imports TensorFlow.
+LAYOUTS = ("auto", "loops", "cudnn", "xla")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def define_layout() -> None:
+    """Defines --layout, which `layout.lay_out` takes."""
+    flags.DEFINE_enum(
+        "layout",
+        "auto",
+        LAYOUTS,
+        "How the layers of the model run: as loops of TensorFlow, whole by cuDNN (needs a GPU), or "
+        "as loops that XLA compiles. auto: loops on a CPU, cudnn on a GPU. The variables are the "
+        "same. (Not in Magenta.)",
+    )
+
 
 def define(
     pretrained: str, run_dir: str = "The run's folder; its newest checkpoint is used."

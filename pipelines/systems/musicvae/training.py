@@ -22,6 +22,7 @@ from pipelines.runtime.draws_by_step import DrawsByStep
 from pipelines.runtime.progress import Stages
 from pipelines.systems.musicvae import (
     input_wait,
+    layout,
     media_hook,
     run,
     strategies,
@@ -47,6 +48,8 @@ class Options:
     Attributes:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
       strategy: how a step is run, one of `strategies.NAMES`.
+      layout: how the model runs on them, as `layout.choose` takes it.
+      precision: what factors of products are rounded to, as `layout.lay_out` takes it.
       seed: the seed of the initial variables, the order of the examples and what is drawn; the
         same seed gives the same checkpoints, however often the run was stopped and went on. None
         draws a new one.
@@ -65,6 +68,8 @@ class Options:
 
     devices: str = ""
     strategy: str = strategies.GRAPH
+    layout: str = "auto"
+    precision: str = "float32"
     seed: int | None = None
     warm_start: str | None = None
     cache_dataset: bool = False
@@ -129,6 +134,12 @@ def train(
     strategies.require_one_device(options.strategy, used, options.workers)
     if options.strategy == strategies.GRAPH:
         cores.lay_out()
+        config = layout.lay_out(config, options.layout, used, options.precision)
+    elif (options.layout, options.precision) != ("auto", "float32"):
+        raise UserError(
+            f"--layout and --precision are for --strategy={strategies.GRAPH}; "
+            f"--strategy={options.strategy} compiles the step as a whole"
+        )
     else:
         config = strategies.compilable(ref, config)
     devices.require_divisible(config.hparams.batch_size, used, options.workers)

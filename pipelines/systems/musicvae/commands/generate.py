@@ -22,6 +22,7 @@ Examples:
       --input=groove.mid --attribute=density,style:jazz --amount=-1,1.5
 """
 
+import dataclasses
 import os
 import secrets
 from collections.abc import Iterable
@@ -172,6 +173,7 @@ flags.DEFINE_string(
     "What to decode on: CPU or GPU, or one of several as in GPU:1. By default a GPU where "
     "TensorFlow finds one, else the CPU. (Not in Magenta.)",
 )
+model_flags.define_layout()
 flags.DEFINE_bool("overwrite", False, "Replace other music of the same name. (Not in Magenta.)")
 flags.DEFINE_bool(
     "json", False, "Print JSON instead of paths: mode, seed and files. (Not in Magenta.)"
@@ -321,11 +323,12 @@ def main() -> None:
     tensorflow.start(FLAGS.log)
     from pipelines.media.page import writing
     from pipelines.runtime import devices
-    from pipelines.systems.musicvae import generation, model
+    from pipelines.systems.musicvae import generation, layout, model
     from pipelines.systems.musicvae.run import open_from_flags
 
     run = open_from_flags(FLAGS)
-    devices.use(FLAGS.devices)
+    used = devices.use(FLAGS.devices)
+    run = dataclasses.replace(run, config=layout.lay_out(run.config, FLAGS.layout, used))
     seed = FLAGS.seed
     if seed is None:
         seed = secrets.randbits(31)

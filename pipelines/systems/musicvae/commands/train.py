@@ -23,7 +23,7 @@ from pipelines.runtime import app, device_names, tensorflow, tpus
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.progress import Stages
-from pipelines.systems.musicvae import pretrained
+from pipelines.systems.musicvae import model_flags, pretrained
 
 FLAGS = flags.FLAGS
 
@@ -87,6 +87,14 @@ flags.DEFINE_enum(
     ["graph", "compiled", "tpu"],
     "How a step runs. graph: operation by operation; compiled: XLA compiles it as a whole, for one "
     "CPU or GPU; tpu: the same step on a TPU. (Not in Magenta.)",
+)
+model_flags.define_layout()
+flags.DEFINE_enum(
+    "precision",
+    "float32",
+    model_flags.PRECISIONS,
+    "What the factors of matrix products are rounded to; sums, states, losses and variables stay "
+    "float32. (Not in Magenta.)",
 )
 flags.DEFINE_string(
     "warm_start",
