@@ -83,6 +83,10 @@ def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = 
     Args:
       path: the folder or archive.
       places: what `Archive.place` said of files that are to be read.
+
+    Raises:
+      UserError: where it is not to be seen, as on a machine that lacks a mount. All that is in it
+        would be rejected there.
     """
     if storage.is_address(path):
         found = _at_address(path, beam_files.job())
@@ -91,6 +95,10 @@ def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = 
         path = found
     if os.path.isdir(path):
         return _Folder(path)
+    if not os.access(path, os.R_OK):
+        raise UserError(
+            f"{path} is not there or may not be read; every worker has to see it at that path"
+        )
     known = {name: place for name, place in (places or {}).items() if place}
     return _Tar(path, known) if _tar.is_tar(path) else _Zip(path, known)
 
@@ -396,8 +404,11 @@ class _Tar:
         self._path = path
         self._places = places
 
+    def _changed(self) -> int:
+        return os.stat(self._path).st_mtime_ns
+
     def _index(self) -> _tar.Tar:
-        return _tar.opened(self._path, os.stat(self._path).st_mtime_ns)
+        return _tar.opened(self._path, self._changed())
 
     def names(self, root: str) -> Iterator[str]:
         # In the order of the archive, because a compressed one is read from its beginning on.
@@ -409,7 +420,10 @@ class _Tar:
         if not is_inside(name):
             raise Rejected("outside", OUTSIDE)
         try:
-            with self._index().open(name, self._places.get(name)) as file:
+            place = self._places.get(name)
+            # What lies at a place does not say what it is, as it does in a zip.
+            known = place[:2] if place and place[2] == self._changed() else None
+            with self._index().open(name, known) as file:
                 yield file
         except KeyError:
             raise Rejected("missing", "no such file") from None
@@ -422,7 +436,7 @@ class _Tar:
 
     def place(self, name: str) -> Sequence[int] | None:
         member = self._index().members.get(name)
-        return member if member and member.position >= 0 else None
+        return (*member, self._changed()) if member and member.position >= 0 else None
 
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         return _read(self, name, max_bytes, start)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 import random
 import tarfile
@@ -274,6 +275,23 @@ def test_a_member_that_is_no_longer_at_its_place_is_rejected(tmp_path):
             placed(path, "two.mid", place).read("two.mid", 9)
 
 
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_member_of_a_tar_that_was_made_anew_is_read_where_it_is_now(tmp_path, suffix):
+    files = {"one.mid": b"first", "two.mid": b"other"}
+    path = write_tar(tmp_path / f"a.{suffix}", files, SUFFIXES[suffix])
+    os.utime(path, ns=(0, 1))
+    place = _archives.open_archive(str(path)).place("two.mid")
+    write_tar(path, dict(reversed(files.items())), SUFFIXES[suffix])
+    os.utime(path, ns=(0, 2))
+    assert placed(path, "two.mid", place).read("two.mid", 9) == b"other"
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "folder"])
+def test_an_input_that_a_worker_does_not_see_is_an_error_and_no_rejection(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name} is not there or may not be read; every worker"):
+        placed(tmp_path / name, "one.mid", None)
+
+
 def test_what_only_the_directory_can_tell_has_no_place(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -288,7 +306,9 @@ def test_what_only_the_directory_can_tell_has_no_place(tmp_path):
     with pytest.raises(Rejected, match="encrypted"):
         placed(path, "locked.mid", None).read("locked.mid", 9)
     links = {"a": b"1", "link": (tarfile.SYMTYPE, "a")}
-    linked = _archives.open_archive(str(write_tar(tmp_path / "a.tar", links)))
-    assert linked.place("link") is None and linked.place("a") == (512, 1)
+    path = write_tar(tmp_path / "a.tar", links)
+    linked = _archives.open_archive(str(path))
+    assert linked.place("link") is None
+    assert linked.place("a") == (512, 1, path.stat().st_mtime_ns)
     (tmp_path / "a.mid").write_bytes(b"x")
     assert _archives.open_archive(str(tmp_path)).place("a.mid") is None
