@@ -17,6 +17,8 @@ from pipelines.runtime.app import UserError
 
 # Networks for documentation (RFC 5737); one is taken that this machine is not in.
 _NETWORKS = ("198.51.100", "203.0.113", "192.0.2")
+# What such a network has addresses for, beside this machine's.
+_MOST = 250
 
 
 class Machine(NamedTuple):
@@ -44,19 +46,21 @@ class Machine(NamedTuple):
         return "0.0.0.0" if self.name else self.address
 
     def unplug(self) -> None:
-        """Takes its network away."""
-        _ip(*self.inside[1:], "ip", "link", "set", "eth0", "down")
+        """Takes its network away; this machine itself keeps its own."""
+        _ip("-netns", self.name, "link", "set", "eth0", "down")
 
 
 def why_not() -> str | None:
     """Why there can be no such machines here; None where there can."""
     if shutil.which("ip") is None:
         return "no program `ip` here, and so no network namespaces"
-    name = f"reelgroove-{os.getpid()}-try"
-    tried = subprocess.run(["ip", "netns", "add", name], check=False, capture_output=True)
-    if tried.returncode:
-        return "no right to make network namespaces here"
-    _ip("netns", "delete", name)
+    try:
+        with network(1) as (machine,):
+            _ip(*machine.inside[1:], "true")
+    except subprocess.CalledProcessError as error:
+        return f"no machines of network namespaces here: {error.stderr.decode().strip()}"
+    except UserError as error:
+        return str(error)
     return None
 
 
@@ -68,9 +72,11 @@ def network(count: int) -> Iterator[list[Machine]]:
       count: how many, at most 250.
 
     Raises:
-      UserError: where no network is free.
+      UserError: for more, or where no network is free.
       subprocess.CalledProcessError: where that is not allowed.
     """
+    if count > _MOST:
+        raise UserError(f"{count} machines are more than the {_MOST} that one network has")
     bridge, begin = f"rg{os.getpid()}", _free_network()
     machines = [
         Machine(f"{begin}.{2 + number}", f"reelgroove-{os.getpid()}-{number}")
