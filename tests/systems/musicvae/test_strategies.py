@@ -82,7 +82,7 @@ def same_noise(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["flat-groove_4bar"])
+@pytest.mark.parametrize("config", ["flat-groove_4bar", "hierdec-groove_4bar"])
 def test_fifty_compiled_steps_have_the_losses_of_the_usual_ones(
     groove_records, tmp_path, losses, same_noise, config
 ):
