@@ -155,8 +155,12 @@ fetch() {
 # that was being written when the machine went has another checksum, if it can be seen at all.
 in_bucket() {
   local status=0 names
-  names=$(rclone lsf --quiet --files-only --include '*.tar' "$bucket") || status=$?
-  [ "$status" = 0 ] || [ "$status" = 3 ] || return "$status" # 3: there is no such folder yet
+  names=$(rclone lsf --quiet --files-only --include '*.tar' "$bucket" 2>"$work/rclone.log") || status=$?
+  # 3: there is no such folder yet, as before the first time.
+  if [ "$status" != 0 ] && [ "$status" != 3 ]; then
+    cat "$work/rclone.log" >&2
+    return "$status"
+  fi
   [ -z "$names" ] || sort <<<"$names"
 }
 
