@@ -1,6 +1,8 @@
 """Tries a layout on a device, before a model is trusted to it."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -27,11 +29,13 @@ def fault(layout: str, device: str) -> str | None:
     if layout == "cudnn":
         # What cuDNN cannot do is done by XLA.
         tried.append(layouts.of("xla"))
-    # Without soft placement, so that no other device does what this one cannot.
-    strict = tf.ConfigProto(allow_soft_placement=False)
     try:
-        with tf.Graph().as_default(), tf.Session(config=strict) as session, tf.device(device):
-            expected, *found = session.run([_outcome(each) for each in (plain, *tried)])
+        # Without a ConfigProto: this may be the first session of the process, which decides which
+        # GPUs are opened and how their memory is taken (`runtime.devices`).
+        with _strict_placement(), tf.Graph().as_default(), tf.Session() as session:
+            with tf.device(device):
+                outcomes = [_outcome(each) for each in (plain, *tried)]
+            expected, *found = session.run(outcomes)
     except (tf.errors.OpError, ValueError) as error:
         return _words(error)
     for each in found:
@@ -39,6 +43,17 @@ def fault(layout: str, device: str) -> str | None:
         if not apart < _TOLERANCE:
             return f"its results are {apart:.2g} apart from those of loops"
     return None
+
+
+@contextlib.contextmanager
+def _strict_placement() -> Iterator[None]:
+    """Lets no other device do what the chosen one cannot, in sessions that are made meanwhile."""
+    before = tf.config.get_soft_device_placement()
+    tf.config.set_soft_device_placement(False)
+    try:
+        yield
+    finally:
+        tf.config.set_soft_device_placement(before)
 
 
 def _words(error: Exception) -> str:
