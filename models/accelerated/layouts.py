@@ -18,8 +18,8 @@ class Layout(NamedTuple):
       fused: whether kernels may be used that XLA does not have.
       cudnn: whether cuDNN runs the layers whose inputs are all known. It needs a GPU.
       compiled: whether XLA compiles the loops, each by itself.
-      bfloat16: whether the factors of matrix products are rounded to bfloat16. States, losses and
-        variables stay float32, and so does what cuDNN computes.
+      bfloat16: whether the factors of matrix products, and the products, are rounded to bfloat16.
+        States, losses and variables stay float32, and so does what cuDNN computes.
     """
 
     fused: bool = True
@@ -28,7 +28,10 @@ class Layout(NamedTuple):
     bfloat16: bool = False
 
     def product(self, a, b, **how):
-        """The product of two matrices, float32; `how` as in tf.matmul."""
+        """The product of two matrices, as float32; `how` as in tf.matmul.
+
+        In bfloat16 it is rounded, too: TensorFlow has no kernel whose result is wider than that.
+        """
         if not self.bfloat16:
             return tf.matmul(a, b, **how)
         return tf.cast(tf.matmul(self.factor(a), self.factor(b), **how), tf.float32)

@@ -49,7 +49,7 @@ class Options:
       devices: as `devices.choose` takes it; each of several gets an equal part of each batch.
       strategy: how a step is run, one of `strategies.NAMES`.
       layout: how the model runs on them, as `layout.choose` takes it.
-      precision: what factors of products are rounded to, as `layout.lay_out` takes it.
+      precision: what matrix products are rounded to, as `layout.lay_out` takes it.
       seed: the seed of the initial variables, the order of the examples and what is drawn; the
         same seed gives the same checkpoints, however often the run was stopped and went on. None
         draws a new one.

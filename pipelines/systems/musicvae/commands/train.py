@@ -93,8 +93,8 @@ flags.DEFINE_enum(
     "precision",
     "float32",
     model_flags.PRECISIONS,
-    "What the factors of matrix products are rounded to; sums, states, losses and variables stay "
-    "float32. (Not in Magenta.)",
+    "What the matrix products of the LSTMs, and their factors, are rounded to; states, losses and "
+    "variables stay float32. (Not in Magenta.)",
 )
 flags.DEFINE_string(
     "warm_start",
