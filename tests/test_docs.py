@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from apache_beam.options import pipeline_options
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -175,6 +176,12 @@ def test_commands_and_their_flags_exist(page):
     assert wrong == []
 
 
+@functools.cache
+def beams():
+    """What --pipeline_options takes."""
+    return {f"--{name}" for name in pipeline_options.PipelineOptions([]).get_all_options()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_flags_in_sentences_exist(page):
@@ -186,7 +193,7 @@ def test_flags_in_sentences_exist(page):
     beside = "".join(path.read_text() for path in (ROOT / page).parent.glob("*.py"))
     defined = re.findall(r'(?:DEFINE_\w+\(\s*"|add_argument\(\s*"--)(\w+)"', beside)
     own = {f"--{name}" for name in defined}
-    assert named - all_flags() - own - OTHERS - {"--help"} == set()
+    assert named - all_flags() - beams() - own - OTHERS - {"--help"} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
