@@ -192,3 +192,10 @@ def test_a_compiled_step_is_not_divided():
         with pytest.raises(UserError, match=message):
             strategies.require_one_device("compiled", devices, workers)
     strategies.require_one_device("tpu", ["/device:CPU:0"], 1)
+
+
+@pytest.mark.parametrize("given", [{"layout": "loops"}, {"precision": "bfloat16"}])
+def test_a_layout_is_refused_where_the_step_is_compiled_as_a_whole(tmp_path, given):
+    with pytest.raises(UserError, match="--layout and --precision are for --strategy=graph"):
+        train_run(tmp_path, tmp_path / "run", strategy="compiled", **given)
+    assert not (tmp_path / "run").exists()
