@@ -6,18 +6,19 @@
 #     experiments/vm/start.sh [SETTINGS]
 #
 # SETTINGS is a file of lines VM_NAME=VALUE, by default /etc/reelgroove.env where there is one; they
-# may stand in the environment as well:
+# may stand in the environment as well. The shell reads the file, so a value with a space, or with a
+# character that means something to the shell, needs 'quotes', and only who may be root may write it.
 #
 #   VM_WORK              a folder on a disk that outlives the machine, for all that is made
 #   VM_CORPUS, VM_INPUT  as --corpus and --input of convert; the input may be an https:// address
 #   VM_INPUT_SHA256      its checksum, which an address needs
-#   VM_CONVERT_FLAGS     more flags of convert, by spaces
+#   VM_CONVERT_FLAGS     more flags of convert, by spaces or lines
 #   VM_CONFIG, VM_NUM_STEPS, VM_SEED   as the flags of train
-#   VM_TRAIN_FLAGS       more flags of train, by spaces
+#   VM_TRAIN_FLAGS       more flags of train, by spaces or lines
 #   VM_RUN_DIR           the run's folder; by default VM_WORK/run
 #   VM_BUCKET            where the run is kept besides, for a disk that does not outlive the machine:
 #                        an address of rclone (:gcs,env_auth:bucket/run), or a folder
-#   VM_BUCKET_SECONDS    how often it is put there: 60
+#   VM_BUCKET_SECONDS    after how many seconds it is put there again: 60
 #   VM_TENSORBOARD_PORT  on this machine alone; 6006, and 0 starts none
 #   VM_SOURCE, VM_REF    a Git address and a branch or tag of the project, where this file does not
 #                        lie in a checkout
@@ -34,6 +35,8 @@ fail() {
 
 settings=${1:-/etc/reelgroove.env}
 if [ -f "$settings" ]; then
+  # The shell would look for a mere name in PATH first.
+  case $settings in */*) ;; *) settings=./$settings ;; esac
   set -a
   # shellcheck source=/dev/null
   . "$settings"
@@ -48,18 +51,41 @@ work=$VM_WORK
 records=$work/records
 run_dir=${VM_RUN_DIR:-$work/run}
 bucket=${VM_BUCKET:-}
+seconds=${VM_BUCKET_SECONDS:-60}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "VM_BUCKET_SECONDS=$seconds: it has to be a number, as 60"
 port=${VM_TENSORBOARD_PORT:-6006}
-read -ra convert_flags <<<"${VM_CONVERT_FLAGS:-}"
-read -ra train_flags <<<"${VM_TRAIN_FLAGS:-}"
+# To the end of the text, and not of its first line, which `read` takes for a failure.
+read -rd '' -a convert_flags <<<"${VM_CONVERT_FLAGS:-}" || true
+read -rd '' -a train_flags <<<"${VM_TRAIN_FLAGS:-}" || true
 [ -z "${VM_SEED:-}" ] || train_flags+=("--seed=$VM_SEED")
+# The input as the log may show it: what an address has before its host or after its path may be a
+# password or a signature.
+named=$VM_INPUT
+case $named in
+  https://* | http://*)
+    named=${named%%[?#]*}
+    rest=${named#*://}
+    host=${rest%%/*}
+    named=${named%%://*}://${host##*@}${rest#"$host"}
+    ;;
+esac
+converted="$VM_CORPUS of $named${VM_INPUT_SHA256:+ ($VM_INPUT_SHA256)}"
+converted+="${convert_flags[*]:+ with ${convert_flags[*]}}"
 # What the run is trained to; it stands in the run's folder once that is done.
 marker=$run_dir/trained.txt
-goal="$VM_CONFIG to step $VM_NUM_STEPS${train_flags[*]:+ with ${train_flags[*]}}"
+goal="$VM_CONFIG to step $VM_NUM_STEPS on $converted${train_flags[*]:+, ${train_flags[*]}}"
+# By another name, rclone shows the address, which may hold a key, neither in its messages nor in the
+# list of processes.
+if [ -n "$bucket" ]; then
+  export RCLONE_CONFIG_VMBUCKET_TYPE=alias RCLONE_CONFIG_VMBUCKET_REMOTE="$bucket"
+fi
 
 stopped=  # the exit status, once a signal has come
 child=    # the step at work
 training= # whether training has begun
 helpers=() # what is at work beside the steps
+keeper=   # that of them which puts the run into the bucket
+upload=   # what puts an archive there
 
 stop() {
   stopped=$1
@@ -70,9 +96,11 @@ finish() {
   local status=$?
   trap '' HUP INT TERM
   [ ${#helpers[@]} -eq 0 ] || kill "${helpers[@]}" 2>/dev/null || true
+  # Two that put archives there at once would give them one number.
+  [ -z "$keeper" ] || wait "$keeper" || true
   if [ -n "$training" ] && [ -n "$bucket" ]; then
     put_in_bucket || {
-      say "error: the run could not be put into $bucket"
+      say "error: the run could not be put into VM_BUCKET"
       [ "$status" != 0 ] || status=1
     }
   fi
@@ -113,6 +141,9 @@ need() {
   say "installing ${missing[*]}"
   # A machine that has just started may be installing updates.
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600)
+  # What an installation left that was cut short, by which each other one would fail.
+  step env DEBIAN_FRONTEND=noninteractive dpkg --configure -a >&2 ||
+    say "warning: dpkg could not end what was begun before"
   step "${apt[@]}" update
   step "${apt[@]}" install --yes --no-install-recommends ca-certificates "${missing[@]}" >&2
 }
@@ -131,21 +162,28 @@ find_project() {
   fi
 }
 
+is_input() { echo "$VM_INPUT_SHA256  $1" | sha256sum --check --status - 2>/dev/null; }
+
 # The input, downloaded where it is an address.
 fetch() {
   input=$VM_INPUT
   case $input in
     https://* | http://*) ;;
-    *) return 0 ;;
+    *)
+      [ -z "${VM_INPUT_SHA256:-}" ] || is_input "$input" ||
+        fail "$input is not a file with the checksum VM_INPUT_SHA256"
+      return 0
+      ;;
   esac
-  [ -n "${VM_INPUT_SHA256:-}" ] || fail "VM_INPUT_SHA256 has to give the checksum of $input"
-  local file=$work/input/${input##*/}
-  if ! [ -e "$file" ]; then
+  [ -n "${VM_INPUT_SHA256:-}" ] || fail "VM_INPUT_SHA256 has to give the checksum of $named"
+  local file=$work/input/${named##*/}
+  [ -n "${named##*/}" ] || file+=input
+  # One that is there may be that of another address or checksum.
+  if ! is_input "$file"; then
     mkdir -p "$work/input"
-    say "fetching $input"
+    say "fetching $named"
     step curl --fail --silent --show-error --location --retry 5 --output "$file.part" -- "$input"
-    echo "$VM_INPUT_SHA256  $file.part" | sha256sum --check --quiet - >&2 ||
-      fail "$input is not the file that VM_INPUT_SHA256 names"
+    is_input "$file.part" || fail "$named is not the file that VM_INPUT_SHA256 names"
     mv "$file.part" "$file"
   fi
   input=$file
@@ -154,14 +192,22 @@ fetch() {
 # The run is kept in the bucket as archives NUMBER-SHA256.tar, of which the last whole one counts: one
 # that was being written when the machine went has another checksum, if it can be seen at all.
 in_bucket() {
-  local status=0 names
-  names=$(rclone lsf --quiet --files-only --include '*.tar' "$bucket" 2>"$work/rclone.log") || status=$?
+  local status=0 names log=$work/rclone.$BASHPID.log
+  names=$(rclone lsf --quiet --files-only vmbucket: 2>"$log") || status=$?
   # 3: there is no such folder yet, as before the first time.
   if [ "$status" != 0 ] && [ "$status" != 3 ]; then
-    cat "$work/rclone.log" >&2
+    cat "$log" >&2
     return "$status"
   fi
-  [ -z "$names" ] || sort <<<"$names"
+  rm -f "$log"
+  # What else may lie there is not this script's, to read or to remove.
+  LC_ALL=C grep -E '^[0-9]{8}-[0-9a-f]{64}\.tar$' <<<"$names" | LC_ALL=C sort || true
+}
+
+# The last step that a run's folder has a checkpoint of; nothing where it has none.
+last_step() {
+  find "$1/train" -maxdepth 1 -name '*.index' 2>/dev/null |
+    sed -E 's/.*-([0-9]+)\.index$/\1/; s/.*\.index$/0/' | sort -n | tail -n 1 || true
 }
 
 # Hashes of the files that say which other files count; training writes these after those.
@@ -171,14 +217,18 @@ state_of_run() {
 }
 
 put_in_bucket() {
-  local archive before sum names last status tries=0
+  local archive before sum names name last number status tries=0
+  # Without a checkpoint there is nothing to go on from.
+  [ -n "$(last_step "$run_dir")" ] || return 0
   archive=$work/bucket.$BASHPID.tar
   while :; do
     before=$(state_of_run)
     status=0
     # The same files give the same archive. 1: a file, such as that of summaries, grew meanwhile.
+    # What is left out are files of TensorFlow that are being written, and the lock of the run.
     tar --create --file="$archive" --directory="$run_dir" --sort=name --numeric-owner \
-      --exclude='*temp*' --exclude='*.lock' . 2>/dev/null || status=$?
+      --exclude='*ckpt-[0-9]*_temp' --exclude='*.tempstate[0-9]*' --exclude='*.lock' \
+      . 2>/dev/null || status=$?
     if [ "$status" -le 1 ] && [ "$before" = "$(state_of_run)" ]; then break; fi
     [ $((tries += 1)) -lt 20 ] || return 1
   done
@@ -187,58 +237,80 @@ put_in_bucket() {
   names=$(in_bucket) || return 1
   last=${names##*$'\n'}
   if [ "${last#*-}" != "$sum.tar" ]; then
-    last=${last%%-*}
-    last=$(printf '%08d' $((10#${last:-0} + 1)))
+    number=$((10#0${last%%-*} + 1))
+    [ "$number" -lt 100000000 ] || return 1
+    last=$(printf '%08d-%s.tar' "$number" "$sum")
     setpriv --pdeathsig TERM -- \
-      rclone copyto --quiet "$archive" "$bucket/$last-$sum.tar" </dev/null || return 1
+      rclone copyto --quiet "$archive" "vmbucket:$last" </dev/null &
+    upload=$!
+    status=0
+    wait "$upload" || status=$?
+    upload=
+    [ "$status" = 0 ] || return 1
     # The one before stays, in case that this one is not whole.
     while read -r name; do
-      [ -z "$name" ] || rclone deletefile --quiet "$bucket/$name" </dev/null || return 1
+      [ -z "$name" ] || rclone deletefile --quiet "vmbucket:$name" </dev/null || return 1
     done < <(head -n -1 <<<"$names")
   fi
   rm -f "$archive"
+  echo "$last" >"$archive.name"
+  mv "$archive.name" "$work/bucket.txt"
 }
 
 keep_in_bucket() {
   local waited=0
+  trap '[ -z "$upload" ] || { kill "$upload" || true; wait "$upload" || true; }; exit 0' TERM
   exec 8<> <(:) # Nothing comes from it: `read` waits, and no process is left that sleeps.
   while kill -0 $$ 2>/dev/null; do
     read -rt 1 -u 8 || true
-    if [ $((waited += 1)) -ge "${VM_BUCKET_SECONDS:-60}" ]; then
+    if [ $((waited += 1)) -ge "$seconds" ]; then
       waited=0
-      put_in_bucket || say "warning: the run could not be put into $bucket; trying again"
+      put_in_bucket || say "warning: the run could not be put into VM_BUCKET; trying again"
     fi
   done
 }
 
 get_from_bucket() {
-  local names name archive=$work/bucket.tar
-  rm -f "$work"/bucket.*.tar
-  if compgen -G "$run_dir/train/*.index" >/dev/null; then return 0; fi
-  names=$(in_bucket) || fail "cannot list $bucket"
+  local names name sum here there whole='' archive=$work/bucket.tar new=$run_dir.new
+  rm -f "$work"/bucket.*.tar "$work"/bucket.*.name "$work"/rclone.*.log
+  names=$(in_bucket) || fail "cannot list VM_BUCKET"
   [ -n "$names" ] || return 0
+  here=$(last_step "$run_dir")
+  # What this disk itself has put there last is not newer than what it has.
+  if [ -n "$here" ] && [ "${names##*$'\n'}" = "$(cat "$work/bucket.txt" 2>/dev/null)" ]; then
+    return 0
+  fi
   while read -r name; do
-    step rclone copyto --quiet "$bucket/$name" "$archive" || fail "cannot read $bucket/$name"
-    name=${name#*-}
-    if echo "${name%.tar}  $archive" | sha256sum --check --status -; then
-      say "going on with the run in $bucket"
-      rm -rf "$run_dir.new"
-      mkdir -p "$run_dir.new"
-      tar --extract --file="$archive" --directory="$run_dir.new" --no-same-owner
-      rm -f "$archive"
-      # Where it is not empty it was begun without the bucket, and this fails.
-      mv -T "$run_dir.new" "$run_dir" || fail "move $run_dir away; the run is in $bucket"
-      return 0
-    fi
+    step rclone copyto --quiet "vmbucket:$name" "$archive" || fail "cannot read $name in VM_BUCKET"
+    sum=${name#*-}
+    echo "${sum%.tar}  $archive" | sha256sum --check --status - || continue
+    whole=yes
+    rm -rf "$new"
+    mkdir -p "$new"
+    tar --extract --file="$archive" --directory="$new" --no-same-owner
+    there=$(last_step "$new")
+    [ -z "$there" ] || break
   done < <(tac <<<"$names")
-  fail "nothing in $bucket is whole; name another VM_BUCKET"
+  rm -f "$archive"
+  [ -n "$whole$here" ] || fail "nothing in VM_BUCKET is whole; name another VM_BUCKET"
+  if [ -n "${there:-}" ] && [ "$there" -gt "${here:--1}" ]; then
+    say "going on with the run in VM_BUCKET, from step $there"
+    # A run of this disk is older, or ended before its first checkpoint.
+    if [ -e "$run_dir" ] && ! rmdir "$run_dir" 2>/dev/null; then
+      say "what was in $run_dir is in $run_dir.aside"
+      mv -T --backup=numbered "$run_dir" "$run_dir.aside"
+    fi
+    mv -T "$new" "$run_dir"
+  fi
+  rm -rf "$new"
 }
 
 # A function is read as a whole, so that this file may be replaced while it runs.
 main() {
   command -v setpriv flock >/dev/null || fail "install util-linux, which has setpriv and flock"
   mkdir -p "$work"
-  # The kernel lets go of this lock when the last process that holds it ends: the script and its steps.
+  # The kernel lets go of this lock when the last process that holds it ends: the script, its steps
+  # and what puts the run into the bucket.
   exec 9>>"$work/start.lock"
   flock --wait 60 9 || fail "another start.sh is at work in $work"
   need curl git ${bucket:+rclone}
@@ -261,10 +333,15 @@ main() {
     say "TensorBoard: http://localhost:$port, on this machine alone"
   fi
   fetch
-  converted="$VM_CORPUS of $VM_INPUT${convert_flags[*]:+ with ${convert_flags[*]}}"
+  # The run may come from a bucket, and the records be made anew on this disk.
+  if [ -n "$(last_step "$run_dir")" ]; then
+    made=$(cat "$run_dir/records.txt" 2>/dev/null || echo "$converted")
+    [ "$made" = "$converted" ] ||
+      fail "$run_dir was trained on $made, not $converted; name another VM_WORK${bucket:+ and VM_BUCKET}"
+  fi
   if ! [ -e "$records/manifest.json" ]; then
     printf '%s\n' "$converted" >"$work/records.txt"
-    say "converting $input"
+    say "converting $named"
     step "$project/run.sh" convert --corpus="$VM_CORPUS" --input="$input" --output="$records" \
       "${convert_flags[@]}" >/dev/null
   fi
@@ -272,11 +349,14 @@ main() {
   made=$(cat "$work/records.txt" 2>/dev/null || echo "$converted")
   [ "$made" = "$converted" ] || fail "$records is $made, not $converted; name another VM_WORK"
   say "training $goal"
+  mkdir -p "$run_dir"
+  printf '%s\n' "$converted" >"$run_dir/records.txt.new"
+  mv "$run_dir/records.txt.new" "$run_dir/records.txt"
   training=yes
   if [ -n "$bucket" ]; then
-    mkdir -p "$run_dir"
-    keep_in_bucket 9>&- &
-    helpers+=($!)
+    keep_in_bucket & # Where this script is killed, the next waits until it has ended.
+    keeper=$!
+    helpers+=("$keeper")
   fi
   step "$project/run.sh" train --config="$VM_CONFIG" --examples_path="$records/train.tfrecord*" \
     --run_dir="$run_dir" --num_steps="$VM_NUM_STEPS" "${train_flags[@]}"

@@ -5,11 +5,13 @@ import functools
 import hashlib
 import http.server
 import os
+import pathlib
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 
@@ -21,7 +23,8 @@ from experiments.vm import preempt
 VM = preempt.SCRIPT.parent
 ROOT = VM.parents[1]
 # A project that takes no time: what it is told is in CALLS, and training counts to VM_NUM_STEPS, a
-# step in a tenth of a second, from its checkpoint, which SIGTERM has it save.
+# step in a tenth of a second, from its checkpoint, which it saves every five steps and at SIGTERM;
+# with BUILDING it never gets to its first step.
 PROJECT = r"""#!/usr/bin/env bash
 set -euo pipefail
 echo "$*" >>"$CALLS"
@@ -38,13 +41,16 @@ case $1 in
   tensorboard) exec sleep 1000 ;;
   train)
     mkdir -p "$run/train"
+    echo '{}' >"$run/run.json"
     step=0
     [ ! -e "$run/train/checkpoint" ] || step=$(sed s/at-// "$run/train/checkpoint")
     echo "from $step" >>"$CALLS"
+    [ -z "${BUILDING:-}" ] || exec sleep 1000
     trap 'save; echo "terminated at $step" >>"$CALLS"; exit 143' TERM
     while [ "$step" -lt "$steps" ]; do
       sleep 0.1
       step=$((step + 1))
+      [ $((step % 5)) != 0 ] || save
     done
     save
     ;;
@@ -76,6 +82,7 @@ def machine(tmp_path):
             [project / "experiments" / "vm" / "start.sh", *arguments],
             # As in a unit of systemd, there is no home.
             env={"PATH": os.environ["PATH"], "CALLS": str(tmp_path / "calls"), **settings},
+            cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -117,8 +124,8 @@ def await_call(calls, call):
 
 
 def test_the_steps_come_once_each_and_a_trained_run_is_left_alone(machine, calls, tmp_path):
-    flags = {"VM_SEED": "7", "VM_TRAIN_FLAGS": "--hparams=a=[1],b=2 --validation_path=/x/*"}
-    assert "trained: small to step 3" in ended(machine(**flags))
+    flags = {"VM_SEED": "7", "VM_TRAIN_FLAGS": "--hparams=a=[1],b=2\n  --validation_path=/x/*\n"}
+    assert "trained: small to step 3 on abc of tunes, --hparams" in ended(machine(**flags))
     assert calls() == ["configs", "convert", "train", "from 0"]
     told = (tmp_path / "calls").read_text().splitlines()
     disk = tmp_path / "disk"
@@ -135,9 +142,14 @@ def test_the_steps_come_once_each_and_a_trained_run_is_left_alone(machine, calls
     assert calls()[4:] == ["configs", "train", "from 3"]
 
 
-def test_other_music_wants_another_folder(machine, calls):
+def test_other_music_wants_another_folder(machine, calls, tmp_path):
     ended(machine())
     said = ended(machine(VM_INPUT="others", VM_NUM_STEPS="5"), 1)
+    assert "run was trained on abc of tunes, not abc of others; name another VM_WORK" in said
+    # Other music is another goal, too.
+    assert "was trained on" in ended(machine(VM_INPUT="others"), 1)
+    shutil.rmtree(tmp_path / "disk" / "run")
+    said = ended(machine(VM_INPUT="others"), 1)
     assert "records is abc of tunes, not abc of others; name another VM_WORK" in said
     assert calls().count("train") == 1
 
@@ -146,8 +158,28 @@ def test_settings_come_from_a_file(machine, calls, tmp_path):
     settings = tmp_path / "settings.env"
     settings.write_text("VM_NUM_STEPS=4\nVM_CONFIG='large'\n")
     assert "trained: large to step 4" in ended(machine(str(settings)))
+    # A mere name is one of the working directory, and not one that is looked for in PATH.
+    ended(machine("settings.env"))
     assert "no such file" in ended(machine(str(tmp_path / "none.env")), 1)
     assert "VM_CORPUS is not set" in ended(machine(VM_CORPUS=""), 1)
+    said = ended(machine(VM_BUCKET="bucket", VM_BUCKET_SECONDS="1m"), 1)
+    assert said == "start.sh: error: VM_BUCKET_SECONDS=1m: it has to be a number, as 60\n"
+
+
+def test_what_an_installation_left_that_was_cut_short_is_ended_first(machine, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in ("/bin", "/usr/bin"):
+        for path in pathlib.Path(folder).iterdir():
+            if path.name not in ("git", "dpkg", "apt-get") and not (programs / path.name).exists():
+                (programs / path.name).symlink_to(path)
+    for name in ("dpkg", "apt-get"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$*" >>"$CALLS"\n')
+        (programs / name).chmod(0o755)
+    ended(machine(PATH=str(programs)))
+    told = (tmp_path / "calls").read_text().splitlines()
+    assert told[0] == "dpkg --configure -a"
+    assert [told[1].split()[-1], told[2].split()[-1]] == ["update", "git"]
 
 
 def test_sigterm_has_training_save_and_the_next_start_goes_on(machine, calls):
@@ -214,8 +246,35 @@ def test_an_input_is_fetched_once_and_only_where_it_is_the_one(machine, calls, t
     ended(machine(**wanted, VM_INPUT_SHA256=right))
     kept = tmp_path / "disk" / "input" / "tunes.zip"
     assert kept.read_bytes() == b"tunes" and "convert" in calls()
-    (folder / "tunes.zip").unlink()
+    (folder / "tunes.zip").write_bytes(b"others")
     ended(machine(**wanted, VM_INPUT_SHA256=right, VM_NUM_STEPS="4"))
+    # Others of the same name: they are not taken for these, nor these for them.
+    assert "is not the file" in ended(machine(**wanted, VM_INPUT_SHA256="0" * 64), 1)
+    other = hashlib.sha256(b"others").hexdigest()
+    said = ended(machine(**wanted, VM_INPUT_SHA256=other), 1)
+    assert f"({right}), not abc of {address}/tunes.zip ({other})" in said
+    assert kept.read_bytes() == b"others" and calls().count("train") == 2
+
+
+def test_a_local_input_is_the_one_of_the_checksum(machine, calls, tmp_path):
+    (tmp_path / "tunes").write_bytes(b"tunes")
+    assert "is not a file with" in ended(machine(VM_INPUT_SHA256="0" * 64), 1)
+    ended(machine(VM_INPUT_SHA256=hashlib.sha256(b"tunes").hexdigest()))
+    assert calls().count("convert") == 1
+
+
+def test_no_message_and_no_file_tells_a_secret_of_an_address(machine, tmp_path, server):
+    address, folder = server
+    (folder / "tunes.zip").write_bytes(b"tunes")
+    signed = address.replace("//", "//user:SECRET@") + "/tunes.zip?signature=SECRET#SECRET"
+    said = ended(machine(VM_INPUT=signed), 1)
+    said += ended(machine(VM_INPUT=signed, VM_INPUT_SHA256="0" * 64), 1)
+    said += ended(machine(VM_INPUT=signed, VM_INPUT_SHA256=hashlib.sha256(b"tunes").hexdigest()))
+    assert f"fetching {address}/tunes.zip\n" in said
+    written = [path for path in (tmp_path / "disk").rglob("*") if path.is_file()]
+    assert tmp_path / "disk" / "input" / "tunes.zip" in written
+    said += "".join(f"{path} {path.read_text()}" for path in written)
+    assert "SECRET" not in said
 
 
 def test_a_script_alone_clones_the_project(tmp_path):
@@ -243,7 +302,9 @@ def test_a_script_alone_clones_the_project(tmp_path):
             [script], env={**os.environ, **settings, **more}, capture_output=True, text=True
         )
         assert done.returncode == status, done.stderr
-    assert (tmp_path / "disk" / "run" / "trained.txt").read_text() == "small to step 1\n"
+    assert (
+        tmp_path / "disk" / "run" / "trained.txt"
+    ).read_text() == "small to step 1 on abc of tunes\n"
 
 
 # The bucket
@@ -298,6 +359,143 @@ def test_a_bucket_without_a_whole_run_is_not_begun_anew(machine, calls, bucket):
     (bucket / f"00000001-{'0' * 64}.tar").write_bytes(b"half")
     assert "nothing in" in ended(machine(VM_BUCKET=str(bucket)), 1)
     assert calls() == []
+
+
+@pytest.mark.parametrize("seconds", ["1", "60"])
+def test_a_machine_that_ends_before_its_first_checkpoint_starts_again(
+    machine, calls, bucket, tmp_path, seconds
+):
+    settings = {"VM_BUCKET": str(bucket), "VM_BUCKET_SECONDS": seconds}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        count = calls().count("from 0")
+        process = machine(**settings, BUILDING="yes")
+        while calls().count("from 0") == count:
+            time.sleep(0.02)
+        time.sleep(1.5)
+        process.send_signal(number)
+        process.wait(60)
+        assert kill.left_processes(process.pid) == []
+        assert not any(bucket.glob("*.tar"))
+    assert "trained:" in ended(machine(**settings))
+
+
+def archive_of(bucket, folder, number):
+    """Puts a folder into a bucket, as the script does."""
+    bucket.mkdir(exist_ok=True)
+    path = bucket / "new"
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder, ".")
+    sum_of = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(bucket / f"{number:08}-{sum_of}.tar")
+
+
+def test_what_has_no_checkpoint_is_in_nobodys_way(machine, calls, bucket, tmp_path):
+    """Neither in the bucket, nor on the disk."""
+    settings = {"VM_BUCKET": str(bucket)}
+    begun = tmp_path / "disk" / "run"
+    begun.mkdir(parents=True)
+    (begun / "run.json").write_text("{}")
+    archive_of(bucket, begun, 1)
+    ended(machine(**settings))
+    assert calls()[-1] == "from 0"
+    shutil.rmtree(begun)
+    begun.mkdir()
+    (begun / "run.json").write_text("mine")
+    archive_of(bucket, begun, 9)
+    said = ended(machine(**settings, VM_NUM_STEPS="4"))
+    assert "from step 3" in said and calls()[-1] == "from 3"
+    assert (tmp_path / "disk" / "run.aside" / "run.json").read_text() == "mine"
+
+
+def test_the_disk_or_the_bucket_counts_whichever_has_more_steps(machine, calls, bucket, tmp_path):
+    disk = tmp_path / "disk"
+    ended(machine(VM_BUCKET=str(bucket), VM_NUM_STEPS="3"))
+    shutil.copytree(disk, tmp_path / "older")
+    ended(machine(VM_BUCKET=str(bucket), VM_NUM_STEPS="6"))
+    shutil.rmtree(disk)
+    (tmp_path / "older").rename(disk)
+    said = ended(machine(VM_BUCKET=str(bucket), VM_NUM_STEPS="7"))
+    assert "going on with the run in VM_BUCKET, from step 6" in said and calls()[-1] == "from 6"
+    # Trained further without the bucket, the disk is ahead.
+    ended(machine(VM_NUM_STEPS="9"))
+    (disk / "bucket.txt").unlink()
+    said = ended(machine(VM_BUCKET=str(bucket), VM_NUM_STEPS="10"))
+    assert "going on" not in said and calls()[-1] == "from 9"
+
+
+def test_a_run_of_a_bucket_does_not_go_on_with_other_music(machine, calls, bucket, tmp_path):
+    ended(machine(VM_BUCKET=str(bucket)))
+    shutil.rmtree(tmp_path / "disk")
+    said = ended(machine(VM_BUCKET=str(bucket), VM_INPUT="others", VM_NUM_STEPS="5"), 1)
+    assert "not abc of others; name another VM_WORK and VM_BUCKET" in said
+    assert calls().count("train") == 1
+
+
+def test_other_names_in_a_bucket_are_left_alone(machine, bucket, tmp_path):
+    bucket.mkdir()
+    ours = f"00000007-{'0' * 64}.tar"
+    others = {
+        "others.tar", "1+a[$(touch pwned)]-x.tar", f"x{ours}", f"{ours}.tar", f"9{ours}",
+        f"0000000a-{'0' * 64}.tar", f"-{'0' * 64}.tar", f"00000008-{'G' * 64}.tar",
+    }  # fmt: skip
+    for name in others:
+        (bucket / name).write_bytes(b"other")
+    for steps in ("1", "2", "3"):
+        ended(machine(VM_BUCKET=str(bucket), VM_NUM_STEPS=steps))
+    names = {path.name for path in bucket.iterdir()}
+    assert others < names
+    assert sorted(name[:9] for name in names - others) == ["00000002-", "00000003-"]
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_key_of_a_bucket_is_not_told(machine, bucket):
+    said = ended(machine(VM_BUCKET=":none,secret_access_key=SECRET:bucket/run"), 1)
+    assert "cannot list VM_BUCKET" in said and "SECRET" not in said
+
+
+def test_an_archive_has_all_but_what_was_being_written(machine, bucket, tmp_path):
+    train = tmp_path / "disk" / "run" / "train"
+    kept = {"temperature.json", "tempo-1.txt", "room_temp"}
+    left = {"ckpt-3_temp/part", "model.ckpt-3.index.tempstate123", "x.lock"}
+    for name in kept | left:
+        (train / name).parent.mkdir(parents=True, exist_ok=True)
+        (train / name).write_text("x")
+    ended(machine(VM_BUCKET=str(bucket)))
+    (path,) = bucket.glob("*.tar")
+    with tarfile.open(path) as archive:
+        names = {each.removeprefix("./train/") for each in archive.getnames()}
+    assert kept < names and not left & names and "ckpt-3_temp" not in names
+
+
+def test_two_archives_are_never_on_their_way_at_once(machine, calls, bucket, tmp_path):
+    """What puts the run there while it is trained ends before the end is put there."""
+    program = tmp_path / "programs" / "rclone"
+    program.parent.mkdir()
+    program.write_text(f"""#!/bin/bash
+    if [ "$1" = copyto ]; then
+      echo "begin" >>"$CALLS"
+      trap 'sleep 0.5; echo end >>"$CALLS"; exit 1' TERM
+      sleep 1
+    fi
+    {shutil.which("rclone")} "$@"
+    status=$?
+    [ "$1" != copyto ] || echo "end" >>"$CALLS"
+    exit $status
+    """)
+    program.chmod(0o755)
+    settings = {"PATH": f"{program.parent}:{os.environ['PATH']}", "VM_BUCKET": str(bucket)}
+    ended(machine(**settings, VM_NUM_STEPS="1"))
+    process = machine(**settings, VM_NUM_STEPS="1000", VM_BUCKET_SECONDS="1")
+    time.sleep(0.5)
+    (tmp_path / "disk" / "run" / "run.json").write_text("[]")
+    deadline = time.monotonic() + 30
+    while calls().count("begin") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    ended(process, 143)
+    uploads = [call for call in calls() if call in ("begin", "end")]
+    assert uploads == ["begin", "end"] * 3
 
 
 # Linters
