@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import shutil
 import stat
 import tempfile
 from typing import BinaryIO
@@ -88,19 +89,26 @@ def _copies() -> pathlib.Path:
 def _sweep(folder: pathlib.Path) -> None:
     """Removes the copies that no process uses."""
     for path in folder.iterdir():
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            _remove_unused(file, path)
+        with contextlib.suppress(OSError):
+            held = os.open(path, os.O_RDONLY)
+            try:
+                _remove_unused(held, path)
+            finally:
+                os.close(held)
 
 
 def _let_go(held: BinaryIO, path: pathlib.Path) -> None:
     with contextlib.suppress(OSError), held:
-        _remove_unused(held, path)
+        _remove_unused(held.fileno(), path)
 
 
-def _remove_unused(file: BinaryIO, path: pathlib.Path) -> None:
+def _remove_unused(held: int, path: pathlib.Path) -> None:
     with contextlib.suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def local_folder(folder: str) -> str:
@@ -117,11 +125,20 @@ def local_folder(folder: str) -> str:
 def _folder(folder: str, _job: object) -> str:
     prefix = f"{folder}/"
     names = [file.address.removeprefix(prefix) for file in storage.files_in(folder)]
-    made = tempfile.TemporaryDirectory(prefix="reelgroove-")
-    atexit.register(made.cleanup)
+    copies = _copies()
+    # Between its beginning and its lock, another process may remove a folder.
+    while True:
+        made = tempfile.mkdtemp(prefix="folder-", dir=copies)
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(made, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if os.path.exists(made):
+                break
+            os.close(held)
+    atexit.register(_remove_unused, held, pathlib.Path(made))
 
     def link(name: str) -> None:
-        os.symlink(local_copy(prefix + name), os.path.join(made.name, name))
+        os.symlink(local_copy(prefix + name), os.path.join(made, name))
 
     storage.each(link, (name for name in names if "/" not in name))
-    return made.name
+    return made

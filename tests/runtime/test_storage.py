@@ -139,6 +139,36 @@ def test_processes_share_a_copy_which_goes_with_the_last(bucket, temporary):
 
 
 @pytest.mark.slow
+def test_a_folder_of_copies_goes_with_its_process_or_with_the_next_copy(bucket, temporary):
+    bucket.put("folder/a", b"1")
+    code = (
+        "import os, signal, sys; from pipelines.runtime import storage_copies\n"
+        "path = storage_copies.local_folder(sys.argv[1])\n"
+        "print(path, *os.listdir(path), flush=True)\n"
+        "if len(sys.argv) > 2: os.kill(os.getpid(), signal.SIGKILL)"
+    )
+
+    def left(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"{bucket.address}/folder", *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        path, *names = done.stdout.split()
+        assert names == ["a"], done.stderr
+        return pathlib.Path(path)
+
+    assert not left().exists()
+    path = left("killed")
+    assert path.exists()
+    mine = pathlib.Path(storage_copies.local_folder(f"{bucket.address}/folder"))
+    assert not path.exists()
+    storage_copies.local_copy(bucket.put("b", b"other"))
+    assert (mine / "a").read_bytes() == b"1"
+
+
+@pytest.mark.slow
 def test_credentials_that_are_wrong_or_missing(bucket, s3_server, monkeypatch):
     address = bucket.put("x", b"1")
 
