@@ -26,10 +26,12 @@ class DrawsByStep:
 
     Args:
       seed: what is drawn follows from it.
+      worker: which of several workers that train together this is, from 0; each draws its own.
     """
 
-    def __init__(self, seed: int):
-        self._seed = seed
+    def __init__(self, seed: int, worker: int = 0):
+        # The first worker draws what one alone would.
+        self._seed = f"{seed} of {worker}" if worker else str(seed)
         self._graph: tf.Graph | None = None
         self._step: tf.Tensor | None = None
         self._number = 0

@@ -1,5 +1,7 @@
 """Draws follow from the seed, the operation, the step and the iteration, and from nothing else."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -9,9 +11,9 @@ from pipelines.runtime.draws_by_step import DrawsByStep
 STATEFUL = {"RandomUniform", "RandomUniformInt", "RandomStandardNormal", "Multinomial"}
 
 
-def build(seed=1):
+def build(seed=1, worker=0):
     """A graph that draws outside of loops, in a loop and in a loop within it, and its step."""
-    with tf.Graph().as_default() as graph, DrawsByStep(seed) as draws:
+    with tf.Graph().as_default() as graph, DrawsByStep(seed, worker) as draws:
         step = tf.train.get_or_create_global_step()
         draws.begin()
         tf.get_variable("variable", [4])
@@ -31,9 +33,9 @@ def build(seed=1):
     return graph, [*once, nested.stack()], moved
 
 
-def run(steps, seed=1, start=0):
+def run(steps, seed=1, start=0, worker=0):
     """What each of some steps draws, in a session of its own."""
-    graph, drawn, moved = build(seed)
+    graph, drawn, moved = build(seed, worker)
     with tf.Session(graph=graph) as session:
         session.run(tf.variables_initializer(graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)))
         found = []
@@ -54,6 +56,20 @@ def test_another_session_that_begins_later_draws_the_same():
     whole = run(4)
     np.testing.assert_array_equal(whole[2:], run(2, start=2))
     assert not np.array_equal(whole, run(4, seed=2))
+
+
+def test_workers_of_one_step_draw_apart():
+    found = np.concatenate([run(2, worker=worker) for worker in range(3)])
+    uniform = np.concatenate([found[:, :6], found[:, 12:]], axis=1)
+    assert uniform.size == len(np.unique(uniform))
+
+
+def test_the_draws_of_a_seed_stay_what_they_are():
+    """Computed once by TensorFlow's stateless operation from the seed's SHA-256, by hand."""
+    first = int.from_bytes(hashlib.sha256(b"1 0").digest()[:4], "big", signed=True)
+    with tf.Graph().as_default(), tf.Session() as session:
+        expected = session.run(tf.random.stateless_uniform([3], seed=[first, 0]))
+    np.testing.assert_array_equal(run(1)[0, :3], expected)
 
 
 def test_no_draw_comes_twice():

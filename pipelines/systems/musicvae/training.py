@@ -334,12 +334,15 @@ def _run_magenta(
         # Without a seed there is an order of its own for each start.
         taken=0 if seed is None else start,
     )
-    draws = None if seed is None else DrawsByStep(seed)
+    draws = None if seed is None else DrawsByStep(seed, options.task)
     if draw.taken:
-        say(f"passing over the examples of {draw.taken} steps: with a seed each comes in its turn")
+        number = draw.taken * config.hparams.batch_size
+        say(
+            f"passing over {number:,} examples of {start} steps: with a seed each comes in its turn"
+        )
     if draws is None and options.strategy != strategies.GRAPH:
         # Compiled operations that draw by themselves take no seed from TensorFlow.
-        draws = DrawsByStep(secrets.randbits(32))
+        draws = DrawsByStep(secrets.randbits(32), options.task)
 
     def dataset_fn():
         # Magenta builds the graph and calls this in it, before there is any variable but the step:
