@@ -76,7 +76,8 @@ def held() -> Iterator[Held]:
     """Holds SIGTERM back where work has to end in its own way, as by saving what it has.
 
     The work asks the `Held` between two of its steps. What the signal does otherwise it does as
-    soon as this ends. Where the work is not in the main thread, nothing is held back.
+    soon as this ends. Where the work is not in the main thread, nothing is held back. Where it
+    raises, that is what the job ends with: a line on stderr says that the signal had come.
     """
     holding = Held()
 
@@ -89,6 +90,10 @@ def held() -> Iterator[Held]:
     before = signal.signal(signal.SIGTERM, note)
     try:
         yield holding
+    except BaseException:
+        if holding.came:
+            print("told to end (SIGTERM) before what follows was raised", file=sys.stderr)
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
     if holding.came:

@@ -182,6 +182,16 @@ def test_a_signal_that_is_held_back_ends_the_job_afterwards(times):
         assert (done.returncode, done.stdout, done.stderr) == (0, "saved False\nwent on\n", "")
 
 
+def test_what_the_work_raises_wins_and_the_signal_is_told():
+    raises = HOLDS.replace('print("saved", held.came, flush=True)', 'raise app.UserError("full")')
+    done = subprocess.run(
+        [sys.executable, "-c", raises, "1"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith("told to end (SIGTERM)") and second.endswith("full")
+
+
 def test_outside_of_the_main_thread_nothing_is_held_back():
     found = []
 
