@@ -18,7 +18,7 @@ from pipelines.music.timing import first_qpm
 from pipelines.records import tfrecord
 from pipelines.records.manifest import number_in
 from pipelines.representations.contract import EVAL, TRAIN, Encoded, Example, Representation
-from pipelines.runtime.app import UserError
+from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 
 # Neighbouring windows of a piece overlap, so batches need examples of many pieces. 4,096 windows
@@ -142,6 +142,11 @@ class NoteSequences(Examples):
             dataset = dataset.cache()
         dataset = dataset.shuffle(_SHUFFLE_EXAMPLES, seed=seed).repeat()
         # They are converted all the same: what is drawn for the others follows from them.
+        if draw.taken:
+            say(
+                "examples that are passed over are converted for that; a run on what "
+                "./run.sh tensors makes goes on sooner"
+            )
         dataset = dataset.skip(draw.taken * config.hparams.batch_size)
         dataset = dataset.padded_batch(
             config.hparams.batch_size, tf.data.get_output_shapes(dataset), drop_remainder=True
