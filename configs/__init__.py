@@ -63,10 +63,6 @@ class ConfigRef(NamedTuple):
         config_hparams.merge(config, self.name, self.hparams)
         return config
 
-    def builder(self) -> Callable:
-        """The function that builds the config as its family, or the user, defines it."""
-        return builders(self.file)[self.name]
-
     def absolute(self) -> "ConfigRef":
         """The same config for a process in another working directory."""
         return self._replace(file=self.file and os.path.abspath(self.file))

@@ -65,7 +65,8 @@ def bidirectional(inputs, backward_inputs, lengths, forward: Any, backward: Any)
 
     Returns:
       h of every step, forward and backward side by side, [steps, batch, 2 units], 0 after the
-      end; and the last h of both, [batch, 2 units], which is 0 for a length of 0.
+      end; and the last h of both, [batch, 2 units]. A sequence of length 0 is given to cuDNN as one
+      of length 1: its last h is 0, but h of its step 0 is not.
     """
     units = forward.units
     if backward_inputs is not None:

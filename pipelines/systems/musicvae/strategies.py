@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from configs import ConfigRef
 from models import accelerated, compiled_step
 from pipelines.runtime import tpus
 from pipelines.runtime.app import UserError
@@ -34,16 +33,9 @@ def require_one_device(strategy: str, used: Sequence[str], workers: int) -> None
         )
 
 
-def compilable(ref: ConfigRef, config):
-    """A config with a model of the same variables whose operations XLA has.
-
-    Args:
-      ref: names the config.
-      config: what it gives.
-    """
-    # What Magenta's or the user's function builds; `ref` gives its counterpart with fused kernels.
-    model = accelerated.accelerated(ref.builder()().model, fused=False)
-    return config._replace(model=model)
+def without_fused(config):
+    """A config with a model of the same variables, without the fused kernels, which XLA lacks."""
+    return config._replace(model=accelerated.accelerated(config.model, fused=False))
 
 
 def train(
@@ -61,7 +53,7 @@ def train(
       music_vae_train: Magenta's module, whose call of tf_slim runs the session.
       strategy: COMPILED or TPU.
       train_dir: the folder of the checkpoints.
-      config: from `compilable`. Its model's loss is the step's afterwards.
+      config: from `without_fused`. Its model's loss is the step's afterwards.
       dataset_fn: makes the dataset of batches; called when the graph has a global step.
       num_steps: the step to end at.
       device: the name for `tf.device`. A TPU is the one of this machine, whatever the name.

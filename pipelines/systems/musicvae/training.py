@@ -141,7 +141,7 @@ def train(
             f"--strategy={options.strategy} compiles the step as a whole"
         )
     else:
-        config = strategies.compilable(ref, config)
+        config = strategies.without_fused(config)
     devices.require_divisible(config.hparams.batch_size, used, options.workers)
     config.hparams.batch_size //= options.workers
     # Several tasks train one run together.

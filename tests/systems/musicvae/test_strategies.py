@@ -112,7 +112,7 @@ def test_fifty_compiled_steps_have_the_losses_of_the_usual_ones(
 def build_tiny(compile):
     """Builds the step of a tiny config in the default graph, with all kinds of noise."""
     ref = ConfigRef("flat-groove_4bar", hparams=TINY + ",dropout_keep_prob=0.9")
-    config = strategies.compilable(ref, ref.build())
+    config = strategies.without_fused(ref.build())
     module = magenta_compat.music_vae_train()
 
     def dataset_fn():
@@ -161,7 +161,7 @@ def test_a_tpu_is_given_the_step_that_is_compiled_here():
 
 @pytest.mark.slow
 def test_a_model_with_kernels_that_xla_lacks_is_one_line(groove_records, tmp_path, monkeypatch):
-    monkeypatch.setattr(strategies, "compilable", lambda ref, config: config)
+    monkeypatch.setattr(strategies, "without_fused", lambda config: config)
     message = "--strategy=compiled: XLA has no BlockLSTM.*; train it with --strategy=graph"
     with pytest.raises(UserError, match=message):
         train_run(groove_records, tmp_path, strategy="compiled")
