@@ -2,6 +2,9 @@
 
 The file is an XSpace (tsl/profiler/protobuf/xplane.proto): it has a plane for each device, that has
 a line for each stream, and that has what ran, one after another.
+
+XLA may put many kernels into a CUDA graph, which the host launches at once. Each of these kernels
+has a stat with the graph's id then, and the correlation id of the launch that they share.
 """
 
 import collections
@@ -14,13 +17,15 @@ _GPU = "/device:GPU:"
 _STREAM = "Stream #"
 # What the streams of CUDA have beside kernels.
 _NO_KERNELS = ("Memcpy", "Memset", "Memory")
+# Stats of an event (tsl/profiler/utils/xplane_schema.h).
+_LAUNCH, _GRAPH = "correlation_id", "cuda_graph_id"
 
 
 class Kernel(NamedTuple):
     """A kernel by its name: how often it ran, and for how many seconds in all."""
 
     name: str
-    launches: int
+    times: int
     seconds: float
 
 
@@ -31,6 +36,7 @@ class GpuTrace(NamedTuple):
       device: its name, e.g. "GPU:0".
       seconds: from the begin of the first kernel to the end of the last one.
       busy: in what part of these a kernel ran, 0 to 1; kernels side by side count once.
+      launches: how often the host launched a kernel, or a CUDA graph with any number of them.
       copies: how many copies and fillings of memory there were, which are not kernels.
       kernels: the longest first.
     """
@@ -38,13 +44,14 @@ class GpuTrace(NamedTuple):
     device: str
     seconds: float
     busy: float
+    launches: int
     copies: int
     kernels: list[Kernel]
 
     @property
-    def launches(self) -> int:
+    def ran(self) -> int:
         """How many kernels ran."""
-        return sum(kernel.launches for kernel in self.kernels)
+        return sum(kernel.times for kernel in self.kernels)
 
 
 def read(folder: str) -> tuple[list[GpuTrace], list[str]]:
@@ -78,6 +85,7 @@ def traces(space) -> list[GpuTrace]:
 def _trace(plane) -> GpuTrace:
     intervals = []
     durations = collections.defaultdict(list)
+    single, graphs = 0, set()
     copies = 0
     for line in plane.lines:
         # Other lines show the same work again, by operation or by module.
@@ -91,15 +99,20 @@ def _trace(plane) -> GpuTrace:
             begin = line.timestamp_ns * 1000 + event.offset_ps
             intervals.append((begin, begin + event.duration_ps))
             durations[name].append(event.duration_ps)
+            stats = {plane.stat_metadata[stat.metadata_id].name: stat for stat in event.stats}
+            if _GRAPH in stats and _LAUNCH in stats:
+                launch = stats[_LAUNCH]
+                graphs.add(getattr(launch, launch.WhichOneof("value")))
+            else:
+                single += 1
     kernels = [Kernel(name, len(each), sum(each) / 1e12) for name, each in durations.items()]
     kernels.sort(key=lambda kernel: (-kernel.seconds, kernel.name))
     device = plane.name.removeprefix("/device:")
     if not intervals:
-        return GpuTrace(device, 0.0, 0.0, copies, [])
+        return GpuTrace(device, 0.0, 0.0, 0, copies, [])
     span = max(end for _, end in intervals) - min(begin for begin, _ in intervals)
-    return GpuTrace(
-        device, span / 1e12, _covered(intervals) / span if span else 0.0, copies, kernels
-    )
+    busy = _covered(intervals) / span if span else 0.0
+    return GpuTrace(device, span / 1e12, busy, single + len(graphs), copies, kernels)
 
 
 def _covered(intervals: Iterable[tuple[int, int]]) -> int:

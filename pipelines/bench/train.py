@@ -46,7 +46,7 @@ def _define_flags() -> None:
         "traced_steps",
         10,
         "On a GPU, trace so many more steps after those that are measured: how busy it is, the "
-        "kernels a step, and the slowest three; 0 for none.",
+        "kernels and launches a step, and the slowest three kernels; 0 for none.",
         lower_bound=0,
     )
     _magenta.define_flags()
@@ -127,12 +127,13 @@ def _traced(folder: str, steps: int) -> dict[str, Any]:
     gpu = gpus[0]
     slowest = [
         f"{gpu.device}: {1000 * kernel.seconds / steps:.3f} ms a step in "
-        f"{kernel.launches / steps:g} of {kernel.name}"
+        f"{kernel.times / steps:g} of {kernel.name}"
         for kernel in gpu.kernels[:_SLOWEST]
     ]
     return {
         "GPU busy, %": 100 * gpu.busy,
-        "kernels a step": gpu.launches / steps,
+        "kernels a step": gpu.ran / steps,
+        "launches a step": gpu.launches / steps,
         "copies a step": gpu.copies / steps,
         "notes": [*slowest, *(f"the profiler: {warning}" for warning in warnings)],
     }
@@ -215,6 +216,7 @@ BENCHMARK = Benchmark(
         "peak MiB": "less",
         "GPU busy, %": "more",
         "kernels a step": "less",
+        "launches a step": "less",
         "copies a step": "less",
     },
 )

@@ -53,8 +53,9 @@ def test_utilisation_launches_and_the_slowest_kernels():
     # Kernels cover 0 to 50, 60 to 100, 150 to 240 and 399 to 400 of the 400 nanoseconds.
     assert trace.busy == pytest.approx((50 + 40 + 90 + 1) / 400)
     assert trace.seconds == pytest.approx(400e-9)
-    assert (trace.launches, trace.copies) == (7, 2)
-    assert [(kernel.name, kernel.launches) for kernel in trace.kernels] == [
+    # Without a stat that tells of a CUDA graph each kernel was launched by itself.
+    assert (trace.ran, trace.launches, trace.copies) == (7, 7, 2)
+    assert [(kernel.name, kernel.times) for kernel in trace.kernels] == [
         ("gemm", 3),  # 40 + 40 + 10
         ("gates", 2),  # 50 + 30
         ("tanh", 1),
@@ -65,13 +66,28 @@ def test_utilisation_launches_and_the_slowest_kernels():
     )
 
 
+def test_the_kernels_of_a_cuda_graph_are_launched_at_once():
+    """Launches 10 and 11 are of one graph, of 3 kernels and of 1; 12 is of a kernel by itself."""
+    space = plane([(7, "k", 10 * i, 10 * i + 5) for i in range(6)] + [(7, "MemcpyD2D", 70, 71)])
+    [of_gpu] = space.planes
+    of_gpu.stat_metadata[1].name, of_gpu.stat_metadata[2].name = "correlation_id", "cuda_graph_id"
+    launches = [10, 10, 10, 11, 12, None, 10]
+    for event, launch in zip(of_gpu.lines[0].events, launches, strict=True):
+        if launch is not None:
+            event.stats.add(metadata_id=1, uint64_value=launch)
+        if launch in (10, 11):
+            event.stats.add(metadata_id=2, uint64_value=3)
+    [trace] = _gpu_trace.traces(space)
+    assert (trace.ran, trace.launches, trace.copies) == (6, 4, 1)
+
+
 def test_each_gpu_has_a_trace_and_one_without_kernels_has_none():
     space = plane([(1, "late", 5, 6)], number=1)
     plane([(1, "early", 0, 2), (1, "early", 3, 4)], number=0, space=space)
     plane([(1, "MemcpyD2H", 0, 5)], number=2, space=space)
     first, second = _gpu_trace.traces(space)
-    assert (first.device, first.busy, first.launches) == ("GPU:0", pytest.approx(3 / 4), 2)
-    assert (second.device, second.busy, second.launches) == ("GPU:1", 1.0, 1)
+    assert (first.device, first.busy, first.ran) == ("GPU:0", pytest.approx(3 / 4), 2)
+    assert (second.device, second.busy, second.ran) == ("GPU:1", 1.0, 1)
 
 
 def test_the_share_that_is_busy_is_at_most_all_of_it():
@@ -114,6 +130,7 @@ def test_the_benchmark_of_training_says_what_a_step_does(tmp_path):
     assert train._traced(str(tmp_path), 2) == {
         "GPU busy, %": pytest.approx(45.25),
         "kernels a step": 3.5,
+        "launches a step": 3.5,
         "copies a step": 1.0,
         "notes": [
             "GPU:0: 0.000 ms a step in 1.5 of gemm",
