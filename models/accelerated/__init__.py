@@ -47,9 +47,15 @@ def accelerated(
     return _laid_out(getattr(model, "_magentas", model), layouts.of(layout, precision, fused))
 
 
+def layout_of(model: base_model.MusicVAE) -> layouts.Layout:
+    """The layout that a model was given by `accelerated`; LOOPS for a model of Magenta's."""
+    return getattr(model, "_layout", layouts.LOOPS)
+
+
 def _laid_out(model: base_model.MusicVAE, layout: layouts.Layout) -> base_model.MusicVAE:
     counterpart = copy.copy(model)
     counterpart._magentas = model
+    counterpart._layout = layout
     if getattr(model.decoder, "_hierarchical_encoder", None) is model.encoder:
         counterpart._encoder = MagentasEncoder(model.encoder, "the decoder encodes with it as well")
     else:

@@ -27,6 +27,16 @@ class Layout(NamedTuple):
     compiled: bool = False
     bfloat16: bool = False
 
+    @property
+    def name(self) -> str:
+        """Its name, one of NAMES."""
+        return "cudnn" if self.cudnn else "xla" if self.compiled else "loops"
+
+    @property
+    def precision(self) -> str:
+        """What it rounds products to, one of PRECISIONS."""
+        return "bfloat16" if self.bfloat16 else "float32"
+
     def product(self, a, b, **how):
         """The product of two matrices, as float32; `how` as in tf.matmul.
 

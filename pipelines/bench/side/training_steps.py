@@ -114,7 +114,9 @@ def _ours(job):
     from pipelines.systems.musicvae import layout
 
     config = ConfigRef(**job["config"]).build()
-    return layout.lay_out(config, job["layout"], used, job["precision"]), magentas
+    config = layout.lay_out(config, job["layout"], used, job["precision"])
+    layout.say_chosen(config)
+    return config, magentas
 
 
 def _magentas(job):

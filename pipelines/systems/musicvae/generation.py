@@ -21,7 +21,7 @@ from pipelines.music.timing import DEFAULT_QPM
 from pipelines.representations.abc_tokens.written import Tune
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
-from pipelines.systems.musicvae import latent, model
+from pipelines.systems.musicvae import latent, layout, model
 from pipelines.systems.musicvae.directions import Directions
 from pipelines.systems.musicvae.run import Run
 
@@ -128,6 +128,7 @@ def generate(
     largest = options.max_batch_size or _quick_batch_size(run.config)
     number = _decodings(mode, read, options, edit)
     player = Player(run, _batch_size(number, largest), options.seed, options.top_p)
+    player.say_layout(encodes=bool(read))
     if edit:
         edit.directions.require(edit.amounts[0], edit.path)
         edit.directions.require_checkpoint(edit.path, run.source, player.weights_sha256())
@@ -291,6 +292,11 @@ class Player:
         if self._sha256 is None:
             self._sha256 = model.weights_sha256(self._model, self._run.checkpoint)
         return self._sha256
+
+    def say_layout(self, encodes: bool) -> None:
+        """Says by what the decoder runs and, where it `encodes`, the encoder; see `layout`."""
+        parts = {"encoder": self._model._mu} if encodes else {}
+        layout.say_used(self._config, **parts, decoder=self._model._outputs)
 
     def restart(self) -> None:
         """Has the decoder draw again what it drew after loading: equal calls give equal music."""

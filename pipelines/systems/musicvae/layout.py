@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
+import tensorflow.compat.v1 as tf
+
 from models import accelerated
 from models.accelerated import trial
 from pipelines.runtime.app import UserError, say
+
+# The operations of the layout "loops": TensorFlow's loops, and its kernel for whole sequences.
+_LOOPS = ("Exit", "While", "StatelessWhile", "BlockLSTM")
 
 
 def choose(layout: str, devices: Sequence[str]) -> str:
@@ -36,7 +41,9 @@ def choose(layout: str, devices: Sequence[str]) -> str:
 
 
 def lay_out(config, layout: str, devices: Sequence[str], precision: str = "float32"):
-    """Returns a config whose model is laid out as the flags say; says so where it is unusual.
+    """Returns a config whose model is laid out as the flags say.
+
+    Warns where cuDNN computes in another precision.
 
     Args:
       config: a Magenta Config, its model not built yet.
@@ -44,8 +51,50 @@ def lay_out(config, layout: str, devices: Sequence[str], precision: str = "float
       precision: one of `models.accelerated.layouts.PRECISIONS`.
     """
     name = choose(layout, devices)
-    if (name, precision) != ("loops", "float32"):
-        say(f"layout: {name}, {precision}")
+    if name == "cudnn" and precision != "float32":
+        say(
+            f"warning: --precision={precision} does nothing for the layers that cuDNN runs, which "
+            f"compute in float32; --layout=xla rounds the products of all layers"
+        )
     return config._replace(
         model=accelerated.accelerated(config.model, layout=name, precision=precision)
     )
+
+
+def say_chosen(config) -> None:
+    """Says how the model of a config from `lay_out` runs, where it is unusual."""
+    chosen = accelerated.layout_of(config.model)
+    if chosen.compiled or chosen.bfloat16:
+        say(f"layout: {chosen.name}, {chosen.precision}")
+
+
+def say_used(config, **parts: tf.Tensor) -> None:
+    """Says by what the parts of a built model run, where a layout other than loops was chosen.
+
+    A decoder that draws in a way of its own samples in TensorFlow's loops in every layout.
+
+    Args:
+      config: from `lay_out`.
+      **parts: what each part of the model computes, by the name of the part.
+    """
+    if accelerated.layout_of(config.model).compiled:
+        say("layout: " + ", ".join(f"{part} {used(tensor)}" for part, tensor in parts.items()))
+
+
+def used(tensor: tf.Tensor) -> str:
+    """The names of the layouts by whose operations a tensor is computed, as in "cudnn and xla"."""
+    names = set()
+    seen, open_ends = set(), [tensor.op]
+    while open_ends:
+        operation = open_ends.pop()
+        if operation in seen:
+            continue
+        seen.add(operation)
+        open_ends += [each.op for each in operation.inputs]
+        if operation.type == "CudnnRNNV3":
+            names.add("cudnn")
+        elif operation.node_def.attr["_XlaMustCompile"].b:
+            names.add("xla")
+        elif operation.type in _LOOPS:
+            names.add("loops")
+    return " and ".join(sorted(names))

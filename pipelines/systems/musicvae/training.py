@@ -135,6 +135,7 @@ def train(
     if options.strategy == strategies.GRAPH:
         cores.lay_out()
         config = layout.lay_out(config, options.layout, used, options.precision)
+        layout.say_chosen(config)
     elif (options.layout, options.precision) != ("auto", "float32"):
         raise UserError(
             f"--layout and --precision are for --strategy={strategies.GRAPH}; "

@@ -1,5 +1,6 @@
 """--layout and --precision: what is chosen for which devices, and that training is the same."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tensorflow_probability as tfp
 
+import configs
 from models.accelerated import layouts
 from pipelines import checkpoints
 from pipelines.runtime.app import UserError
-from pipelines.systems.musicvae import layout, model_flags
+from pipelines.systems.musicvae import generation, layout, model_flags
+from pipelines.systems.musicvae.run import open_run
 from tests.support.trained import TINY, train_run
 
 CPU, GPU = "/device:CPU:0", "/device:GPU:0"
@@ -44,6 +47,71 @@ def test_a_gpu_is_tried_before_it_is_trusted(fault, expected, monkeypatch, capsy
     # Who names a layout gets it.
     assert layout.choose("cudnn", [GPU]) == "cudnn"
     assert layout.choose("loops", [GPU]) == "loops"
+
+
+@pytest.mark.parametrize("name, warned", [("cudnn", True), ("xla", False), ("loops", False)])
+def test_what_cudnn_does_not_round_is_said(name, warned, capsys):
+    config = configs.get("flat-groove_4bar")
+    laid_out = layout.lay_out(config, name, [GPU], "bfloat16")
+    warning = "warning: --precision=bfloat16 does nothing for the layers that cuDNN runs"
+    assert (warning in (said := capsys.readouterr().err)) == warned
+    assert ("--layout=xla" in said) == warned
+    layout.say_chosen(laid_out)
+    assert capsys.readouterr().err.strip() == f"layout: {name}, bfloat16"
+    layout.lay_out(config, name, [GPU], "float32")
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", layouts.NAMES)
+@pytest.mark.parametrize("precision", layouts.PRECISIONS)
+def test_a_layout_knows_its_name(name, precision):
+    of = layouts.of(name, precision)
+    assert (of.name, of.precision) == (name, precision)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, top_p, encodes, expected",
+    [
+        ("loops", 1.0, True, ""),
+        ("xla", 1.0, True, "layout: encoder xla, decoder xla"),
+        ("xla", 1.0, False, "layout: decoder xla"),
+        # It draws from the nucleus in a way of its own.
+        ("xla", 0.9, True, "layout: encoder xla, decoder loops"),
+    ],
+)
+def test_what_generate_uses_is_said(tiny_run, name, top_p, encodes, expected, capsys):
+    run = open_run(str(tiny_run))
+    run = dataclasses.replace(run, config=layout.lay_out(run.config, name, [CPU]))
+    player = generation.Player(run, 2, 1, top_p)
+    capsys.readouterr()
+    player.say_layout(encodes)
+    assert capsys.readouterr().err.strip() == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config, expected",
+    [
+        ("flat-groove_4bar", "encoder cudnn, decoder xla"),
+        ("flat-groove_4bar-dynamics", "encoder cudnn, decoder loops"),
+        ("hierdec-groove_4bar", "encoder cudnn, decoder cudnn and xla"),
+    ],
+)
+def test_what_cudnn_runs_is_seen_in_the_graph(config, expected, capsys):
+    """It is built, which takes no GPU."""
+    laid_out = layout.lay_out(configs.get(config), "cudnn", [GPU])
+    with tf.Graph().as_default():
+        laid_out.hparams.batch_size = 2
+        depth = laid_out.data_converter.output_depth
+        laid_out.model.build(laid_out.hparams, depth, is_training=False)
+        steps = laid_out.hparams.max_seq_len
+        samples, _ = laid_out.model.sample(
+            2, max_length=steps, z=tf.zeros([2, laid_out.hparams.z_size])
+        )
+        posterior = laid_out.model.encode(tf.zeros([2, steps, depth]), tf.fill([2], steps))
+        layout.say_used(laid_out, encoder=posterior.loc, decoder=samples)
+    assert capsys.readouterr().err.strip() == f"layout: {expected}"
 
 
 @pytest.mark.slow
