@@ -173,30 +173,34 @@ def fit(
     a_note = examples.tokens / examples.notes
     with Progress("steps", total, first=state.step) as progress:
         saved, losses = time.monotonic(), []
-        while state.step < total:
+        # After the last step, too, a run that was ended before its validation goes on with it.
+        while state.step < total or state.in_epoch:
             batches = examples.epoch(options.seed, state.epoch)
             # SIGTERM may not end a run before it has saved.
             with interruptions.held() as signal:
                 for number in batches[state.in_epoch : state.in_epoch + total - state.step]:
                     # After the last step there is a validation first, so that none is passed over.
-                    if signal.came or time.monotonic() - saved > options.save_checkpoint_secs:
-                        state.save()
-                        saved = time.monotonic()
                     if signal.came:
                         break
+                    if time.monotonic() - saved > options.save_checkpoint_secs:
+                        state.save()
+                        saved = time.monotonic()
                     losses.append(state.train(examples.batch(number)) * a_note)
                     progress.update(state.step, f"{losses[-1]:.3f} bits a note")
-            if state.in_epoch == len(batches):
-                state.next_epoch()
+                # The signal may have come in the last batch, and a validation takes its time.
+                if signal.came:
+                    state.save()
+            state.next_epoch()
             bits = state.validate(held_out)
-            say(
-                f"step {state.step}: {np.mean(losses):.3f} bits a note, on the validation tunes "
-                f"{bits:.3f}"
-            )
-            for writer, value in zip(writers, (np.mean(losses), bits)):
-                with writer.as_default(step=state.step):
-                    tf.summary.scalar("bits_per_note", value)
-                writer.flush()
+            # None where the run was ended right before its validation.
+            loss = np.mean(losses) if losses else None
+            told = f"{loss:.3f} bits a note, " if losses else ""
+            say(f"step {state.step}: {told}on the validation tunes {bits:.3f}")
+            for writer, value in zip(writers, (loss, bits)):
+                if value is not None:
+                    with writer.as_default(step=state.step):
+                        tf.summary.scalar("bits_per_note", value)
+                    writer.flush()
             state.save()
             saved, losses = time.monotonic(), []
     for writer in writers:

@@ -59,6 +59,20 @@ def weights_of(run_dir, checkpoint=None):
     return {weight.path: weight.numpy() for weight in network.weights}
 
 
+def last_step(run_dir):
+    return int(tf.train.latest_checkpoint(runs.train_dir(run_dir)).rpartition("-")[2])
+
+
+def validations(run_dir):
+    """Bits a note on held-out tunes, and the step, in the order of the files."""
+    return [
+        (float(tf.make_ndarray(value.tensor)), event.step)
+        for path in sorted((run_dir / "validation").glob("events*"))
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    ]
+
+
 def tunes_of(corpus, split):
     return written_tunes.read(corpus.records, [str(corpus.books)]).of(split)
 
@@ -134,7 +148,11 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not(step, run, corpus, tmp_p
             np.testing.assert_array_equal(values, again[name])
 
 
-def test_a_run_that_is_terminated_saves_first(run, corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", [3, "last of an epoch", "last of all"])
+def test_a_run_that_is_terminated_saves_first(step, run, corpus, tmp_path, monkeypatch):
+    an_epoch = len(batches.Examples(tunes_of(corpus, "train"), TINY.batch_tokens).epoch(0, 0))
+    step = {"last of an epoch": an_epoch - 1, "last of all": last_step(run) - 1}.get(step, step)
+
     class Terminated(Exception):
         pass
 
@@ -144,7 +162,7 @@ def test_a_run_that_is_terminated_saves_first(run, corpus, tmp_path, monkeypatch
     take = training._State.train
 
     def terminated(self, batch):
-        if self.step == 3:
+        if self.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
         return take(self, batch)
 
@@ -157,21 +175,20 @@ def test_a_run_that_is_terminated_saves_first(run, corpus, tmp_path, monkeypatch
     finally:
         signal.signal(signal.SIGTERM, before)
     # The step that the signal came in is done, and none after it.
-    assert tf.train.latest_checkpoint(runs.train_dir(tmp_path / "run")).endswith("ckpt-4")
+    assert last_step(tmp_path / "run") == step + 1
     train(corpus, tmp_path / "run")
-    again = weights_of(tmp_path / "run")
-    for name, values in weights_of(run).items():
-        np.testing.assert_array_equal(values, again[name])
+    for checkpoint in (None, "best"):
+        again = weights_of(tmp_path / "run", checkpoint)
+        for name, values in weights_of(run, checkpoint).items():
+            np.testing.assert_array_equal(values, again[name])
+    # No validation was passed over.
+    assert validations(tmp_path / "run") == validations(run)
 
 
 def test_the_best_checkpoint_is_the_best_on_the_validation_tunes(run, corpus):
     held_out = tunes_of(corpus, "validation")
     notes = sum(int(each.steps.is_note.sum()) for each in held_out)
-    curve = []
-    for path in sorted((run / "validation").glob("events*")):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                curve.append((float(tf.make_ndarray(value.tensor)), event.step))
+    curve = validations(run)
     assert len(curve) == TINY.num_epochs
     best = model.open_run(run)
     assert (best.step, best.source) == (min(curve)[1], str(run / "best" / f"ckpt-{best.step}"))
