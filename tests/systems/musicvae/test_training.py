@@ -236,7 +236,10 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
             f"step {start} of {start + 1}; building the graph of flat-groove_4bar ..."
         )
         said = [re.sub(r"[0-9,]{4,}", "N", re.sub(r"\d+\.\d s$", "S s", x)) for x in lines[begin:]]
+        passed_over = [line for line in said[1:-1] if "examples that are passed over" in line]
+        assert len(passed_over) == start
         assert said[1:-1] == [
+            *passed_over,
             checkpoints_kept,
             "graph of N nodes built in S s",
             "opening the session ...",
@@ -248,8 +251,13 @@ def test_what_there_is_to_wait_for_is_said_in_order(groove_records, tmp_path, ca
             "computing the first step ...",
             "first step done in S s",
         ]
-        assert re.search(r"examples from .*; counted in \d+\.\d s$", lines[begin - 2])
-        assert lines[begin - 1].startswith("piano rolls and sound for TensorBoard every 1000 steps")
+        *_, counted, media = [line for line in lines[:begin] if not line.startswith("passing over")]
+        assert re.search(r"examples from .*; counted in \d+\.\d s$", counted)
+        assert media.startswith("piano rolls and sound for TensorBoard every 1000 steps")
+        # TINY has batches of 8.
+        assert [line for line in lines[:begin] if line.startswith("passing over 8 ")] == (
+            ["passing over 8 examples of 1 steps: with a seed each comes in its turn"] * start
+        )
 
 
 def test_the_graph_is_optimised_once(groove_records, tmp_path, monkeypatch):
@@ -298,9 +306,14 @@ def test_each_worker_reads_its_share(groove_records, tmp_path, monkeypatch):
     monkeypatch.setattr(
         NoteSequences, "training_dataset", lambda _, config, draw: seen.append((config, draw))
     )
-    monkeypatch.setattr(
-        magenta_compat.music_vae_train(), "train", lambda *_, dataset_fn, **__: dataset_fn()
-    )
+
+    def train(*_, dataset_fn, **__):
+        # As Magenta does it: in a graph that has the step.
+        with tf.Graph().as_default():
+            tf.train.get_or_create_global_step()
+            dataset_fn()
+
+    monkeypatch.setattr(magenta_compat.music_vae_train(), "train", train)
     train_run(groove_records, tmp_path, num_sync_workers=2, task=1, master="grpc://elsewhere:2222")
     [(config, draw)] = seen
     assert (draw.worker, draw.num_workers) == (1, 2)
