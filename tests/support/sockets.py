@@ -57,14 +57,15 @@ def watching(seconds: float = 0.05) -> Iterator[Seen]:
     """Looks again and again at what this process started, until the context is left."""
     seen = Seen()
     done = threading.Event()
+    # This process, and what other tests have started in it, such as a server.
+    known, known_listeners = set(processes(os.getpid())), listeners(os.getpid())
 
     def watch():
         before: set[psutil.Process] = set()
         while not done.wait(seconds):
-            seen.listeners |= listeners(os.getpid())
-            now = set(processes(os.getpid()))
-            # This process is one of them, and was there before.
-            seen.processes = max(seen.processes, len(now & before) - 1)
+            seen.listeners |= listeners(os.getpid()) - known_listeners
+            now = set(processes(os.getpid())) - known
+            seen.processes = max(seen.processes, len(now & before))
             before = now
 
     thread = threading.Thread(target=watch, daemon=True)
