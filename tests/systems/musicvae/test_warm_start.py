@@ -49,19 +49,19 @@ def trained(groove_records, tmp_path_factory):
 
 
 def test_the_loss_starts_where_the_model_was(trained, groove_records, tmp_path, losses, capsys):
-    """The same batch and the same noise as when the model's own run goes on."""
+    """Beside the model's own run that goes on, which draws another batch: by its step."""
     shutil.copytree(trained, tmp_path / "on")
     train_run(groove_records, tmp_path / "on", num_steps=61, seed=1)
     model = make_model(trained, tmp_path / "model")
     capsys.readouterr()
     for name, source in (("run", trained), ("model", model), ("new", None)):
-        # A run that goes on draws with its seed and its step.
         more = {"warm_start": str(source)} if source else {}
         train_run(groove_records, tmp_path / name, num_steps=1, seed=61, **more)
     on, from_run, from_model, new = losses
-    assert from_run == on
-    assert from_model == pytest.approx(on, rel=1e-3)
-    assert new > 1.2 * on
+    assert from_run == pytest.approx(on, rel=0.05)
+    # The weights of a model are rounded to 16 bits.
+    assert from_model == pytest.approx(from_run, rel=1e-3)
+    assert new > 1.2 * max(on, from_run)
     said = capsys.readouterr().err
     count = len(variables(trained, 60)) - 3  # the step and the optimizer's two powers
     assert f"warm start from {trained} (flat-groove_4bar): all {count} variables fit" in said
