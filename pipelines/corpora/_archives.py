@@ -36,8 +36,6 @@ _DAMAGE = (
 _ZIP_HEADER = struct.Struct("<4s2xH18xHH")
 # Flags: the name is UTF-8; the file is encrypted (in two ways) or a patch.
 _UTF8, _UNUSUAL = 0x800, 0x1 | 0x20 | 0x40
-
-
 # Larger objects of a folder in a bucket are read from a copy on disk, others in memory.
 _MAX_IN_MEMORY = 64 << 20
 
@@ -67,6 +65,7 @@ class Archive(Protocol):
         The directory of an archive of 100,000 files takes 75 MB of memory. None where a worker has
         to look into the directory, or where there is none.
         """
+        return None
 
     def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
         """The content of a file, from the byte `start` on.
@@ -75,6 +74,13 @@ class Archive(Protocol):
           Rejected: "missing", "outside" or "unreadable"; "too_large" if that is more than
             `max_bytes`.
         """
+        with self.open(name) as file:
+            file.seek(start)
+            # Read no further than the limit, because the sizes that a zip states may be false.
+            data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise Rejected("too_large", f"more than {max_bytes} bytes")
+        return data
 
 
 def open_archive(path: str, places: Mapping[str, Sequence[int] | None] | None = None) -> Archive:
@@ -235,7 +241,7 @@ def is_inside(name: str) -> bool:
     return bool(name) and not (name[0] in "/\\" or ".." in parts or parts[0].endswith(":"))
 
 
-class _Folder:
+class _Folder(Archive):
     def __init__(self, path: str):
         self._path = pathlib.Path(path)
 
@@ -283,14 +289,8 @@ class _Folder:
         except (OSError, RuntimeError, ValueError):
             return 0
 
-    def place(self, name: str) -> None:
-        return None
 
-    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
-        return _read(self, name, max_bytes, start)
-
-
-class _Bucket:
+class _Bucket(Archive):
     """A folder in a bucket."""
 
     def __init__(self, address: str):
@@ -326,12 +326,6 @@ class _Bucket:
     def size(self, name: str) -> int:
         return self._sizes.get(name, 0)
 
-    def place(self, name: str) -> None:
-        return None
-
-    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
-        return _read(self, name, max_bytes, start)
-
 
 def _as_walked(name: str) -> list[tuple[bool, str]]:
     """What sorts names as `os.walk` gives them: the files of a folder, then its folders."""
@@ -339,7 +333,7 @@ def _as_walked(name: str) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, file)]
 
 
-class _Zip:
+class _Zip(Archive):
     def __init__(self, path: str, places: Mapping[str, Sequence[int]]):
         self._path = path
         self._places = places
@@ -393,11 +387,8 @@ class _Zip:
             found.compress_type,
         )
 
-    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
-        return _read(self, name, max_bytes, start)
 
-
-class _Tar:
+class _Tar(Archive):
     """A tar archive, compressed or not; its links and devices are not followed."""
 
     def __init__(self, path: str, places: Mapping[str, Sequence[int]]):
@@ -438,9 +429,6 @@ class _Tar:
         member = self._index().members.get(name)
         return (*member, self._changed()) if member and member.position >= 0 else None
 
-    def read(self, name: str, max_bytes: int, start: int = 0) -> bytes:
-        return _read(self, name, max_bytes, start)
-
 
 @functools.lru_cache(maxsize=2)
 def _zip(path: str, _changed: int) -> zipfile.ZipFile:
@@ -464,13 +452,3 @@ def _zip_member(path: str, name: str, place: Sequence[int]) -> Iterator[Any]:
         info.CRC, info.compress_type = checksum, method
         with zipfile.ZipExtFile(raw, "r", info) as file:
             yield file
-
-
-def _read(archive: Archive, name: str, max_bytes: int, start: int) -> bytes:
-    with archive.open(name) as file:
-        file.seek(start)
-        # Read no further than the limit, because the sizes that a zip states may be false.
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise Rejected("too_large", f"more than {max_bytes} bytes")
-    return data
