@@ -5,6 +5,9 @@ import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
+from pipelines.audio import files
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.progress import Progress
 
@@ -34,6 +37,26 @@ def written(folder: str | os.PathLike, sounds: Iterable[pathlib.Path]) -> list[s
       UserError: as `by_name`.
     """
     return [f"{name}.wav" for name in by_name(folder, sounds)]
+
+
+def write_clipped(path: pathlib.Path, sound: pathlib.Path, made: np.ndarray, rate: int) -> int:
+    """Writes what becomes of a sound, and says how much of it is too loud for a file.
+
+    Args:
+      path: where; folders on the way are made.
+      sound: what it was, for the message.
+      made: its samples, float.
+      rate: frames a second.
+
+    Returns:
+      How many samples are beyond 1, and so clipped.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clipped = int(np.sum(np.abs(made) > 1))
+    if clipped:
+        say(f"{sound}: {clipped} samples of {len(made)} are beyond 1 and are clipped")
+    files.write(path, np.clip(made, -1, 1), rate, channels=1)
+    return clipped
 
 
 def run(

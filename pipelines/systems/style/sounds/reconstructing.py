@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.audio import distances, files, reading, spectrograms
+from pipelines.audio import distances, reading, spectrograms
 from pipelines.audio.spectrograms import Representation
-from pipelines.runtime.app import UserError, say
+from pipelines.runtime.app import UserError
 from pipelines.runtime.files import new_folder, write_json
 from pipelines.systems.style.sounds import each_sound
 
@@ -66,11 +66,7 @@ def reconstruct(
                     again = invert(samples, rate, spectrograms.REPRESENTATIONS[name])
             except ValueError as error:
                 raise UserError(f"{error}; give another --sample_rate") from error
-            clipped = int(np.sum(np.abs(again) > 1))
-            if clipped:
-                say(f"{sound}: {clipped} samples of {len(again)} are beyond 1 and are clipped")
-            (folder / written).parent.mkdir(parents=True, exist_ok=True)
-            files.write(folder / written, np.clip(again, -1, 1), rate, channels=1)
+            each_sound.write_clipped(folder / written, sound, again, rate)
             row = {"file": written, "seconds": round(len(samples) / rate, 6)}
             return {**row, **measured(again, samples, rate)}
 

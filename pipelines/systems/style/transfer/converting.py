@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.audio import files, reading
+from pipelines.audio import reading
 from pipelines.runtime.app import say
 from pipelines.runtime.files import new_folder, write_json
 from pipelines.systems.style.sounds import each_sound
@@ -52,8 +52,10 @@ def convert(
 
         def one(sound: pathlib.Path, name: str) -> dict[str, Any]:
             samples = reading.read(sound, RATE, MOST_SECONDS, start, seconds)
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            clipped = _write(folder / name, sound, transfers.converted(samples, transfer))
+            made = transfers.converted(samples, transfer)
+            if not np.any(made):
+                say(f"{sound}: what it becomes is silent")
+            clipped = each_sound.write_clipped(folder / name, sound, made, RATE)
             return {"file": name, "seconds": round(len(samples) / RATE, 6), "clipped": clipped}
 
         jobs = zip(sounds, each_sound.written(root, sounds))
@@ -61,14 +63,3 @@ def convert(
         summary = {**about, "sample_rate": RATE, **found}
         write_json(folder / SUMMARY, summary)
     return summary
-
-
-def _write(path: pathlib.Path, sound: pathlib.Path, made: np.ndarray) -> int:
-    """Writes a sound, and returns how many samples are clipped."""
-    if not np.any(made):
-        say(f"{sound}: what it becomes is silent")
-    clipped = int(np.sum(np.abs(made) > 1))
-    if clipped:
-        say(f"{sound}: {clipped} samples of {len(made)} are beyond 1 and are clipped")
-    files.write(path, np.clip(made, -1, 1), RATE, channels=1)
-    return clipped
