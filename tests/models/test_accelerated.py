@@ -39,6 +39,7 @@ from tests.support.model_pairs import (  # noqa: E402
     make_hparams,
     melody,
     pair,
+    pair_fed_with_the_likeliest,
 )
 
 
@@ -290,11 +291,7 @@ def test_with_what_it_gave_itself_a_decoder_gives_magentas_loss(name, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_in_a_compiled_loop_what_it_gave_itself_gives_magentas_loss(name, monkeypatch):
-    """With noise of 1/2 everywhere, what is drawn is what is likeliest."""
-    make_certain(monkeypatch)
-    monkeypatch.setattr(draws, "noise", lambda shape: tf.fill(shape, 0.5))
-    sampling = dict(sampling_schedule="constant", sampling_rate=1.0, is_training=True)
-    theirs, ours = pair(KINDS[name], layout="xla", **sampling)
+    theirs, ours = pair_fed_with_the_likeliest(name, "xla", monkeypatch)
     with theirs, ours:
         kinds = {operation.type for operation in ours.graph.get_operations()}
         # Neither of TensorFlow's loops: the recurrence is in compiled functions alone.

@@ -13,14 +13,14 @@ magenta_compat.apply()
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-from models.accelerated import draws, trial  # noqa: E402
+from models.accelerated import trial  # noqa: E402
 from tests.support.model_pairs import (  # noqa: E402
     DRAWN,
     KINDS,
     UNITS,
     assert_same,
-    make_certain,
     pair,
+    pair_fed_with_the_likeliest,
 )
 
 pytestmark = pytest.mark.skipif(
@@ -58,10 +58,7 @@ def test_a_model_computes_the_same(name, units, layout):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_what_it_gave_itself_gives_magentas_loss(name, monkeypatch):
-    make_certain(monkeypatch)
-    monkeypatch.setattr(draws, "noise", lambda shape: tf.fill(shape, 0.5))
-    sampling = dict(sampling_schedule="constant", sampling_rate=1.0, is_training=True)
-    theirs, ours = pair(KINDS[name], layout="cudnn", **sampling)
+    theirs, ours = pair_fed_with_the_likeliest(name, "cudnn", monkeypatch)
     with theirs, ours:
         theirs.randomize(0)
         ours.randomize(0)
