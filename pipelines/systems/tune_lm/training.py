@@ -179,9 +179,9 @@ def fit(
             # SIGTERM may not end a run before it has saved.
             with interruptions.held() as signal:
                 for number in batches[state.in_epoch : state.in_epoch + total - state.step]:
-                    # After the last step there is a validation first, so that none is passed over.
                     if signal.came:
                         break
+                    # After the last step there is a validation first, so that none is passed over.
                     if time.monotonic() - saved > options.save_checkpoint_secs:
                         state.save()
                         saved = time.monotonic()

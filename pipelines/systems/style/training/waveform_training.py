@@ -47,10 +47,10 @@ def train(
     Args:
       name: of `configs.wavenet_gan.MODELS`.
       hparams: its hyperparameters, changed or not.
-      source, target, run_dir, seed, limits: as `training.train` takes them.
+      source, target, run_dir, seed, limits: as `mel_training.train` takes them.
 
     Raises:
-      UserError: as `training.train` does.
+      UserError: as `mel_training.train` does.
     """
     with runs.training(run_dir):
         settings = {
