@@ -617,14 +617,20 @@ def test_a_job_of_slurm_goes_on_until_it_is_trained(machine, slurm, calls, tmp_p
         """The steps that turns were stopped at so far."""
         return [call.split()[-1] for call in calls() if call.startswith("terminated")]
 
+    def state():
+        return slurm("squeue", "--noheader", f"--jobs={job}", "--format=%T")
+
     def goes_on(turns):
         deadline = time.monotonic() + 120
-        while len(stopped()) < turns or f"from {stopped()[-1]}" not in calls():
-            assert time.monotonic() < deadline, calls()
+        while len(stopped()) < turns or state() != "PENDING":
+            assert time.monotonic() < deadline, (calls(), state())
             time.sleep(0.5)
-            with contextlib.suppress(AssertionError):
-                # It would wait for two minutes.
-                slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+        # It would wait for two minutes. A turn that began in the second in which the last has ended
+        # would be taken for the one that Slurm has just told to end.
+        slurm("scontrol", "update", f"JobId={job}", "StartTime=now+2")
+        while f"from {stopped()[-1]}" not in calls():
+            assert time.monotonic() < deadline, (calls(), state())
+            time.sleep(0.5)
 
     await_call(calls, "from 0")
     time.sleep(1)
