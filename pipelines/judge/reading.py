@@ -2,8 +2,8 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from pipelines.judge.finding import MAX_BARS
 from pipelines.media import tune_texts
@@ -15,7 +15,10 @@ from pipelines.music.limits import Rejected
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.representations.abc_tokens import written
 from pipelines.representations.abc_tokens.written import Tune
+from pipelines.runtime import storage
 from pipelines.runtime.app import UserError, say
+
+P = TypeVar("P", bound=pathlib.PurePath)
 
 _ENDINGS = (".abc", *formats.SCORES)
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -47,6 +50,11 @@ class Read(NamedTuple):
     problem: str = ""
 
 
+def no_music(folder: str) -> UserError:
+    """What to raise where a folder has no file of music."""
+    return UserError(f"{folder}: no file ends in {', '.join(_ENDINGS)}; name another folder")
+
+
 def is_archive(path: str) -> bool:
     """Whether a path is, by its name, an archive, which `read` does not read."""
     return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
@@ -60,12 +68,17 @@ def files_of(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
+        if storage.is_address(path):
+            raise UserError(
+                f"{path}: only what is judged with --output=DIR is read from a bucket; add it, or "
+                "copy the file to this machine"
+            )
         if not os.path.isdir(path):
             found.append(path)
             continue
         inside = _inside(path)
         if not inside:
-            raise UserError(f"{path}: no file ends in {', '.join(_ENDINGS)}; name another folder")
+            raise no_music(path)
         found.extend(inside)
     for path in found:
         if is_archive(path):
@@ -91,14 +104,16 @@ def read(path: str) -> Iterator[Read]:
 
 def _inside(folder: str) -> list[str]:
     """The files with music in a folder; a score beside notation of its name is that tune again."""
-    found = sorted(
-        each
-        for each in pathlib.Path(folder).rglob("*")
-        if each.name.lower().endswith(_ENDINGS) and each.is_file()
-    )
+    found = (each for each in pathlib.Path(folder).rglob("*") if each.is_file())
+    return [str(each) for each in with_music(found)]
+
+
+def with_music(paths: Iterable[P]) -> list[P]:
+    """Those of the paths that are of music, in their order; a tune has one of them."""
+    found = sorted(each for each in paths if each.name.lower().endswith(_ENDINGS))
     written = {each.with_suffix("") for each in found if each.suffix.lower() == ".abc"}
     return [
-        str(each)
+        each
         for each in found
         if each.suffix.lower() == ".abc" or each.with_suffix("") not in written
     ]

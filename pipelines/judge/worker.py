@@ -1,6 +1,5 @@
 """What the workers of `judge --output` do. A worker process runs this module."""
 
-import pathlib
 from collections.abc import Iterator, Sequence
 
 from pipelines.corpora import Source, abc
@@ -8,14 +7,14 @@ from pipelines.judge import reading, verdicts
 from pipelines.judge.reading import Read
 from pipelines.music.limits import Rejected
 from pipelines.records.parts import Part, read_batch
-from pipelines.runtime import cores, files, worker_processes
+from pipelines.runtime import cores, storage_copies, worker_processes
 
 
 class JudgeBatch:
     """Judges a batch of sources, given its name.
 
     Args:
-      parts: `Folder.parts`, which all workers have to reach.
+      parts: `Folder.shared`.
       judge_folder, names, against: as of `verdicts.open_judge`.
     """
 
@@ -26,8 +25,7 @@ class JudgeBatch:
 
     def process(self, batch: str) -> None:
         """Judges one batch."""
-        path = pathlib.Path(self._parts, f"{batch}.jsonl")
-        with Part(self._parts, batch) as part, files.replacing(path) as lines:
+        with Part(self._parts, batch) as part, part.writing("jsonl") as lines:
             for source in (Source(*line) for line in read_batch(self._parts, batch)):
                 for read in _tunes(source):
                     verdict = verdicts.of(self._judge, read)
@@ -39,8 +37,9 @@ class JudgeBatch:
 def _tunes(source: Source) -> Iterator[Read]:
     """The tunes of a source; one that has none is told as what cannot be judged."""
     if "score" in source.facts:
-        for read in reading.read(source.facts["score"]):
-            yield read._replace(file=source.key)
+        with storage_copies.passing_copy(source.facts["score"]) as path:
+            for read in reading.read(path):
+                yield read._replace(file=source.key)
         return
     file = source.facts["file"]
     number = 0

@@ -95,8 +95,8 @@ class AddressFolder(Folder):
             super().__exit__(kind, error, traceback)
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def finish(self, *arguments, **named) -> dict[str, Any]:
-        """As `Folder.finish`; fetches the parts before."""
+    def fetch_parts(self) -> None:
+        """Copies what workers made to this machine."""
         prefix = f"{self.shared}/"
 
         def fetch(file: storage.File) -> None:
@@ -105,7 +105,6 @@ class AddressFolder(Folder):
 
         made = storage.files_in(self.shared)
         storage.each(fetch, (file for file in made if not file.address.endswith(".sources")))
-        return super().finish(*arguments, **named)
 
     def _publish(self, made: Path, manifest: Mapping[str, Any]) -> None:
         """Replaces an older run by the files in `made` and the manifest."""

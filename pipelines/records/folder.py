@@ -129,6 +129,9 @@ class Folder:
         if error is not None and self._made_path and not any(self._path.iterdir()):
             self._path.rmdir()
 
+    def fetch_parts(self) -> None:
+        """Has all that workers made be in `parts`; it is, on a disk that they share."""
+
     def _leftovers(self) -> list[pathlib.Path]:
         """All files of this room's names in the folder, but for the manifest."""
         return sorted(path for name in _NAMES for path in self._path.glob(name))
@@ -166,6 +169,7 @@ class Folder:
           UserError: if no record was kept.
           RuntimeError: if the counts do not reconcile, which a faulty runner would cause.
         """
+        self.fetch_parts()
         tally = parts.tally(self.parts)
         _require_reconciled(tally, sources)
         made = self._unfinished / "made"

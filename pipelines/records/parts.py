@@ -16,14 +16,14 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from pipelines.records import tfrecord
 from pipelines.records.manifest import SPLITS
 from pipelines.runtime import storage
-from pipelines.runtime.files import json_line, write_json, writing
+from pipelines.runtime.files import json_line, replacing, write_json, writing
 from pipelines.tunes import splits
 
 # Beside the records of each split, a part keeps the records whose split is decided at the end, and
@@ -102,6 +102,14 @@ class Part:
                 "counts": self._counts,
             },
         )
+        self._send(path)
+
+    @contextlib.contextmanager
+    def writing(self, ending: str) -> Iterator[BinaryIO]:
+        """Opens a file of its own for writing, `NAME.ending`, which is there once it is whole."""
+        path = self._folder / f"{self._name}.{ending}"
+        with replacing(path) as file:
+            yield file
         self._send(path)
 
     def add_source(self) -> None:

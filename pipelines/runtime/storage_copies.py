@@ -14,6 +14,7 @@ import pathlib
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipelines.runtime import beam_files, storage
@@ -29,6 +30,27 @@ def local_copy(path: str) -> str:
     if not storage.is_address(path):
         return path
     return _copy(storage.absolute(path), os.getpid(), beam_files.job())
+
+
+@contextlib.contextmanager
+def passing_copy(path: str) -> Iterator[str]:
+    """As `local_copy`, of a file among very many: the copy is there as long as the context.
+
+    The path ends as that of the object does.
+
+    Raises:
+      storage.NotFound: where there is none.
+    """
+    if not storage.is_address(path):
+        yield path
+        return
+    file = storage.find(path)
+    if file is None:
+        raise storage.NotFound(f"{path}: no such object")
+    ending = os.path.splitext(path)[1]
+    with tempfile.NamedTemporaryFile(prefix="reelgroove-", suffix=ending) as copy:
+        storage.fetch(file, copy)
+        yield copy.name
 
 
 @functools.cache

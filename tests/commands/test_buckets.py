@@ -2,6 +2,8 @@
 
 import io
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import mido
 import pytest
 
 from pipelines.corpora import conversion
+from pipelines.judge import batches, reading
 from pipelines.runtime import beam_files, storage
 from pipelines.runtime.app import UserError
 from tests.support.buckets import ENVIRONMENT
@@ -94,6 +97,48 @@ def test_a_folder_of_tunebooks_and_a_table_of_labels(bucket, tmp_path):
     conversion.convert("midi", str(tmp_path / "m"), str(tmp_path / "t"), labels=here)
     conversion.convert("midi", f"{bucket.address}/m", f"{bucket.address}/t", labels=labels)
     assert bucket.contents("t/") == contents(tmp_path / "t")
+
+
+def test_tunes_are_judged(bucket, tmp_path):
+    """A folder with scores in it, an archive and a single file; what is written is read nowhere."""
+    books = tmp_path / "in"
+    (books / "a").mkdir(parents=True)
+    found = [abc(i, t.title, t.strains[0]) for i, t in enumerate(tunes(3, 6), start=1)]
+    (books / "a" / "one.abc").write_text("\n".join(found[:4]))
+    (books / "a" / "one.mid").write_bytes(midi(3))  # Beside notation of its name.
+    (books / "b.abc").write_text("\n".join(found[4:]) + "\nX:9\nK:C\nz8|\n")
+    (books / "letter.txt").write_text(found[0])
+    (books / "score.mid").write_bytes(midi(5))
+    (books / "bad.mid").write_bytes(b"MThd" + bytes(4))
+    packed = shutil.make_archive(str(tmp_path / "books"), "zip", books)
+    for path in filter(pathlib.Path.is_file, books.rglob("*")):
+        bucket.put(f"in/{path.relative_to(books)}", path.read_bytes())
+    bucket.put("books.zip", pathlib.Path(packed).read_bytes())
+    settings = ("", ["rhythm", "melody"], [])
+
+    here = [str(books), packed, str(books / "b.abc")]
+    path, counts = batches.judge(here, str(tmp_path / "out"), settings)
+    there = [f"{bucket.address}/{name}" for name in ("in", "books.zip", "in/b.abc")]
+    for name, options in ("out", []), ("two", PROCESSES.split(",")):
+        address, same = batches.judge(there, f"{bucket.address}/{name}/", settings, options)
+        assert address == f"{bucket.address}/{name}/verdicts.jsonl"
+        assert same == counts and sum(counts.values()) == (4 + 3 + 2) + (4 + 3) + 3
+        assert list(bucket.contents(f"{name}/")) == ["verdicts.jsonl"]
+        told = bucket.contents(f"{name}/")["verdicts.jsonl"].decode()
+        told = told.replace(there[0], here[0]).replace(there[1], here[1])
+        assert told == pathlib.Path(path).read_text()
+
+    arguments = ["judge", there[0], f"--output={bucket.address}/out"]
+    assert f"{address.replace('two', 'out')} exists; name another --output" in error_of(
+        job(*arguments)
+    )
+    done = job(*arguments, "--overwrite", "--criteria=rhythm")
+    assert done.returncode == 0 and done.stdout == f"{bucket.address}/out/verdicts.jsonl\n"
+    assert b"melody" not in bucket.contents("out/")["verdicts.jsonl"]
+    with pytest.raises(UserError, match="nothing: no file ends in .abc"):
+        batches.judge([f"{bucket.address}/nothing"], str(tmp_path / "x"), settings)
+    with pytest.raises(UserError, match="in/b.abc: only what is judged with --output=DIR is read"):
+        reading.files_of([there[2]])
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

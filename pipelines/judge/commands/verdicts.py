@@ -48,7 +48,9 @@ flags.DEFINE_bool(
     f"{_MOST_WITH_REASONS} tunes."
 )  # fmt: skip
 flags.DEFINE_string(
-    "output", None, "Judge many files by Beam, and write verdicts.jsonl in this folder."
+    "output",
+    None,
+    "Judge many files by Beam, and write verdicts.jsonl in this folder, also at s3:// or gs://.",
 )
 flags.DEFINE_list("pipeline_options", None, "With --output: options for Beam, joined by commas.")
 flags.DEFINE_bool("overwrite", False, "With --output: replace an older verdicts.jsonl.")
