@@ -26,6 +26,7 @@ from typing import IO, Any
 
 from pipelines.runtime import checkout, files
 from pipelines.runtime.app import UserError, say
+from pipelines.runtime.nearest import did_you_mean
 
 METADATA = "run.json"
 
@@ -138,8 +139,8 @@ def require_checkpoint(
                 f"{path} is a URL; download it (for example with curl -LO), then name the file here"
             )
     to_be_made = new_run_dir and checkpoint_file and not os.path.exists(run_dir or "")
-    if run_dir and not os.path.isdir(run_dir) and not to_be_made:
-        raise UserError(f"{run_dir}: no such run folder")
+    if run_dir and not to_be_made:
+        require_folder(run_dir)
     named = checkpoint_file or run_dir
     if not named:
         raise UserError("give --run_dir or --checkpoint_file")
@@ -151,6 +152,17 @@ def require_checkpoint(
         if is_archive_name(named):
             raise UserError(f"{named}: no such file; check the path, or download it first")
         checkpoint_prefix(named)
+
+
+def require_folder(run_dir: str) -> None:
+    """Raises UserError where a run's folder does not exist, with the nearest that do."""
+    if os.path.isdir(run_dir):
+        return
+    beside, name = os.path.split(os.path.normpath(run_dir))
+    there = glob.glob(os.path.join(glob.escape(beside), "*", ""))
+    names = [os.path.basename(os.path.dirname(folder)) for folder in there]
+    hint = did_you_mean(name, names, os.path.join(beside, ""))
+    raise UserError(f"{run_dir}: no such run folder{hint}")
 
 
 def no_checkpoint(folder: str) -> UserError:

@@ -176,6 +176,13 @@ def test_commands_and_their_flags_exist(page):
     assert wrong == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_doctor_is_not_said_to_make_the_environment(page):
+    """It changes nothing, so what follows it in .venv needs another command before."""
+    wrong = r"\A\s*\./run\.sh doctor\b[^\n]*\n\s*\./\.venv/bin/"
+    assert [text for text in code(page) if re.search(wrong, text)] == []
+
+
 @functools.cache
 def beams():
     """What --pipeline_options takes."""

@@ -22,6 +22,16 @@ class UserError(Exception):
     """Bad input. Users see the message, one line with the file and the fix, and no traceback."""
 
 
+def _nothing(flag: str) -> str:
+    """Explains no flag."""
+    return ""
+
+
+# Says why a job does not know a flag; "" where it has nothing to say. A command whose flags depend
+# on its command line sets it.
+explain_unknown_flag: Callable[[str], str] = _nothing
+
+
 def run(
     main: Callable[..., None], required: Sequence[str] = (), with_arguments: bool = False
 ) -> None:
@@ -110,7 +120,8 @@ def _about_flag(error: flags.Error) -> str:
         if error.flagname.startswith("no"):
             names += [f"no{name}" for name in names if flags.FLAGS[name].boolean]
         hint = did_you_mean(error.flagname, names, "--")
-        return f"there is no flag --{error.flagname}{hint}"
+        explained = explain_unknown_flag(error.flagname)
+        return explained or f"there is no flag --{error.flagname}{hint}"
     choice = re.fullmatch(r"flag --(\w+)=(.*): value should be one of <(.*)>", str(error))
     if choice:
         name, value, names = choice[1], choice[2], choice[3].split("|")

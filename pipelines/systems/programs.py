@@ -7,7 +7,11 @@ What is of no such system is MusicVAE's.
 """
 
 import contextlib
+import functools
+import importlib.util
 import os
+import pathlib
+import re
 import runpy
 import sys
 from collections.abc import Sequence
@@ -15,9 +19,12 @@ from collections.abc import Sequence
 import configs
 from pipelines import runs
 from pipelines.exported import folders
+from pipelines.runtime import app
 from pipelines.runtime.app import UserError
 
 DEFAULT = "musicvae"
+# The flags that say which system is meant.
+_NAMING = ("config", "pretrained", "run_dir", "checkpoint_file")
 
 
 def run(command: str) -> None:
@@ -26,8 +33,10 @@ def run(command: str) -> None:
     Args:
       command: the name of a file in the folders `commands` of systems.
     """
+    arguments = sys.argv[1:]
+    app.explain_unknown_flag = functools.partial(explain, command, arguments)
     # A program has no flags but its own.
-    runpy.run_module(_module(system(sys.argv[1:]), command), run_name="__main__", alter_sys=True)
+    runpy.run_module(_module(system(arguments), command), run_name="__main__", alter_sys=True)
 
 
 def system(arguments: Sequence[str]) -> str:
@@ -38,7 +47,7 @@ def system(arguments: Sequence[str]) -> str:
     if name := _value(arguments, "config"):
         return configs.system_of(name) or DEFAULT
     systems = configs.systems()
-    for flag in ("pretrained", "run_dir", "checkpoint_file"):
+    for flag in _NAMING[1:]:
         folder = os.path.expanduser(_value(arguments, flag) or "")
         if flag == "pretrained" and folder in folders.names():
             folder = os.fspath(folders.find(folder))
@@ -48,6 +57,50 @@ def system(arguments: Sequence[str]) -> str:
                 if kind in systems:
                     return kind
     return DEFAULT
+
+
+def explain(command: str, arguments: Sequence[str], flag: str) -> str:
+    """Why the program of a command line does not know a flag; "" where nothing is to be said.
+
+    Where a command line names a run or a config that is not there, flags are those of MusicVAE, and
+    one of another system is unknown. What is wrong then is the name.
+
+    Args:
+      command, arguments: the command line.
+      flag: the name of the flag.
+    """
+    of = system(arguments)
+    having = [name for name in (DEFAULT, *configs.systems()) if _defines(name, command, flag)]
+    if not having or of in having:
+        return ""
+    wrong = f"--{flag} is a flag of {' and '.join(having)}, not of {of}"
+    try:
+        _require_named(command, arguments)
+    except UserError as error:
+        return f"{wrong}: {error}"
+    return f"{wrong}, which this command line names"
+
+
+def _require_named(command: str, arguments: Sequence[str]) -> None:
+    """Raises UserError unless a command line names a config, run or model that is there."""
+    named = {flag: value for flag in _NAMING if (value := _value(arguments, flag))}
+    if "config" in named:
+        configs.require_known(named["config"], _value(arguments, "config_file"))
+    elif "pretrained" in named:
+        folders.find(named["pretrained"])
+    elif command != "train" and "run_dir" in named:
+        runs.require_folder(os.path.expanduser(named["run_dir"]))
+    elif not os.path.isdir(os.path.expanduser(named.get("run_dir", ""))):
+        if command == "train":
+            raise UserError("name a config by --config; ./run.sh configs lists them")
+        raise UserError("name a model by --run_dir or --pretrained, or its config by --config")
+
+
+def _defines(of: str, command: str, flag: str) -> bool:
+    """Whether the program of a system defines a flag, by its text: a program runs but alone."""
+    found = importlib.util.find_spec(_module(of, command))
+    text = pathlib.Path(found.origin).read_text("utf-8") if found and found.origin else ""
+    return bool(re.search(rf'\bDEFINE_\w+\(\s*"{re.escape(flag)}"', text))
 
 
 def _module(of: str, command: str) -> str:

@@ -33,6 +33,7 @@ def folder(tmp_path):
         ("train", [*TRAIN, "--examples_path=none*"], "no file matches 'none*'"),
         ("train", [*TRAIN, "--examples_path=train*", "--devices=GPU1"], "GPU1 is not a device"),
         ("generate", ["--run_dir=none", "--output_dir=o"], "none: no such run folder"),
+        ("generate", ["--run_dir=rum", "--output_dir=o"], "folder; did you mean run?"),
         ("generate", ["--run_dir=begun", "--output_dir=o"], "begun: no checkpoint in it"),
         ("generate", ["--output_dir=o"], "give --run_dir, --checkpoint_file or --pretrained"),
         ("generate", ["--checkpoint_file=a.tar", "--output_dir=o"], "a.tar: no such file"),

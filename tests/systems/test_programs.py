@@ -7,6 +7,7 @@ import pytest
 import configs
 from pipelines import runs
 from pipelines.systems import programs
+from tests.support.jobs import error_of, without_tensorflow
 
 
 @pytest.fixture
@@ -51,3 +52,46 @@ def test_each_system_has_a_program_for_each_command():
         for command in ("train", "evaluate", "generate"):
             name = f"pipelines.systems.{system}.commands.{command}"
             assert importlib.util.find_spec(name), name
+
+
+@pytest.mark.parametrize(
+    "command, arguments, message",
+    [
+        (
+            "generate",
+            ["--run_dir=tune_ln", "--rhythm=jig"],
+            "not of musicvae: tune_ln: no such run folder; did you mean tune_lm?",
+        ),
+        (
+            "train",
+            ["--config=tune_lm-lsmt", "--tunebooks=a"],
+            "not of musicvae: no config is named 'tune_lm-lsmt'; did you mean tune_lm-lstm",
+        ),
+        (
+            "generate",
+            ["--pretrained=tune", "--rhythm=jig"],
+            "not of musicvae: no pretrained model or folder is named 'tune'; did you mean tunes?",
+        ),
+        (
+            "generate",
+            ["--rhythm=jig"],
+            "not of musicvae: name a model by --run_dir or --pretrained, or its config by --config",
+        ),
+        (
+            "train",
+            ["--run_dir=new", "--tunebooks=a"],
+            "not of musicvae: name a config by --config; ./run.sh configs lists them",
+        ),
+        (
+            "generate",
+            ["--run_dir=tune_lm", "--attribute=swing"],
+            "--attribute is a flag of musicvae, not of tune_lm, which this command line names",
+        ),
+        # It is of no system, or a slip.
+        ("generate", ["--run_dir=tune_lm", "--rythm=jig"], "no flag --rythm; did you mean --rhyth"),
+        ("generate", ["--run_dirr=tune_lm"], "there is no flag --run_dirr; did you mean --run_dir"),
+    ],
+)
+def test_a_flag_of_another_system(command, arguments, message, folder):
+    done = without_tensorflow(f"pipelines.{command}", *arguments, cwd=folder)
+    assert message in error_of(done)
