@@ -9,9 +9,8 @@ A bucket has no locks: of two jobs that make the same folder at once, the second
 parts of the first, which fails.
 """
 
+import contextlib
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 from pipelines.records.folder import Folder, is_of_records
 from pipelines.records.manifest import MANIFEST, UNFINISHED
-from pipelines.runtime import storage
+from pipelines.runtime import storage, storage_copies
 from pipelines.runtime.app import UserError
 from pipelines.runtime.files import json_line
 
@@ -42,7 +41,8 @@ class AddressFolder(Folder):
         self._replaces = overwrite
         name = uuid.uuid4().hex
         self._job = f"{self._address}/{UNFINISHED}/{name}"
-        self._scratch = Path(tempfile.gettempdir(), f"reelgroove-{name}")
+        self._scratch = storage_copies.scratch_path()
+        self._held = contextlib.ExitStack()
         self._replacing = False
         super().__init__(self._scratch / "records")
 
@@ -75,7 +75,7 @@ class AddressFolder(Folder):
         # what the job leaves in the folder is known to be its own.
         storage.write(f"{self._job}/begun", json_line({"process": os.getpid()}))
         self._remove(killed if MANIFEST in found else [*others, *killed])
-        self._scratch.mkdir(mode=0o700)
+        self._held.enter_context(storage_copies.scratch_folder(self._scratch))
         super().__enter__()
         return self
 
@@ -93,7 +93,7 @@ class AddressFolder(Folder):
                 raise
         finally:
             super().__exit__(kind, error, traceback)
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._held.close()
 
     def fetch_parts(self) -> None:
         """Copies what workers made to this machine."""

@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import struct
-import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ import numpy as np
 
 from pipelines.records import tfrecord
 from pipelines.records.manifest import SPLITS
-from pipelines.runtime import storage
+from pipelines.runtime import storage, storage_copies
 from pipelines.runtime.files import json_line, replacing, write_json, writing
 from pipelines.tunes import splits
 
@@ -64,7 +63,7 @@ class Part:
         self._address, self._stack = "", contextlib.ExitStack()
         if storage.is_address(folder):
             self._address = os.fspath(folder)
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="reelgroove-"))
+            folder = self._stack.enter_context(storage_copies.scratch_folder())
         self._folder = pathlib.Path(folder)
         self._name = name
         self._attempt = uuid.uuid4().hex

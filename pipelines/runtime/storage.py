@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from pipelines.runtime.app import UserError
 from pipelines.runtime.beam_files import SECONDS, NotFound, asked, file_systems, status
@@ -124,7 +124,7 @@ def read(address: str, most: int | None = None) -> bytes:
     return _read(address, asked(address, functools.partial(_stream, address)), most)
 
 
-def fetch(file: File, into: IO[bytes]) -> None:
+def fetch(file: File, into: BinaryIO) -> None:
     """Copies an object to a local file that is open.
 
     Raises:

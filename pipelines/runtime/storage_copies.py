@@ -1,7 +1,8 @@
 """Copies on this machine of what is at addresses: all else in the project works on local files.
 
 A copy is made once, for all processes of the user on this machine. It is removed when the last of
-those that use it ends; what a killed process has left, by the next one that makes a copy.
+those that use it ends; what a killed process has left, by the next one that makes a copy. So are
+the folders of what is made here before it is sent to an address.
 """
 
 import atexit
@@ -14,6 +15,7 @@ import pathlib
 import shutil
 import stat
 import tempfile
+import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -47,10 +49,11 @@ def passing_copy(path: str) -> Iterator[str]:
     file = storage.find(path)
     if file is None:
         raise storage.NotFound(f"{path}: no such object")
-    ending = os.path.splitext(path)[1]
-    with tempfile.NamedTemporaryFile(prefix="reelgroove-", suffix=ending) as copy:
-        storage.fetch(file, copy)
-        yield copy.name
+    with scratch_folder() as folder:
+        copy = folder / f"copy{os.path.splitext(path)[1]}"
+        with open(copy, "wb") as into:
+            storage.fetch(file, into)
+        yield os.fspath(copy)
 
 
 @functools.cache
@@ -147,20 +150,46 @@ def local_folder(folder: str) -> str:
 def _folder(folder: str, _job: object) -> str:
     prefix = f"{folder}/"
     names = [file.address.removeprefix(prefix) for file in storage.files_in(folder)]
-    copies = _copies()
-    # Between its beginning and its lock, another process may remove a folder.
-    while True:
-        made = tempfile.mkdtemp(prefix="folder-", dir=copies)
-        with contextlib.suppress(FileNotFoundError):
-            held = os.open(made, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_SH)
-            if os.path.exists(made):
-                break
-            os.close(held)
-    atexit.register(_remove_unused, held, pathlib.Path(made))
+    made = scratch_path()
+    atexit.register(_remove_unused, _made(made), made)
 
     def link(name: str) -> None:
-        os.symlink(local_copy(prefix + name), os.path.join(made, name))
+        (made / name).symlink_to(local_copy(prefix + name))
 
     storage.each(link, (name for name in names if "/" not in name))
-    return made
+    return os.fspath(made)
+
+
+def scratch_path() -> pathlib.Path:
+    """A path for `scratch_folder`; nothing is there yet."""
+    return _copies() / f"folder-{uuid.uuid4().hex}"
+
+
+@contextlib.contextmanager
+def scratch_folder(path: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
+    """A new folder for what is to be sent; it goes at the end, or once the process was killed.
+
+    Args:
+      path: from `scratch_path`; by default another such path.
+    """
+    path = path or scratch_path()
+    _sweep(path.parent)
+    held = _made(path)
+    try:
+        yield path
+    finally:
+        os.close(held)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _made(path: pathlib.Path) -> int:
+    """Makes a folder; returns the open file that keeps others from removing it."""
+    while True:
+        path.mkdir(mode=0o700)
+        # Between its beginning and its lock, another process may remove a folder.
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(path, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if path.exists():
+                return held
+            os.close(held)

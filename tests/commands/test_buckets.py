@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 
@@ -142,14 +143,19 @@ def test_tunes_are_judged(bucket, tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_job_that_is_killed_leaves_no_manifest_and_is_repeated(bucket, tmp_path, how):
+def test_a_job_that_is_killed_leaves_no_manifest_and_is_repeated(
+    bucket, tmp_path, how, monkeypatch
+):
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     text = "\n".join(abc(i, t.title, t.strains[0]) for i, t in enumerate(tunes(1, 900), start=1))
     (tmp_path / "in.abc").write_text(text)
     address = bucket.put("in.abc", text.encode())
     arguments = ["--corpus=abc", f"--input={address}", f"--output={bucket.address}/r"]
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.convert", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -162,9 +168,12 @@ def test_a_job_that_is_killed_leaves_no_manifest_and_is_repeated(bucket, tmp_pat
     left = bucket.names("r/")
     assert process.returncode and "manifest.json" not in left
     assert bool(left) == (how == signal.SIGKILL)
+    left = list(scratch.glob("reelgroove-*/folder-*"))
+    assert bool(left) == (how == signal.SIGKILL)
     conversion.convert("abc", str(tmp_path / "in.abc"), str(tmp_path / "r"))
     conversion.convert("abc", address, f"{bucket.address}/r")
     assert bucket.contents("r/") == contents(tmp_path / "r")
+    assert not list(scratch.glob("reelgroove-*/folder-*"))
 
 
 def test_one_line_for_bad_input(bucket, tmp_path):

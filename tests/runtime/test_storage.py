@@ -168,6 +168,28 @@ def test_a_folder_of_copies_goes_with_its_process_or_with_the_next_copy(bucket, 
     assert (mine / "a").read_bytes() == b"1"
 
 
+def test_a_scratch_folder_goes_at_the_end_or_with_the_next_one(temporary):
+    code = (
+        "import os, signal; from pipelines.runtime import storage_copies\n"
+        "with storage_copies.scratch_folder() as path:\n"
+        "    (path / 'x').write_text('x'); print(path, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    left = pathlib.Path(done.stdout.strip())
+    assert (left / "x").read_text() == "x" and left.is_relative_to(temporary)
+    with storage_copies.scratch_folder() as one, storage_copies.scratch_folder() as other:
+        assert not left.exists()
+        assert one != other and one.is_dir() and other.is_dir()
+        assert one.stat().st_mode & 0o777 == 0o700
+    assert not one.exists() and not other.exists()
+
+
 @pytest.mark.slow
 def test_credentials_that_are_wrong_or_missing(bucket, s3_server, monkeypatch):
     address = bucket.put("x", b"1")
