@@ -8,6 +8,8 @@ from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
 
 _NAME_WIDTH, _WIDTH = 34, 100
+# What is kept at least of the name of a file: its end, since pieces of one job differ there.
+_FILE_WIDTH = 16
 # Of more marks of a criterion, the others are counted; --json has them all.
 _MOST_MARKS = 6
 
@@ -25,8 +27,6 @@ def line(read: Read, verdict: Verdict, with_file: bool = False) -> str:
       verdict: the verdict on it.
       with_file: whether its file is named, as where there are several.
     """
-    file = os.path.basename(read.file)
-    name = " ".join(filter(None, (file if with_file else "", read.name, read.title))) or file
     scores = [
         f"{'-':>7}" if opinion.score is None else f"{opinion.score:7.1f}"
         for opinion in verdict.opinions.values()
@@ -34,8 +34,19 @@ def line(read: Read, verdict: Verdict, with_file: bool = False) -> str:
     told = verdict.told
     if problem := read.problem or _why_unjudged(verdict):
         told += f": {problem}"
-    name = textwrap.shorten(name, _NAME_WIDTH, placeholder="…")
-    return f"{name:{_NAME_WIDTH}} {' '.join(scores)}  {told}"
+    return f"{_name(read, with_file):{_NAME_WIDTH}} {' '.join(scores)}  {told}"
+
+
+def _name(read: Read, with_file: bool) -> str:
+    """What a tune is called: by its number and title, and its file where that is wanted."""
+    called = " ".join(filter(None, (read.name, read.title)))
+    file = os.path.basename(read.file)
+    if called and not with_file:
+        return textwrap.shorten(called, _NAME_WIDTH, placeholder="…")
+    room = max(_FILE_WIDTH, _NAME_WIDTH - len(called) - 1) if called else _NAME_WIDTH
+    if len(file) > room:
+        file = "…" + file[1 - room :]
+    return textwrap.shorten(f"{file} {called}", _NAME_WIDTH, placeholder="…")
 
 
 def _why_unjudged(verdict: Verdict) -> str:

@@ -135,6 +135,11 @@ def test_nothing_to_match(made, tmp_path):
     )
     run = f"--run_dir={made.run}"
     assert "no tune with a melody" in error_of(command("match", run, tmp_path / "drums.mid"))
+    many = [tmp_path / f"{name}.mid" for name in ("drums", "b", "c")]
+    for path in many[1:]:
+        shutil.copy(many[0], path)
+    found = error_of(command("match", run, *many))
+    assert found.startswith(f"error: {many[0]} and 2 more: no tune with a melody; the lines above")
 
 
 def test_searching(made):

@@ -22,6 +22,20 @@ def test_a_line_has_name_scores_and_verdict():
     assert table.head(list(verdict.opinions)).split() == ["tune", "rhythm", "mode", "verdict"]
 
 
+def test_tunes_of_one_job_are_told_apart_by_the_ends_of_their_names():
+    told = unjudged([], "it has 2 voices")
+
+    def shown(file, name="1", title="Jig 1 (seed 2041125665)", with_file=True):
+        found = Read(file, 1, name, title, None, None, "x")
+        return table.line(found, told, with_file=with_file)[:34].rstrip()
+
+    long = "music/tune_lm-lstm_sample_seed2041125665_000-of-005"
+    assert shown(f"{long}.abc") == "…_000-of-005.abc 1 Jig 1 (seed…"
+    assert shown(f"{long}.mid", "", "") == "…ple_seed2041125665_000-of-005.mid"
+    assert shown("a.abc", title="Maid") == "a.abc 1 Maid"
+    assert shown(f"{long}.abc", with_file=False) == "1 Jig 1 (seed 2041125665)"
+
+
 def test_what_cannot_be_judged_says_why_in_its_line():
     told = table.line(read(problem="it has 2 voices"), unjudged(["rhythm"], "it has 2 voices"))
     assert told.endswith("cannot be judged: it has 2 voices")

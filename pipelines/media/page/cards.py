@@ -140,7 +140,7 @@ def _single(said: Description, piece: Piece, inputs: dict[str, Piece]) -> Card:
     title = _title(said)
     if said.position and said.mode == "sample":
         title += f" {said.position[0] + 1}"
-    card = Card(title, [*_facts(said), ("file", piece.file)], [Track("", [piece])])
+    card = Card(piece.title or title, [*_facts(said), ("file", piece.file)], [Track("", [piece])])
     return _with_original(card, said, inputs)
 
 
@@ -170,7 +170,8 @@ def _title(said: Description) -> str:
 
 def _facts(said: Description) -> list[tuple[str, str]]:
     facts = [("mode", said.mode)] if said.mode else []
-    facts += [(name.replace("_", " "), _shown(value)) for name, value in said.settings.items()]
+    settings = {name: value for name, value in said.settings.items() if value != ""}
+    facts += [(name.replace("_", " "), _shown(value)) for name, value in settings.items()]
     if said.sources:
         facts.append(("made from", ", ".join(said.sources)))
     return facts

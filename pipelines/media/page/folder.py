@@ -174,8 +174,12 @@ def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
         pieces = [Piece(name, problem=f"It cannot be read: {error.strerror}.")]
     if len(pieces) == 1:
         if pieces[0].is_midi and (notation := _with_ending(_stem(name), ABC, present)):
+            tune = _first_tune(folder, notation)
             pieces[0].notation = notation
-            pieces[0].abc = _first_tune(pathlib.Path(folder, notation))
+            # Music that has no title of its own is called by the name of its file there.
+            if tune and tune.title != os.path.basename(_stem(name)):
+                pieces[0].title = tune.title
+            pieces[0].abc = tune.abc if tune else ""
     for number, piece in enumerate(pieces, 1):
         piece.number = number if len(pieces) > 1 else 0
         piece.sound = _with_ending(piece.sound_stem, SOUNDS, present)
@@ -186,27 +190,31 @@ def _read_file(folder: str, name: str, present: set[str]) -> list[Piece]:
 
 def _tunes(name: str, data: bytes) -> list[Piece]:
     """The tunes of a tunebook."""
-    pieces = []
-    for tune in tunebook.tunes(tunebook.decode(data)):
-        piece = Piece(name, abc=notation_of(tune), notation=name)
-        try:
-            piece.sequence = reader.read(tune)
-            piece.title = "".join(note_sequence.titles(piece.sequence)[:1])
-        except Rejected as error:
-            piece.problem = f"Line {tune.line} and on: {error.detail}."
-        pieces.append(piece)
+    pieces = [_tune(name, tune) for tune in tunebook.tunes(tunebook.decode(data))]
     if not pieces:
         raise Rejected("no_tunes", "it has no tune in it")
     return pieces
 
 
-def _first_tune(path: pathlib.Path) -> str:
-    """The text of the first tune of a file, or "" where there is none."""
+def _tune(name: str, tune: tunebook.TuneText) -> Piece:
+    """A tune of a tunebook."""
+    piece = Piece(name, abc=notation_of(tune), notation=name)
     try:
-        data = files.read_regular(path, _MAX_NOTATION)
-        return next(map(notation_of, tunebook.tunes(tunebook.decode(data))), "")
+        piece.sequence = reader.read(tune)
+        piece.title = "".join(note_sequence.titles(piece.sequence)[:1])
+    except Rejected as error:
+        piece.problem = f"Line {tune.line} and on: {error.detail}."
+    return piece
+
+
+def _first_tune(folder: str, name: str) -> Piece | None:
+    """The first tune of a file; None where it has none or cannot be read."""
+    try:
+        data = files.read_regular(pathlib.Path(folder, name), _MAX_NOTATION)
+        tune = next(tunebook.tunes(tunebook.decode(data)), None)
     except (OSError, Rejected):
-        return ""
+        return None
+    return tune and _tune(name, tune)
 
 
 def notation_of(tune: tunebook.TuneText) -> str:

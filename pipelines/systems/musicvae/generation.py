@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from note_seq.protobuf import music_pb2
 
-from pipelines import representations
+from pipelines import representations, runs
 from pipelines.judge import keeping, verdicts
 from pipelines.judge import reading as judge_reading
 from pipelines.media import describing, pieces, reading, sound, windows
@@ -180,7 +180,7 @@ def _model_settings(run: Run) -> dict[str, Any]:
         name = run.model_folder.name
     else:
         folder = pathlib.Path(run.checkpoint).absolute().parent
-        name = (folder.parent if folder.name == "train" else folder).name
+        name = (folder.parent if folder.name in ("train", runs.BEST) else folder).name
     settings = {"model": name, "config": run.name, "step": run.step}
     return {name: value for name, value in settings.items() if value is not None}
 

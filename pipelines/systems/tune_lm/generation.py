@@ -168,17 +168,20 @@ def generate(
             "the model wrote no tune; ask for fewer bars, train it further, or leave out "
             "--nogrammar"
         )
+    titled = list(_titled(drawn.tunes, options))
+    texts = [notation.write(tune, i + 1) for i, tune in titled]
+    if options.tunebook:
+        _require_book(options.tunebook, texts, options.overwrite)
     os.makedirs(output_dir, exist_ok=True)
     sources = [os.path.splitext(os.path.basename(path))[0] for path, _ in given]
     begin = "_".join([name, mode, *sources, f"seed{seed}"])
     play = sound.writer(options.audio, options.instrument, options.sound_font, options.synthesizer)
-    paths, texts = [], []
+    paths = []
     with Progress("pieces written", number) as progress:
-        for i, tune in _titled(drawn.tunes, options):
+        for (i, tune), text in zip(titled, texts, strict=True):
             path = os.path.join(output_dir, f"{begin}_{i:03d}-of-{number:03d}.mid")
             sequence = reader.perform(written.to_score(tune))
-            texts.append(notation.write(tune, i + 1))
-            pieces.write(sequence, path, options.pianoroll, options.overwrite, texts[-1])
+            pieces.write(sequence, path, options.pianoroll, options.overwrite, text)
             if options.overwrite:
                 sound.remove(path, kept=options.audio)
             if play:
@@ -186,7 +189,7 @@ def generate(
             paths.append(path)
             progress.update(i + 1)
     if options.tunebook:
-        _write_book(options.tunebook, texts, options.overwrite)
+        _write_book(options.tunebook, texts)
     if options.describe:
         describing.write(output_dir, mode, settings, given, paths, play=play)
     return Written(paths, dict(drawn.left_out))
@@ -223,12 +226,19 @@ def _titled(tunes: Sequence[Tune | None], options: Options) -> Iterator[tuple[in
         yield i, tune._replace(title=title)
 
 
-def _write_book(path: str, texts: Sequence[str], overwrite: bool) -> None:
-    content = "\n".join(texts).encode("utf-8")
+def _book(texts: Sequence[str]) -> bytes:
+    return "\n".join(texts).encode("utf-8")
+
+
+def _require_book(path: str, texts: Sequence[str], overwrite: bool) -> None:
+    """Raises UserError where another tunebook is in the way, before anything is written."""
     if not overwrite and os.path.exists(path):
         with open(path, "rb") as file:
-            if file.read() != content:
+            if file.read() != _book(texts):
                 raise UserError(f"{path} exists; give another --tunebook, or --overwrite")
+
+
+def _write_book(path: str, texts: Sequence[str]) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with files.replacing(path) as file:
-        file.write(content)
+        file.write(_book(texts))

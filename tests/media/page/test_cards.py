@@ -112,3 +112,15 @@ def test_a_mode_that_is_not_known_is_shown_all_the_same():
     [card] = described(Description("x.mid", "continue", {"bars": [1, 2]}))
     assert card.title == "continue"
     assert ("bars", "[1, 2]") in card.facts
+
+
+def test_a_tune_with_a_title_is_called_by_it_and_what_is_not_known_is_left_out():
+    said = Description("x.mid", "sample", {"rhythm": "", "grammar": True, "step": 0}, position=(4,))
+    [card] = arrange([Piece("x.mid", title="The Maid")], {"x.mid": said}, {})
+    assert card.title == "The Maid"
+    assert card.facts == [
+        ("mode", "sample"),
+        ("grammar", "True"),
+        ("step", "0"),
+        ("file", "x.mid"),
+    ]

@@ -79,6 +79,15 @@ def test_notation_that_is_no_file_is_left_out(music, make):
     assert piece.abc == piece.problem == "" and piece.sequence is not None
 
 
+def test_music_has_the_title_of_the_notation_beside_it(music):
+    (music / "a.abc").write_text(TUNE + "\nX:2\nT:B\nK:D\nd4|\n")
+    [piece] = folder.read(str(music), deep=True)
+    assert (piece.title, piece.notation, piece.abc) == ("A", "a.abc", TUNE)
+    # Music without a title is called by the name of its file, which says nothing.
+    (music / "a.abc").write_text(TUNE.replace("T:A", "T:a"))
+    assert folder.read(str(music), deep=True)[0].title == ""
+
+
 @pytest.mark.parametrize("make", [*HOSTILE, directory])
 def test_a_description_that_is_no_file_is_passed_over_with_a_word(music, make, capsys):
     make(music / description.FILE)

@@ -18,7 +18,7 @@ from pipelines.media import description, pieces, reading, windows
 from pipelines.runtime.app import UserError
 from pipelines.systems.musicvae import generation
 from pipelines.systems.musicvae import model as trained_model
-from pipelines.systems.musicvae.run import open_run
+from pipelines.systems.musicvae.run import Run, open_run
 from tests.support.jobs import ROOT, error_of, job
 from tests.support.pieces import drums, melody
 
@@ -455,6 +455,13 @@ def test_the_job(tiny_run, tmp_path):
     [path] = done.stdout.split()
     assert path.endswith("flat-groove_4bar_sample_seed3_000-of-001.mid")
     assert note_seq.midi_file_to_note_sequence(path).tempos[0].qpm == 120.0
+
+
+@pytest.mark.parametrize("folder, name", [("train", "flat"), ("best", "flat"), ("", "flat")])
+def test_a_model_is_called_by_its_run(folder, name):
+    prefix = os.path.join("/runs/flat", folder, "model.ckpt-20")
+    found = generation._model_settings(Run("flat-groove_4bar", None, prefix, 20, {}))
+    assert found == {"model": name, "config": "flat-groove_4bar", "step": 20}
 
 
 def test_the_command_makes_a_page_that_knows_its_pieces(tiny_run, tmp_path):

@@ -79,6 +79,14 @@ def test_tunes_are_written_in_every_form(tmp_path):
         generate(tmp_path, title="Reel")
 
 
+def test_a_tunebook_in_the_way_is_told_before_anything_is_written(tmp_path):
+    book = tmp_path / "mine.abc"
+    book.write_text("X:1\nT:Mine\nK:D\nd4|\n")
+    with pytest.raises(UserError, match=r"mine\.abc exists; give another --tunebook, or --overwr"):
+        generate(tmp_path / "music", tunebook=str(book))
+    assert not (tmp_path / "music").exists() and "T:Mine" in book.read_text()
+
+
 def test_a_title_may_have_braces(tmp_path):
     made = generate(tmp_path, title="The {Foggy} {0.real} {", num_outputs=1)
     text = pathlib.Path(made.paths[0]).with_suffix(".abc").read_text(encoding="utf-8")
@@ -151,6 +159,7 @@ BAD = [
     (["--mode=vary", "--input=a.abc", "--nogrammar"], "--nogrammar does not go with --mode=vary"),
     (["--mode=continue", "--input=a.abc", "--form=A", "--bars=1"], "fills the form A already"),
     (["--mode=continue", "--input=none.abc"], "none.abc"),
+    (["--tunebook=a.abc"], "a.abc exists; give another --tunebook, or --overwrite"),
     (["--run_dir=other"], "other is a run of titles"),
     (["--run_dir=none"], "none has no run.json: no run of tune_lm is there"),
     (["--pretrained=none"], "give one of them"),

@@ -1,6 +1,7 @@
 """Training language models of tunes: what is learnt, the same again, going on, bad input."""
 
 import dataclasses
+import json
 import math
 import os
 import shutil
@@ -336,3 +337,16 @@ def test_records_without_validation_tunes_cannot_be_measured(run, corpus, tmp_pa
         f"--examples_path={tmp_path}/records/test.tfrecord*",
     )  # fmt: skip
     assert "no tune of the split validation" in error_of(done)
+
+
+@pytest.mark.slow
+def test_figures_are_kept_where_no_sample_is_a_tune(run, corpus):
+    done = job(
+        "evaluate", f"--run_dir={run}", f"--tunebooks={corpus.books}", "--samples=1",
+        f"--examples_path={corpus.records}/test.tfrecord*", "--temperature=1000",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: none of the 1 samples is a tune; ")
+    printed = json.loads(done.stdout)
+    (path,) = (run / "eval").glob("*.json")
+    assert printed["bits"] == json.loads(path.read_text())["bits"] and "samples" not in printed

@@ -104,7 +104,8 @@ def main(paths: list[str]) -> None:
     if FLAGS.json and matched:
         print(shown_json({"tunes": matched}))
     if not matched:
-        raise UserError(f"{', '.join(paths)}: no tune with a melody; the lines above say why")
+        named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        raise UserError(f"{named}: no tune with a melody; the lines above say why")
     say(
         "the scores are no probabilities: for a reel, a title at the top is about as likely as any "
         "other reel's title; far over 1, it is spelt like the title of a tune with nearly its notes"

@@ -130,15 +130,19 @@ def main() -> None:
         **evaluation.report(probabilities, held_out, FLAGS.seed),
     }
     evaluation.say_table(result)
-    if FLAGS.samples:
-        compared = _samples(opened.network, those(learnt), held_out)
-        result["samples"] = compared.result
-    print(shown_json(result))
-    if not FLAGS.pretrained:  # Which has no folder for results.
-        label = f"{'-'.join(sorted(splits))}-step-{opened.step}"
-        _write(result, label)
+    compared = None
+    try:
         if FLAGS.samples:
-            _write_books(compared.drawn, label)
+            compared = _samples(opened.network, those(learnt), held_out)
+            result["samples"] = compared.result
+    finally:
+        # Where nothing can be said of samples, what was measured before is not lost.
+        print(shown_json(result))
+        if not FLAGS.pretrained:  # Which has no folder for results.
+            label = f"{'-'.join(sorted(splits))}-step-{opened.step}"
+            _write(result, label)
+            if compared:
+                _write_books(compared.drawn, label)
 
 
 def _write_books(drawn: dict[str, list], label: str) -> None:

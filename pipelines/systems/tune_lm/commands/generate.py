@@ -315,6 +315,10 @@ def main() -> None:
         raise UserError("--titles goes with --with_title=RUN, a run of titles")
     if titles_run:
         naming.require(titles_run, titles_file)
+    tunebook = path_flag("tunebook")
+    # A seed gives the same tunes again; without one they are others than those in the file.
+    if tunebook and os.path.exists(tunebook) and FLAGS.seed is None and not FLAGS.overwrite:
+        raise UserError(f"{tunebook} exists; give another --tunebook, or --overwrite")
     task, title, given = _task(mode, key_mode, inputs)
     tensorflow.start(FLAGS.log, with_magenta=False)
     from pipelines.media.page import writing
@@ -339,7 +343,7 @@ def main() -> None:
         pianoroll=number <= _MOST_DRAWN if FLAGS.pianoroll is None else FLAGS.pianoroll,
         overwrite=FLAGS.overwrite,
         describe=FLAGS.page,
-        tunebook=path_flag("tunebook"),
+        tunebook=tunebook,
         audio=audio,
         instrument=FLAGS.instrument,
         sound_font=path_flag("sound_font"),
