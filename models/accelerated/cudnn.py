@@ -50,7 +50,8 @@ def stack(inputs, states: Sequence[Any], layers: Sequence[Any]):
     """
     steps = tf.shape(inputs)[0]
     c, h = (tf.stack([getattr(state, name) for state in states]) for name in "ch")
-    return _run(inputs, c, h, layers, tf.fill([int(inputs.shape[1])], steps), "unidirectional")[0]
+    lengths = tf.fill([int(inputs.shape[1])], steps)
+    return _run(inputs, c, h, pack(layers), lengths, "unidirectional")[0]
 
 
 def bidirectional(inputs, backward_inputs, lengths, forward: Any, backward: Any):
@@ -87,22 +88,33 @@ def bidirectional(inputs, backward_inputs, lengths, forward: Any, backward: Any)
         )
     zeros = tf.zeros([2, int(inputs.shape[1]), units])
     # cuDNN's documentation has lengths of 1 and more in some versions, of 0 and more in others.
-    hs, last = _run(
-        inputs, zeros, zeros, [forward, backward], tf.maximum(lengths, 1), "bidirectional"
-    )
+    given = tf.maximum(tf.cast(lengths, tf.int32), 1)
+    params = pack([forward, backward])
+
+    def run():
+        return _run(inputs, zeros, zeros, params, given, "bidirectional")
+
+    # TensorFlow's kernel keeps what it describes a layer to cuDNN with, for each number of steps,
+    # and among that whether there may be padding, by the first batch alone (CudnnRNNKernelCommon in
+    # cudnn_rnn_ops.cc). So batches of full sequences have an operation of their own.
+    steps = tf.shape(inputs)[0]
+    with tf.device("/device:CPU:0"):
+        # Where TensorFlow has the lengths of operations on a GPU, too: no step waits for the card.
+        full = tf.reduce_all(tf.equal(given, steps))
+    hs, last = tf.cond(full, run, run)
     there = tf.cast(lengths > 0, tf.float32)[:, tf.newaxis]
     ends = tf.concat([last[0], last[1]], axis=1) * there
     return hs, ends
 
 
-def _run(inputs, c, h, layers, lengths, direction: str):
+def _run(inputs, c, h, params, lengths, direction: str):
     """h of every step, and the last h, from cuDNN."""
     made = tf.raw_ops.CudnnRNNV3(
         input=inputs,
         input_h=h,
         input_c=c,
-        params=pack(layers),
-        sequence_lengths=tf.cast(lengths, tf.int32),
+        params=params,
+        sequence_lengths=lengths,
         rnn_mode="lstm",
         direction=direction,
         # cuDNN keeps what gradients need only then.

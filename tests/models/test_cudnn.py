@@ -144,6 +144,40 @@ def test_both_directions_of_any_lengths(apart):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
 
 
+def test_an_operation_has_only_batches_with_padding_or_only_such_without(monkeypatch):
+    """TensorFlow's kernel takes its first batch to say which of them all others are."""
+    seen = []
+    reference = cudnn_reference.cudnn_rnn_v3
+
+    def recording(**given):
+        number = len(seen)
+        seen.append([])
+
+        def record(lengths, steps):
+            seen[number].append(bool(np.all(lengths == steps)))
+            return lengths
+
+        lengths = given["sequence_lengths"]
+        recorded = tf.py_func(record, [lengths, tf.shape(given["input"])[0]], tf.int32)
+        recorded.set_shape(lengths.shape)
+        return reference(**given | {"sequence_lengths": recorded})
+
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", recording)
+    rng = np.random.default_rng(2)
+    inputs = tf.placeholder(tf.float32, [None, 2, 3])
+    lengths = tf.placeholder(tf.int32, [2])
+    layers = [weights(rng, 3, 4), weights(rng, 3, 4)]
+    hs, ends = cudnn.bidirectional(inputs, None, lengths, *layers)
+    gradients = tf.gradients(tf.reduce_sum(ends**2) + tf.reduce_sum(hs**3), tf.nest.flatten(layers))
+    batches = [(5, [5, 5]), (5, [5, 2]), (4, [0, 4]), (5, [5, 5]), (4, [4, 4])]
+    with tf.Session() as session:
+        for steps, of_batch in batches:
+            values = rng.normal(size=[steps, 2, 3])
+            session.run([hs, ends, *gradients], {inputs: values, lengths: of_batch})
+    assert sorted(map(set, seen), key=min) == [{False}, {True}]
+    assert sum(map(len, seen)) == len(batches)
+
+
 def test_the_reference_by_hand():
     """One unit, one step; no code is shared with what it checks.
 

@@ -5,6 +5,7 @@ They run where REELGROOVE_GPU_TESTS is set: ./run.sh test tests/models/test_gpu.
 
 import os
 
+import numpy as np
 import pytest
 
 from pipelines.runtime import magenta_compat
@@ -13,7 +14,7 @@ magenta_compat.apply()
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-from models.accelerated import trial  # noqa: E402
+from models.accelerated import cudnn, lstm, trial  # noqa: E402
 from tests.support.model_pairs import (  # noqa: E402
     DRAWN,
     KINDS,
@@ -63,3 +64,28 @@ def test_what_it_gave_itself_gives_magentas_loss(name, monkeypatch):
         theirs.randomize(0)
         ours.randomize(0)
         assert_same(theirs, ours)
+
+
+def test_batches_with_and_without_padding_follow_each_other():
+    """Each gives what it gives in a session of its own, in which it is the first."""
+    rng = np.random.default_rng(0)
+    layers = [
+        lstm.Weights(
+            tf.constant(rng.normal(size=[3 + 4, 16]), tf.float32),
+            tf.constant(rng.normal(size=16), tf.float32),
+        )
+        for _ in range(2)
+    ]
+    inputs, lengths = tf.constant(rng.normal(size=[5, 2, 3]), tf.float32), tf.placeholder(tf.int32)
+    lengths.set_shape([2])
+    hs, ends = cudnn.bidirectional(inputs, None, lengths, *layers)
+    total = tf.reduce_sum(ends**2) + tf.reduce_sum(hs**3)
+    fetches = [hs, ends, *tf.gradients(total, tf.nest.flatten(layers))]
+    batches = [[5, 5], [5, 2], [1, 3], [5, 5]]
+    with tf.Session() as session:
+        found = [session.run(fetches, {lengths: batch}) for batch in batches]
+    for batch, of_batch in zip(batches, found, strict=True):
+        with tf.Session() as session:
+            alone = session.run(fetches, {lengths: batch})
+        for one, other in zip(of_batch, alone, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
