@@ -49,9 +49,13 @@ def ours(encoder, decoder):
     return accelerated(MusicVAE(encoder, decoder))
 
 
-# Each has another kind of encoder and decoder in our layout; one has Magenta's classes unchanged.
+# Each has another kind of encoder and decoder in our layout; one has Magenta's classes unchanged,
+# one has loops that XLA compiles on each device.
 MODELS = {
     "flat-groove": lambda: ours(encoder(), lstm_models.GrooveLstmDecoder()),
+    "flat-groove-xla": lambda: accelerated(
+        MusicVAE(encoder(), lstm_models.GrooveLstmDecoder()), layout="xla"
+    ),
     "flat-melody": lambda: ours(encoder(), lstm_models.CategoricalLstmDecoder()),
     "flat-melody-magentas": lambda: MusicVAE(encoder(), lstm_models.CategoricalLstmDecoder()),
     "hierarchical-groove": lambda: ours(
