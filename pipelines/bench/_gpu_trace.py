@@ -1,7 +1,9 @@
 """What a GPU did while it was traced, from the file that TensorFlow's profiler writes.
 
 The file is an XSpace (tsl/profiler/protobuf/xplane.proto): it has a plane for each device, that has
-a line for each stream, and that has what ran, one after another.
+a line for each stream, and that has what ran, one after another. What an event is, its stats say:
+kernels have details of kernels, copies those of copies (xla/backends/profiler/gpu/
+cupti_collector.cc). Other events, such as the profiler's own work, have neither.
 
 XLA may put many kernels into a CUDA graph, which the host launches at once. Each of these kernels
 has a stat with the graph's id then, and the correlation id of the launch that they share.
@@ -14,11 +16,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _GPU = "/device:GPU:"
-_STREAM = "Stream #"
-# What the streams of CUDA have beside kernels.
-_NO_KERNELS = ("Memcpy", "Memset", "Memory")
+# Lines of streams. The second is the name of a stream on which the profiler worked as well.
+_STREAMS = ("Stream #", "CUPTI overhead")
 # Stats of an event (tsl/profiler/utils/xplane_schema.h).
 _LAUNCH, _GRAPH = "correlation_id", "cuda_graph_id"
+_KERNEL = "kernel_details"
+_COPIES = ("memcpy_details", "memset_details")
 
 
 class Kernel(NamedTuple):
@@ -89,17 +92,16 @@ def _trace(plane) -> GpuTrace:
     copies = 0
     for line in plane.lines:
         # Other lines show the same work again, by operation or by module.
-        if not line.name.startswith(_STREAM):
+        if not line.name.startswith(_STREAMS):
             continue
         for event in line.events:
-            name = plane.event_metadata[event.metadata_id].name
-            if name.startswith(_NO_KERNELS):
-                copies += 1
+            stats = {plane.stat_metadata[stat.metadata_id].name: stat for stat in event.stats}
+            copies += any(name in stats for name in _COPIES)
+            if _KERNEL not in stats:
                 continue
             begin = line.timestamp_ns * 1000 + event.offset_ps
             intervals.append((begin, begin + event.duration_ps))
-            durations[name].append(event.duration_ps)
-            stats = {plane.stat_metadata[stat.metadata_id].name: stat for stat in event.stats}
+            durations[plane.event_metadata[event.metadata_id].name].append(event.duration_ps)
             if _GRAPH in stats and _LAUNCH in stats:
                 launch = stats[_LAUNCH]
                 graphs.add(getattr(launch, launch.WhichOneof("value")))

@@ -21,6 +21,10 @@ RAN = [
 ]
 
 
+# The stats by which TensorFlow's profiler says what an event is, as in cupti_collector.cc.
+STATS = ["kernel_details", "memcpy_details", "memset_details", "correlation_id", "cuda_graph_id"]
+
+
 def plane(ran, number=0, space=None):
     """Adds a GPU's plane, with the times that a real one has: of the line, and on it."""
     space = space or xplane_pb2.XSpace()
@@ -28,17 +32,23 @@ def plane(ran, number=0, space=None):
     for i, name in enumerate(sorted({name for _, name, *_ in ran}), 1):
         plane.event_metadata[i].name = name
     identifiers = {metadata.name: i for i, metadata in plane.event_metadata.items()}
+    for i, name in enumerate([*STATS, "regs:32 static_shared:0"], 1):
+        plane.stat_metadata[i].name = name
     for stream in sorted({stream for stream, *_ in ran}):
         # Each line begins at another time, from which its events count.
         start = 1000 - stream
         line = plane.lines.add(name=f"Stream #{stream}(Kernel,MemcpyH2D)", timestamp_ns=start)
         for of, name, begin, end in ran:
             if of == stream:
-                line.events.add(
+                event = line.events.add(
                     metadata_id=identifiers[name],
                     offset_ps=(1000 + begin - start) * 1000,
                     duration_ps=(end - begin) * 1000,
                 )
+                kinds = {"Memcpy": "memcpy_details", "Memset": "memset_details"}
+                details = kinds.get(name[:6], "kernel_details")
+                # Details are kept once for all events that have the same.
+                event.stats.add(metadata_id=STATS.index(details) + 1, ref_value=len(STATS) + 1)
     return space
 
 
@@ -70,15 +80,26 @@ def test_the_kernels_of_a_cuda_graph_are_launched_at_once():
     """Launches 10 and 11 are of one graph, of 3 kernels and of 1; 12 is of a kernel by itself."""
     space = plane([(7, "k", 10 * i, 10 * i + 5) for i in range(6)] + [(7, "MemcpyD2D", 70, 71)])
     [of_gpu] = space.planes
-    of_gpu.stat_metadata[1].name, of_gpu.stat_metadata[2].name = "correlation_id", "cuda_graph_id"
     launches = [10, 10, 10, 11, 12, None, 10]
     for event, launch in zip(of_gpu.lines[0].events, launches, strict=True):
         if launch is not None:
-            event.stats.add(metadata_id=1, uint64_value=launch)
+            event.stats.add(metadata_id=STATS.index("correlation_id") + 1, uint64_value=launch)
         if launch in (10, 11):
-            event.stats.add(metadata_id=2, uint64_value=3)
+            event.stats.add(metadata_id=STATS.index("cuda_graph_id") + 1, uint64_value=3)
     [trace] = _gpu_trace.traces(space)
     assert (trace.ran, trace.launches, trace.copies) == (6, 4, 1)
+
+
+def test_what_the_profiler_did_itself_hides_no_stream_and_is_no_kernel():
+    """A stream on which it worked has another name (GetDeviceXLineName in cupti_collector.cc)."""
+    space = plane([(7, "gemm", 0, 10), (7, "BUFFER_FLUSH", 20, 80), (8, "tanh", 90, 100)])
+    flush = space.planes[0].lines[0].events[1]
+    del flush.stats[:]
+    space.planes[0].lines[0].name = "CUPTI overhead"
+    [trace] = _gpu_trace.traces(space)
+    assert (trace.ran, trace.launches, trace.copies) == (2, 2, 0)
+    assert trace.busy == pytest.approx(20 / 100)
+    assert {kernel.name for kernel in trace.kernels} == {"gemm", "tanh"}
 
 
 def test_each_gpu_has_a_trace_and_one_without_kernels_has_none():
