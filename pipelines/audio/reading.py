@@ -147,7 +147,14 @@ def _unread(path: str | os.PathLike, reason: str) -> str:
     """Why libsndfile does not read a file, and what to do."""
     import soundfile
 
+    from pipelines.music import formats
+
     name = os.path.basename(path)
+    if name.lower().endswith(formats.MIDI):
+        return (
+            f"{reason}); MIDI has notes and no sound: ./run.sh page --audio=wav makes sound of the "
+            "MIDI files in a folder"
+        )
     if name.lower().endswith(".mp3") and "MP3" not in soundfile.available_formats():
         reason = "the libsndfile of this system has no decoder for MP3"
     return f"{reason}); make a WAV file of it, such as by ffmpeg -i {name} {name}.wav"

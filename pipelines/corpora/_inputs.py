@@ -78,6 +78,8 @@ def inputs(paths: Sequence[str]) -> Iterator[Input]:
     """
     for path, end in zip(paths, _ends(paths)):
         archive, members, alone = _archives.list_files(path)
+        if not members:
+            raise UserError(f"{path} has no file in it; give files, folders or archives of music")
         begin = end if alone else f"{end}/" if len(paths) > 1 else ""
         yield Input(path, archive, members, alone, begin)
 

@@ -1,5 +1,6 @@
 """Reads the music that a user names: MIDI, ABC notation or MusicXML."""
 
+import errno
 import os
 import pathlib
 
@@ -26,8 +27,7 @@ def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
       UserError: where there is no music in it, or it is a folder.
     """
     path = os.fspath(path)
-    if os.path.isdir(path):
-        raise UserError(f"{path} is a folder; name a .mid, .abc or .musicxml file in it")
+    require_file(path)
     data = pathlib.Path(path).read_bytes()
     try:
         pieces = formats.scores(path, data)
@@ -38,6 +38,19 @@ def read_pieces(path: str | os.PathLike) -> list[NoteSequence]:
     for piece in pieces:
         piece.filename = path.encode("utf-8", "backslashreplace").decode("utf-8")
     return pieces
+
+
+def require_file(path: str) -> None:
+    """Raises an error where nothing can be read at a path; what is there is not opened.
+
+    Raises:
+      UserError: where a folder is there.
+      FileNotFoundError: where nothing is.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder; name a .mid, .abc or .musicxml file in it")
+    if not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def read_piece(path: str | os.PathLike) -> NoteSequence:

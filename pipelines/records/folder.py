@@ -213,7 +213,9 @@ def _require_reconciled(tally: parts.Tally, sources: int) -> None:
         raise RuntimeError(f"the workers account for {tally.sources} of {sources} sources")
     rejected = len(tally.rejected)
     if not tally.kept:
-        first = "; ".join(": ".join(line[:3]) for line in tally.rejected[:1]) or "there was none"
+        if not rejected:
+            raise UserError("no record was kept, since there was no music to read in the input")
+        first = ": ".join(tally.rejected[0][:3])
         raise UserError(f"no record was kept out of {rejected} read ({first})")
     used = tally.counts.get("used")
     if used is not None and used + rejected != sources:

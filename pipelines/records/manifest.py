@@ -55,7 +55,9 @@ def record_files(pattern: str) -> list[str]:
                 raise UserError(
                     f"{one!r} matches only {lists}, which list what became of a corpus; {fix}"
                 )
-            raise UserError(f"no file matches {one!r}; {fix}")
+            if os.path.isdir(one):
+                raise UserError(f"{one} is a folder; {fix.replace('DIR', one.rstrip('/'))}")
+            raise UserError(f"no file matches {one!r}; {fix}, which ./run.sh convert makes")
         paths.update(records)
     return sorted(paths)
 

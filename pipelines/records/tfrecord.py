@@ -54,8 +54,10 @@ def read_at(path: str | os.PathLike, offset: int = 0) -> Iterator[tuple[int, byt
                 or len(footer) < _FOOTER.size
                 or (_FOOTER.unpack(footer)[0] != _masked_crc(record))
             ):
+                what = "" if offset else ", or no file of records"
                 raise UserError(
-                    f"{path} is damaged or cut short at byte {offset}; make the records again"
+                    f"{path} is damaged or cut short at byte {offset}{what}; make the records "
+                    "again (./run.sh convert)"
                 )
             yield offset, record
             offset = file.tell()

@@ -5,6 +5,7 @@ its work.
 """
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -105,12 +106,20 @@ def _end_interrupted(error: KeyboardInterrupt) -> None:
     sys.exit(status)
 
 
+# What to do about some reasons, as the system words them.
+_FIXES = {
+    os.strerror(errno.EEXIST): "name another path, or move away what is there",
+    os.strerror(errno.ENOTDIR): "a file stands where the path has a folder; correct the path",
+    os.strerror(errno.EISDIR): "a file is needed here; name one",
+}
+
+
 def about_file(name: str | None, reason: str) -> str:
     """What to tell of an OSError: the file, if it is known, the reason, and what to do."""
-    return (
-        f"{name or 'writing'}: {reason}; check the path, its permissions and the space on its "
-        "disk, and give the same command again"
+    fix = _FIXES.get(reason) or (
+        "check the path, its permissions and the space on its disk, and give the same command again"
     )
+    return f"{name or 'writing'}: {reason}; {fix}"
 
 
 def _about_flag(error: flags.Error) -> str:

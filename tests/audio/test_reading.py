@@ -96,6 +96,11 @@ def test_what_is_no_sound(tmp_path):
     path.write_text("no sound")
     with pytest.raises(UserError, match=r"text\.wav: cannot be read as sound .*text\.wav\.wav"):
         reading.read(path, RATE, 60)
+    (tmp_path / "beat.mid").write_bytes(b"MThd\0\0\0\x06\0\0\0\x01\0\x60")
+    with pytest.raises(
+        UserError, match=r"MIDI has notes and no sound: \./run\.sh page --audio=wav"
+    ):
+        reading.read(tmp_path / "beat.mid", RATE, 60)
     written(tmp_path / "empty.wav", np.zeros(0, np.float32))
     with pytest.raises(UserError, match=r"empty\.wav: no sound"):
         reading.read(tmp_path / "empty.wav", RATE, 60)

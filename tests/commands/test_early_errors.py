@@ -85,6 +85,16 @@ def folder(tmp_path):
             [*EDIT, "--amount=1", "--attributes_file=damaged.json"],
             "damaged.json: no file of attributes, or a damaged one",
         ),
+        (
+            "generate",
+            ["--run_dir=run", "--output_dir=o", "--mode=reconstruct", "--input=none.mid"],
+            "none.mid: No such file or directory; check the path",
+        ),
+        (
+            "generate",
+            ["--run_dir=run", "--output_dir=o", "--mode=reconstruct", "--input=empty"],
+            "empty is a folder; name a .mid, .abc or .musicxml file in it",
+        ),
         ("configs", ["--config_file=none.py"], "none.py: no such file; --config_file names a"),
         ("titles", [*TITLES, "--examples_path=none*"], "no file matches 'none*'"),
         ("titles", [*TITLES, "--examples_path=train*", "--devices=TPU"], "TPU is not a device"),

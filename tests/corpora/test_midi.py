@@ -261,7 +261,7 @@ def test_a_folder_without_music_is_named_with_the_fix(tmp_path):
         found(tmp_path / "books")
     (tmp_path / "nothing").mkdir()
     with pytest.raises(
-        UserError, match="nothing has no file of MIDI or MusicXML among its 0; give"
+        UserError, match="nothing has no file in it; give files, folders or archives"
     ):
         found(tmp_path / "nothing")
     with pytest.raises(UserError, match="absent does not exist"):

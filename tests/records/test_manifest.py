@@ -53,6 +53,8 @@ def test_a_pattern_without_files_is_an_error(tmp_path):
         record_files(f"{folder}/test.tfrecord*")
     with pytest.raises(UserError, match="no file matches"):
         record_files(f"{tmp_path}/*")  # a folder is no file
+    with pytest.raises(UserError, match=f"r/ is a folder; give .* '{folder}/train.tfrecord[*]'$"):
+        record_files(f"{folder}/")
 
 
 def test_held_out_records_lie_beside_those_that_are_trained_on(tmp_path):

@@ -22,6 +22,17 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path):
     assert list(tfrecord.read(tmp_path / "theirs")) == [b"first", b"", b"third"]
 
 
+def test_what_is_no_file_of_records_is_told_apart_from_a_damaged_one(tmp_path):
+    (tmp_path / "beat.mid").write_bytes(b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk")
+    with pytest.raises(UserError, match=r"beat\.mid is damaged .* byte 0, or no file of records; "):
+        list(tfrecord.read(tmp_path / "beat.mid"))
+    make(tmp_path / "r", {"one": entries(2)}, num_shards=1)
+    path = tmp_path / "r" / "train.tfrecord-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"cut short at byte \d+; make the records again"):
+        list(tfrecord.read(path))
+
+
 def test_records_can_be_read_from_an_offset(tmp_path):
     make(tmp_path / "r", {"one": entries(5)}, num_shards=1)
     path = tmp_path / "r" / "train.tfrecord-00000-of-00001"
@@ -46,7 +57,7 @@ def test_damage_anywhere_is_found(tmp_path):
             assert len(list(tfrecord.read(path))) == whole.index(length)
         else:
             last = max(offset for offset in whole if offset <= length)
-            with pytest.raises(UserError, match=f"cut short at byte {last};"):
+            with pytest.raises(UserError, match=f"cut short at byte {last}[;,]"):
                 list(tfrecord.read(path))
 
 

@@ -1,5 +1,6 @@
 """How jobs start and end."""
 
+import errno
 import json
 import os
 import stat
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 
+from pipelines.runtime import app
 from tests.support.jobs import ROOT, error_of, job
 
 JOBS = [
@@ -206,6 +208,16 @@ def test_arguments_stand_before_and_after_flags(arguments, printed):
 )
 def test_arguments_that_do_not_do(arguments, message):
     assert message in error_of(with_arguments(*arguments))
+
+
+def test_what_is_in_the_way_is_told_with_a_fix():
+    for reason, fix in (
+        (errno.EEXIST, "File exists; name another path, or move away what is there"),
+        (errno.ENOTDIR, "Not a directory; a file stands where the path has a folder; correct"),
+        (errno.EISDIR, "Is a directory; a file is needed here; name one"),
+        (errno.EACCES, "Permission denied; check the path, its permissions and the space on"),
+    ):
+        assert app.about_file("out", os.strerror(reason)).startswith(f"out: {fix}")
 
 
 def test_a_job_without_arguments_is_called_with_none():

@@ -34,7 +34,7 @@ from pipelines import runs
 from pipelines.audio import instruments, synthesizers
 from pipelines.exported import folders
 from pipelines.judge import keeping
-from pipelines.media import sound
+from pipelines.media import reading, sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
@@ -313,6 +313,8 @@ def main() -> None:
     device_names.read(FLAGS.devices)
     pretrained.require_from_flags()
     read = _directions(amounts[0]) if amounts else None
+    for path in inputs:
+        reading.require_file(path)
     audio = sound.choose(
         FLAGS.audio,
         _pieces(len(amounts)),
