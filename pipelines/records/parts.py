@@ -29,8 +29,8 @@ from pipelines.tunes import splits
 # for each of these what its tune is recognised by.
 UNDECIDED, TUNES = "undecided", "tunes"
 KEPT = (*SPLITS, UNDECIDED, TUNES)
-# A worker holds at most this much of a part in memory.
-_PART_BYTES = 64 << 20
+# A worker holds at most this much of a part in memory, so that large parts need hardly more of it.
+_PART_BYTES = 8 << 20
 
 
 def write_batch(folder: str | os.PathLike, name: str, sources: Sequence[Any]) -> None:
