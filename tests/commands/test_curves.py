@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines import runs
 from tests.support.jobs import error_of, job, without_tensorflow
 from tests.support.melodies import records
 
@@ -64,6 +65,14 @@ def test_bad_command_lines(arguments, message, tmp_path):
     done = command(*arguments, cwd=tmp_path)
     assert message in error_of(done)
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_input_that_is_not_there_is_told_before_tensorflow_is_imported(tmp_path):
+    runs.write(tmp_path / "run", "curves", {"config": "curves"})
+    (tmp_path / "run" / "train").mkdir()
+    (tmp_path / "run" / "train" / "model.ckpt-7.index").touch()
+    done = command("generate", "--run_dir=run", "--output_dir=y", "--input=a.abc", cwd=tmp_path)
+    assert error_of(done).startswith("error: a.abc: No such file or directory; check the path")
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate", "generate"])

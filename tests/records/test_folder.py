@@ -76,6 +76,9 @@ def test_nothing_kept_is_an_error_that_says_why(tmp_path):
                 part.reject("x.mid", "no_notes", "none")
             folder.finish("notesequence", "made", 1, 0, {})
     assert not (tmp_path / "r").exists()
+    with pytest.raises(UserError, match="since there was no music to read in the input"):
+        with Folder(tmp_path / "r") as folder:
+            folder.finish("notesequence", "made", 0, 0, {})
 
 
 def test_an_older_run_is_kept_unless_it_may_be_replaced(tmp_path):

@@ -231,8 +231,8 @@ def _interval(values: np.ndarray, groups: np.ndarray, rng: np.random.Generator) 
 
 def table(result: Mapping[str, Any]) -> str:
     """What `measure` gives as Markdown: a table for each section."""
-    unknown = f"{result['unknown']} that no training tune has are left out"
-    lines = [f"{result['tunes']} tunes, {result['curves']} curves; {unknown}."]
+    left_out = f"the first {AHEAD} of each tune and {result['unknown']} that no training tune has"
+    lines = [f"{result['tunes']} tunes, {result['curves']} curves: {left_out} are left out."]
     for name, section in result["sections"].items():
         lines += ["", f"### {name.replace('_', ' ').capitalize()}: {section['curves']} curves", ""]
         lines.append("| | bits a note | next curve right | right eight ahead |")

@@ -48,7 +48,8 @@ class Tunes(NamedTuple):
         parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
         chords = sum(tune.melody.chords > 0 for tune in self.tunes)
         line = ", ".join(parts)
-        return f"{line}; {chords} have chords: the highest notes count" if chords else line
+        have = "has" if chords == 1 else "have"
+        return f"{line}; {chords} {have} chords: the highest notes count" if chords else line
 
 
 def read(records: RecordFiles) -> Tunes:

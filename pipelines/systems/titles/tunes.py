@@ -81,7 +81,8 @@ class Tunes(NamedTuple):
         parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
         line = ", ".join([line, *parts])
         chords = sum(tune.melody.chords > 0 for tune in self.tunes)
-        return f"{line}; {chords} have chords: the highest notes count" if chords else line
+        have = "has" if chords == 1 else "have"
+        return f"{line}; {chords} {have} chords: the highest notes count" if chords else line
 
 
 def read(records: RecordFiles, guess_keys: bool = False) -> Tunes:

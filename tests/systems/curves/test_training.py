@@ -116,6 +116,7 @@ def test_evaluation_is_on_the_same_curves_for_all(run, made):
     assert everything["curves"] <= result["curves"] - result["unknown"] - 3 * 8
     table = evaluation.table(result)
     assert f"| {run.name} |" in table and "### Next eight bars" in table
+    assert f" {result['curves']} curves: the first 8 of each tune and {result['unknown']}" in table
 
 
 def test_a_checkpoint_of_another_config(run, made, tmp_path):

@@ -18,7 +18,7 @@ from absl import flags
 
 from pipelines import runs
 from pipelines.audio import instruments, synthesizers
-from pipelines.media import sound
+from pipelines.media import reading, sound
 from pipelines.runtime import app, device_names, tensorflow
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags, require_finite, required_path_flag
@@ -119,6 +119,7 @@ def main() -> None:
     run_dir, checkpoint_file = required_path_flag("run_dir"), path_flag("checkpoint_file")
     runs.require(run_dir, "curves", "train --config=curves")
     runs.require_checkpoint(run_dir, checkpoint_file)
+    reading.require_file(inputs[0])
     audio = sound.choose(
         FLAGS.audio,
         FLAGS.num_outputs or 1,
