@@ -177,6 +177,13 @@ def test_commands_and_their_flags_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_comparisons_in_flags_are_quoted(page):
+    """Elsewhere the shell takes >= for the name of a file to write to."""
+    bare = [re.sub(r"'[^'\n]*'|\"[^\"\n]*\"", "", text) for text in code(page)]
+    assert [text for text in bare if re.search(r"--\w+=[^\s|]*[<>]=?\d", text)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_doctor_is_not_said_to_make_the_environment(page):
     """It changes nothing, so what follows it in .venv needs another command before."""
     wrong = r"\A\s*\./run\.sh doctor\b[^\n]*\n\s*\./\.venv/bin/"

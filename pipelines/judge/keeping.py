@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 JUDGE = "judge"
 _DEMAND = re.compile(r"(\w+)>=(\d(?:\.\d+)?)", re.ASCII)
-_FORM = "judge, or judge:CRITERION>=SCORE, such as judge:melody>=3,form>=2"
+_FORM = "judge, or judge:CRITERION>=SCORE in quotes, such as 'judge:melody>=3,form>=2'"
 # At most so many times the tunes that are wanted are drawn.
 _MOST_DRAWN = 50
 

@@ -23,7 +23,8 @@ def test_demands_are_read():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("judge:", "give judge"), ("judge:melody", "give judge"), ("judge:melody>=6", "from 1 to"),
+        ("judge:", "give judge"), ("judge:melody", "in quotes, such as .judge:"),
+        ("judge:melody>=6", "from 1 to"),
         ("judge:melodie>=3", "did you mean melody"), ("judge:melody>3", "give judge"),
     ],
 )  # fmt: skip

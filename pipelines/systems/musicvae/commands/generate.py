@@ -151,7 +151,8 @@ flags.DEFINE_string(
     "keep",
     None,
     "With --mode=sample and melodies: judge draws until as many as are wanted pass the judge of "
-    "tunes (./run.sh judge), or have scores as in judge:melody>=3. (Not in Magenta.)",
+    "tunes (./run.sh judge), or have scores as in 'judge:melody>=3', in quotes. (Not in "
+    "Magenta.)",
 )
 flags.DEFINE_integer(
     "seed",

@@ -89,8 +89,8 @@ flags.DEFINE_string(
     "keep",
     None,
     "judge: draw until as many tunes as are wanted pass the judge (./run.sh judge), or have scores "
-    "as in judge:melody>=3,form>=2. With --mode=vary: write the strain anew, and keep its rhythm "
-    "(rhythm), or bars (1,2,5-6).",
+    "as in 'judge:melody>=3,form>=2', in quotes. With --mode=vary: write the strain anew, and "
+    "keep its rhythm (rhythm), or bars (1,2,5-6).",
 )
 flags.DEFINE_bool("grammar", True, "Allow only what the meter and the form allow.")
 flags.DEFINE_integer("num_outputs", 5, "How many tunes.", lower_bound=1)
