@@ -228,8 +228,9 @@ def _loop(network: Network, feed: Feed, draw: Callable, layout: Layout, nudges=N
         lambda t, *_: t < steps,
         body,
         (0, feed.start, first, arrays),
-        # XLA needs this for the gradient.
-        maximum_iterations=steps,
+        # XLA needs this for the gradient. Without, it knows from the condition how often the loop
+        # runs, and on a GPU the host does not wait for the outcome of each.
+        maximum_iterations=steps if nudges else None,
         parallel_iterations=1,
     )
     outputs, draws, *rows = (array.stack() for array in arrays)

@@ -235,11 +235,15 @@ def _through_time(made_at, c, h, hs, hs_gradient, kernel, layout: Layout):
         g, dc = _cell_gradient(made_at(t), c_before, dc, dh + hs_gradient[t], layout.fused)
         return dc, layout.product(g, transposed), gates_gradient.write(t, g)
 
+    def body(done, *gradients):
+        t = steps - 1 - done
+        return (done + 1, *backward(t, made_at(t - 1).c, *gradients))
+
     empty = tf.TensorArray(tf.float32, steps, element_shape=[batch, 4 * units])
+    # Counted upwards: of such a loop XLA knows how often it runs, however often that is, so that on
+    # a GPU the host does not wait for the outcome of each condition.
     _, *after_first = tf.while_loop(
-        lambda t, *_: t > 0,
-        lambda t, *gradients: (t - 1, *backward(t, made_at(t - 1).c, *gradients)),
-        (steps - 1, *zero_state(batch, units), empty),
+        lambda done, *_: done < steps - 1, body, (0, *zero_state(batch, units), empty)
     )
     dc, dh, gates_gradient = backward(0, c, *after_first)
     gates_gradient = gates_gradient.stack()
