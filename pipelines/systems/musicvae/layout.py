@@ -1,5 +1,6 @@
 """Lays a model out for the devices that compute with it: what --layout and --precision mean."""
 
+import re
 from collections.abc import Sequence
 
 import tensorflow.compat.v1 as tf
@@ -7,6 +8,13 @@ import tensorflow.compat.v1 as tf
 from models import accelerated
 from models.accelerated import trial
 from pipelines.runtime.app import UserError, say
+
+# Parts of CUDA that XLA reads and runs, which a machine may have elsewhere or not at all.
+_TOOLS = re.compile("libdevice|ptxas|nvlink")
+_TOOLS_FIX = (
+    " (install CUDA as docs/gpu.md says, or name its folder, as in "
+    "XLA_FLAGS=--xla_gpu_cuda_data_dir=/usr/local/cuda)"
+)
 
 # The operations of the layout "loops": TensorFlow's loops, and its kernel for whole sequences.
 _LOOPS = ("Exit", "While", "StatelessWhile", "BlockLSTM")
@@ -35,7 +43,8 @@ def choose(layout: str, devices: Sequence[str]) -> str:
         return "loops"
     fault = trial.fault("cudnn", devices[0])
     if fault:
-        say(f"warning: cuDNN or XLA does not work on this GPU, loops are slower: {fault}")
+        fix = _TOOLS_FIX if _TOOLS.search(fault) else ""
+        say(f"warning: cuDNN or XLA does not work on this GPU, loops are slower: {fault}{fix}")
         return "loops"
     return "cudnn"
 

@@ -49,6 +49,18 @@ def test_a_gpu_is_tried_before_it_is_trusted(fault, expected, monkeypatch, capsy
     assert layout.choose("loops", [GPU]) == "loops"
 
 
+@pytest.mark.parametrize(
+    "fault, fixed",
+    [("libdevice not found at ./libdevice.10.bc", True), ("no algorithm worked!", False)],
+)
+def test_where_cudas_tools_are_missing_it_says_what_to_do(fault, fixed, monkeypatch, capsys):
+    monkeypatch.setattr(layout.trial, "fault", lambda *given: fault)
+    assert layout.choose("auto", [GPU]) == "loops"
+    said = capsys.readouterr().err
+    assert fault in said
+    assert ("XLA_FLAGS=--xla_gpu_cuda_data_dir=" in said) == fixed
+
+
 @pytest.mark.parametrize("name, warned", [("cudnn", True), ("xla", False), ("loops", False)])
 def test_what_cudnn_does_not_round_is_said(name, warned, capsys):
     config = configs.get("flat-groove_4bar")
