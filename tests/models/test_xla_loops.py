@@ -17,6 +17,8 @@ from tensorflow.python.eager import context  # noqa: E402
 
 from models.accelerated import feedback, layouts, lstm  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 # XLA tries out up to 128 iterations where it does not understand a condition.
 STEPS, BATCH, DEPTH, UNITS = 130, 2, 3, 4
 XLA = layouts.of("xla")
