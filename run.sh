@@ -18,7 +18,7 @@ usage: ./run.sh COMMAND [arguments]      (./run.sh COMMAND --help: its flags and
   attributes   how a trained model's music changes with its attributes, to edit by them
   titles       train, evaluate, match, search: titles for tunes, tunes for titles
   judge        verdicts on tunes: copied, rhythm, mode, form, melody
-  style        render, sounds, reconstruct, convert, evaluate: music with another sound, beside a truth
+  style        render, separate, train, convert, evaluate and more: music with another sound, beside a truth
   pretrained   lists the trained models that come with the project; makes one of a run
   page         a page to listen to a folder of music, which opens from disk
   plot         curves and metrics of runs beside each other, as figures for papers

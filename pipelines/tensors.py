@@ -21,7 +21,8 @@ from absl import flags
 
 import configs
 from configs import ConfigRef
-from pipelines.runtime import app, beam_files, storage_copies, tensorflow
+from pipelines.records import manifest
+from pipelines.runtime import app, beam_files, storage, storage_copies, tensorflow
 from pipelines.runtime.app import UserError
 from pipelines.runtime.flags import path_flag, required_path_flag
 from pipelines.runtime.terminal import shown, shown_json
@@ -50,21 +51,25 @@ def main():
     if not (FLAGS.dry_run or FLAGS.output):
         raise UserError("missing --output, or --dry_run for a report alone (see --help)")
     configs.require_known(FLAGS.config, path_flag("config_file"))
+    folder = required_path_flag("input")
+    # What can be wrong is found before TensorFlow is imported, which takes some ten seconds.
+    if not storage.is_address(folder):
+        manifest.open_folder(folder)
     tensorflow.start("WARN")
     if FLAGS.dry_run:
         _report()
         return
     from pipelines.examples import conversion
 
-    manifest = conversion.convert(
+    made = conversion.convert(
         _ref(),
-        required_path_flag("input"),
+        folder,
         required_path_flag("output"),
         num_shards=FLAGS.num_shards,
         pipeline_arguments=FLAGS.pipeline_options,
         overwrite=FLAGS.overwrite,
     )
-    print(shown_json(manifest))
+    print(shown_json(made))
 
 
 def _ref() -> ConfigRef:

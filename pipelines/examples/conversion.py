@@ -12,7 +12,7 @@ from configs import ConfigRef
 from pipelines.examples import fingerprint, report
 from pipelines.examples.worker import TensorBatch
 from pipelines.records import address_folder, beam_batches, tfrecord
-from pipelines.records.manifest import REJECTED, record_files, split_pattern
+from pipelines.records.manifest import REJECTED, open_folder, record_files, split_pattern
 from pipelines.runtime import beam_files, beam_runner, storage, storage_copies
 from pipelines.runtime.app import UserError, say
 
@@ -54,7 +54,7 @@ def convert(
     config = ref.build()
     about = fingerprint.describe(config)
     here = storage_copies.local_folder(where)
-    source = report.open_folder(here)
+    source = open_folder(here)
     # Replacing the tensors of an older run would remove the records that these are made of.
     if storage.real(where) == storage.real(output):
         raise UserError(f"{output}: is --input as well; name another --output")

@@ -1,13 +1,12 @@
 """Reports how many examples a config makes of records, and why some records give none."""
 
 import collections
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipelines.examples import reading
 from pipelines.examples.base import Counts
-from pipelines.records.manifest import SPLITS, read_manifest, split_pattern
+from pipelines.records.manifest import SPLITS, open_folder, split_pattern
 from pipelines.runtime.app import UserError
 
 
@@ -45,23 +44,6 @@ def measure(config, folder: str) -> dict:
         "splits": {split: _described(counts) for split, counts in splits.items()},
         "all": _described(_sum(splits.values())),
     }
-
-
-def open_folder(folder: str) -> dict[str, Any]:
-    """The manifest of a finished folder of NoteSequence records.
-
-    Raises:
-      UserError: where there is no such folder, or it is not finished, or holds other records.
-    """
-    if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
-    manifest = read_manifest(folder)
-    if manifest["kind"] != "notesequence":
-        raise UserError(
-            f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
-            "the folder that they were made from"
-        )
-    return manifest
 
 
 def records_of(manifest: Mapping[str, Any]) -> dict[str, int]:

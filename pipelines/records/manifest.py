@@ -138,6 +138,23 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     return manifest
 
 
+def open_folder(folder: str) -> dict[str, Any]:
+    """The manifest of a finished folder of NoteSequence records.
+
+    Raises:
+      UserError: where there is no such folder, or it is not finished, or holds other records.
+    """
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder}: no such folder; --input names one that ./run.sh convert made")
+    manifest = read_manifest(folder)
+    if manifest["kind"] != "notesequence":
+        raise UserError(
+            f"{folder}: holds records of kind {manifest['kind']}, not notesequence; --input names "
+            "the folder that they were made from"
+        )
+    return manifest
+
+
 def kind_of(paths: Iterable[str]) -> str:
     """The kind of records in the files, "notesequence" or "tensors", by their manifests.
 

@@ -135,7 +135,8 @@ def _about_flag(error: flags.Error) -> str:
     if choice:
         name, value, names = choice[1], choice[2], choice[3].split("|")
         return f"--{name}={value}: must be {' or '.join(names)}{did_you_mean(value, names)}"
-    return str(error)
+    number = re.fullmatch(r"(flag --\w+=.*): invalid literal for int\(\) .*", str(error))
+    return f"{number[1]}: must be a whole number" if number else str(error)
 
 
 def _fail(message: str) -> None:

@@ -95,6 +95,16 @@ def folder(tmp_path):
             ["--run_dir=run", "--output_dir=o", "--mode=reconstruct", "--input=empty"],
             "empty is a folder; name a .mid, .abc or .musicxml file in it",
         ),
+        (
+            "tensors",
+            ["--config=flat-groove_4bar", "--input=none", "--output=o"],
+            "none: no such folder; --input names one that ./run.sh convert made",
+        ),
+        (
+            "tensors",
+            ["--config=flat-groove_4bar", "--input=empty", "--dry_run"],
+            "empty has no manifest.json: no job finished there; make the records first",
+        ),
         ("configs", ["--config_file=none.py"], "none.py: no such file; --config_file names a"),
         ("titles", [*TITLES, "--examples_path=none*"], "no file matches 'none*'"),
         ("titles", [*TITLES, "--examples_path=train*", "--devices=TPU"], "TPU is not a device"),

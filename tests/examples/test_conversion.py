@@ -15,7 +15,7 @@ from pipelines.examples import report as coverage
 from pipelines.music.note_sequence import NoteSequence
 from pipelines.records import beam_batches, leakage, tfrecord
 from pipelines.records.folder import Folder
-from pipelines.records.manifest import read_manifest, record_files
+from pipelines.records.manifest import open_folder, read_manifest, record_files
 from pipelines.records.parts import Part, read_batch
 from pipelines.runtime.app import UserError
 from tests.support.datasets import finish
@@ -319,7 +319,7 @@ def test_the_job(tunes, tmp_path):
 
 
 def test_the_names_of_batches_are_unique_over_splits_and_shards(tunes, tmp_path):
-    source = coverage.open_folder(tunes)
+    source = open_folder(tunes)
     batches = beam_batches.write(tmp_path, conversion._batches(tunes, tunes, source))
     # Three records of train in two shards, two of validation in two, one of test.
     assert len(batches) == len(set(batches)) == 2 + 2 + 1
