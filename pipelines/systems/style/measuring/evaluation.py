@@ -204,7 +204,7 @@ def table(found: Mapping[str, Any]) -> list[str]:
             f"{each['mean']:.2f} [{each['low']:.2f}, {each['high']:.2f}]"
             if isinstance(each, dict)
             else f"{each:.2f}"
-            for each in row.values()
+            for each in map(row.__getitem__, names)
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
