@@ -194,6 +194,16 @@ def _cuts(archive: _archives.Archive, member: str) -> tuple[int, list[tuple[int,
     return header, cuts, position
 
 
+def slices_in(folder: str, member: str) -> Iterator[Source]:
+    """The sources of a tunebook in a folder, also in a bucket, that was listed already.
+
+    Args:
+      folder: for `_archives.open_archive`.
+      member: the file's name there.
+    """
+    return _slices(Book(folder, member, member.rpartition("/")[2], True))
+
+
 # Reading
 
 

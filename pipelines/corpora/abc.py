@@ -7,5 +7,6 @@ CORPUS = _tunebooks.any_tunebooks(
     summary="tunebooks in ABC notation; --input is a file, a folder, a zip or a tar, or several",
 )
 
+slices_in = _tunebooks.slices_in
 texts = _tunebooks.texts
 texts_of = _tunebooks.texts_of

@@ -15,6 +15,7 @@ from pipelines.judge import reading
 from pipelines.judge.worker import JudgeBatch
 from pipelines.music import formats
 from pipelines.records import address_folder, beam_batches, parts
+from pipelines.records.manifest import MANIFEST
 from pipelines.runtime import beam_files, beam_runner, files, storage
 from pipelines.runtime.app import UserError, say
 
@@ -49,13 +50,13 @@ def judge(
     beam_files.configure(arguments or ())
     in_bucket = storage.is_address(output)
     path = f"{storage.absolute(output)}/{FILE}" if in_bucket else os.path.join(output, FILE)
-    exists = storage.find(path) if in_bucket else os.path.exists(path)
-    if exists and not overwrite:
-        raise UserError(f"{path} exists; name another --output, or add --overwrite")
+    _require_free(path, overwrite)
     sources = list(_sources(paths))
     if not sources:
         raise UserError(f"{', '.join(paths)}: no music there; name other files or folders")
     with address_folder.making(output) as folder:
+        # Another job may have written it before this one had the folder.
+        _require_free(path, overwrite)
         weights = [source.weight for source in sources]
         batches = beam_batches.write(folder.shared, beam_batches.divide(sources, weights))
         if arguments is None:
@@ -81,30 +82,57 @@ def judge(
     return path, tally.counts
 
 
+def _require_free(path: str, overwrite: bool) -> None:
+    """Raises UserError where an older file, or records, are at the place of the verdicts."""
+    exists = storage.find if storage.is_address(path) else os.path.exists
+    if exists(path) and not overwrite:
+        raise UserError(f"{path} exists; name another --output, or add --overwrite")
+    folder = path.removesuffix(f"/{FILE}")
+    if exists(f"{folder}/{MANIFEST}"):
+        raise UserError(f"{folder} holds records; name another --output")
+
+
 def _sources(paths: Sequence[str]) -> Iterator[Source]:
     """Slices of tunebooks, and other files of music, in the order in which tunes are judged."""
     for path in paths:
-        for file in _files(path):
+        if storage.is_address(path) and not reading.is_archive(path):
+            yield from _in_bucket(storage.absolute(path))
+            continue
+        for file in [path] if reading.is_archive(path) else reading.files_of([path]):
             if file.lower().endswith(formats.SCORES):
-                yield Source(file, {"score": storage.absolute(file)})
+                yield Source(file, {"score": os.path.abspath(file)})
             else:
                 yield from _slices(file)
 
 
-def _files(path: str) -> Sequence[str]:
-    """The files at a path, as `reading.files_of` finds them; an archive is one file."""
-    if reading.is_archive(path):
-        return [path]
-    if not storage.is_address(path):
-        return reading.files_of([path])
-    if storage.find(path) is not None:
-        return [path]
-    begin = f"{storage.absolute(path)}/"
-    names = [file.address.removeprefix(begin) for file in storage.files_in(path)]
-    found = reading.with_music(map(pathlib.PurePosixPath, names))
+def _in_bucket(address: str) -> Iterator[Source]:
+    """The sources of an object, or of a folder in a bucket; none of them is fetched here."""
+    folder, _, name = address.rpartition("/")
+    if storage.find(address) is not None:
+        yield from _of_object(folder, name)
+        return
+    begin = f"{address}/"
+    names = [file.address.removeprefix(begin) for file in storage.files_in(address)]
+    if not names:
+        raise UserError(f"{address}: there is no such bucket, or no such file or folder in it")
+    by_path = {pathlib.PurePosixPath(name): name for name in names}
+    if len(by_path) < len(names):
+        raise UserError(f"{address}: names in it differ by slashes alone; rename these objects")
+    found = reading.with_music(by_path)
     if not found:
-        raise reading.no_music(path)
-    return [f"{begin}{name}" for name in found]
+        raise reading.no_music(address)
+    for path in found:
+        yield from _of_object(address, by_path[path])
+
+
+def _of_object(folder: str, name: str) -> Iterator[Source]:
+    """The sources of an object in a folder."""
+    file = f"{folder}/{name}"
+    if name.lower().endswith(formats.SCORES):
+        yield Source(file, {"score": file})
+        return
+    for part in abc.slices_in(folder, name):
+        yield part._replace(facts={**part.facts, "file": file})
 
 
 def _slices(path: str) -> Iterator[Source]:

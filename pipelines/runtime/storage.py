@@ -103,8 +103,13 @@ def files_in(folder: str, most: int | None = None) -> list[File]:
     # An answer has a thousand names, so that all of them may take long. The first one tells whether
     # the server answers at all.
     found = asked(folder, functools.partial(look, most or 1))
-    if found and most is None:
+    # What came may be the object of a folder.
+    if found and (most is None or len(_without_folders(found)) < most):
         found = asked(folder, functools.partial(look, None), seconds=_LISTING_SECONDS)
+    return _without_folders(found)[:most]
+
+
+def _without_folders(found: Iterable[File]) -> list[File]:
     return sorted(file for file in found if not file.address.endswith("/"))
 
 

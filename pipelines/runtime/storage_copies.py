@@ -128,8 +128,10 @@ def _let_go(held: BinaryIO, path: pathlib.Path) -> None:
 
 
 def _remove_unused(held: int, path: pathlib.Path) -> None:
-    with contextlib.suppress(BlockingIOError):
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(held), path.lstat()):
+            return  # Another process has made this name again, and uses it.
         if path.is_dir():
             shutil.rmtree(path)
         else:

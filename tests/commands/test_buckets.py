@@ -15,7 +15,7 @@ import mido
 import pytest
 
 from pipelines.corpora import conversion
-from pipelines.judge import batches, reading
+from pipelines.judge import batches, reading, worker
 from pipelines.runtime import beam_files, storage
 from pipelines.runtime.app import UserError
 from tests.support.buckets import ENVIRONMENT
@@ -136,10 +136,44 @@ def test_tunes_are_judged(bucket, tmp_path):
     done = job(*arguments, "--overwrite", "--criteria=rhythm")
     assert done.returncode == 0 and done.stdout == f"{bucket.address}/out/verdicts.jsonl\n"
     assert b"melody" not in bucket.contents("out/")["verdicts.jsonl"]
-    with pytest.raises(UserError, match="nothing: no file ends in .abc"):
-        batches.judge([f"{bucket.address}/nothing"], str(tmp_path / "x"), settings)
+    for given, told in (
+        ("nothing", "nothing: there is no such bucket, or no such file or folder in it"),
+        ("letters", "letters: no file ends in .abc"),
+        ("twice", "twice: names in it differ by slashes alone"),
+    ):
+        bucket.put("letters/a.txt", b"A")
+        bucket.put("twice/x/a.abc", found[0].encode())
+        bucket.put("twice/x//a.abc", found[1].encode())
+        with pytest.raises(UserError, match=told):
+            batches.judge([f"{bucket.address}/{given}/"], str(tmp_path / "x"), settings)
+    bucket.put("r/manifest.json", b"{}")
+    with pytest.raises(UserError, match="/r holds records; name another --output$"):
+        batches.judge([there[2]], f"{bucket.address}/r", settings, overwrite=True)
+    for flag in ("against", "judge"):
+        line = error_of(job("judge", str(books), f"--{flag}={there[0]}", "--output=o"))
+        assert "name what is on a disk" in line
     with pytest.raises(UserError, match="in/b.abc: only what is judged with --output=DIR is read"):
         reading.files_of([there[2]])
+
+
+def test_a_folder_of_tunebooks_is_listed_and_none_of_them_fetched(bucket, tmp_path, monkeypatch):
+    """Also a folder that a web page made, which is an object of its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    bucket.put("in/", b"")
+    bucket.put("in/deep/", b"")
+    text = abc(1, "A", tunes(1, 1)[0].strains[0]).encode()
+    for number in range(30):
+        bucket.put(f"in/deep/{number:02d}.abc", text)
+    for given in ("in", "in/"):
+        sources = list(batches._sources([f"{bucket.address}/{given}"]))
+        files = [source.facts["file"] for source in sources]
+        assert files == [f"{bucket.address}/in/deep/{number:02d}.abc" for number in range(30)]
+    assert list(tmp_path.iterdir()) == []
+    [tune] = worker._tunes(sources[7])
+    assert tune.file == files[7] and tune.title == "A"
+    # `convert` reads it, too.
+    manifest = conversion.convert("abc", f"{bucket.address}/in/", str(tmp_path / "r"))
+    assert manifest["read"] == 30
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -190,6 +190,17 @@ def test_a_scratch_folder_goes_at_the_end_or_with_the_next_one(temporary):
     assert not one.exists() and not other.exists()
 
 
+def test_who_comes_late_removes_no_folder_that_another_process_has_made_again(temporary):
+    path = storage_copies.scratch_path()
+    path.mkdir()
+    late = os.open(path, os.O_RDONLY)
+    path.rmdir()
+    with storage_copies.scratch_folder(path):
+        storage_copies._remove_unused(late, path)
+        assert path.is_dir()
+    os.close(late)
+
+
 @pytest.mark.slow
 def test_credentials_that_are_wrong_or_missing(bucket, s3_server, monkeypatch):
     address = bucket.put("x", b"1")

@@ -24,7 +24,7 @@ from pipelines.judge import reading, table, verdicts
 from pipelines.judge.reading import Read
 from pipelines.judge.verdicts import Verdict
 from pipelines.music import formats
-from pipelines.runtime import app, cores
+from pipelines.runtime import app, cores, storage
 from pipelines.runtime.app import UserError, say
 from pipelines.runtime.flags import path_flag, path_flags
 from pipelines.runtime.progress import Progress
@@ -77,6 +77,9 @@ def main(arguments: Sequence[str]) -> None:
     if not arguments:
         raise UserError("name files or folders: ./run.sh judge tunes.abc (see --help)")
     settings = path_flag("judge") or "", FLAGS.criteria, path_flags("against")
+    for path in (settings[0], *settings[2]):
+        if storage.is_address(path):
+            raise UserError(f"{path}: --judge and --against name what is on a disk; copy it there")
     if output := path_flag("output"):
         _judge_many(arguments, output, settings)
         return
