@@ -177,7 +177,8 @@ def test_the_step_of_each_config_compiles(name):
     hparams.batch_size, hparams.z_size = 2, 4
     hparams.enc_rnn_size = [8] * len(hparams.enc_rnn_size)
     hparams.dec_rnn_size = [8] * len(hparams.dec_rnn_size)
-    hparams.beta_rate = 0.0  # The posterior counts from the first step on.
+    # The posterior counts from the second step on.
+    hparams.beta_rate = hparams.free_bits = 0.0
     with tf.Graph().as_default() as graph, tf.Session() as session:
         step = build(config, tf.xla.experimental.compile)
         kinds = kinds_of(graph)
@@ -186,7 +187,9 @@ def test_the_step_of_each_config_compiles(name):
         session.run(tf.global_variables_initializer())
         trained = tf.trainable_variables()
         before = session.run(trained)
-        assert np.isfinite(session.run(step.loss))
+        for _ in range(2):
+            assert np.isfinite(session.run(step.loss))
+        assert session.run(step.scalars["losses/kl_loss"]) > 0
         for variable, old, new in zip(trained, before, session.run(trained), strict=True):
             assert (old != new).any(), variable.name
     COMPILED.append(kinds)
@@ -203,7 +206,7 @@ def test_compiled_steps_of_melodies_have_the_losses_of_the_usual_ones(same_noise
 
     losses, values = [], None
     for compile in (uncompiled, tf.xla.experimental.compile):
-        hparams = TINY + ",beta_rate=0.0,dropout_keep_prob=0.9"
+        hparams = TINY + ",beta_rate=0.0,free_bits=0,dropout_keep_prob=0.9"
         config = ConfigRef("hierdec-jig_16bar", hparams=hparams).build()
         with tf.Graph().as_default(), tf.Session() as session:
             step = build(config, compile)
