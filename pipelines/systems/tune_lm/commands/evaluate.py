@@ -130,19 +130,21 @@ def main() -> None:
         **evaluation.report(probabilities, held_out, FLAGS.seed),
     }
     evaluation.say_table(result)
-    compared = None
-    try:
-        if FLAGS.samples:
+    compared = failed = None
+    if FLAGS.samples:
+        try:
             compared = _samples(opened.network, those(learnt), held_out)
             result["samples"] = compared.result
-    finally:
-        # Where nothing can be said of samples, what was measured before is not lost.
-        print(shown_json(result))
-        if not FLAGS.pretrained:  # Which has no folder for results.
-            label = f"{'-'.join(sorted(splits))}-step-{opened.step}"
-            _write(result, label)
-            if compared:
-                _write_books(compared.drawn, label)
+        except UserError as error:
+            failed = error  # Of samples nothing can be said; what was measured before is kept.
+    print(shown_json(result))
+    if not FLAGS.pretrained:  # Which has no folder for results.
+        label = f"{'-'.join(sorted(splits))}-step-{opened.step}"
+        _write(result, label)
+        if compared:
+            _write_books(compared.drawn, label)
+    if failed:
+        raise failed
 
 
 def _write_books(drawn: dict[str, list], label: str) -> None:
