@@ -70,12 +70,18 @@ def explain(command: str, arguments: Sequence[str], flag: str) -> str:
       flag: the name of the flag.
     """
     of = system(arguments)
-    having = [name for name in (DEFAULT, *configs.systems()) if _defines(name, command, flag)]
+    names = {flag, flag.removeprefix("no")}
+    having = [
+        name
+        for name in (DEFAULT, *configs.systems())
+        if any(_defines(name, command, each) for each in names)
+    ]
     if not having or of in having:
         return ""
     wrong = f"--{flag} is a flag of {' and '.join(having)}, not of {of}"
     try:
-        _require_named(command, arguments)
+        if of == DEFAULT:
+            _require_named(command, arguments)
     except UserError as error:
         return f"{wrong}: {error}"
     return f"{wrong}, which this command line names"
@@ -90,7 +96,9 @@ def _require_named(command: str, arguments: Sequence[str]) -> None:
         folders.find(named["pretrained"])
     elif command != "train" and "run_dir" in named:
         runs.require_folder(os.path.expanduser(named["run_dir"]))
-    elif not os.path.isdir(os.path.expanduser(named.get("run_dir", ""))):
+    elif not os.path.exists(
+        os.path.join(os.path.expanduser(named.get("run_dir", "")), runs.METADATA)
+    ):
         if command == "train":
             raise UserError("name a config by --config; ./run.sh configs lists them")
         raise UserError("name a model by --run_dir or --pretrained, or its config by --config")

@@ -87,6 +87,21 @@ def test_each_system_has_a_program_for_each_command():
             ["--run_dir=tune_lm", "--attribute=swing"],
             "--attribute is a flag of musicvae, not of tune_lm, which this command line names",
         ),
+        (
+            "generate",
+            ["--run_dir=musicvae", "--nogrammar"],
+            "--nogrammar is a flag of tune_lm, not of musicvae, which this command line names",
+        ),
+        (
+            "train",
+            ["--run_dir=.", "--tunebooks=a"],
+            "not of musicvae: name a config by --config; ./run.sh configs lists them",
+        ),
+        (
+            "train",
+            ["--config=tune_lm-lstm", "--config_file=none.py"],
+            "--config_file is a flag of musicvae, not of tune_lm, which this command line names",
+        ),
         # It is of no system, or a slip.
         ("generate", ["--run_dir=tune_lm", "--rythm=jig"], "no flag --rythm; did you mean --rhyth"),
         ("generate", ["--run_dirr=tune_lm"], "there is no flag --run_dirr; did you mean --run_dir"),
