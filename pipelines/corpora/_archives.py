@@ -217,9 +217,7 @@ def _is_archive(path: str) -> bool:
 def _absent(path: str, fix: str) -> UserError:
     """What to tell of a path at which nothing is."""
     if storage.is_address(path):
-        return UserError(
-            f"{path}: there is no such bucket, or no such file or folder in it; correct --input"
-        )
+        return storage.absent(path, "correct --input")
     return UserError(f"{path} does not exist; give {fix}")
 
 

@@ -114,7 +114,7 @@ def _in_bucket(address: str) -> Iterator[Source]:
     begin = f"{address}/"
     names = [file.address.removeprefix(begin) for file in storage.files_in(address)]
     if not names:
-        raise UserError(f"{address}: there is no such bucket, or no such file or folder in it")
+        raise storage.absent(address, "name other files or folders")
     by_path = {pathlib.PurePosixPath(name): name for name in names}
     if len(by_path) < len(names):
         raise UserError(f"{address}: names in it differ by slashes alone; rename these objects")

@@ -81,6 +81,23 @@ def find(address: str) -> File | None:
         return None
 
 
+def require(address: str) -> File:
+    """The object of this very address.
+
+    Raises:
+      NotFound: where there is none.
+    """
+    file = find(address)
+    if file is None:
+        raise NotFound(f"{address}: no such object")
+    return file
+
+
+def absent(address: str, fix: str) -> UserError:
+    """What to tell of an address at which neither an object nor a folder is."""
+    return UserError(f"{address}: there is no such bucket, or no such file or folder in it; {fix}")
+
+
 def files_in(folder: str, most: int | None = None) -> list[File]:
     """The objects in a folder and in all folders in it, by their addresses.
 

@@ -46,9 +46,7 @@ def passing_copy(path: str) -> Iterator[str]:
     if not storage.is_address(path):
         yield path
         return
-    file = storage.find(path)
-    if file is None:
-        raise storage.NotFound(f"{path}: no such object")
+    file = storage.require(path)
     with scratch_folder() as folder:
         copy = folder / f"copy{os.path.splitext(path)[1]}"
         with open(copy, "wb") as into:
@@ -58,9 +56,7 @@ def passing_copy(path: str) -> Iterator[str]:
 
 @functools.cache
 def _copy(address: str, _process: int, _job: object) -> str:
-    file = storage.find(address)
-    if file is None:
-        raise storage.NotFound(f"{address}: no such object")
+    file = storage.require(address)
     folder = _copies()
     _sweep(folder)
     version = hashlib.blake2b(repr(file).encode(), digest_size=12).hexdigest()
